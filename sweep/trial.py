@@ -1,0 +1,105 @@
+"""Plain values about trials that pass between modules, processes and hosts; no logic, nothing to import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+Scalar = bool | int | float | str | None
+"""What a hyperparameter can be."""
+
+Signature = tuple[tuple[str, Scalar], ...]
+"""The static hyperparameters of a trial, sorted by name: trials with equal signatures share a compiled program."""
+
+
+class RunId(NamedTuple):
+    """One training run: a trial is one run a replicate; a run occupies one lane."""
+
+    trial: int
+    replicate: int
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a run trains and how often it reports, both in examples seen."""
+
+    examples: int
+    report_every: int
+
+    @property
+    def reports(self) -> int:
+        return -(-self.examples // self.report_every)
+
+
+@dataclass(frozen=True)
+class TrialPlan:
+    """What to train: the worker derives the trial's key from `seed` and `number`."""
+
+    number: int
+    seed: int
+    hyperparameters: Mapping[str, Scalar]
+    signature: Signature
+    length: Length
+
+
+@dataclass(frozen=True)
+class Report:
+    """Metrics of one run at one boundary.
+
+    `examples` is the nominal boundary r x report_every (the last one: the run's length), the same
+    for every trial; `epoch` is examples / training-set size; `time` is seconds since 1970.
+    """
+
+    trial: int
+    replicate: int
+    examples: int
+    epoch: float
+    updates: int
+    metrics: Mapping[str, float]
+    attempt: int
+    width: int
+    lane: int
+    host: str
+    time: float
+
+    @property
+    def run(self) -> RunId:
+        return RunId(self.trial, self.replicate)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A complete checkpoint of one run as a file on the disk of the host that wrote it."""
+
+    trial: int
+    replicate: int
+    examples: int
+    path: str
+    bytes: int
+    sha256: str
+    final: bool = False
+
+    @property
+    def run(self) -> RunId:
+        return RunId(self.trial, self.replicate)
+
+
+class TrialState(StrEnum):
+    """Optuna's names for how a trial ended."""
+
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended: `values` one an objective (None where there is none), `reason` for a failure."""
+
+    number: int
+    state: TrialState
+    values: tuple[float, ...] | None = None
+    reason: str | None = None
+    ledger: Mapping[str, float | int | str] = field(default_factory=dict)
