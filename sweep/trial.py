@@ -96,10 +96,13 @@ class TrialState(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended: `values` one an objective (None where there is none), `reason` for a failure."""
+    """How a trial ended: `values` one an objective (None where there is none), `reason` for a failure.
+
+    `ledger` says where its time went, in seconds, beside counts (examples, traces, bytes).
+    """
 
     number: int
     state: TrialState
     values: tuple[float, ...] | None = None
     reason: str | None = None
-    ledger: Mapping[str, float | int | str] = field(default_factory=dict)
+    ledger: Mapping[str, float] = field(default_factory=dict)

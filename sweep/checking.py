@@ -1,0 +1,127 @@
+"""`sweep check`: what a study would run, found out without training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from sweep.conditions import is_active
+from sweep.description import Description
+from sweep.errors import SpecError
+from sweep.planning import longest, signature
+from sweep.schema import Choices, Entry, FloatRange, IntRange, StudySpec
+from sweep.session import describe_task
+from sweep.spec import hyperparameters, load, missing_files
+from sweep.trial import Length, Scalar, Signature
+
+MAX_PROGRAMS = 1000
+"""More are counted as this many: nobody compiles so many."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A study that can run, and what that would be."""
+
+    spec: StudySpec
+    description: Description
+    length: Length
+    programs: tuple[Signature, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "study": self.spec.name,
+            "trials": self.spec.budget.trials,
+            "space": {name: entry_text(entry) for name, entry in self.spec.space.items()},
+            "programs": [dict(program) for program in self.programs],
+            "examples": self.length.examples,
+            "report_every": self.length.report_every,
+            "reports": self.length.reports,
+            "updates": dict(self.updates()),
+            "metrics": list(self.description.metrics),
+            "device": self.description.device,
+            "lanes_stopped_by": self.description.stops_lanes,
+        }
+
+    def as_text(self) -> str:
+        spec, described = self.spec, self.description
+        objectives = ", ".join(f"{objective.direction} {objective.metric}" for objective in spec.objective)
+        trials = f"{spec.budget.trials} trials" if spec.budget.trials else "as many trials as time allows"
+        updates = ", ".join(f"{count} at k={k}" for k, count in self.updates())
+        lines = [
+            f"{spec.name}: {trials}, {objectives}; sampler {spec.sampler.name}, pruner {spec.pruner.name}",
+            f"task: {spec.task}, {described.train_examples} examples to train on, "
+            f"{described.validation_examples} to validate on; reports {', '.join(described.metrics)}",
+            f"each trial: {self.length.examples} examples, a report every {self.length.report_every} "
+            f"({self.length.reports} in all); updates: {updates}",
+            f"programs: {len(self.programs)}, one for each combination of static hyperparameters; each compiles once",
+            *(f"  {', '.join(f'{name}={value}' for name, value in program)}" for program in self.programs[:16]),
+            f"device: {described.device} ({described.chip})",
+            "space:",
+            *(f"  {name}: {entry_text(entry)}" for name, entry in spec.space.items()),
+        ]
+        if described.stops_lanes:
+            lines.append(f"lanes: one only, since {described.stops_lanes}")
+        return "\n".join(lines)
+
+    def updates(self) -> list[tuple[int, int]]:
+        """Optimizer steps of a trial for each number of accumulation steps k; the last window may be partial."""
+        batch = hyperparameters(self.spec, {}).get("micro_batch_size") or _values(self.spec, "micro_batch_size")[0]
+        assert isinstance(batch, int)
+        micro_batches = -(-self.length.examples // batch)
+        steps = _values(self.spec, "accumulation_steps") or (1,)
+        return [(k, -(-micro_batches // k)) for k in steps if isinstance(k, int)]
+
+
+def check_study(path: Path) -> Check:
+    """Check the file and its task. Raises SpecError with every problem that can be found."""
+    spec = load(path)
+    missing = missing_files(spec)
+    if missing:
+        raise SpecError(missing)
+    description = describe_task(spec)
+    return Check(spec, description, longest(spec, description), tuple(_programs(spec, description)))
+
+
+def entry_text(entry: Entry) -> str:
+    """An entry of the space in a few words."""
+    match entry:
+        case Choices():
+            text = "one of " + ", ".join(map(str, entry.choices))
+        case IntRange() | FloatRange():
+            kind = "integer" if isinstance(entry, IntRange) else "number"
+            text = f"{kind} from {entry.low:g} to {entry.high:g}"
+            text += ", log" if entry.log else ""
+            text += f", step {entry.step:g}" if entry.step not in (None, 1) else ""
+    when = entry.when or {}
+    conditions = [f"{parent} is {condition}" for parent, condition in when.items()]
+    return text + (f", when {' and '.join(conditions)}" if conditions else "")
+
+
+def _values(spec: StudySpec, name: str) -> tuple[Scalar, ...]:
+    """The values that a hyperparameter can take, where they can be listed."""
+    if name in spec.fixed:
+        return (spec.fixed[name],)
+    match spec.space.get(name):
+        case Choices(choices=choices):
+            return choices
+        case IntRange(low=low, high=high, step=step):
+            return tuple(range(low, high + 1, step))
+        case _:
+            return ()
+
+
+def _programs(spec: StudySpec, description: Description) -> Iterator[Signature]:
+    names = [name for name in description.static if name in spec.space]
+    seen: set[Signature] = set()
+    for combination in product(*(_values(spec, name) for name in names)):
+        values = {**spec.fixed, **dict(zip(names, combination, strict=True))}
+        suggested = {name: values[name] for name in names if is_active(spec.space[name], values)}
+        made = signature(hyperparameters(spec, suggested), description.static)
+        if made not in seen:
+            seen.add(made)
+            yield made
+        if len(seen) >= MAX_PROGRAMS:
+            return

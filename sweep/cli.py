@@ -1,0 +1,175 @@
+"""The verbs of `python -m sweep`; the only place that prints results. Exit 2 means: something to mend is said on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.errors import SweepError
+
+if TYPE_CHECKING:
+    from sweep.schema import StudySpec
+    from sweep.session import Summary
+
+app = typer.Typer(
+    name="sweep",
+    help="Hyperparameter sweeps for Macs: Optuna proposes, Ray dispatches, MLX trains.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as study.yaml.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+
+
+@app.command()
+def run(
+    study: StudyFile,
+    runs: Annotated[Path, typer.Option(metavar="DIR", help="Where run directories lie.")] = Path("runs"),
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Total number of trials, instead of the study file's.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    accept_changed_task: Annotated[
+        bool, typer.Option("--accept-changed-task", help="Go on although the task's source has changed.")
+    ] = False,
+) -> None:
+    """Run a study to its budget; run it again to go on where it stopped."""
+    from sweep.progress import progress_for
+    from sweep.session import run_study
+    from sweep.spec import load, with_budget_trials
+
+    with _results_on_stdout(as_json), _errors_end_the_command():
+        spec = load(study)
+        if trials is not None:
+            spec = with_budget_trials(spec, trials)
+        progress = progress_for(spec.name, quiet=quiet)
+        try:
+            summary = run_study(spec, runs=runs, progress=progress, accept_changed_task=accept_changed_task)
+        finally:
+            progress.close()
+    if as_json:
+        print(json.dumps(summary.as_json()))
+    else:
+        _print_summary(summary, study)
+    _exit_for(summary)
+
+
+@app.command()
+def check(study: StudyFile, as_json: AsJson = False) -> None:
+    """Check a study file and its task without training; say what would run."""
+    from sweep.checking import check_study
+
+    with _results_on_stdout(as_json), _errors_end_the_command():
+        found = check_study(study)
+    print(json.dumps(found.as_json()) if as_json else found.as_text())
+
+
+@app.command()
+def status(
+    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory, such as runs/digits.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what has happened in a run directory, while it runs or after, from its files alone."""
+    from sweep.status import as_text, read_status
+
+    with _errors_end_the_command():
+        found = read_status(run_dir)
+    if as_json:
+        from dataclasses import asdict
+
+        print(json.dumps(asdict(found)))
+    else:
+        print(as_text(found))
+
+
+def _print_summary(summary: Summary, study: Path) -> None:
+    counts = ", ".join(f"{count} {state.lower()}" for state, count in summary.trials.items() if count)
+    print(f"{summary.study}: {counts or 'no trials'}; {_ending(summary, study)}")
+    if summary.best:
+        _print_best(summary)
+    print(f"results: {summary.run_dir}")
+    print(f'tables:  python -c "import analysis; print(analysis.load(\'{summary.run_dir}\').trials)"')
+
+
+def _ending(summary: Summary, study: Path) -> str:
+    match summary.reason:
+        case "finished before":
+            return "finished before, nothing was left to do (raise budget.trials to go on)"
+        case "interrupted":
+            return f"stopped before the end; to go on: python -m sweep run {study}"
+        case _:
+            return f"finished in {summary.wall_s:.0f} s"
+
+
+def _print_best(summary: Summary) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Best trials", title_justify="left", box=None)
+    names = list(dict.fromkeys(name for best in summary.best for name in summary.params[best.number]))
+    table.add_column("trial", justify="right")
+    for objective in summary.objectives:
+        table.add_column(objective, justify="right")
+    for name in names:
+        table.add_column(name, justify="right")
+    for best in summary.best:
+        params = summary.params[best.number]
+        values = [f"{value:.6g}" for value in best.values or ()]
+        table.add_row(str(best.number), *values, *(_short(params.get(name)) for name in names))
+    Console().print(table)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+def _exit_for(summary: Summary) -> None:
+    """130 after Ctrl-C, 1 where trials ended and not one of them well, else 0."""
+    if summary.reason == "interrupted":
+        raise typer.Exit(130)
+    if summary.trials.get("FAIL") and not summary.trials.get("COMPLETE"):
+        print("no trial ended well; the first reasons are in the table's column `reason`", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _errors_end_the_command() -> Iterator[None]:
+    try:
+        yield
+    except SweepError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        print("stopped at once; what was recorded is safe, the same command goes on from there", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def _results_on_stdout(reserved: bool) -> Iterator[None]:
+    """While `reserved`, whatever anybody prints goes to stderr, so that the result stands alone on stdout."""
+    if not reserved:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def main() -> None:
+    app()

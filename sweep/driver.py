@@ -1,0 +1,303 @@
+"""The loop: events from the executor -> `transition` -> instructions performed. Owns the clock.
+
+What is performed keeps one order: the log is on disk before Optuna's journal hears of it, and a trial is
+told last. So whatever moment the process dies at, the log knows all that Optuna knows, and a trial that
+was not told will be.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from sweep.description import Description
+from sweep.errors import RunDirError
+from sweep.executors.base import Chunk, Executor, ExecutorEvent
+from sweep.gathering import Gatherer
+from sweep.history import LiveTrial
+from sweep.planning import plan
+from sweep.progress import Best, Progress, View
+from sweep.rundir import RunDir
+from sweep.scheduler import Limits, Phase, State, transition
+from sweep.scheduler.messages import (
+    Ask,
+    Asked,
+    Discard,
+    Event,
+    Gather,
+    Instruction,
+    Interrupted,
+    Judge,
+    Judged,
+    NoMoreAsks,
+    Note,
+    Record,
+    Replace,
+    RunTurn,
+    SlotJoined,
+    SlotLost,
+    Taken,
+    Tell,
+    Tick,
+    TurnDone,
+)
+from sweep.schema import StudySpec
+from sweep.study import Proposal, Study
+from sweep.trial import Outcome, Report, Scalar, TrialPlan, TrialState
+
+WAIT_S = 0.25
+"""How long a wait for events lasts at most, so that signals and deadlines are seen in time."""
+
+
+class Driver:
+    """One session of a study."""
+
+    def __init__(
+        self,
+        *,
+        spec: StudySpec,
+        description: Description,
+        run: RunDir,
+        study: Study,
+        executor: Executor,
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._spec = spec
+        self._description = description
+        self._run = run
+        self._study = study
+        self._executor = executor
+        self._progress = progress
+        self._clock = clock
+        self._began = clock()
+        self._interrupts = 0
+        self._hosts: dict[str, str] = {}
+        self._examples = 0
+        self.told: dict[int, Outcome] = {}
+        self.ended: Counter[str] = Counter()
+        self.best: Best | None = None
+        self.params: dict[int, Mapping[str, Scalar]] = {
+            number: row.params for number, row in run.history.study.trials.items()
+        }
+        directions = [objective.direction for objective in spec.objective]
+        self._gatherer = Gatherer(run, executor, spec.checkpoints, directions, self.told)
+        for outcome in run.history.told.values():
+            self._enter_told(outcome)
+        self.state = State(limits(spec, told=len(self.told)))
+        self._metric = spec.pruner.metric or spec.objective[0].metric
+
+    def interrupt(self) -> None:
+        """Ask for an orderly end; safe to call from a signal handler."""
+        self._interrupts += 1
+
+    def run(self) -> None:
+        """Train until the budget is used or somebody interrupts; what is unfinished stays resumable."""
+        self._take_up()
+        self._executor.start()
+        while not self.state.ended or self._gatherer.busy:
+            if self._interrupts and self.state.phase is not Phase.STOPPING:
+                self._settle([Interrupted()])
+            events = self._executor.wait(WAIT_S)
+            self._settle(self._translate(events))
+            self._run.maintain()
+            self._progress.show(self._view())
+        self._run.commit()
+
+    # Resuming
+
+    def _take_up(self) -> None:
+        """Enter every trial that an earlier session left unfinished, and tell what only the log was told."""
+        live = dict(self._run.history.live)
+        known = self._study.told()
+        running = self._study.running()
+        self._check_journal(known, running)
+        events: list[Event] = []
+        for proposal in running:
+            if proposal.number in self.told:
+                self._study.tell(self.told[proposal.number])
+                continue
+            trial_plan = self._plan(proposal)
+            found = live.get(proposal.number)
+            if found is None:
+                self._run.record_asked(trial_plan, proposal.suggested)
+                events.append(Asked((trial_plan,)))
+            else:
+                events.append(self._taken(trial_plan, found))
+        for number, outcome in known.items():
+            if number in live and number not in self.told:
+                self._enter_told(outcome)
+                self._run.record_outcome(outcome)
+        self._run.commit()
+        self._settle(events)
+
+    def _check_journal(self, told: Mapping[int, Outcome], running: Iterable[Proposal]) -> None:
+        absent = set(self.params) - set(told) - {proposal.number for proposal in running}
+        if absent:
+            raise RunDirError(
+                f"{self._run.journal_path}: must hold every trial that the log holds; trial {min(absent)} is "
+                "missing; put the journal back from a copy, or start under another name"
+            )
+
+    def _taken(self, trial_plan: TrialPlan, found: LiveTrial) -> Taken:
+        """What the log knows of a live trial, and Optuna brought up to it."""
+        reports: dict[int, tuple[Report, ...]] = {}
+        for report in sorted(found.reports, key=lambda report: report.examples):
+            reports[report.replicate] = (*reports.get(report.replicate, ()), report)
+        for examples, value in self._values(reports):
+            self._study.report(found.number, examples, value)
+        checkpoints = {
+            run.replicate: replace(snapshot, path=str(self._run.path / snapshot.path))
+            for run, snapshot in found.checkpoints.items()
+        }
+        return Taken(trial_plan, reports, checkpoints, found.attempt + 1)
+
+    def _values(self, reports: Mapping[int, tuple[Report, ...]]) -> list[tuple[int, float]]:
+        """The pruner's metric at each boundary that all replicates have reached."""
+        rows: dict[int, list[float]] = {}
+        for replicate in sorted(reports):
+            for report in reports[replicate]:
+                rows.setdefault(report.examples, []).append(report.metrics[self._metric])
+        full = self._spec.trial.replicates
+        return [(examples, sum(row) / full) for examples, row in rows.items() if len(row) == full]
+
+    # Events in, instructions performed
+
+    def _translate(self, events: Iterable[ExecutorEvent]) -> list[Event]:
+        """Enter what only this side cares for; the rest is for the scheduler."""
+        out: list[Event] = [Tick()]
+        for event in events:
+            match event:
+                case TurnDone():
+                    self._examples += sum(spent.examples for spent in event.result.spent.values())
+                case Chunk():
+                    gathered = self._gatherer.receive(event)
+                    if gathered is not None:
+                        out.append(gathered)
+                    continue
+                case SlotJoined():
+                    self._hosts[event.slot] = event.host
+                    self._run.record_slot(event.slot, host=event.host, chip=event.chip)
+                case SlotLost():
+                    self._gatherer.slot_lost(event.slot)
+                    host = self._hosts.get(event.slot, "")
+                    self._run.record_lost(event.slot, host=host, reason=event.reason)
+            out.append(event)
+        time_s = self._spec.budget.time_s
+        if time_s is not None and self._clock() - self._began > time_s:
+            out.append(NoMoreAsks())
+        return out
+
+    def _settle(self, events: Iterable[Event]) -> None:
+        """Enter events and perform what follows, until nothing follows any more."""
+        pending = list(events)
+        while pending:
+            now = self._clock()
+            instructions = [made for event in pending for made in transition(self.state, event, now)]
+            pending = self._perform(instructions) if instructions else []
+        self._run.commit()
+
+    def _perform(self, instructions: list[Instruction]) -> list[Event]:
+        """Perform in the order that loses nothing; the answers come back as events."""
+        tells, judges, asks = [], [], 0
+        for instruction in instructions:
+            match instruction:
+                case RunTurn():
+                    self._executor.submit(instruction.slot, instruction.turn)
+                case Record():
+                    self._run.record_reports([instruction.report])
+                case Note():
+                    self._run.record_message("warning", instruction.text)
+                    self._progress.note(instruction.text)
+                case Gather():
+                    self._gatherer.offer(instruction.slot, instruction.snapshot)
+                case Discard():
+                    self._executor.discard(instruction.slot, instruction.snapshot)
+                case Replace():
+                    self._executor.replace(instruction.slot, instruction.reason)
+                case Tell():
+                    tells.append(instruction.outcome)
+                case Judge():
+                    judges.append(instruction)
+                case Ask():
+                    asks += instruction.count
+        for outcome in tells:
+            self._run.record_outcome(outcome)
+        self._run.commit()
+        answers: list[Event] = [self._judge(judges)] if judges else []
+        for outcome in tells:
+            self._tell(outcome)
+        return [*answers, self._ask(asks)] if asks else answers
+
+    def _judge(self, judges: list[Judge]) -> Judged:
+        """All reports that arrived together are entered, then each trial is judged once, in number order."""
+        judges = sorted(judges, key=lambda judge: (judge.number, judge.examples))
+        for judge in judges:
+            self._study.report(judge.number, judge.examples, judge.metrics[self._metric])
+        pruned = []
+        if self.state.limits.prunes:
+            last = {judge.number: judge for judge in judges}
+            pruned = [number for number, judge in last.items() if self._study.should_prune(number) and not judge.last]
+        return Judged(frozenset(judge.number for judge in judges), tuple(pruned))
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._enter_told(outcome)
+        self._study.tell(outcome)
+        self._gatherer.trial_told(outcome.number)
+        if outcome.state is TrialState.FAIL:
+            reason = (outcome.reason or "").splitlines()[:1]
+            self._progress.note(f"trial {outcome.number} failed: {''.join(reason)}")
+
+    def _enter_told(self, outcome: Outcome) -> None:
+        self.told[outcome.number] = outcome
+        self.ended[outcome.state.value] += 1
+        if outcome.state is TrialState.COMPLETE and outcome.values and len(outcome.values) == 1:
+            sign = 1 if self._spec.objective[0].direction == "maximize" else -1
+            value = outcome.values[0]
+            if self.best is None or sign * value > sign * self.best.value:
+                self.best = Best(outcome.number, value, self.params[outcome.number])
+
+    def _ask(self, count: int) -> Asked:
+        plans = []
+        for proposal in self._study.ask(count):
+            trial_plan = self._plan(proposal)
+            self._run.record_asked(trial_plan, proposal.suggested)
+            plans.append(trial_plan)
+        return Asked(tuple(plans), exhausted=self._study.exhausted)
+
+    def _plan(self, proposal: Proposal) -> TrialPlan:
+        self.params[proposal.number] = proposal.suggested
+        return plan(self._spec, self._description, proposal.number, proposal.suggested)
+
+    def _view(self) -> View:
+        slots = self.state.slots.values()
+        elapsed_s = self._clock() - self._began
+        budget = self.state.limits.trials if self._spec.budget.trials is not None else None
+        return View(
+            ended=self.ended,
+            running=len(self.state.trials),
+            budget=budget,
+            slots=len(slots),
+            lanes=self.state.limits.width * len(slots),
+            lanes_busy=sum(slot.busy for slot in slots),
+            elapsed_s=elapsed_s,
+            examples_per_s=self._examples / elapsed_s if elapsed_s else 0.0,
+            best=self.best,
+            stopping=self.state.phase is Phase.STOPPING,
+        )
+
+
+def limits(spec: StudySpec, *, told: int) -> Limits:
+    """The scheduler's limits from the study file; without a number of trials only time ends a study."""
+    return Limits(
+        trials=spec.budget.trials if spec.budget.trials is not None else 2**31,
+        objectives=tuple(objective.metric for objective in spec.objective),
+        width=spec.lanes if isinstance(spec.lanes, int) else 1,
+        replicates=spec.trial.replicates,
+        told=told,
+        prunes=spec.pruner.name != "none",
+        max_concurrent=spec.max_concurrent if isinstance(spec.max_concurrent, int) else None,
+        timeout_s=spec.trial.timeout_s,
+    )

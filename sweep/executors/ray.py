@@ -1,0 +1,245 @@
+"""Slots as Ray actors on this machine. The only module that imports ray."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.errors import SweepError
+from sweep.executors.base import Chunk, ExecutorEvent
+from sweep.scheduler.messages import Loss, SlotJoined, SlotLost, TurnDone
+from sweep.trial import Snapshot
+from sweep.turn import Turn, WorkerSettings
+
+# Read by ray when it is imported: macOS clusters are opt-in, and `uv run` must not be replayed in workers.
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "1")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray  # noqa: E402
+from ray.exceptions import RayActorError, RayError, RayTaskError  # noqa: E402
+
+OBJECT_STORE_BYTES = 256 * 1024 * 1024
+"""Checkpoints travel in chunks, so the store holds little."""
+
+RESOURCE = "mlx_slot"
+MAX_RESTARTS_IN_A_ROW = 5
+
+
+class _Actor:
+    """A worker in a process of its own. `io` is a thread that only reads and writes files."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        from sweep.worker import Worker
+
+        self._worker = Worker(settings)
+
+    def info(self) -> Any:
+        return self._worker.info()
+
+    def turn(self, turn: Turn, *incoming: str) -> Any:
+        """`incoming` are the checkpoint files of the turn's loads, in order, already on this host."""
+        return self._worker.turn(turn.with_checkpoints(incoming))
+
+    @ray.method(concurrency_group="io")
+    def read_chunk(self, path: str, offset: int) -> bytes:
+        return self._worker.spool.read_chunk(path, offset)
+
+    @ray.method(concurrency_group="io")
+    def write_chunk(self, name: str, chunk: bytes, first: bool) -> str:
+        return self._worker.spool.write_chunk(name, chunk, first=first)
+
+    @ray.method(concurrency_group="io")
+    def discard(self, path: str) -> None:
+        self._worker.spool.discard(path)
+
+
+@dataclass
+class _Slot:
+    id: str
+    place: int
+    actor: Any
+    host: str = ""
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
+class _Call:
+    """An answer that is awaited: for a joining slot, a turn, or a chunk."""
+
+    slot: str
+    kind: str
+    began: float = 0.0
+    turn: Turn | None = None
+    snapshot: Snapshot | None = None
+    offset: int = 0
+
+
+class RayExecutor:
+    """`slots` actors on this machine; a lost one is replaced by another under a new slot name."""
+
+    def __init__(self, settings: WorkerSettings, *, slots: int, gpus: int = 0, name: str = "sweep") -> None:
+        self._settings = settings
+        self._places = slots
+        self._gpus = gpus
+        self._name = name
+        self._slots: dict[str, _Slot] = {}
+        self._calls: dict[Any, _Call] = {}
+        self._ready: deque[ExecutorEvent] = deque()
+        self._restarts = 0
+        self._started = 0
+
+    def start(self) -> None:
+        """Start a Ray of our own and one actor a slot."""
+        try:
+            ray.init(
+                address="local",
+                num_cpus=self._places,
+                num_gpus=self._gpus,
+                resources={RESOURCE: float(self._places)},
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=True,
+                log_to_driver=False,
+                logging_level="ERROR",
+                namespace="sweep",
+            )
+        except (RayError, OSError, RuntimeError, ValueError) as error:
+            raise SweepError(f"Ray did not start on this machine: {error}") from error
+        for place in range(self._places):
+            self._begin(place)
+
+    @property
+    def dashboard_url(self) -> str | None:
+        url = ray.get_dashboard_url() if hasattr(ray, "get_dashboard_url") else None
+        return f"http://{url}" if url else None
+
+    def submit(self, slot: str, turn: Turn) -> None:
+        actor = self._slots[slot].actor
+        incoming = [self._send(actor, path) for path in turn.checkpoints]
+        self._call(actor.turn.remote(turn, *incoming), _Call(slot, "turn", turn=turn))
+
+    def gather(self, slot: str, snapshot: Snapshot) -> None:
+        self._read(slot, snapshot, offset=0)
+
+    def discard(self, slot: str, snapshot: Snapshot) -> None:
+        if slot in self._slots:
+            self._slots[slot].actor.discard.remote(snapshot.path)
+
+    def replace(self, slot: str, reason: str) -> None:
+        if slot in self._slots:
+            self._lose(slot, reason)
+
+    def wait(self, timeout_s: float) -> list[ExecutorEvent]:
+        if not self._ready and self._calls:
+            self._collect(timeout_s)
+        elif not self._ready:
+            time.sleep(timeout_s)
+        events = list(self._ready)
+        self._ready.clear()
+        return events
+
+    def close(self) -> None:
+        ray.shutdown()
+
+    def _begin(self, place: int) -> None:
+        """Start a worker in a place; it joins once it has answered twice, the second time for its speed."""
+        self._started += 1
+        slot = f"slot-{place}" if self._started <= self._places else f"slot-{place}.{self._started}"
+        actor = self._actor_class().options(name=f"{self._name}/{slot}").remote(self._settings)
+        self._slots[slot] = _Slot(slot, place, actor)
+        self._call(actor.info.remote(), _Call(slot, "hello"))
+
+    def _actor_class(self) -> Any:
+        gpus = self._gpus / self._places
+        return ray.remote(
+            num_cpus=1,
+            num_gpus=gpus,
+            resources={RESOURCE: 1.0},
+            max_restarts=0,
+            max_task_retries=0,
+            concurrency_groups={"io": 1},
+        )(_Actor)
+
+    def _call(self, ref: Any, call: _Call) -> None:
+        self._calls[ref] = call
+
+    def _send(self, actor: Any, path: str) -> Any:
+        """Bring a checkpoint to the worker's host in chunks; a reference to its path there."""
+        from sweep.spool import CHUNK_BYTES
+
+        with open(path, "rb") as file:
+            arrived = actor.write_chunk.remote(path, file.read(CHUNK_BYTES), True)
+            while chunk := file.read(CHUNK_BYTES):
+                arrived = actor.write_chunk.remote(path, chunk, False)
+        return arrived
+
+    def _read(self, slot: str, snapshot: Snapshot, offset: int) -> None:
+        if slot in self._slots:
+            ref = self._slots[slot].actor.read_chunk.remote(snapshot.path, offset)
+            self._call(ref, _Call(slot, "chunk", snapshot=snapshot, offset=offset))
+
+    def _collect(self, timeout_s: float) -> None:
+        """Enter all answers that are there, or the first that comes in time."""
+        refs = list(self._calls)
+        done, _ = ray.wait(refs, num_returns=1, timeout=timeout_s)
+        if done:
+            done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        for ref in sorted(done, key=refs.index):
+            call = self._calls.pop(ref, None)
+            if call is not None:
+                self._enter(call, ref)
+
+    def _enter(self, call: _Call, ref: Any) -> None:
+        try:
+            value = ray.get(ref)
+        except RayActorError as error:
+            self._lose(call.slot, _first_line(error))
+            return
+        except RayTaskError as error:
+            # The worker answers for the task's errors itself: what is raised here is a fault of ours.
+            self._lose(call.slot, _first_line(error))
+            return
+        if call.slot not in self._slots:
+            return
+        match call.kind:
+            case "hello":
+                actor = self._slots[call.slot].actor
+                self._call(actor.info.remote(), _Call(call.slot, "info", began=time.perf_counter()))
+            case "info":
+                round_trip_s = time.perf_counter() - call.began
+                self._slots[call.slot].host = value.host
+                self._ready.append(SlotJoined(call.slot, value.host, value.chip, round_trip_s))
+            case "turn":
+                self._restarts = 0
+                self._ready.append(TurnDone(call.slot, value))
+            case "chunk":
+                assert call.snapshot is not None
+                self._ready.append(Chunk(call.slot, call.snapshot, value))
+                if value:
+                    self._read(call.slot, call.snapshot, call.offset + len(value))
+                else:
+                    self.discard(call.slot, call.snapshot)
+
+    def _lose(self, slot_id: str, reason: str) -> None:
+        """Report a slot's end once, forget what it still owed, and start another worker in its place."""
+        slot = self._slots.pop(slot_id, None)
+        if slot is None:
+            return
+        self._calls = {ref: call for ref, call in self._calls.items() if call.slot != slot_id}
+        ray.kill(slot.actor, no_restart=True)
+        self._ready.append(SlotLost(slot_id, Loss.PROCESS, reason))
+        self._restarts += 1
+        if self._restarts > MAX_RESTARTS_IN_A_ROW:
+            raise SweepError(
+                f"workers ended {self._restarts} times in a row without finishing a turn; the last said: {reason}"
+            )
+        self._begin(slot.place)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return lines[0].strip() if lines else type(error).__name__

@@ -1,0 +1,110 @@
+"""Snapshots on their way from workers into the run directory, and which of them stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sweep.checkpoints import CheckpointWriter, stored_name
+from sweep.errors import CheckpointError
+from sweep.executors.base import Chunk, Executor
+from sweep.retention import superseded
+from sweep.rundir import RunDir
+from sweep.scheduler.messages import Gathered
+from sweep.schema import Checkpoints
+from sweep.trial import Outcome, Snapshot
+
+Arriving = tuple[str, str]
+"""A slot and a path on its host."""
+
+
+class Gatherer:
+    """Receives snapshots chunk by chunk.
+
+    A final one waits until its trial is told: only then is it known whether it will be kept. `told` is
+    shared with the driver and grows there.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        executor: Executor,
+        policy: Checkpoints,
+        directions: Sequence[str],
+        told: Mapping[int, Outcome],
+    ) -> None:
+        self._run = run
+        self._executor = executor
+        self._policy = policy
+        self._directions = directions
+        self._told = told
+        self._arriving: dict[Arriving, CheckpointWriter] = {}
+        self._final: dict[int, list[tuple[str, Snapshot]]] = {}
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._arriving)
+
+    def offer(self, slot: str, snapshot: Snapshot) -> None:
+        """A worker has a snapshot: fetch it now, or once its trial is told."""
+        if snapshot.final:
+            self._final.setdefault(snapshot.trial, []).append((slot, snapshot))
+            if snapshot.trial in self._told:
+                self.trial_told(snapshot.trial)
+        else:
+            self._fetch(slot, snapshot)
+
+    def trial_told(self, number: int) -> None:
+        """Fetch the trial's final snapshots where they will be kept, and drop what it leaves behind."""
+        for slot, snapshot in self._final.pop(number, []):
+            if self._would_stay(snapshot):
+                self._fetch(slot, snapshot)
+            else:
+                self._executor.discard(slot, snapshot)
+        self._retain()
+
+    def receive(self, chunk: Chunk) -> Gathered | None:
+        """Enter a chunk; once the last has arrived whole, the snapshot as it lies in the run directory."""
+        key = (chunk.slot, chunk.snapshot.path)
+        writer = self._arriving.get(key)
+        if writer is None:
+            return None
+        if chunk.data:
+            writer.write(chunk.data)
+            return None
+        del self._arriving[key]
+        try:
+            stored = writer.commit()
+        except CheckpointError as error:
+            self._run.record_message("warning", str(error))
+            return None
+        self._retain()
+        return Gathered(replace(stored, path=str(self._run.path / stored.path)))
+
+    def slot_lost(self, slot: str) -> None:
+        """What was on its way from there will not arrive."""
+        for key in [key for key in self._arriving if key[0] == slot]:
+            self._arriving.pop(key).abandon()
+        for number, offers in list(self._final.items()):
+            self._final[number] = [offer for offer in offers if offer[0] != slot]
+
+    def _fetch(self, slot: str, snapshot: Snapshot) -> None:
+        self._arriving[slot, snapshot.path] = self._run.begin_checkpoint(snapshot)
+        self._executor.gather(slot, snapshot)
+
+    def _would_stay(self, snapshot: Snapshot) -> bool:
+        stored = replace(snapshot, path=stored_name(snapshot))
+        return stored not in self._superseded([*self._run.checkpoints, stored])
+
+    def _retain(self) -> None:
+        for snapshot in self._superseded(self._run.checkpoints):
+            self._run.remove_checkpoint(snapshot.path)
+
+    def _superseded(self, checkpoints: Sequence[Snapshot]) -> list[Snapshot]:
+        return superseded(
+            checkpoints,
+            told=self._told,
+            directions=self._directions,
+            keep_best=self._policy.keep_best,
+            max_bytes=self._policy.max_bytes,
+        )

@@ -1,0 +1,60 @@
+"""From a proposal to a plan: all hyperparameters of a trial, its program's signature, its length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from sweep.conditions import dependency_order, is_active
+from sweep.description import Description
+from sweep.schema import Choices, Entry, StudySpec
+from sweep.spec import hyperparameters, resolve_length
+from sweep.trial import Length, Scalar, Signature, TrialPlan
+
+
+def plan(spec: StudySpec, description: Description, number: int, suggested: Mapping[str, Scalar]) -> TrialPlan:
+    """What to train for a proposal. Raises SpecError where the trial would end before its first report."""
+    values = hyperparameters(spec, suggested)
+    return TrialPlan(
+        number=number,
+        seed=spec.seed,
+        hyperparameters=values,
+        signature=signature(values, description.static),
+        length=resolve_length(spec, description.train_examples, values),
+    )
+
+
+def signature(values: Mapping[str, Scalar], static: Iterable[str]) -> Signature:
+    """The static hyperparameters, sorted; of gradient clipping only whether it is on is static."""
+    shaping = {name: values[name] for name in static if name in values}
+    shaping["gradient_clip"] = values.get("gradient_clip") is not None
+    return tuple(sorted(shaping.items()))
+
+
+def sample_values(spec: StudySpec) -> dict[str, Scalar]:
+    """One set of hyperparameters that the study could try: first choices and lower ends."""
+    return hyperparameters(spec, _suggest(spec, _first))
+
+
+def longest(spec: StudySpec, description: Description) -> Length:
+    """The longest that a trial of the study can be, and its report interval, in examples."""
+    return resolve_length(spec, description.train_examples, hyperparameters(spec, _suggest(spec, _greatest)))
+
+
+def _suggest(spec: StudySpec, pick: Callable[[Entry], Scalar]) -> dict[str, Scalar]:
+    values: dict[str, Scalar] = dict(spec.fixed)
+    for name in dependency_order(spec.space):
+        entry = spec.space[name]
+        if is_active(entry, values):
+            values[name] = pick(entry)
+    return {name: value for name, value in values.items() if name in spec.space}
+
+
+def _first(entry: Entry) -> Scalar:
+    return entry.choices[0] if isinstance(entry, Choices) else entry.low
+
+
+def _greatest(entry: Entry) -> Scalar:
+    if not isinstance(entry, Choices):
+        return entry.high
+    numbers = [choice for choice in entry.choices if isinstance(choice, int | float)]
+    return max(numbers) if len(numbers) == len(entry.choices) else entry.choices[0]

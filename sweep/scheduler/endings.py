@@ -1,0 +1,54 @@
+"""How trials end: each is told once and leaves the state."""
+
+from __future__ import annotations
+
+import math
+
+from sweep.scheduler.messages import Instruction, Tell
+from sweep.scheduler.state import LiveTrial, State
+from sweep.scheduler.turns import unqueue
+from sweep.trial import Outcome, RunId, TrialState
+
+
+def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
+    """All runs have ended; without a number for each objective the trial has failed all the same."""
+    absent = [name for name in state.limits.objectives if math.isnan(trial.last.get(name, math.nan))]
+    if absent:
+        _tell(state, trial, TrialState.FAIL, out, f"the objective {absent[0]} is not a number at the end")
+    else:
+        _tell(state, trial, TrialState.COMPLETE, out)
+
+
+def prune(state: State, number: int, out: list[Instruction]) -> None:
+    trial = state.trials.get(number)
+    if trial is not None:
+        _tell(state, trial, TrialState.PRUNED, out)
+
+
+def fail(state: State, id: RunId, reason: str, out: list[Instruction]) -> None:
+    trial = state.trials.get(id.trial)
+    if trial is not None:
+        _tell(state, trial, TrialState.FAIL, out, reason)
+
+
+def _tell(
+    state: State, trial: LiveTrial, end: TrialState, out: list[Instruction], reason: str | None = None
+) -> None:
+    """A told trial leaves: its lanes are dropped with the next turn, what it still reports is ignored."""
+    out.append(Tell(_outcome(state, trial, end, reason)))
+    del state.trials[trial.plan.number]
+    state.unjudged.discard(trial.plan.number)
+    state.told += 1
+    for run in trial.runs.values():
+        slot = state.slots.get(run.slot) if run.slot else None
+        lane = slot.vacate(run.id) if slot else None
+        if slot is not None and lane is not None:
+            slot.drops.append(lane)
+        unqueue(state, run)
+
+
+def _outcome(state: State, trial: LiveTrial, end: TrialState, reason: str | None) -> Outcome:
+    values = None
+    if end is not TrialState.FAIL and all(name in trial.last for name in state.limits.objectives):
+        values = tuple(trial.last[name] for name in state.limits.objectives)
+    return Outcome(trial.plan.number, end, values, reason, dict(trial.ledger))

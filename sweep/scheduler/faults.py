@@ -1,0 +1,95 @@
+"""What goes wrong: lost workers, failed turns, time-outs. Infrastructure is retried, a trial's own failure tells.
+
+A failure among several lanes blames nobody: the suspects run again from their checkpoints at halved
+widths down to one, and only a failure alone counts.
+"""
+
+from __future__ import annotations
+
+from sweep.scheduler import endings, turns
+from sweep.scheduler.messages import Instruction, Loss, Note, Replace, SlotLost
+from sweep.scheduler.state import QueueKey, Slot, State
+from sweep.trial import RunId
+from sweep.turn import TurnResult
+
+
+def turn_failed(
+    state: State, slot: Slot, runs: tuple[RunId, ...], result: TurnResult, now: float, out: list[Instruction]
+) -> None:
+    """The lanes of a failed turn are gone from the worker."""
+    width = len(slot.lanes)
+    reason = result.error or ""
+    for id in runs:
+        if state.run(id) is None:
+            continue
+        slot.vacate(id)
+        if width == 1:
+            endings.fail(state, id, reason, out)
+        else:
+            _requeue(state, id, now, limit=width // 2)
+    if width > 1:
+        last_line = reason.strip().splitlines()[-1:]
+        out.append(Note(f"{slot.id}: a turn of {width} lanes failed, they run again: {''.join(last_line)}"))
+
+
+def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction]) -> None:
+    slot = state.slots.pop(event.slot, None)
+    if slot is None:
+        return
+    state.open_slots.pop(event.slot, None)
+    out.append(Note(f"{event.slot} on {slot.host} was lost: {event.reason}"))
+    in_flight = {id for runs in slot.in_flight.values() for id in runs}
+    width = len(slot.lanes)
+    for id in list(slot.holding):
+        run = state.run(id)
+        if run is None:
+            continue
+        if id in in_flight:
+            state.trials[id.trial].add("lost_s", now - slot.started)
+        suspect = event.loss is Loss.PROCESS and id in in_flight
+        run.losses += suspect and width == 1
+        if run.losses > state.limits.max_losses:
+            endings.fail(state, id, f"its worker was lost {run.losses} times: {event.reason}", out)
+        else:
+            _requeue(state, id, now, limit=width // 2 if suspect and width > 1 else None)
+
+
+def _requeue(state: State, id: RunId, now: float, *, limit: int | None) -> None:
+    """Back to the head of the queue, to go on from the last gathered checkpoint."""
+    run = state.run(id)
+    assert run is not None
+    run.slot, run.since = None, now
+    run.attempt += 1
+    if limit is not None:
+        run.key = QueueKey(run.key.signature, min(limit, run.key.limit or limit))
+    turns.enqueue(state, run, first=True)
+
+
+def check_timeouts(state: State, result: TurnResult, out: list[Instruction]) -> None:
+    """A run's own lane time, over all attempts, against the trial's time-out."""
+    timeout_s = state.limits.timeout_s
+    if timeout_s is None:
+        return
+    for id in result.spent:
+        run = state.run(id)
+        if run is not None and not run.finished and run.lane_s > timeout_s:
+            reason = f"timed out: {run.lane_s:.1f} s in its lane, timeout is {timeout_s:g} s"
+            endings.fail(state, id, reason, out)
+
+
+def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
+    """A worker that stays silent past a trial's time-out is replaced, and that trial fails."""
+    timeout_s = state.limits.timeout_s
+    if timeout_s is None:
+        return
+    for slot in list(state.slots.values()):
+        elapsed = now - slot.started if slot.in_flight else 0.0
+        runs = [run for run in map(state.run, slot.holding) if run is not None]
+        late = [run for run in runs if run.lane_s + elapsed > timeout_s + state.limits.grace_s]
+        if not elapsed or not late:
+            continue
+        silence = f"no answer for {elapsed:.0f} s"
+        out.append(Replace(slot.id, silence))
+        for run in late:
+            endings.fail(state, run.id, f"timed out: {silence}, timeout is {timeout_s:g} s", out)
+        slot_lost(state, SlotLost(slot.id, Loss.PROCESS, silence), now, out)

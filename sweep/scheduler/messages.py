@@ -1,0 +1,177 @@
+"""Events that the scheduler is told and instructions that it gives; values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sweep.trial import Outcome, Report, Snapshot, TrialPlan
+from sweep.turn import Turn, TurnResult
+
+
+@dataclass(frozen=True)
+class SlotJoined:
+    """A worker is ready; `round_trip_s` is how long an empty call to it takes."""
+
+    slot: str
+    host: str
+    chip: str
+    round_trip_s: float
+
+
+class Loss(StrEnum):
+    """What went away: a lost process may be its trials' doing, a lost node is not."""
+
+    PROCESS = "process"
+    NODE = "node"
+
+
+@dataclass(frozen=True)
+class SlotLost:
+    slot: str
+    loss: Loss
+    reason: str
+
+
+@dataclass(frozen=True)
+class TurnDone:
+    slot: str
+    result: TurnResult
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Answers `Ask`; `exhausted` means that the sampler has nothing further to propose."""
+
+    plans: tuple[TrialPlan, ...]
+    exhausted: bool = False
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A trial of an earlier session is taken up again, with what is already known of it.
+
+    `reports` by replicate in order of examples; `checkpoints` by replicate.
+    """
+
+    plan: TrialPlan
+    reports: Mapping[int, tuple[Report, ...]]
+    checkpoints: Mapping[int, Snapshot]
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Answers every `Judge` given since the last one: which trials were judged, which of them end."""
+
+    judged: frozenset[int]
+    pruned: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A snapshot has reached the run directory (`snapshot.path` lies there) and can be gone on from."""
+
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed: deadlines are looked at."""
+
+
+@dataclass(frozen=True)
+class NoMoreAsks:
+    """The time budget is spent or a stop rule holds: what runs may end, nothing new begins."""
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A person wants to stop: finish the advance in flight, snapshot, end."""
+
+
+Event = (
+    SlotJoined
+    | SlotLost
+    | TurnDone
+    | Asked
+    | Taken
+    | Judged
+    | Gathered
+    | Tick
+    | NoMoreAsks
+    | Interrupted
+)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Propose up to `count` further trials."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class RunTurn:
+    slot: str
+    turn: Turn
+
+
+@dataclass(frozen=True)
+class Record:
+    """Write a report down; it was not seen before."""
+
+    report: Report
+
+
+@dataclass(frozen=True)
+class Judge:
+    """All replicates of a trial have reached a boundary: tell the pruner, ask for its verdict.
+
+    `metrics` are means over replicates. At the `last` boundary the verdict changes nothing.
+    """
+
+    number: int
+    examples: int
+    metrics: Mapping[str, float]
+    last: bool
+
+
+@dataclass(frozen=True)
+class Tell:
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Bring a snapshot from the slot's host into the run directory."""
+
+    slot: str
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
+class Discard:
+    """Delete a snapshot that nobody needs from the slot's host."""
+
+    slot: str
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
+class Replace:
+    """End this slot's worker, whatever it is doing, and start another."""
+
+    slot: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a person may want to know; recorded and shown."""
+
+    text: str
+
+
+Instruction = Ask | RunTurn | Record | Judge | Tell | Gather | Discard | Replace | Note

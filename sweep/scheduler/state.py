@@ -1,0 +1,230 @@
+"""What the scheduler knows: live trials, their runs, and slots. Data with derived facts, no decisions."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from sweep.trial import Length, Report, RunId, Signature, Snapshot, TrialPlan
+from sweep.turn import Spent
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the scheduler goes by, fixed for a session.
+
+    `trials` is the budget in total; `told` counts those that earlier sessions ended; `objectives` are
+    metric names; `width` is the number of lanes of a slot; `max_losses` bounds how often a run may take
+    its worker with it; `grace_s` is added to a time-out before a silent worker is given up.
+    """
+
+    trials: int
+    objectives: tuple[str, ...]
+    width: int = 1
+    replicates: int = 1
+    told: int = 0
+    prunes: bool = False
+    max_concurrent: int | None = None
+    timeout_s: float | None = None
+    max_losses: int = 3
+    grace_s: float = 60.0
+
+
+class QueueKey(NamedTuple):
+    """Runs that may share a population: one program, one limit on the width (None: the usual)."""
+
+    signature: Signature
+    limit: int | None = None
+
+
+@dataclass
+class Run:
+    """One replicate of a live trial.
+
+    `seen` is where its last gathered checkpoint stands, in examples; `recorded` how many reports are
+    written down; `slot` where it is now; `since` when it last began to wait.
+    """
+
+    id: RunId
+    key: QueueKey
+    length: Length
+    since: float
+    recorded: int = 0
+    checkpoint: Snapshot | None = None
+    slot: str | None = None
+    attempt: int = 0
+    losses: int = 0
+    finished: bool = False
+    lane_s: float = 0.0
+
+    @property
+    def seen(self) -> int:
+        return self.checkpoint.examples if self.checkpoint else 0
+
+    def reports_left(self) -> int:
+        """How many advances it takes from its checkpoint to the end."""
+        if self.seen >= self.length.examples:
+            return 0
+        return self.length.reports - self.seen // self.length.report_every
+
+    def expected(self) -> int:
+        """The boundary of the next report to be written down."""
+        return min((self.recorded + 1) * self.length.report_every, self.length.examples)
+
+
+@dataclass
+class LiveTrial:
+    """A trial that is asked and not told; `boundaries` holds what some but not all replicates reported."""
+
+    plan: TrialPlan
+    runs: dict[int, Run]
+    boundaries: dict[int, dict[int, Mapping[str, float]]] = field(default_factory=dict)
+    last: Mapping[str, float] = field(default_factory=dict)
+    ledger: dict[str, float] = field(default_factory=dict)
+
+    def add(self, name: str, amount: float) -> None:
+        self.ledger[name] = self.ledger.get(name, 0.0) + amount
+
+    def spend(self, spent: Spent, *, lost: bool) -> None:
+        """Enter one turn's time; `lost` where its work was done before or is not wanted any more."""
+        work_s = spent.train_s + spent.evaluate_s
+        if lost:
+            self.add("lost_s", work_s)
+        else:
+            self.add("train_s", spent.train_s)
+            self.add("evaluate_s", spent.evaluate_s)
+            self.add("examples", spent.examples)
+        self.add("compile_s", spent.compile_s)
+        self.add("checkpoint_s", spent.checkpoint_s)
+        self.add("idle_s", spent.idle_s)
+        self.add("traces", spent.traces)
+        peak = max(self.ledger.get("peak_memory_bytes", 0.0), spent.peak_memory_bytes)
+        self.ledger["peak_memory_bytes"] = peak
+
+    def gather_boundary(self, report: Report) -> Mapping[str, float] | None:
+        """The means over replicates, once the last of them has reached this boundary."""
+        here = self.boundaries.setdefault(report.examples, {})
+        here[report.replicate] = report.metrics
+        if len(here) < len(self.runs):
+            return None
+        del self.boundaries[report.examples]
+        self.last = mean_metrics(here[replicate] for replicate in sorted(here))
+        return self.last
+
+    @property
+    def finished(self) -> bool:
+        return all(run.finished for run in self.runs.values())
+
+
+def mean_metrics(reports: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each metric over replicates; one replicate's values stay as they are, bit for bit."""
+    rows = list(reports)
+    if len(rows) == 1:
+        return dict(rows[0])
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+
+
+@dataclass
+class Lane:
+    """A run in a lane, as it will be when all turns given out are done; `left` counts its advances."""
+
+    run: RunId
+    left: int
+
+
+@dataclass
+class Slot:
+    """One worker.
+
+    `lanes` is the plan after the last turn given out; `in_flight` holds turn -> its runs; `holding` the
+    runs whose end has not come back yet. `waits` says that it waits for verdicts, since its advances
+    last longer than `advance_outlasts` seconds; `parked` that it has been given its parting turn.
+    """
+
+    id: str
+    host: str
+    advance_outlasts: float
+    key: QueueKey | None = None
+    lanes: list[Lane | None] = field(default_factory=list)
+    drops: list[int] = field(default_factory=list)
+    in_flight: dict[int, tuple[RunId, ...]] = field(default_factory=dict)
+    holding: dict[RunId, None] = field(default_factory=dict)
+    started: float = 0.0
+    waits: bool = True
+    parked: bool = False
+
+    @property
+    def busy(self) -> int:
+        """Lanes that hold a run."""
+        return sum(lane is not None for lane in self.lanes)
+
+    def occupied(self) -> bool:
+        return any(lane is not None and lane.left > 0 for lane in self.lanes)
+
+    def vacate(self, run: RunId) -> int | None:
+        """Take a run out of the plan; the lane it had, if it still had one."""
+        self.holding.pop(run, None)
+        for index, lane in enumerate(self.lanes):
+            if lane is not None and lane.run == run:
+                self.lanes[index] = None
+                return index
+        return None
+
+
+class Phase(Enum):
+    """RUNNING asks and trains; DRAINING lets what runs end; STOPPING snapshots and leaves."""
+
+    RUNNING = "running"
+    DRAINING = "draining"
+    STOPPING = "stopping"
+
+
+@dataclass
+class State:
+    """Everything the scheduler knows.
+
+    `waiting` holds runs in no lane; `unjudged` trials whose verdict is awaited; `open_slots` those that
+    could take a further turn; `turns` numbers turns.
+    """
+
+    limits: Limits
+    phase: Phase = Phase.RUNNING
+    trials: dict[int, LiveTrial] = field(default_factory=dict)
+    slots: dict[str, Slot] = field(default_factory=dict)
+    waiting: dict[QueueKey, deque[RunId]] = field(default_factory=dict)
+    unjudged: set[int] = field(default_factory=set)
+    open_slots: dict[str, None] = field(default_factory=dict)
+    told: int = 0
+    asking: bool = False
+    exhausted: bool = False
+    turns: int = 0
+
+    @property
+    def used(self) -> int:
+        """Trials that count against the budget: told ones of all sessions, and live ones."""
+        return self.limits.told + self.told + len(self.trials)
+
+    @property
+    def may_ask(self) -> bool:
+        return (
+            self.phase is Phase.RUNNING
+            and not self.asking
+            and not self.exhausted
+            and self.used < self.limits.trials
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Nothing is in flight and nothing further will be started."""
+        if any(slot.in_flight for slot in self.slots.values()):
+            return False
+        if self.phase is Phase.STOPPING:
+            return all(slot.parked or not slot.holding for slot in self.slots.values())
+        return not self.trials and not self.may_ask and not self.asking
+
+    def run(self, run: RunId) -> Run | None:
+        trial = self.trials.get(run.trial)
+        return trial.runs[run.replicate] if trial else None

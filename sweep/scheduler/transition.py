@@ -1,0 +1,166 @@
+"""One event in, instructions out."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from sweep.scheduler import endings, faults, turns
+from sweep.scheduler.messages import (
+    Asked,
+    Discard,
+    Event,
+    Gather,
+    Gathered,
+    Instruction,
+    Interrupted,
+    Judge,
+    Judged,
+    NoMoreAsks,
+    Record,
+    SlotJoined,
+    SlotLost,
+    Taken,
+    Tick,
+    TurnDone,
+)
+from sweep.scheduler.state import LiveTrial, Phase, QueueKey, Run, Slot, State
+from sweep.trial import Report, RunId, Snapshot, TrialPlan
+from sweep.turn import TurnResult
+
+
+def transition(state: State, event: Event, now: float) -> list[Instruction]:
+    """Enter one event; `now` is in seconds and never goes backwards."""
+    out: list[Instruction] = []
+    match event:
+        case SlotJoined():
+            outlasts = turns.WAIT_FOR_VERDICTS * event.round_trip_s
+            state.slots[event.slot] = Slot(event.slot, event.host, advance_outlasts=outlasts)
+            state.open_slots[event.slot] = None
+        case SlotLost():
+            faults.slot_lost(state, event, now, out)
+        case TurnDone():
+            _turn_done(state, event.slot, event.result, now, out)
+        case Asked():
+            state.asking = False
+            state.exhausted = state.exhausted or event.exhausted
+            for plan in event.plans:
+                _enter(state, plan, now)
+        case Taken():
+            _take_up(state, event, now, out)
+        case Judged():
+            state.unjudged -= event.judged
+            for number in event.pruned:
+                endings.prune(state, number, out)
+        case Gathered():
+            _gathered(state, event.snapshot)
+        case Tick():
+            faults.check_deadlines(state, now, out)
+        case NoMoreAsks():
+            if state.phase is Phase.RUNNING:
+                state.phase = Phase.DRAINING
+        case Interrupted():
+            state.phase = Phase.STOPPING
+        case _:
+            assert_never(event)
+    turns.feed(state, now, out)
+    turns.ask(state, out)
+    return out
+
+
+def _enter(state: State, plan: TrialPlan, now: float) -> LiveTrial:
+    key = QueueKey(plan.signature)
+    runs = {
+        replicate: Run(RunId(plan.number, replicate), key, plan.length, since=now)
+        for replicate in range(state.limits.replicates)
+    }
+    trial = LiveTrial(plan, runs)
+    state.trials[plan.number] = trial
+    for run in runs.values():
+        turns.enqueue(state, run)
+    return trial
+
+
+def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> None:
+    """Enter a trial of an earlier session: its reports are known, its runs go on from their checkpoints."""
+    trial = _enter(state, event.plan, now)
+    for replicate, run in trial.runs.items():
+        run.attempt = event.attempts
+        run.checkpoint = event.checkpoints.get(replicate)
+        for report in event.reports.get(replicate, ()):
+            run.recorded += 1
+            trial.gather_boundary(report)
+        run.finished = run.recorded >= run.length.reports
+        if run.finished:
+            turns.unqueue(state, run)
+    if trial.finished:
+        endings.complete(state, trial, out)
+
+
+def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: list[Instruction]) -> None:
+    slot = state.slots.get(slot_id)
+    if slot is None or result.number not in slot.in_flight:
+        return
+    runs = slot.in_flight.pop(result.number)
+    slot.started = now
+    slot.waits = result.turn_s > slot.advance_outlasts
+    state.open_slots[slot_id] = None
+    if result.error is not None:
+        faults.turn_failed(state, slot, runs, result, now, out)
+        return
+    _enter_spent(state, result)
+    for report in result.reports:
+        _report(state, report, out)
+    for snapshot in result.snapshots:
+        wanted = snapshot.final or state.run(snapshot.run) is not None
+        out.append(Gather(slot.id, snapshot) if wanted else Discard(slot.id, snapshot))
+    for failure in result.failures:
+        endings.fail(state, failure.run, failure.reason, out)
+    for id in result.finished:
+        _finish(state, slot, id, out)
+    faults.check_timeouts(state, result, out)
+
+
+def _enter_spent(state: State, result: TurnResult) -> None:
+    """Time goes to the ledger; what repeats earlier work counts as lost."""
+    repeated = set()
+    for report in result.reports:
+        run = state.run(report.run)
+        if run is not None and report.examples != run.expected():
+            repeated.add(report.run)
+    for id, spent in result.spent.items():
+        run = state.run(id)
+        if run is not None:
+            run.lane_s += spent.train_s + spent.evaluate_s
+            state.trials[id.trial].spend(spent, lost=id in repeated)
+
+
+def _report(state: State, report: Report, out: list[Instruction]) -> None:
+    """Write down what is new, and judge once all replicates are there."""
+    run = state.run(report.run)
+    if run is None or report.examples != run.expected():
+        return
+    run.recorded += 1
+    out.append(Record(report))
+    means = state.trials[report.trial].gather_boundary(report)
+    if means is not None:
+        last = report.examples >= run.length.examples
+        out.append(Judge(report.trial, report.examples, means, last))
+        if state.limits.prunes and not last:
+            state.unjudged.add(report.trial)
+
+
+def _finish(state: State, slot: Slot, id: RunId, out: list[Instruction]) -> None:
+    slot.vacate(id)
+    run = state.run(id)
+    if run is None:
+        return
+    run.finished, run.slot = True, None
+    trial = state.trials[id.trial]
+    if trial.finished:
+        endings.complete(state, trial, out)
+
+
+def _gathered(state: State, snapshot: Snapshot) -> None:
+    run = state.run(snapshot.run)
+    if run is not None and snapshot.examples >= run.seen:
+        run.checkpoint = snapshot

@@ -1,0 +1,157 @@
+"""What each slot does next, and how many trials are asked for.
+
+A slot's `lanes` are planned ahead: without a pruner the next turn is given out while the last one runs,
+since which lanes will be free is known beforehand. With a pruner the slot waits for verdicts where an
+advance is long compared with a round trip, and otherwise what came too late is discarded.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from sweep.scheduler.messages import Ask, Instruction, RunTurn
+from sweep.scheduler.state import Lane, Phase, QueueKey, Run, Slot, State
+from sweep.trial import RunId
+from sweep.turn import Load, Turn
+
+WAIT_FOR_VERDICTS = 20
+"""A slot waits for verdicts where an advance lasts this many round trips or more."""
+
+
+def enqueue(state: State, run: Run, *, first: bool = False) -> None:
+    queue = state.waiting.setdefault(run.key, deque())
+    if first:
+        queue.appendleft(run.id)
+    else:
+        queue.append(run.id)
+
+
+def unqueue(state: State, run: Run) -> None:
+    queue = state.waiting.get(run.key)
+    if queue is not None and run.id in queue:
+        queue.remove(run.id)
+
+
+def ask(state: State, out: list[Instruction]) -> None:
+    """Keep all lanes busy, with a small store so that a freed lane finds a trial at once."""
+    if not state.may_ask or not state.slots:
+        return
+    limits = state.limits
+    lanes = limits.width * len(state.slots)
+    store = len(state.slots)
+    want = -(-(lanes + store) // limits.replicates) - len(state.trials)
+    if limits.max_concurrent is not None:
+        want = min(want, limits.max_concurrent - len(state.trials))
+    want = min(want, limits.trials - state.used)
+    if want > 0:
+        state.asking = True
+        out.append(Ask(want))
+
+
+def feed(state: State, now: float, out: list[Instruction]) -> None:
+    """Give turns to every slot that can take one."""
+    for slot_id in list(state.open_slots):
+        slot = state.slots[slot_id]
+        if _feed_slot(state, slot, now, out):
+            del state.open_slots[slot_id]
+
+
+def _feed_slot(state: State, slot: Slot, now: float, out: list[Instruction]) -> bool:
+    """True where the slot has as many turns as it may have."""
+    while len(slot.in_flight) < _depth(state, slot):
+        turn = _next_turn(state, slot, now)
+        if turn is None:
+            return False
+        if not slot.in_flight:
+            slot.started = now
+        slot.in_flight[turn.number] = tuple(lane.run for lane in slot.lanes if lane is not None)
+        out.append(RunTurn(slot.id, turn))
+    return True
+
+
+def _depth(state: State, slot: Slot) -> int:
+    """How many turns may be out at once: with two the worker never waits."""
+    waits = state.limits.prunes and slot.waits
+    return 1 if waits or state.phase is Phase.STOPPING else 2
+
+
+def _next_turn(state: State, slot: Slot, now: float) -> Turn | None:
+    if state.phase is Phase.STOPPING:
+        return _parting_turn(state, slot)
+    if slot.waits and any(run.trial in state.unjudged for run in slot.holding):
+        return None
+    for index, lane in enumerate(slot.lanes):
+        if lane is not None and lane.left <= 0:
+            slot.lanes[index] = None
+    if not slot.occupied() and not _open_program(state, slot):
+        return None
+    loads = _fill(state, slot, now)
+    if not slot.occupied():
+        return None
+    for lane in slot.lanes:
+        if lane is not None:
+            lane.left -= 1
+    return _turn(state, slot, loads)
+
+
+def _turn(state: State, slot: Slot, loads: tuple[Load, ...] = (), *, advance: bool = True) -> Turn:
+    assert slot.key is not None
+    state.turns += 1
+    drops = tuple(slot.drops)
+    slot.drops.clear()
+    return Turn(
+        number=state.turns,
+        signature=slot.key.signature,
+        width=len(slot.lanes),
+        drops=drops,
+        loads=loads,
+        advance=advance,
+        snapshot_all=not advance,
+    )
+
+
+def _parting_turn(state: State, slot: Slot) -> Turn | None:
+    """One last turn that trains nothing and snapshots all, once nothing is in flight."""
+    if slot.parked or slot.in_flight or not slot.holding or slot.key is None:
+        return None
+    slot.parked = True
+    return _turn(state, slot, advance=False)
+
+
+def _open_program(state: State, slot: Slot) -> bool:
+    """Keep the slot's program as long as runs wait for it, else take the one most wait for; True if any."""
+    key = slot.key if slot.key is not None and state.waiting.get(slot.key) else _fullest(state)
+    if key is None:
+        return False
+    width = min(key.limit or state.limits.width, state.limits.width)
+    if key != slot.key or width != len(slot.lanes):
+        slot.drops.clear()  # the population they belonged to is gone
+    slot.key, slot.lanes = key, [None] * width
+    return True
+
+
+def _fullest(state: State) -> QueueKey | None:
+    """The queue with most runs; of equal ones that with the oldest trial."""
+    waiting = [(len(queue), -min(queue).trial, key) for key, queue in state.waiting.items() if queue]
+    return max(waiting, key=lambda entry: entry[:2])[2] if waiting else None
+
+
+def _fill(state: State, slot: Slot, now: float) -> tuple[Load, ...]:
+    assert slot.key is not None
+    queue = state.waiting.get(slot.key)
+    loads = []
+    for index, lane in enumerate(slot.lanes):
+        if lane is None and queue:
+            loads.append(_load(state, slot, index, queue.popleft(), now))
+    return tuple(loads)
+
+
+def _load(state: State, slot: Slot, index: int, id: RunId, now: float) -> Load:
+    trial = state.trials[id.trial]
+    run = trial.runs[id.replicate]
+    trial.add("queue_s", now - run.since)
+    run.slot = slot.id
+    slot.holding[id] = None
+    slot.lanes[index] = Lane(id, run.reports_left())
+    path = run.checkpoint.path if run.checkpoint else None
+    return Load(index, trial.plan, id.replicate, run.attempt, path)

@@ -1,0 +1,236 @@
+"""One run of the command: open the run directory, settle whether and how to go on, drive, close.
+
+    open_run      the directory, refused where it belongs to another study
+    finished      whether nothing is left to do, without starting anything
+    run_study     all of it; gives a Summary
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from sweep import spec as specs
+from sweep.description import Description, describe
+from sweep.errors import RunDirError, SpecError
+from sweep.executors.base import Executor
+from sweep.planning import longest, sample_values
+from sweep.progress import Progress
+from sweep.rundir import RunDir
+from sweep.scheduler import Phase
+from sweep.schema import Choices, StudySpec
+from sweep.task_loading import source_hash
+from sweep.trial import Outcome, Scalar, TrialState
+from sweep.turn import TaskRef, WorkerSettings
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a study stands when the command ends; `best` holds the best trials first, at most five."""
+
+    study: str
+    run_dir: Path
+    trials: Mapping[str, int]
+    best: tuple[Outcome, ...]
+    params: Mapping[int, Mapping[str, Scalar]]
+    objectives: tuple[str, ...]
+    wall_s: float
+    reason: str
+    totals: Mapping[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "study": self.study,
+            "run_dir": str(self.run_dir),
+            "reason": self.reason,
+            "trials": dict(self.trials),
+            "best": self._best_json(),
+            "wall_s": round(self.wall_s, 3),
+            **self.totals,
+        }
+
+    def _best_json(self) -> dict[str, Any] | list[dict[str, Any]] | None:
+        """The best trial, or with several objectives all that no other dominates."""
+        several = len(self.objectives) > 1
+        rows = [
+            {
+                "number": outcome.number,
+                **({"values": outcome.values} if several else {"value": (outcome.values or (None,))[0]}),
+                "params": dict(self.params[outcome.number]),
+            }
+            for outcome in self.best
+        ]
+        return rows if several else next(iter(rows), None)
+
+
+def task_ref(spec: StudySpec) -> TaskRef:
+    return TaskRef(str(spec.folder.resolve()), spec.task)
+
+
+def describe_task(spec: StudySpec) -> Description:
+    """The task as its own process describes it. Raises SpecError with all that does not fit the study file."""
+    line = spec.document.line(("task",))
+    description = describe(task_ref(spec), sample_values(spec), key_line=line, file=str(spec.document.file))
+    problems = specs.validate_against(spec, description)
+    if problems:
+        raise SpecError(problems)
+    return description
+
+
+def run_study(
+    spec: StudySpec, *, runs: Path, progress: Progress, accept_changed_task: bool = False
+) -> Summary:
+    """Run a study to its budget, or to Ctrl-C. Raises SweepError; nothing recorded is ever lost."""
+    began = time.monotonic()
+    with open_run(spec, runs, accept_changed_task=accept_changed_task) as run:
+        if finished(spec, run):
+            return _summary(spec, run, began, "finished before")
+        description = describe_task(spec)
+        reason = _drive(spec, description, run, progress)
+        run.close(reason)
+        return _summary(spec, run, began, reason)
+
+
+def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
+    """Hold the run directory. Raises RunDirError where another process does, or it is another study's."""
+    run = RunDir.open(runs, spec.name)
+    try:
+        _check_same_study(spec, run)
+        _check_same_task(spec, run, accept_changed_task)
+    except BaseException:
+        run.release()
+        raise
+    return run
+
+
+def finished(spec: StudySpec, run: RunDir) -> bool:
+    """Whether the budget is used up and no trial is open."""
+    trials = spec.budget.trials
+    return trials is not None and len(run.history.told) >= trials and not run.history.live
+
+
+def _check_same_study(spec: StudySpec, run: RunDir) -> None:
+    text = run.study_text
+    if text is None:
+        return
+    changes = specs.differences(specs.parse(text, file=str(run.path / "study.yaml")), spec)
+    if changes:
+        lines = [f"  {change.key}: was {change.old}, is {change.new}" for change in changes]
+        raise RunDirError(
+            f"{run.path}: must be gone on with as the study it is; what differs:\n"
+            + "\n".join(lines)
+            + f"\nput these back, or give the study another `name` than {spec.name}"
+        )
+
+
+def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
+    before = (run.provenance or {}).get("task_hash")
+    if before and not accept and before != (source_hash(task_ref(spec)) or ""):
+        raise RunDirError(
+            f"{run.path}: must be gone on with by the same task; {spec.task} has changed since; put it back, "
+            "give the study another `name`, or say --accept-changed-task"
+        )
+
+
+def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Progress) -> str:
+    from sweep.driver import Driver
+    from sweep.study import Study
+
+    run.write_study(specs.resolved_text(spec))
+    run.write_provenance(task_hash=source_hash(task_ref(spec)) or "", hosts=[])
+    run.record_opened(
+        objectives=[(objective.metric, objective.direction) for objective in spec.objective],
+        choices={name: entry.choices for name, entry in spec.space.items() if isinstance(entry, Choices)},
+        trials=spec.budget.trials,
+    )
+    run.commit()
+    study = Study(spec, run.journal_path, longest(spec, description))
+    executor = make_executor(spec, description)
+    driver = Driver(
+        spec=spec, description=description, run=run, study=study, executor=executor, progress=progress
+    )
+    try:
+        with _interrupting(driver.interrupt, progress):
+            driver.run()
+    finally:
+        executor.close()
+    return "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
+
+
+def make_executor(spec: StudySpec, description: Description) -> Executor:
+    """The executor that the study file names: one slot an accelerator, or one a core where there is none."""
+    settings = WorkerSettings(
+        task=task_ref(spec),
+        snapshot_every_s=spec.checkpoints.every_s,
+        keep_final=spec.checkpoints.keep_best > 0,
+    )
+    if spec.executor == "inline":
+        from sweep.executors.inline import InlineExecutor
+
+        return InlineExecutor(settings)
+    from sweep.executors.ray import RayExecutor
+
+    on_gpu = description.device == "gpu"
+    slots = 1 if on_gpu else cores()
+    return RayExecutor(settings, slots=slots, gpus=int(on_gpu), name=spec.name)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _interrupting(interrupt: Callable[[], None], progress: Progress) -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the study in order, the second at once; what is recorded stays."""
+    seen = 0
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > 1:
+            raise KeyboardInterrupt
+        interrupt()
+        progress.note("stopping: the advances in flight end, runs are saved; once more to stop at once")
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _summary(spec: StudySpec, run: RunDir, began: float, reason: str) -> Summary:
+    from sweep.history import read_history
+
+    history = read_history(run.path)
+    best = history.best([objective.direction for objective in spec.objective])
+    counts = {state.value: 0 for state in TrialState}
+    for outcome in history.told.values():
+        counts[outcome.state.value] += 1
+    counts["RUNNING"] = len(history.live)
+    ledgers = [outcome.ledger for outcome in history.told.values()]
+    totals = {
+        name: round(sum(float(ledger.get(name, 0)) for ledger in ledgers), 3)
+        for name in ("compile_s", "train_s", "evaluate_s", "idle_s", "lost_s", "traces")
+    }
+    return Summary(
+        study=spec.name,
+        run_dir=run.path,
+        trials=counts,
+        best=tuple(best[:5]),
+        params={number: row.params for number, row in history.study.trials.items()},
+        objectives=tuple(objective.metric for objective in spec.objective),
+        wall_s=time.monotonic() - began,
+        reason=reason,
+        totals=totals,
+    )

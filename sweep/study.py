@@ -1,0 +1,189 @@
+"""Optuna: ask, record, judge, tell, and take up again what a killed run left. The one module besides `space` that imports it.
+
+The storage is Optuna's own journal, readable by optuna-dashboard and `optuna.load_study` while the study
+runs. The run directory's lock makes this process its only writer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
+
+from sweep import space
+from sweep.schema import Pruner, Sampler, StudySpec
+from sweep.trial import Length, Outcome, Scalar, TrialState
+
+STATES = {
+    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
+    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
+    TrialState.FAIL: optuna.trial.TrialState.FAIL,
+}
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What Optuna suggested for one trial; conditional entries that do not apply are absent."""
+
+    number: int
+    suggested: Mapping[str, Scalar]
+
+
+class _HeldLock(BaseJournalFileLock):
+    """No lock: the run directory's own is held for as long as anything is written."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+class _Study(optuna.Study):
+    """A study that is asked and told: a sampler's `stop` means that it has nothing further to propose."""
+
+    exhausted = False
+
+    def stop(self) -> None:
+        self.exhausted = True
+
+
+class Study:
+    """One sampler object and one pruner object for a study's whole session."""
+
+    def __init__(self, spec: StudySpec, journal: Path, length: Length) -> None:
+        logging.getLogger("optuna").setLevel(logging.WARNING)
+        self._spec = spec
+        self._multi = len(spec.objective) > 1
+        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=_HeldLock()))
+        directions = [objective.direction for objective in spec.objective]
+        optuna.create_study(
+            study_name=spec.name, storage=storage, directions=directions, load_if_exists=True
+        )
+        self._study = _Study(
+            spec.name, storage, sampler=_sampler(spec.sampler, spec), pruner=_pruner(spec.pruner, length)
+        )
+        self._trials: dict[int, optuna.Trial] = {}
+
+    @property
+    def exhausted(self) -> bool:
+        return self._study.exhausted
+
+    def ask(self, count: int) -> list[Proposal]:
+        """Up to `count` proposals; fewer once the sampler is exhausted."""
+        proposals = []
+        for _ in range(count):
+            if self._study.exhausted:
+                break
+            proposals.append(self._ask())
+        return proposals
+
+    def running(self) -> list[Proposal]:
+        """Trials that were asked and never told, oldest first; one without all hyperparameters is asked again."""
+        states = (optuna.trial.TrialState.RUNNING,)
+        frozen = self._study.get_trials(deepcopy=False, states=states)
+        return [self._suggest(optuna.Trial(self._study, trial._trial_id)) for trial in frozen]
+
+    def told(self) -> dict[int, Outcome]:
+        """What Optuna knows to be finished, by number."""
+        ends = {theirs: ours for ours, theirs in STATES.items()}
+        frozen = self._study.get_trials(deepcopy=False, states=tuple(ends))
+        return {
+            trial.number: Outcome(trial.number, ends[trial.state], tuple(trial.values or ()) or None)
+            for trial in frozen
+        }
+
+    def report(self, number: int, examples: int, value: float) -> None:
+        """Enter an objective's value at a boundary; with several objectives Optuna's samplers take none."""
+        trial = self._trials[number]
+        if not self._multi and examples not in trial._cached_frozen_trial.intermediate_values:
+            trial.report(value, examples)
+
+    def should_prune(self, number: int) -> bool:
+        return not self._multi and self._trials[number].should_prune()
+
+    def tell(self, outcome: Outcome) -> None:
+        """End a trial, unless that was done before a kill."""
+        trial = self._trials.pop(outcome.number, None)
+        values = list(outcome.values) if outcome.state is TrialState.COMPLETE and outcome.values else None
+        target = trial if trial is not None else outcome.number
+        if outcome.reason is not None and trial is not None:
+            trial.set_user_attr("reason", outcome.reason.splitlines()[0])
+        self._study.tell(target, values, state=STATES[outcome.state], skip_if_finished=True)
+
+    def best(self) -> list[int]:
+        """Numbers of the best trials: one, or the Pareto front."""
+        return [trial.number for trial in self._study.best_trials]
+
+    def _ask(self) -> Proposal:
+        number = len(self._study.get_trials(deepcopy=False))
+        _reseed(self._study.sampler, self._spec.seed, number)
+        return self._suggest(self._study.ask())
+
+    def _suggest(self, trial: optuna.Trial) -> Proposal:
+        """Suggest what is not yet suggested: on a trial taken up again its own values come back."""
+        self._trials[trial.number] = trial
+        return Proposal(trial.number, space.suggest_all(trial, self._spec))
+
+
+def _sampler(sampler: Sampler, spec: StudySpec) -> optuna.samplers.BaseSampler:
+    """Optuna's sampler of that name under the study's seed."""
+    seed = spec.seed % 2**32
+    match sampler.name:
+        case "tpe":
+            # Trials in flight count as poor ones, so that concurrent proposals keep apart.
+            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        case "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        case "qmc":
+            return optuna.samplers.QMCSampler(seed=seed)
+        case "grid":
+            return optuna.samplers.GridSampler(space.grid(spec), seed=seed)
+        case "cmaes":
+            return optuna.samplers.CmaEsSampler(seed=seed)
+        case "gp":
+            return optuna.samplers.GPSampler(seed=seed)
+        case "nsgaii":
+            return optuna.samplers.NSGAIISampler(seed=seed)
+        case "nsgaiii":
+            return optuna.samplers.NSGAIIISampler(seed=seed)
+
+
+def _reseed(sampler: optuna.samplers.BaseSampler, seed: int, number: int) -> None:
+    """Set the random state from (seed, number), so that proposals follow from the told history alone.
+
+    Grid, QMC and CMA-ES keep one seed: their sequences are a state of the whole study.
+    """
+    words = np.random.SeedSequence([seed, number]).generate_state(4)
+    for rng in _random_states(sampler):
+        rng.seed(words)
+
+
+def _random_states(sampler: object) -> Iterator[np.random.RandomState]:
+    for name in ("_rng", "_random_sampler", "_independent_sampler"):
+        part = getattr(sampler, name, None)
+        if isinstance(part, optuna.samplers.BaseSampler):
+            yield from _random_states(part)
+        elif part is not None and hasattr(part, "rng"):
+            yield part.rng
+
+
+def _pruner(pruner: Pruner, length: Length) -> optuna.pruners.BasePruner:
+    """Optuna's pruner of that name with its resources in examples: least one report, most the length."""
+    least, most = length.report_every, length.examples
+    match pruner.name:
+        case "none":
+            return optuna.pruners.NopPruner()
+        case "median":
+            return optuna.pruners.MedianPruner(n_warmup_steps=least)
+        case "successive_halving":
+            return optuna.pruners.SuccessiveHalvingPruner(min_resource=least)
+        case "hyperband":
+            return optuna.pruners.HyperbandPruner(min_resource=least, max_resource=most)

@@ -1,0 +1,268 @@
+"""A slot's side: loads the task, drives `train_core`, and says what came of each turn.
+
+`Worker` is a plain object; an executor puts it into an actor or calls it directly. MLX is touched by
+`turn` alone, always from one thread; snapshot files are read and written through `spool`, which touches
+no MLX. Run as a program it describes a task for the driver: a JSON request in, a JSON answer out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+import traceback
+from dataclasses import dataclass, replace
+from typing import Any
+
+import train_core
+from sweep.spool import Spool
+from sweep.task_loading import TaskLoadError, load_task
+from sweep.trial import Report, RunId, Signature, Snapshot, TrialPlan
+from sweep.turn import Load, RunFailure, Spent, TaskRef, Turn, TurnResult, WorkerSettings
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """Where a worker runs."""
+
+    host: str
+    chip: str
+
+
+@dataclass
+class _Occupant:
+    """The run in a lane: what loaded it, when it was last saved, what it has spent in this turn."""
+
+    load: Load
+    saved_at: float
+    spent: Spent = Spent()
+
+    @property
+    def run(self) -> RunId:
+        return self.load.run
+
+
+class Worker:
+    """One slot: at most one population at a time; programs stay compiled for as long as it lives."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.spool = Spool()
+        self._settings = settings
+        self._host = socket.gethostname()
+        self._task: Any = None
+        self._programs: dict[Signature, train_core.Program] = {}
+        self._signature: Signature | None = None
+        self._population: train_core.Population | None = None
+        self._lanes: dict[int, _Occupant] = {}
+        self._idle_since: float | None = None
+
+    def info(self) -> WorkerInfo:
+        return WorkerInfo(self._host, train_core.chip())
+
+    def turn(self, turn: Turn) -> TurnResult:
+        """Carry out one turn. A failure of the turn as a whole loses its lanes and comes back as `error`."""
+        began = time.perf_counter()
+        try:
+            result = self._carry_out(turn, began)
+        except Exception as error:
+            # Whatever the task's code raises is its trials' failure, and the scheduler decides whose.
+            self._forget_lanes()
+            result = TurnResult(turn.number, error=_explain(error), out_of_memory=_is_out_of_memory(error))
+        self._idle_since = time.perf_counter()
+        return replace(result, turn_s=self._idle_since - began)
+
+    def close(self) -> None:
+        self.spool.close()
+
+    def _carry_out(self, turn: Turn, began: float) -> TurnResult:
+        self._enter_idle_time(began)
+        population = self._open(turn.signature, turn.width)
+        for lane in turn.drops:
+            if self._lanes.pop(lane, None) is not None:
+                population.unload(lane)
+        for load in turn.loads:
+            self._load(population, load)
+        if not turn.advance:
+            return TurnResult(turn.number, snapshots=tuple(self._save(lane) for lane in sorted(self._lanes)))
+        return self._advance(turn, population)
+
+    def _enter_idle_time(self, began: float) -> None:
+        waited = began - self._idle_since if self._idle_since is not None else 0.0
+        for occupant in self._lanes.values():
+            occupant.spent = Spent(idle_s=waited)
+
+    def _open(self, signature: Signature, width: int) -> train_core.Population:
+        if self._task is None:
+            self._task = load_task(self._settings.task)
+        same = self._population is not None and self._population.width == width
+        if not same or signature != self._signature:
+            self._forget_lanes()
+            if signature not in self._programs:
+                self._programs[signature] = train_core.Program(self._task, dict(signature))
+            self._population = train_core.Population(self._programs[signature], width)
+            self._signature = signature
+        assert self._population is not None
+        return self._population
+
+    def _forget_lanes(self) -> None:
+        self._population, self._signature = None, None
+        self._lanes.clear()
+
+    def _load(self, population: train_core.Population, load: Load) -> None:
+        plan = load.plan
+        length = train_core.Length(plan.length.examples, plan.length.report_every)
+        if load.checkpoint is None:
+            key = run_key(plan, load.replicate)
+            population.load(load.lane, key=key, hyperparameters=plan.hyperparameters, length=length)
+        else:
+            checkpoint = train_core.load_checkpoint(load.checkpoint)
+            population.restore(
+                load.lane, checkpoint, hyperparameters=plan.hyperparameters, length=length
+            )
+        self._lanes[load.lane] = _Occupant(load, saved_at=time.perf_counter())
+
+    def _advance(self, turn: Turn, population: train_core.Population) -> TurnResult:
+        """Train every lane to its next report, stopping in between where a snapshot falls due."""
+        reports: list[Report] = []
+        finished: list[RunId] = []
+        failures: list[RunFailure] = []
+        snapshots: list[Snapshot] = []
+        awaited = set(self._lanes)
+        occupants = dict(self._lanes)
+        while awaited:
+            advance = population.advance(until_s=self._next_save_in())
+            self._enter_spent(advance)
+            for report in advance.reports:
+                awaited.discard(report.lane)
+                run = self._lanes[report.lane].run
+                if report.error is not None:
+                    failures.append(RunFailure(run, report.error))
+                else:
+                    reports.append(self._report(turn, report))
+                if report.finished and report.error is None:
+                    finished.append(run)
+                    if self._settings.keep_final:
+                        snapshots.append(self._save(report.lane, final=True))
+                if report.finished or report.error is not None:
+                    population.unload(report.lane)
+                    del self._lanes[report.lane]
+            snapshots += [self._save(lane) for lane in self._due()]
+        return TurnResult(
+            turn.number,
+            reports=tuple(reports),
+            finished=tuple(finished),
+            failures=tuple(failures),
+            snapshots=tuple(snapshots),
+            spent={occupant.run: occupant.spent for occupant in occupants.values()},
+        )
+
+    def _report(self, turn: Turn, report: train_core.LaneReport) -> Report:
+        load = self._lanes[report.lane].load
+        return Report(
+            trial=load.plan.number,
+            replicate=load.replicate,
+            examples=report.examples,
+            epoch=report.epoch,
+            updates=report.updates,
+            metrics=report.metrics,
+            attempt=load.attempt,
+            width=turn.width,
+            lane=report.lane,
+            host=self._host,
+            time=time.time(),
+        )
+
+    def _enter_spent(self, advance: train_core.Advance) -> None:
+        """A lane's time is the population's: all lanes are in the same step. Traces go to the first."""
+        first = min(self._lanes, default=None)
+        for lane, occupant in self._lanes.items():
+            spent = occupant.spent
+            occupant.spent = replace(
+                spent,
+                compile_s=spent.compile_s + advance.compile_s,
+                train_s=spent.train_s + advance.train_s,
+                evaluate_s=spent.evaluate_s + advance.evaluate_s,
+                examples=spent.examples + advance.examples.get(lane, 0),
+                traces=spent.traces + (advance.traces if lane == first else 0),
+                peak_memory_bytes=max(spent.peak_memory_bytes, advance.peak_memory_bytes),
+            )
+
+    def _next_save_in(self) -> float | None:
+        """Seconds until the next snapshot falls due; None where there are none."""
+        every_s = self._settings.snapshot_every_s
+        if every_s is None or not self._lanes:
+            return None
+        oldest = min(occupant.saved_at for occupant in self._lanes.values())
+        return max(0.0, oldest + every_s - time.perf_counter())
+
+    def _due(self) -> list[int]:
+        every_s = self._settings.snapshot_every_s
+        if every_s is None:
+            return []
+        now = time.perf_counter()
+        return [lane for lane, occupant in self._lanes.items() if now - occupant.saved_at >= every_s]
+
+    def _save(self, lane: int, *, final: bool = False) -> Snapshot:
+        assert self._population is not None
+        began = time.perf_counter()
+        occupant = self._lanes[lane]
+        checkpoint = self._population.snapshot(lane)
+        path = self.spool.path_for(occupant.run, checkpoint.examples)
+        sha256 = train_core.save_checkpoint(path, checkpoint)
+        now = time.perf_counter()
+        occupant.saved_at = now
+        spent_s = occupant.spent.checkpoint_s + now - began
+        occupant.spent = replace(occupant.spent, checkpoint_s=spent_s)
+        return Snapshot(
+            trial=occupant.run.trial,
+            replicate=occupant.run.replicate,
+            examples=checkpoint.examples,
+            path=str(path),
+            bytes=path.stat().st_size,
+            sha256=sha256,
+            final=final,
+        )
+
+
+def run_key(plan: TrialPlan, replicate: int) -> Any:
+    """The key of one run: fold_in(fold_in(key(seed), number), replicate); uint32 (2,)."""
+    trial = train_core.fold_in(train_core.key(plan.seed), plan.number)
+    return train_core.fold_in(trial, replicate)
+
+
+def _explain(error: Exception) -> str:
+    """The error's own last line first, then where it came from."""
+    text = "".join(traceback.format_exception(error)).rstrip()
+    if isinstance(error, train_core.TaskError | TaskLoadError):
+        return str(error)
+    return f"{type(error).__name__}: {error}\n{text}"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "unable to allocate" in text
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Describe a task; {"problem", "file", "line"} where it cannot be loaded or does not run."""
+    try:
+        task = load_task(TaskRef(request["folder"], request["target"]))
+        return dict(train_core.describe(task, request["hyperparameters"]))
+    except TaskLoadError as error:
+        return {"problem": error.problem, "file": error.file, "line": error.line}
+    except train_core.TaskError as error:
+        return {"problem": str(error), "file": None, "line": None}
+
+
+def main() -> None:
+    """Answer one request on stdin; what the task prints goes to stderr, so the answer stands alone."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    json.dump(answer(json.load(sys.stdin)), out)
+    out.close()
+
+
+if __name__ == "__main__":
+    main()
