@@ -1,0 +1,45 @@
+"""Gradients over a window of micro-batches: add sums, divide once by the window's weight; pure.
+
+Normalising once by the weight of the whole window is what makes any split of a batch give the full
+batch's update (a mean of means does not, where weights differ).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import mlx.core as mx
+
+Flat = dict[str, mx.array]
+
+
+def zeros(parameters: Mapping[str, mx.array]) -> Flat:
+    """Return an empty window: float32 whatever the parameters are."""
+    return {path: mx.zeros(leaf.shape, mx.float32) for path, leaf in parameters.items()}
+
+
+def add(window: Mapping[str, mx.array], gradients: Mapping[str, mx.array]) -> Flat:
+    """Return the window with one micro-batch's gradient of the summed loss."""
+    return {path: total + gradients[path].astype(mx.float32) for path, total in window.items()}
+
+
+def mean(window: Mapping[str, mx.array], weight: mx.array) -> Flat:
+    """Return the gradient of the window's weighted mean loss; zero where nothing had weight."""
+    divisor = mx.where(weight > 0, weight, 1.0)
+    return {path: total / divisor for path, total in window.items()}
+
+
+def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
+    """Return the L2 norm over all gradients.
+
+    Each is flattened first: a whole-tensor reduction of a transposed array inside a compiled
+    function differs in its last bits from the same reduction in a batch of lanes.
+    """
+    flat = (gradient.reshape(-1) for gradient in gradients.values())
+    return mx.sqrt(sum((mx.square(g).sum() for g in flat), start=mx.array(0.0)))
+
+
+def clip(gradients: Mapping[str, mx.array], threshold: mx.array) -> Flat:
+    """Scale all gradients down to the global norm `threshold`, where theirs is larger."""
+    factor = mx.minimum(threshold / (global_norm(gradients) + 1e-6), 1.0)
+    return {path: gradient * factor for path, gradient in gradients.items()}

@@ -1,0 +1,32 @@
+"""What `mlx.nn` cannot do with traced numbers: dropout and label smoothing whose rates are inputs."""
+
+from __future__ import annotations
+
+import mlx.core as mx
+import mlx.nn as nn
+
+
+class Dropout(nn.Module):
+    """Dropout whose rate is an argument of the call and may be traced: `Dropout()(x, hp.dropout)`."""
+
+    def __call__(self, x: mx.array, rate: mx.array | float) -> mx.array:
+        if not self.training:
+            return x
+        keep = 1.0 - mx.array(rate, mx.float32)
+        mask = mx.random.bernoulli(keep, x.shape)
+        return mx.where(mask, x * (1.0 / keep).astype(x.dtype), mx.zeros((), x.dtype))
+
+
+def cross_entropy(
+    logits: mx.array, targets: mx.array, label_smoothing: mx.array | float = 0.0
+) -> mx.array:
+    """Return the cross-entropy of each example in float32: logits (..., C), class indices (...).
+
+    With smoothing s the target is 1 - s on the class and s spread evenly over all; s may be traced.
+    """
+    logits = logits.astype(mx.float32)
+    score = mx.take_along_axis(logits, mx.expand_dims(targets, -1), -1).squeeze(-1)
+    if not isinstance(label_smoothing, mx.array) and label_smoothing == 0:
+        return mx.logsumexp(logits, axis=-1) - score
+    smoothed = (1.0 - label_smoothing) * score + label_smoothing * logits.mean(axis=-1)
+    return mx.logsumexp(logits, axis=-1) - smoothed

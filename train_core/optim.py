@@ -1,0 +1,100 @@
+"""Every optimizer of `mlx.optimizers` as two pure functions, its numbers traced arrays.
+
+MLX's optimizers keep `learning_rate` in their state and the other numbers as Python attributes, and
+some branch on those (`if self.weight_decay != 0`). `Traced` passes such a branch and then computes
+with the array, so MLX's own code runs unchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import mlx.core as mx
+import mlx.optimizers
+from mlx.utils import tree_map
+
+from train_core.hyperparameters import OPTIMIZERS
+
+Tree = dict[str, Any]
+
+
+class Traced:
+    """A traced number that answers a comparison with 0 as a positive one, and computes as its array."""
+
+    def __init__(self, value: mx.array) -> None:
+        self.value = value
+
+    def __mlx_array__(self) -> mx.array:
+        return self.value
+
+    def __gt__(self, other: float) -> bool:
+        return True
+
+    def __le__(self, other: float) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __mul__(self, other: mx.array) -> mx.array:
+        return self.value * other
+
+    def __rsub__(self, other: float) -> mx.array:
+        return other - self.value
+
+    def __neg__(self) -> mx.array:
+        return -self.value
+
+
+class Optimizer:
+    """`init` and `update` over a flat dict of parameters, by an optimizer of MLX."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._class = getattr(mlx.optimizers, OPTIMIZERS[name].class_name)
+
+    def init(self, parameters: Mapping[str, mx.array]) -> Tree:
+        """Return the state before the first update; `step` counts updates."""
+        optimizer = self._make()
+        optimizer.init(dict(parameters))
+        return self._without_rate(optimizer.state)
+
+    def update(
+        self,
+        parameters: Mapping[str, mx.array],
+        gradients: Mapping[str, mx.array],
+        state: Tree,
+        hp: Mapping[str, mx.array],
+        learning_rate: mx.array,
+    ) -> tuple[dict[str, mx.array], Tree]:
+        """Return parameters and state after one update; the inputs stay as they are."""
+        optimizer = self._make()
+        # MLX writes into its state: hand it fresh containers (tree_map copies them).
+        optimizer.state = {**tree_map(lambda leaf: leaf, state), "learning_rate": learning_rate}
+        decay = hp["weight_decay"]
+        if hasattr(optimizer, "betas"):
+            optimizer.betas = (hp["beta_1"], hp["beta_2"])
+        if hasattr(optimizer, "momentum"):
+            optimizer.momentum = Traced(hp["momentum"])
+        if hasattr(optimizer, "weight_decay"):
+            optimizer.weight_decay = Traced(decay)
+        else:  # MLX gives these no decay of their own: the L2 penalty's gradient, as its SGD has it
+            gradients = {path: g + decay * parameters[path] for path, g in gradients.items()}
+        updated = optimizer.apply_gradients(dict(gradients), dict(parameters))
+        return updated, self._without_rate(optimizer.state)
+
+    def _make(self) -> Any:
+        match self.name:
+            case "adafactor":  # by default it ignores the learning rate it is given
+                return self._class(learning_rate=0.0, relative_step=False)
+            case "adam" | "adamw":  # as in the papers; MLX leaves it out by default
+                return self._class(learning_rate=0.0, bias_correction=True)
+            case _:
+                return self._class(learning_rate=0.0)
+
+    @staticmethod
+    def _without_rate(state: Tree) -> Tree:
+        return {name: leaf for name, leaf in state.items() if name != "learning_rate"}

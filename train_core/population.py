@@ -1,0 +1,246 @@
+"""Lanes: many runs of one program, trained in one compiled step and refilled as they end.
+
+A lane's run is the same run at any width, in any slot, beside any neighbours. Nothing waits for the
+device inside the loop but for the step before the last: one step is computed while the next one is
+dispatched, and memory stays flat.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mlx.core as mx
+import numpy as np
+from mlx.utils import tree_flatten, tree_map
+
+from train_core import boundary, checkpoint, data
+from train_core.checkpoint import Checkpoint
+from train_core.chunk import plan
+from train_core.errors import HyperparameterError, TrialError
+from train_core.hyperparameters import split
+from train_core.evaluation import Clock, Evaluation, LaneReport
+from train_core.lane import Lane, Length
+from train_core.program import Program
+from train_core.step import HIDDEN, State
+
+CHUNK = 64
+"""Micro-batches whose indices and masks are built and uploaded at once."""
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What one call of `advance` did.
+
+    `traces` counts compilations in it; `busy` is the fraction of lane places that trained.
+    """
+
+    reports: tuple[LaneReport, ...]
+    train_s: float
+    evaluate_s: float
+    compile_s: float
+    traces: int
+    micro_batches: int
+    busy: float
+
+
+class Population:
+    """`width` lanes over one program. After an exception from `advance`, start a new one from snapshots."""
+
+    def __init__(self, program: Program, width: int) -> None:
+        if width < 1:
+            raise ValueError(f"width >= 1 must hold, but got {width}")
+        self.program = program
+        self.width = width
+        self._functions = program.functions(width)
+        self._lanes: dict[int, Lane] = {}
+        self._keys: dict[int, tuple[int, int]] = {}
+        self._dynamic: dict[int, Mapping[str, float]] = {}
+        self._fresh: dict[int, State] = {}
+        self._state: State = {}
+        self._hp: dict[str, mx.array] = {}
+        self._evaluation = Evaluation(program, width)
+
+    @property
+    def loaded(self) -> tuple[int, ...]:
+        """The lanes that hold a run."""
+        return tuple(sorted(self._lanes))
+
+    def load(
+        self, lane: int, *, key: mx.array, hyperparameters: Mapping[str, object], length: Length
+    ) -> None:
+        """Put a run into a free lane, at its beginning."""
+        dynamic = self._claim(lane, hyperparameters)
+        self._fresh[lane] = self.program.init(key)
+        self._occupy(lane, key, dynamic, length, micro_batches=0)
+
+    def restore(
+        self, lane: int, snapshot: Checkpoint, *, hyperparameters: Mapping[str, object], length: Length
+    ) -> None:
+        """Put a run into a free lane where a snapshot left it; raises CheckpointError when it does not fit."""
+        dynamic = self._claim(lane, hyperparameters)
+        checkpoint.check_fit(snapshot, self.program.layout, self.program.description)
+        self._fresh[lane] = tree_map(lambda path: snapshot.arrays[path], self.program.paths)
+        key = mx.array(snapshot.key, mx.uint32)
+        self._occupy(lane, key, dynamic, length, micro_batches=snapshot.micro_batches)
+
+    def unload(self, lane: int) -> None:
+        """Empty a lane; what it computes from now on is nobody's."""
+        self._held(lane)
+        for held in (self._lanes, self._keys, self._dynamic, self._fresh):
+            held.pop(lane, None)
+
+    def snapshot(self, lane: int) -> Checkpoint:
+        """Return a lane's complete state; the run goes on from it at any width, bit for bit on a CPU."""
+        held = self._held(lane)
+        self._settle()
+        state = self._state if self.width == 1 else tree_map(lambda leaf: leaf[lane], self._state)
+        arrays = {path: mx.contiguous(leaf) for path, leaf in tree_flatten(state)}
+        mx.eval(arrays)
+        return Checkpoint(
+            arrays=arrays,
+            micro_batches=held.done,
+            examples=min(held.done * held.micro_batch_size, held.length.examples),
+            key=self._keys[lane],
+            static=self.program.description,
+        )
+
+    def advance(self, max_micro_batches: int | None = None) -> Advance:
+        """Train every loaded lane to its own next report, at most `max_micro_batches`; evaluate those there.
+
+        A lane that is there earlier than others waits. A lane that was finished already gives its
+        last report again. With a limit, lanes may be left in mid-interval, without a report.
+        """
+        self._settle()
+        clock, traces = Clock(), self.program.traces
+        to_go = {lane: held.to_next_report() for lane, held in self._lanes.items()}
+        before = {lane: held.reports - held.finished for lane, held in self._lanes.items()}
+        steps = max(to_go.values(), default=0)
+        steps = steps if max_micro_batches is None else min(steps, max_micro_batches)
+        self._begin_intervals()
+        for done in range(0, steps, CHUNK):
+            self._train({lane: n - done for lane, n in to_go.items()}, min(CHUNK, steps - done), clock)
+        reached = [lane for lane, held in self._lanes.items() if held.reports > before[lane]]
+        reports = self._report({lane: before[lane] for lane in sorted(reached)}, clock) if reached else ()
+        return Advance(
+            reports=reports,
+            train_s=clock.train_s,
+            evaluate_s=clock.evaluate_s,
+            compile_s=clock.compile_s,
+            traces=self.program.traces - traces,
+            micro_batches=clock.steps,
+            busy=clock.lane_steps / (clock.steps * self.width) if clock.steps else 0.0,
+        )
+
+    def _claim(self, lane: int, hyperparameters: Mapping[str, object]) -> dict[str, float]:
+        if not 0 <= lane < self.width or lane in self._lanes:
+            raise ValueError(f"a free lane below {self.width} must hold, but got {lane}; held: {self.loaded}")
+        static, dynamic = split(hyperparameters, self.program.task.static)
+        if static != self.program.static:
+            raise HyperparameterError(f"static hyperparameters {static} need another program than {self.program.static}")
+        missing = sorted(self.program.step.read - set(dynamic))
+        if missing:
+            raise TrialError(f"the task uses hp.{missing[0]}, which has no value; found {', '.join(sorted(dynamic))}")
+        return dynamic
+
+    def _occupy(
+        self, lane: int, key: mx.array, dynamic: Mapping[str, float], length: Length, *, micro_batches: int
+    ) -> None:
+        held = Lane(
+            stream=data.Stream(key, self.program.data.train_size),
+            length=length,
+            micro_batch_size=self.program.static.micro_batch_size,
+            accumulation_steps=int(dynamic["accumulation_steps"]),
+            done=micro_batches,
+        )
+        first, second = boundary.to_numpy(key).tolist()
+        self._lanes[lane], self._keys[lane] = held, (first, second)
+        self._dynamic[lane] = {**dynamic, HIDDEN: float(held.total_updates)}
+
+    def _held(self, lane: int) -> Lane:
+        if lane not in self._lanes:
+            raise ValueError(f"lane {lane} is empty; held: {self.loaded}")
+        return self._lanes[lane]
+
+    def _settle(self) -> None:
+        """Write the runs loaded since into the lanes' arrays, all in one pass."""
+        if not self._fresh:
+            return
+        lanes, states = list(self._fresh), list(self._fresh.values())
+        if self.width == 1:
+            self._state = states[0]
+        else:
+            if not self._state:  # places without a run hold a copy of one: finite, and nobody's
+                lanes, states = list(range(self.width)), [self._fresh.get(i, states[0]) for i in range(self.width)]
+            rows = tree_map(lambda *leaves: mx.stack(leaves), *states)
+            self._state = rows if len(lanes) == self.width else _put(self._state, mx.array(lanes), rows)
+        self._fresh.clear()
+        self._hp = self._stacked_hyperparameters()
+        mx.eval(self._state, self._hp)
+
+    def _stacked_hyperparameters(self) -> dict[str, mx.array]:
+        names = sorted(set().union(*self._dynamic.values()))
+        columns = {n: [self._dynamic.get(i, {}).get(n, math.nan) for i in range(self.width)] for n in names}
+        return {n: mx.array(c if self.width > 1 else c[0], mx.float32) for n, c in columns.items()}
+
+    def _begin_intervals(self) -> None:
+        """Start the loss sums anew in lanes that gave a report and go on."""
+        begins = [lane for lane, held in self._lanes.items() if held.at_boundary and not held.finished]
+        if begins:
+            keep = np.ones(self.width, np.bool_)
+            keep[begins] = False
+            kept = mx.array(keep if self.width > 1 else keep[0])
+            loss = self._state["loss"]
+            fresh = {name: mx.where(kept, loss[name], 0.0) for name in ("sum", "weight")}
+            self._state = {**self._state, "loss": {**loss, **fresh}}
+
+    def _report(self, before: Mapping[int, int], clock: Clock) -> tuple[LaneReport, ...]:
+        started, compiled = time.perf_counter(), clock.compile_s
+        metrics = self._evaluation.metrics(self._functions.evaluate, self._state, self._hp, clock)
+        errors = self._evaluation.errors(self._state)
+        clock.evaluate_s += time.perf_counter() - started - (clock.compile_s - compiled)
+        return tuple(
+            LaneReport(
+                lane=lane,
+                examples=self._lanes[lane].boundary(report),
+                epoch=self._lanes[lane].boundary(report) / self.program.data.train_size,
+                updates=self._lanes[lane].updates,
+                metrics={name: float(values[lane]) for name, values in metrics.items()},
+                finished=self._lanes[lane].finished,
+                error=errors[lane],
+            )
+            for lane, seen in before.items()
+            for report in range(seen + 1, self._lanes[lane].reports + 1)
+        )
+
+    def _train(self, to_go: Mapping[int, int], steps: int, clock: Clock) -> None:
+        started, compiled = time.perf_counter(), clock.compile_s
+        chunk = plan(self._lanes, to_go, steps, self.width)
+        arrays = self.program.data.train
+        for step in range(steps):
+            index, before = chunk.index[step], self._state.get("weight")
+            with clock.compiling(self.program):
+                if chunk.updates[step]:
+                    masks = (mask[step] for mask in chunk.masks)
+                    self._state = self._functions.accumulate_and_update(self._state, self._hp, arrays, index, *masks)
+                else:
+                    self._state = self._functions.accumulate(self._state, self._hp, arrays, index)
+                mx.async_eval(self._state)
+            mx.eval(before)
+        mx.eval(self._state)
+        for lane, n in chunk.advanced.items():
+            self._lanes[lane].done += n
+        clock.steps += steps
+        clock.lane_steps += sum(chunk.advanced.values())
+        clock.train_s += time.perf_counter() - started - (clock.compile_s - compiled)
+
+
+def _put(state: State, lanes: mx.array, rows: State) -> State:
+    def put(leaf: mx.array, row: mx.array) -> mx.array:
+        copy = mx.array(leaf)
+        copy[lanes] = row
+        return copy
+
+    return tree_map(put, state, rows)  # type: ignore[no-any-return]

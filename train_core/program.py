@@ -1,0 +1,155 @@
+"""A task and its static hyperparameters -> the compiled functions, two to train and one to evaluate.
+
+Everything that may change without compiling again is an argument: state, dynamic hyperparameters,
+data, indices, masks. At width 1 nothing is mapped; above, one lane's functions are mapped over lanes,
+with a mask of the lanes that are due for an update and one of those that take part at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten, tree_map_with_path
+
+from train_core import keys
+from train_core.data import Resident, gather
+from train_core.errors import TaskError
+from train_core.hyperparameters import Static
+from train_core.step import State, Step, select
+from train_core.task import Batch, Task, blamed, static_values
+
+Hp = dict[str, mx.array]
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The compiled functions at one width; above width 1 all but data and evaluation's batch have lanes first."""
+
+    accumulate: Callable[[State, Hp, Batch, mx.array], State]
+    accumulate_and_update: Callable[..., State]
+    evaluate: Callable[..., dict[str, tuple[mx.array, mx.array]]]
+
+
+class Program:
+    """What trials with equal static hyperparameters share; `traces` counts runs of function bodies."""
+
+    def __init__(self, task: Task, static: Static, data: Resident | None = None) -> None:
+        self.task = task
+        self.static = static
+        self.data = Resident.of(task) if data is None else data
+        self.traces = 0
+        template = self.build(keys.key(0))
+        self.step = Step(task, static, template)
+        self._example = self.step.init(keys.key(0), template)  # unevaluated but for the template itself
+        if not self._example["parameters"]:
+            raise TaskError(f"{type(task).__name__}.model: at least one trainable parameter must hold")
+        self.functions = cache(self._functions)
+
+    def build(self, key: mx.array) -> nn.Module:
+        """Build the task's model with its initial parameters drawn under `key`."""
+        with keys.generator(key), blamed(self.task, "model"):
+            model = self.task.model(**dict(self.static.task))
+            mx.eval(model.parameters())
+        return model
+
+    def init(self, key: mx.array) -> State:
+        """Return the state of the run with this key before its first micro-batch."""
+        return self.step.init(key, self.build(keys.fold_in(key, keys.INIT)))
+
+    @cached_property
+    def layout(self) -> dict[str, tuple[tuple[int, ...], mx.Dtype]]:
+        """Shape and dtype of one lane's state by path: what a checkpoint has to fit."""
+        return {path: (tuple(leaf.shape), leaf.dtype) for path, leaf in tree_flatten(self._example)}
+
+    @cached_property
+    def paths(self) -> dict[str, Any]:
+        """One lane's state with each array's path in its place."""
+        paths: dict[str, Any] = tree_map_with_path(lambda path, _: path, self._example)
+        return paths
+
+    @property
+    def description(self) -> dict[str, str]:
+        """The static hyperparameters as text, for checkpoints and messages."""
+        return {name: str(value) for name, value in static_values(self.static).items()}
+
+    @property
+    def evaluation_batch_size(self) -> int:
+        """Examples an evaluation step takes: no backward pass, so several micro-batches."""
+        return min(4 * self.static.micro_batch_size, self.data.validation_size)
+
+    def _functions(self, width: int) -> Functions:
+        single = width == 1
+        train = (self._accumulate, self._update) if single else (self._accumulate_lanes, self._update_lanes)
+        evaluate = self._evaluate if single else self._evaluate_lanes
+        return Functions(*(mx.compile(self._counted(body)) for body in (*train, evaluate)))
+
+    def _counted(self, body: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            self.traces += 1
+            return body(*arguments)
+
+        return counted
+
+    def _mask(self, count: mx.array, size: int) -> mx.array:
+        return (mx.arange(size) < count).astype(mx.float32)
+
+    def _accumulate(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
+        return self.step.micro_batch(state, hp, gather(data, index), None)
+
+    def _update(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
+        mask = self._mask(count, len(index))
+        return self.step.update(self.step.micro_batch(state, hp, gather(data, index), mask), hp)
+
+    def _accumulate_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
+        def lane(state: State, hp: Hp, batch: Batch) -> State:
+            return self.step.micro_batch(state, hp, batch, None)
+
+        mapped: State = mx.vmap(lane)(state, hp, gather(data, index))
+        return mapped
+
+    def _update_lanes(
+        self,
+        state: State,
+        hp: Hp,
+        data: Batch,
+        index: mx.array,
+        count: mx.array,
+        due: mx.array,
+        active: mx.array,
+    ) -> State:
+        def lane(
+            state: State, hp: Hp, batch: Batch, count: mx.array, due: mx.array, active: mx.array
+        ) -> State:
+            mask = self._mask(count, index.shape[-1])
+            accumulated = self.step.micro_batch(state, hp, batch, mask)
+            updated = select(due, self.step.update(accumulated, hp), accumulated)
+            return select(active, updated, state)  # type: ignore[no-any-return]
+
+        mapped: State = mx.vmap(lane)(state, hp, gather(data, index), count, due, active)
+        return mapped
+
+    def _evaluate(
+        self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
+    ) -> dict[str, tuple[mx.array, mx.array]]:
+        batch, mask = gather(data, index), self._mask(count, len(index))
+        return self.step.evaluate(
+            state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
+        )
+
+    def _evaluate_lanes(
+        self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
+    ) -> dict[str, tuple[mx.array, mx.array]]:
+        batch, mask = gather(data, index), self._mask(count, len(index))
+
+        def lane(state: State, hp: Hp) -> dict[str, tuple[mx.array, mx.array]]:
+            return self.step.evaluate(
+                state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
+            )
+
+        mapped: dict[str, tuple[mx.array, mx.array]] = mx.vmap(lane)(state, hp)
+        return mapped

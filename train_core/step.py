@@ -1,0 +1,211 @@
+"""One lane's micro-batch, update and evaluation as pure functions of arrays; nothing is compiled here.
+
+State of a lane (a tree of arrays, all of it in a checkpoint):
+    parameters   float32 master copies, by path        model     frozen arrays and running statistics
+    optimizer    its moments and `step`                window    summed gradients, by path
+    weight       of the window                         keys      `dropout` and `augment`, threaded
+    loss         sum and weight since the last report; last finite one; first update without one
+    loss_scale   float16 only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_map
+
+from train_core import accumulate, functional, keys, precision, schedule
+from train_core.errors import TaskError
+from train_core.hyperparameters import Static
+from train_core.optim import Optimizer
+from train_core.task import Batch, Hyperparameters, Mean, Task, blamed, static_values
+
+State = dict[str, Any]
+Dynamic = Mapping[str, mx.array]
+Flat = dict[str, mx.array]
+
+HIDDEN = "total_updates"
+"""The input of the step that is no hyperparameter: a task does not see it."""
+
+
+class Step:
+    """The pure functions of one program: init, micro_batch, update, evaluate."""
+
+    def __init__(self, task: Task, static: Static, model: nn.Module) -> None:
+        self.task = task
+        self.static = static
+        self.optimizer = Optimizer(static.optimizer)
+        self.read: set[str] = set()
+        self._model = model
+        self._dtype = precision.DTYPES[static.precision]
+        self._scaled = self._dtype == mx.float16
+        self._augment = getattr(task, "augment", None)
+
+    def init(self, key: mx.array, model: nn.Module) -> State:
+        """Return the state of a run before its first micro-batch; `model` was just built."""
+        parameters = precision.master(functional.trainable(model))
+        state: State = {
+            "parameters": parameters,
+            "model": functional.fixed(model),
+            "optimizer": self.optimizer.init(parameters),
+            "window": accumulate.zeros(parameters),
+            "weight": mx.array(0.0),
+            "keys": {
+                "dropout": keys.fold_in(key, keys.DROPOUT),
+                "augment": keys.fold_in(key, keys.AUGMENT),
+            },
+            "loss": {
+                "sum": mx.array(0.0),
+                "weight": mx.array(0.0),
+                "last": mx.array(float("nan")),
+                "failed": mx.array(-1, mx.int32),
+            },
+        }
+        return state | ({"loss_scale": precision.first_scale()} if self._scaled else {})
+
+    def micro_batch(self, state: State, hp: Dynamic, batch: Batch, mask: mx.array | None) -> State:
+        """Add one micro-batch to the window. `mask` (B,) cuts a run's last one; None counts all."""
+        threaded, dropout, augment = self._split(state["keys"])
+        if self._augment is not None:
+            size = next(iter(batch.values())).shape[0]
+            with blamed(self.task, "augment"):
+                batch = mx.vmap(self._augment)(batch, mx.random.split(augment, size))
+
+        def summed_loss(parameters: Flat) -> tuple[mx.array, mx.array, mx.array, Flat]:
+            total, weight, model = self._loss(parameters, state["model"], hp, batch, mask, dropout)
+            scaled = total * state["loss_scale"]["scale"] if self._scaled else total
+            return scaled, total, weight, model
+
+        (_, total, weight, model), gradients = mx.value_and_grad(summed_loss)(state["parameters"])
+        return {
+            **state,
+            "model": model,
+            "window": accumulate.add(state["window"], gradients),
+            "weight": state["weight"] + weight,
+            "keys": threaded,
+            "loss": _track(state["loss"], total, weight, state["optimizer"]["step"]),
+        }
+
+    def update(self, state: State, hp: Dynamic) -> State:
+        """Apply the window: divide once by its weight, clip, update, empty it."""
+        weight = state["weight"]
+        if self._scaled:
+            weight = weight * state["loss_scale"]["scale"]
+        gradients = accumulate.mean(state["window"], weight)
+        finite = precision.all_finite(gradients) if self._scaled else None
+        if self.static.gradient_clip:
+            gradients = accumulate.clip(gradients, hp["gradient_clip"])
+        rate = schedule.learning_rate(hp, state["optimizer"]["step"])
+        parameters, optimizer = self.optimizer.update(
+            state["parameters"], gradients, state["optimizer"], hp, rate
+        )
+        updated = {
+            **state,
+            "parameters": parameters,
+            "optimizer": optimizer,
+            "window": tree_map(mx.zeros_like, state["window"]),
+            "weight": mx.zeros_like(state["weight"]),
+        }
+        if finite is None:
+            return updated
+        for part in ("parameters", "optimizer"):
+            updated[part] = select(finite, updated[part], state[part])
+        return updated | {"loss_scale": precision.next_scale(state["loss_scale"], finite)}
+
+    def evaluate(
+        self, parameters: Flat, model: Flat, key: mx.array, hp: Dynamic, batch: Batch, mask: mx.array
+    ) -> dict[str, tuple[mx.array, mx.array]]:
+        """Return for each metric its weighted values and its weights, both float32 (B,).
+
+        Nothing drops out and no statistic moves; a task that draws all the same draws under `key`.
+        """
+        with self._called("evaluate", parameters, model, key, hp) as (module, namespace):
+            metrics = self.task.evaluate(module, batch, namespace)
+        if not isinstance(metrics, dict) or not metrics:
+            raise TaskError(f"{self._name}.evaluate must return a dict of Mean, but got {metrics!r}")
+        pairs = {}
+        for name, found in metrics.items():
+            values, weights = self._mean(f"evaluate[{name!r}]", found, batch)
+            weights = mask if weights is None else weights * mask
+            pairs[name] = (values * weights, weights)
+        return pairs
+
+    def _loss(
+        self,
+        parameters: Flat,
+        model: Flat,
+        hp: Dynamic,
+        batch: Batch,
+        mask: mx.array | None,
+        key: mx.array,
+    ) -> tuple[mx.array, mx.array, Flat]:
+        with self._called("loss", parameters, model, key, hp) as (module, namespace):
+            found = self.task.loss(module, batch, namespace)
+            after = functional.read(self._model, model)
+        values, weights = self._mean("loss", found, batch)
+        if mask is not None:
+            weights = mask if weights is None else weights * mask
+        total = values.sum() if weights is None else (values * weights).sum()
+        return total, mx.array(float(len(values))) if weights is None else weights.sum(), after
+
+    @contextmanager
+    def _called(
+        self, method: str, parameters: Flat, model: Flat, key: mx.array, hp: Dynamic
+    ) -> Iterator[tuple[Any, Hyperparameters]]:
+        """Give a method of the task its model and `hp`, randomness under `key`, errors with a place."""
+        computed = {path: precision.cast(leaf, self._dtype) for path, leaf in parameters.items()}
+        visible = {name: value for name, value in hp.items() if name != HIDDEN}
+        namespace = Hyperparameters(visible, static_values(self.static))
+        with (
+            functional.bound(self._model, computed | model, training=method == "loss") as module,
+            keys.generator(key),
+            blamed(self.task, method, namespace),
+        ):
+            yield precision.at_boundary(module, self._dtype), namespace
+        self.read.update(namespace.dynamic_read)
+
+    def _mean(self, where: str, found: Any, batch: Batch) -> tuple[mx.array, mx.array | None]:
+        size = next(iter(batch.values())).shape[0]
+        if isinstance(found, mx.array):
+            found = Mean(found)
+        if not isinstance(found, Mean) or found.values.shape != (size,):
+            got = f"shape {found.values.shape}" if isinstance(found, Mean) else repr(type(found))
+            raise TaskError(
+                f"{self._name}.{where}: values of shape ({size},) must come back, not reduced, but got {got}"
+            )
+        if found.weights is not None and found.weights.shape != (size,):
+            raise TaskError(f"{self._name}.{where}: weights of shape ({size},) must hold, but got {found.weights.shape}")
+        weights = None if found.weights is None else found.weights.astype(mx.float32)
+        return found.values.astype(mx.float32), weights
+
+    def _split(self, held: Flat) -> tuple[Flat, mx.array, mx.array]:
+        dropout = mx.random.split(held["dropout"])
+        if self._augment is None:
+            return {"dropout": dropout[0], "augment": held["augment"]}, dropout[1], held["augment"]
+        augment = mx.random.split(held["augment"])
+        return {"dropout": dropout[0], "augment": augment[0]}, dropout[1], augment[1]
+
+    @property
+    def _name(self) -> str:
+        return type(self.task).__name__
+
+
+def select(condition: mx.array, new: Any, old: Any) -> Any:
+    """Return `new` where the condition holds, else `old`, for two trees of one shape."""
+    return tree_map(lambda n, o: mx.where(condition, n, o), new, old)
+
+
+def _track(loss: Flat, total: mx.array, weight: mx.array, update: mx.array) -> Flat:
+    mean = total / mx.where(weight > 0, weight, 1.0)
+    finite = mx.isfinite(mean)
+    first = mx.logical_and(loss["failed"] < 0, mx.logical_not(finite))
+    return {
+        "sum": loss["sum"] + total,
+        "weight": loss["weight"] + weight,
+        "last": mx.where(finite, mean, loss["last"]),
+        "failed": mx.where(first, update.astype(mx.int32), loss["failed"]),
+    }

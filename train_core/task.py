@@ -1,0 +1,148 @@
+"""What a user writes, what its functions are given, and how their mistakes are named."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, NamedTuple
+
+import mlx
+import mlx.core as mx
+import mlx.nn as nn
+import numpy.typing as npt
+
+from train_core.errors import TaskError, TrainingError
+from train_core.hyperparameters import Scalar, Static
+
+Batch = dict[str, mx.array]
+
+
+class Mean(NamedTuple):
+    """A weighted mean, not yet reduced: `values` (B,), `weights` (B,) or None for ones."""
+
+    values: mx.array
+    weights: mx.array | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Two mappings from a name to an array, examples along the first dimension."""
+
+    train: Mapping[str, npt.NDArray[Any]]
+    validation: Mapping[str, npt.NDArray[Any]]
+
+
+class Task:
+    """A training task: data, a model, a loss, metrics. Built without arguments.
+
+    `static` names the hyperparameters the model is built from; `model` receives these as keywords.
+    A method `augment(self, example, key)` is optional: it gets one example (a dict of arrays without
+    the batch dimension) and one key, and is mapped over the batch.
+    """
+
+    static: ClassVar[tuple[str, ...]] = ()
+
+    def data(self) -> Dataset:
+        raise NotImplementedError
+
+    def model(self, **static: Any) -> nn.Module:
+        raise NotImplementedError
+
+    def loss(self, model: Any, batch: Batch, hp: Any) -> Mean:
+        raise NotImplementedError
+
+    def evaluate(self, model: Any, batch: Batch, hp: Any) -> dict[str, Mean]:
+        raise NotImplementedError
+
+
+class Hyperparameters:
+    """The namespace `hp`: dynamic ones as traced 0-d arrays, static ones as Python values."""
+
+    def __init__(self, dynamic: Mapping[str, mx.array], static: Mapping[str, Scalar]) -> None:
+        self._dynamic = dict(dynamic)
+        self._static = dict(static)
+        self._read: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in self._dynamic:
+            self._read.add(name)
+            return self._dynamic[name]
+        if name in self._static:
+            return self._static[name]
+        known = ", ".join(sorted({*self._dynamic, *self._static}))
+        raise TaskError(f"hp.{name}: there is no such hyperparameter; there are {known}")
+
+    @property
+    def dynamic_read(self) -> tuple[str, ...]:
+        """The dynamic names read so far."""
+        return tuple(sorted(self._read))
+
+
+def static_values(static: Static) -> dict[str, Scalar]:
+    """Return the static hyperparameters that a task sees in `hp`."""
+    core: dict[str, Scalar] = {
+        "precision": static.precision,
+        "optimizer": static.optimizer,
+        "micro_batch_size": static.micro_batch_size,
+    }
+    return core | dict(static.task)
+
+
+_NUMBER_NEEDED = re.compile(r"Attempting to eval an array|can be converted to an index|multiplication on an .* and ")
+_NOT_THE_TASK = tuple(
+    str(Path(place).resolve()) for place in (Path(__file__).parent, *map(Path, getattr(mlx, "__path__", ())))
+)
+
+
+@contextmanager
+def blamed(task: Task, method: str, hp: Hyperparameters | None = None) -> Iterator[None]:
+    """Turn what the task's code raises inside the block into a TaskError with file and line.
+
+    The edge between the core and foreign code: whatever is raised here is the task's.
+    """
+    try:
+        yield
+    except TrainingError as error:
+        if isinstance(error, TaskError) and hp is not None and str(error).startswith("hp."):
+            raise TaskError(f"{_place(task, method, error.__traceback__)}: {error}") from error
+        raise
+    except Exception as error:
+        place = _place(task, method, error.__traceback__)
+        if hp is not None and hp.dynamic_read and _NUMBER_NEEDED.search(str(error)):
+            raise TaskError(f"{place}: {_add_to_static(hp, error.__traceback__)}") from error
+        raise TaskError(f"{place}: {type(error).__name__}: {error}") from error
+
+
+def _frame(trace: TracebackType | None) -> traceback.FrameSummary | None:
+    frames = [f for f in traceback.extract_tb(trace) if not f.filename.startswith(_NOT_THE_TASK)]
+    return frames[-1] if frames else None
+
+
+def _place(task: Task, method: str, trace: TracebackType | None) -> str:
+    frame = _frame(trace)
+    called = f"{type(task).__name__}.{method}"
+    return called if frame is None else f"{frame.filename}:{frame.lineno}: in {called}"
+
+
+def _add_to_static(hp: Hyperparameters, trace: TracebackType | None) -> str:
+    frame = _frame(trace)
+    line = (frame.line or "") if frame else ""
+    on_line = [n for n in hp.dynamic_read if re.search(rf"\bhp\.{n}\b", line)]
+    on_line = on_line or [n for n in hp.dynamic_read if re.search(rf"\b{n}\b", line)]
+    names = on_line or list(hp.dynamic_read)
+    listed = " or ".join(f'"{name}"' for name in names)
+    return (
+        f"Python needs a number where `{line}` uses a dynamic hyperparameter, which is a traced array; "
+        f"add {listed} to `static` of {_class_hint(hp)}"
+    )
+
+
+def _class_hint(hp: Hyperparameters) -> str:
+    return f"the task (one program a value), or compute with arrays (mx.where); dynamic here: {', '.join(hp.dynamic_read)}"
