@@ -42,7 +42,7 @@ class Check:
             "updates": dict(self.updates()),
             "metrics": list(self.description.metrics),
             "device": self.description.device,
-            "lanes_stopped_by": self.description.stops_lanes,
+            "lanes_stopped_by": self.description.vmap_obstacle,
         }
 
     def as_text(self) -> str:
@@ -62,8 +62,8 @@ class Check:
             "space:",
             *(f"  {name}: {entry_text(entry)}" for name, entry in spec.space.items()),
         ]
-        if described.stops_lanes:
-            lines.append(f"lanes: one only, since {described.stops_lanes}")
+        if described.vmap_obstacle:
+            lines.append(f"lanes: one only, since {described.vmap_obstacle}")
         return "\n".join(lines)
 
     def updates(self) -> list[tuple[int, int]]:
@@ -119,7 +119,7 @@ def _programs(spec: StudySpec, description: Description) -> Iterator[Signature]:
     for combination in product(*(_values(spec, name) for name in names)):
         values = {**spec.fixed, **dict(zip(names, combination, strict=True))}
         suggested = {name: values[name] for name in names if is_active(spec.space[name], values)}
-        made = signature(hyperparameters(spec, suggested), description.static)
+        made = signature(hyperparameters(spec, suggested), description)
         if made not in seen:
             seen.add(made)
             yield made

@@ -19,17 +19,19 @@ DEADLINE_S = 600.0
 class Description:
     """A task, as its own process described it.
 
-    `static` are the names that shape the program (the core's and the task's own), `metrics` what is
-    reported, `device` is "cpu" or "gpu", `stops_lanes` says which operation does not map over lanes.
+    `static` are the names that shape the program, `switches` those of which only on or off does;
+    `metrics` is what is reported; `device` is "cpu" or "gpu"; `vmap_obstacle` says why two lanes
+    cannot train in one step, None where they can.
     """
 
     static: tuple[str, ...]
+    switches: tuple[str, ...]
     metrics: tuple[str, ...]
     train_examples: int
     validation_examples: int
     device: str
     chip: str
-    stops_lanes: str | None = None
+    vmap_obstacle: str | None
 
 
 def describe(ref: TaskRef, hyperparameters: dict[str, Any], *, key_line: int | None, file: str) -> Description:
@@ -53,8 +55,16 @@ def describe(ref: TaskRef, hyperparameters: dict[str, Any], *, key_line: int | N
     found = json.loads(answer.stdout)
     if "problem" in found:
         raise SpecError([_problem(found, ref, key_line, file)])
-    found["static"], found["metrics"] = tuple(found["static"]), tuple(found["metrics"])
-    return Description(**found)
+    return Description(
+        static=tuple(found["static"]),
+        switches=tuple(found["switches"]),
+        metrics=tuple(found["metrics"]),
+        train_examples=found["train_size"],
+        validation_examples=found["validation_size"],
+        device=found["device"],
+        chip=found["chip"],
+        vmap_obstacle=found["vmap_obstacle"],
+    )
 
 
 def _problem(found: dict[str, Any], ref: TaskRef, key_line: int | None, file: str) -> Problem:

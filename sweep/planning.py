@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from sweep.conditions import dependency_order, is_active
 from sweep.description import Description
@@ -18,15 +18,15 @@ def plan(spec: StudySpec, description: Description, number: int, suggested: Mapp
         number=number,
         seed=spec.seed,
         hyperparameters=values,
-        signature=signature(values, description.static),
+        signature=signature(values, description),
         length=resolve_length(spec, description.train_examples, values),
     )
 
 
-def signature(values: Mapping[str, Scalar], static: Iterable[str]) -> Signature:
-    """The static hyperparameters, sorted; of gradient clipping only whether it is on is static."""
-    shaping = {name: values[name] for name in static if name in values}
-    shaping["gradient_clip"] = values.get("gradient_clip") is not None
+def signature(values: Mapping[str, Scalar], description: Description) -> Signature:
+    """The hyperparameters that shape the program, sorted; of a switch only whether it is on."""
+    shaping = {name: values[name] for name in description.static if name in values}
+    shaping |= {name: bool(values.get(name)) for name in description.switches}
     return tuple(sorted(shaping.items()))
 
 

@@ -16,11 +16,17 @@ import traceback
 from dataclasses import dataclass, replace
 from typing import Any
 
+import mlx.core as mx
+
 import train_core
 from sweep.spool import Spool
 from sweep.task_loading import TaskLoadError, load_task
 from sweep.trial import Report, RunId, Signature, Snapshot, TrialPlan
 from sweep.turn import Load, RunFailure, Spent, TaskRef, Turn, TurnResult, WorkerSettings
+from train_core import device, keys
+
+FIRST_MICRO_BATCHES = 64
+"""How far an advance goes before anything is known of its speed, and at least."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Worker:
         self._settings = settings
         self._host = socket.gethostname()
         self._task: Any = None
+        self._data: train_core.Resident | None = None
+        self._step_s: float | None = None
         self._programs: dict[Signature, train_core.Program] = {}
         self._signature: Signature | None = None
         self._population: train_core.Population | None = None
@@ -59,7 +67,7 @@ class Worker:
         self._idle_since: float | None = None
 
     def info(self) -> WorkerInfo:
-        return WorkerInfo(self._host, train_core.chip())
+        return WorkerInfo(self._host, device.chip())
 
     def turn(self, turn: Turn) -> TurnResult:
         """Carry out one turn. A failure of the turn as a whole loses its lanes and comes back as `error`."""
@@ -78,8 +86,10 @@ class Worker:
 
     def _carry_out(self, turn: Turn, began: float) -> TurnResult:
         self._enter_idle_time(began)
-        population = self._open(turn.signature, turn.width)
-        for lane in turn.drops:
+        population = self._open(turn)
+        if population is None:
+            return TurnResult(turn.number)
+        for lane in (*turn.drops, *(load.lane for load in turn.loads)):
             if self._lanes.pop(lane, None) is not None:
                 population.unload(lane)
         for load in turn.loads:
@@ -93,18 +103,27 @@ class Worker:
         for occupant in self._lanes.values():
             occupant.spent = Spent(idle_s=waited)
 
-    def _open(self, signature: Signature, width: int) -> train_core.Population:
+    def _open(self, turn: Turn) -> train_core.Population | None:
+        """The turn's population, a new one where the last was another; None where nothing would be in it."""
+        same = self._population is not None and self._population.width == turn.width
+        if same and turn.signature == self._signature:
+            return self._population
+        self._forget_lanes()
+        if not turn.loads:
+            return None
+        self._population = train_core.Population(self._program(turn), turn.width)
+        self._signature = turn.signature
+        mx.reset_peak_memory()
+        return self._population
+
+    def _program(self, turn: Turn) -> train_core.Program:
         if self._task is None:
             self._task = load_task(self._settings.task)
-        same = self._population is not None and self._population.width == width
-        if not same or signature != self._signature:
-            self._forget_lanes()
-            if signature not in self._programs:
-                self._programs[signature] = train_core.Program(self._task, dict(signature))
-            self._population = train_core.Population(self._programs[signature], width)
-            self._signature = signature
-        assert self._population is not None
-        return self._population
+            self._data = train_core.Resident.of(self._task)
+        if turn.signature not in self._programs:
+            static, _ = train_core.split(turn.loads[0].plan.hyperparameters, self._task.static)
+            self._programs[turn.signature] = train_core.Program(self._task, static, self._data)
+        return self._programs[turn.signature]
 
     def _forget_lanes(self) -> None:
         self._population, self._signature = None, None
@@ -117,10 +136,8 @@ class Worker:
             key = run_key(plan, load.replicate)
             population.load(load.lane, key=key, hyperparameters=plan.hyperparameters, length=length)
         else:
-            checkpoint = train_core.load_checkpoint(load.checkpoint)
-            population.restore(
-                load.lane, checkpoint, hyperparameters=plan.hyperparameters, length=length
-            )
+            checkpoint = train_core.load(load.checkpoint)
+            population.restore(load.lane, checkpoint, hyperparameters=plan.hyperparameters, length=length)
         self._lanes[load.lane] = _Occupant(load, saved_at=time.perf_counter())
 
     def _advance(self, turn: Turn, population: train_core.Population) -> TurnResult:
@@ -132,8 +149,8 @@ class Worker:
         awaited = set(self._lanes)
         occupants = dict(self._lanes)
         while awaited:
-            advance = population.advance(until_s=self._next_save_in())
-            self._enter_spent(advance)
+            advance = population.advance(self._micro_batches_to_next_save())
+            self._enter_spent(advance, population.program.static.micro_batch_size)
             for report in advance.reports:
                 awaited.discard(report.lane)
                 run = self._lanes[report.lane].run
@@ -174,8 +191,10 @@ class Worker:
             time=time.time(),
         )
 
-    def _enter_spent(self, advance: train_core.Advance) -> None:
+    def _enter_spent(self, advance: train_core.Advance, micro_batch_size: int) -> None:
         """A lane's time is the population's: all lanes are in the same step. Traces go to the first."""
+        if advance.micro_batches:
+            self._step_s = advance.train_s / advance.micro_batches
         first = min(self._lanes, default=None)
         for lane, occupant in self._lanes.items():
             spent = occupant.spent
@@ -184,18 +203,21 @@ class Worker:
                 compile_s=spent.compile_s + advance.compile_s,
                 train_s=spent.train_s + advance.train_s,
                 evaluate_s=spent.evaluate_s + advance.evaluate_s,
-                examples=spent.examples + advance.examples.get(lane, 0),
+                examples=spent.examples + advance.micro_batches * micro_batch_size,
                 traces=spent.traces + (advance.traces if lane == first else 0),
-                peak_memory_bytes=max(spent.peak_memory_bytes, advance.peak_memory_bytes),
+                peak_memory_bytes=max(spent.peak_memory_bytes, mx.get_peak_memory()),
             )
 
-    def _next_save_in(self) -> float | None:
-        """Seconds until the next snapshot falls due; None where there are none."""
+    def _micro_batches_to_next_save(self) -> int | None:
+        """How many micro-batches fit before the next snapshot falls due; None where there are none."""
         every_s = self._settings.snapshot_every_s
         if every_s is None or not self._lanes:
             return None
+        if self._step_s is None:
+            return FIRST_MICRO_BATCHES
         oldest = min(occupant.saved_at for occupant in self._lanes.values())
-        return max(0.0, oldest + every_s - time.perf_counter())
+        left_s = oldest + every_s - time.perf_counter()
+        return max(FIRST_MICRO_BATCHES, int(left_s / max(self._step_s, 1e-6)))
 
     def _due(self) -> list[int]:
         every_s = self._settings.snapshot_every_s
@@ -210,7 +232,7 @@ class Worker:
         occupant = self._lanes[lane]
         checkpoint = self._population.snapshot(lane)
         path = self.spool.path_for(occupant.run, checkpoint.examples)
-        sha256 = train_core.save_checkpoint(path, checkpoint)
+        sha256 = train_core.save(path, checkpoint)
         now = time.perf_counter()
         occupant.saved_at = now
         spent_s = occupant.spent.checkpoint_s + now - began
@@ -228,14 +250,13 @@ class Worker:
 
 def run_key(plan: TrialPlan, replicate: int) -> Any:
     """The key of one run: fold_in(fold_in(key(seed), number), replicate); uint32 (2,)."""
-    trial = train_core.fold_in(train_core.key(plan.seed), plan.number)
-    return train_core.fold_in(trial, replicate)
+    return keys.fold_in(keys.fold_in(keys.key(plan.seed), plan.number), replicate)
 
 
 def _explain(error: Exception) -> str:
     """The error's own last line first, then where it came from."""
     text = "".join(traceback.format_exception(error)).rstrip()
-    if isinstance(error, train_core.TaskError | TaskLoadError):
+    if isinstance(error, train_core.TrainingError | TaskLoadError):
         return str(error)
     return f"{type(error).__name__}: {error}\n{text}"
 
@@ -252,7 +273,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return dict(train_core.describe(task, request["hyperparameters"]))
     except TaskLoadError as error:
         return {"problem": error.problem, "file": error.file, "line": error.line}
-    except train_core.TaskError as error:
+    except train_core.TrainingError as error:
         return {"problem": str(error), "file": None, "line": None}
 
 
