@@ -1,0 +1,167 @@
+"""What the log says of the study and its trials: a fold over the records, the first of each kind winning."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runlog import layout
+from runlog.ranking import best_first
+from runlog.reader import OnDamage, read_batches
+from runlog.records import Record, decode_mapping, decode_number
+
+RUNNING = "RUNNING"
+"""State of a trial that was asked and not told."""
+
+KINDS = ("opened", "asked", "told", "message", "closed")
+"""The records that `StudyFold` uses."""
+
+
+@dataclass
+class TrialRow:
+    """One trial as the log knows it so far; times are seconds since 1970, None where not recorded."""
+
+    number: int
+    asked: float | None = None
+    told: float | None = None
+    state: str = RUNNING
+    values: tuple[float, ...] | None = None
+    reason: str | None = None
+    seed: int = 0
+    params: dict[str, Any] = field(default_factory=dict)
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    ledger: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class StudyFold:
+    """The study so far; feed it records in the order of the log."""
+
+    trials: dict[int, TrialRow] = field(default_factory=dict)
+    objectives: list[tuple[str, str]] = field(default_factory=list)
+    choices: dict[str, list[Any]] = field(default_factory=dict)
+    budget_trials: int | None = None
+    sessions: int = 0
+    pid: int | None = None
+    host: str | None = None
+    closed: str | None = None
+    messages: list[tuple[float, str, str]] = field(default_factory=list)
+
+    def add(self, record: Record) -> None:
+        """Take in one record; kinds that say nothing of trials are ignored."""
+        match record["event"]:
+            case "asked":
+                self._asked(record)
+            case "told":
+                self._told(record)
+            case "opened":
+                self._opened(record)
+            case "message":
+                self.messages.append((record["time"], record["level"], record["text"]))
+            case "closed":
+                self.closed = record["reason"]
+
+    def _asked(self, record: Record) -> None:
+        row = self._row(record)
+        if row.asked is None:
+            row.asked = record["time"]
+            row.seed = record["seed"]
+            row.params = decode_mapping(record["params"])
+            row.hyperparameters = decode_mapping(record["hyperparameters"])
+
+    def _told(self, record: Record) -> None:
+        row = self._row(record)
+        if row.told is None:
+            row.told = record["time"]
+            row.state = record["state"]
+            values = record["values"]
+            row.values = None if values is None else tuple(map(decode_number, values))
+            row.reason = record["reason"]
+            row.ledger = decode_mapping(record["ledger"])
+
+    def _opened(self, record: Record) -> None:
+        self.sessions = record["session"]
+        self.pid, self.host, self.closed = record["pid"], record["host"], None
+        self.objectives = [(each["metric"], each["direction"]) for each in record["objectives"]]
+        self.choices = {
+            name: [decode_number(choice) for choice in choices] for name, choices in record["choices"].items()
+        }
+        self.budget_trials = record["trials"]
+
+    def _row(self, record: Record) -> TrialRow:
+        number = record["trial"]
+        return self.trials.setdefault(number, TrialRow(number))
+
+    def best(self, directions: Collection[str] | None = None) -> list[TrialRow]:
+        """COMPLETE trials from best to worst; directions as the log's last session had them by default."""
+        directions = [direction for _, direction in self.objectives] if directions is None else [*directions]
+        values = {
+            row.number: row.values
+            for row in self.trials.values()
+            if row.state == "COMPLETE" and row.values is not None and len(row.values) == len(directions)
+        }
+        return [self.trials[number] for number in best_first(values, directions)] if directions else []
+
+    def counts(self) -> dict[str, int]:
+        """Trials by state, Optuna's names, states without trials left out."""
+        counts: dict[str, int] = {}
+        for row in self.trials.values():
+            counts[row.state] = counts.get(row.state, 0) + 1
+        return dict(sorted(counts.items()))
+
+
+def read_study(run_dir: Path, *, on_damage: OnDamage) -> StudyFold:
+    """Fold the log of a run directory, reports left unread; empty where there is no log yet."""
+    fold = StudyFold()
+    log = run_dir / layout.LOG
+    if log.exists():
+        for batch in read_batches(log, kinds=KINDS, on_damage=on_damage):
+            for record in batch:
+                fold.add(record)
+    return fold
+
+
+def trial_columns(fold: StudyFold) -> dict[str, list[Any]]:
+    """Lay the trials out as columns, one row a trial in number order, under the names Optuna gives them.
+
+    `number, value` (with several objectives `values_<metric>`), `datetime_start, datetime_complete,
+    duration, params_<name>, state`, then `reason` and `ledger_<name>`. Times are aware, in UTC.
+    """
+    rows = [fold.trials[number] for number in sorted(fold.trials)]
+    starts = [_when(row.asked) for row in rows]
+    stops = [_when(row.told) for row in rows]
+    return {
+        "number": [row.number for row in rows],
+        **_value_columns(fold, rows),
+        "datetime_start": starts,
+        "datetime_complete": stops,
+        "duration": [b - a if a and b else None for a, b in zip(starts, stops, strict=True)],
+        **_spread("params_", [row.params for row in rows]),
+        "state": [row.state for row in rows],
+        "reason": [row.reason for row in rows],
+        **_spread("ledger_", [row.ledger for row in rows]),
+    }
+
+
+def _value_columns(fold: StudyFold, rows: list[TrialRow]) -> dict[str, list[Any]]:
+    count = len(fold.objectives) or max((len(row.values) for row in rows if row.values), default=1)
+    if count == 1:
+        return {"value": [row.values[0] if row.values else None for row in rows]}
+    names = [metric for metric, _ in fold.objectives] or [str(index) for index in range(count)]
+    return {
+        f"values_{name}": [row.values[index] if row.values else None for row in rows]
+        for index, name in enumerate(names)
+    }
+
+
+def _spread(prefix: str, mappings: Iterable[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    mappings = list(mappings)
+    names = dict.fromkeys(name for mapping in mappings for name in mapping)
+    return {prefix + name: [mapping.get(name) for mapping in mappings] for name in names}
+
+
+def _when(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,101 @@
+"""Metrics as an Arrow table, one row a report: from records, and from the Parquet parts with the log's tail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from runlog import layout
+from runlog.layout import Piece, Span, cover
+from runlog.reader import OnDamage, read_batches, whole_bytes
+from runlog.records import Record, decode_number
+
+KEY = ("trial", "replicate", "examples")
+"""What tells rows apart; of rows with equal keys the first counts."""
+
+SCHEMA = pa.schema(
+    [
+        ("trial", pa.int64()),
+        ("replicate", pa.int64()),
+        ("examples", pa.int64()),
+        ("epoch", pa.float64()),
+        ("updates", pa.int64()),
+        ("attempt", pa.int64()),
+        ("width", pa.int64()),
+        ("lane", pa.int64()),
+        ("host", pa.dictionary(pa.int32(), pa.string())),
+        ("time", pa.timestamp("us", tz="UTC")),
+    ]
+)
+"""Columns of the metrics table; a float64 column a metric follows."""
+
+_ATTEMPTS = 5
+
+OnUnreadable = Callable[[str], None]
+
+
+def metrics_table(reports: list[Record]) -> pa.Table:
+    """Lay `report` records out as columns; a metric that shares a name with SCHEMA gets `metric_` before it."""
+    columns: dict[str, list[Any]] = {name: [report[name] for report in reports] for name in SCHEMA.names}
+    columns["time"] = [round(seconds * 1e6) for seconds in columns["time"]]
+    arrays = {field.name: pa.array(columns[field.name], field.type) for field in SCHEMA}
+    for metric in dict.fromkeys(name for report in reports for name in report["metrics"]):
+        values = [decode_number(report["metrics"].get(metric)) for report in reports]
+        arrays[f"metric_{metric}" if metric in arrays else metric] = pa.array(values, pa.float64())
+    return pa.table(arrays)
+
+
+def read_reports(log: Path, span: Span, *, on_damage: OnDamage) -> pa.Table:
+    """Read the rows of one span from the log itself."""
+    batches = read_batches(log, start=span.start, stop=span.stop, kinds=("report",), on_damage=on_damage)
+    return concat([metrics_table(batch) for batch in batches])
+
+
+def concat(tables: list[pa.Table]) -> pa.Table:
+    """Put tables of reports one below the other, with the columns of all; none give an empty table."""
+    return pa.concat_tables([SCHEMA.empty_table(), *tables], promote_options="default").unify_dictionaries()
+
+
+def part_spans(directory: Path) -> list[Span]:
+    """List the spans that have a Parquet part."""
+    spans = [Span.parse(path.name) for path in directory.glob("part-*.parquet")]
+    return sorted(span for span in spans if span is not None)
+
+
+def read_piece(run_dir: Path, piece: Piece, *, on_damage: OnDamage, on_unreadable: OnUnreadable) -> pa.Table:
+    """Read the rows of one piece; a part that cannot be read is named and its rows come from the log.
+
+    Raises FileNotFoundError where the part has gone, merged into a longer one.
+    """
+    if piece.from_part:
+        path = run_dir / layout.METRICS / piece.span.part
+        try:
+            with pq.ParquetFile(path) as part:
+                return part.read()
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowInvalid, OSError) as error:
+            on_unreadable(
+                f"{layout.METRICS}/{path.name} cannot be read ({error}): its rows come from the log"
+            )
+    return read_reports(run_dir / layout.LOG, piece.span, on_damage=on_damage)
+
+
+def read_metrics(run_dir: Path, *, on_damage: OnDamage, on_unreadable: OnUnreadable) -> pa.Table:
+    """Read every report of a run directory in the log's order, beside its writer if need be."""
+
+    def read_once() -> pa.Table:
+        pieces = cover(part_spans(run_dir / layout.METRICS), whole_bytes(run_dir / layout.LOG))
+        return concat(
+            [read_piece(run_dir, piece, on_damage=on_damage, on_unreadable=on_unreadable) for piece in pieces]
+        )
+
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(FileNotFoundError):  # the writer merged parts since they were listed
+            return read_once()
+    return read_once()

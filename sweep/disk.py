@@ -1,0 +1,66 @@
+"""Durable changes to files: whole or not at all, and what the disk refuses as an error that says so."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sweep.errors import RunDirError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn an OSError into a RunDirError that names the path and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise RunDirError(_explain(path, error)) from error
+
+
+def _explain(path: Path, error: OSError) -> str:
+    if error.errno in _FULL:
+        return (
+            f"{path}: the disk is full ({_free_bytes(path)} bytes free): {error.strerror}; "
+            "free some space and run the same command again, it goes on from here"
+        )
+    return f"{path}: cannot be written: {error.strerror or error}; nothing recorded so far is lost"
+
+
+def _free_bytes(path: Path) -> int:
+    existing = next((parent for parent in (path, *path.parents) if parent.exists()), Path("."))
+    return shutil.disk_usage(existing).free
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file so that it is, at any moment and after any power cut, the old one or the new one."""
+    temporary = path.with_name(path.name + ".partial")
+    with disk_errors(path):
+        with temporary.open("wb") as file:
+            file.write(data)
+        publish(temporary, path)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a complete temporary file beside `path` its name, durably."""
+    descriptor = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

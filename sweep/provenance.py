@@ -1,0 +1,83 @@
+"""Where results come from: versions, chip, hosts, sessions, and the hash of the task's source."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import RunDirError
+
+PACKAGES = ("mlx", "ray", "optuna", "numpy", "pandas", "pyarrow", "sweep-mlx")
+"""Distributions whose versions are recorded; the ones that are not installed are left out."""
+
+
+def source_hash(files: Iterable[Path]) -> str:
+    """SHA-256 over the contents of files, their names and order included, their folder not."""
+    digest = hashlib.sha256()
+    for file in files:
+        content = file.read_bytes()
+        digest.update(f"{file.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of PACKAGES."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def chip() -> str:
+    """Name the processor as its maker does."""
+    if platform.system() == "Darwin":
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(errors="replace").splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def with_session(
+    earlier: Mapping[str, Any] | None, *, session: int, task_hash: str, hosts: Sequence[str]
+) -> dict[str, Any]:
+    """Describe this session, after those that `earlier` holds; the top level speaks of the last one."""
+    sessions = list(earlier.get("sessions", [])) if earlier else []
+    here = {
+        "session": session,
+        "time": time.time(),
+        "versions": versions(),
+        "platform": platform.platform(),
+        "host": platform.node(),
+        "hosts": list(hosts),
+        "chip": chip(),
+        "task_sha256": task_hash,
+    }
+    return {**here, "sessions": [*(each for each in sessions if each.get("session") != session), here]}
+
+
+def read_provenance(path: Path) -> dict[str, Any] | None:
+    """Read provenance.json back; None where there is none yet. Raises RunDirError where it is damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise RunDirError(
+            f"{path}: must be JSON, found damage ({error}); move it away, a new one is written"
+        ) from error
+    if not isinstance(found, dict):
+        raise RunDirError(f"{path}: must hold a JSON object; move it away, a new one is written")
+    return found

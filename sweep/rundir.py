@@ -1,0 +1,326 @@
+"""The run directory: the only writer of its files, one process at a time.
+
+The log is the truth; everything else in the directory is written before it is needed and can be compared
+with the log (study.yaml, provenance.json, checkpoints) or derived from it again (Parquet). Optuna's
+journal is written by Optuna; only its place is known here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from runlog import layout
+from runlog.reader import whole_bytes
+from runlog.records import encode
+from sweep.checkpoints import CheckpointWriter, remove_partial, stored_name, unrecorded
+from sweep.disk import disk_errors, replace_file, sync_directory
+from sweep.errors import CheckpointError, RunDirError
+from sweep.history import History, read_history
+from sweep.lock import WriterLock
+from sweep.log import LogWriter
+from sweep.provenance import read_provenance, with_session
+from sweep.tables import covered_bytes, refresh_metrics, write_trials
+from sweep.trial import Outcome, Report, Scalar, Snapshot, TrialPlan
+
+_PART_EVERY_S = 60.0
+_NAME_BYTES = 120
+_OURS = frozenset(
+    (
+        layout.STUDY,
+        layout.PROVENANCE,
+        layout.LOG,
+        layout.JOURNAL,
+        layout.METRICS,
+        layout.TRIALS,
+        layout.CHECKPOINTS,
+        layout.LOCK,
+    )
+)
+
+
+class RunDir:
+    """One study's directory, held open for writing.
+
+    `record_*` methods buffer; what they took is on disk once `commit` returns. `history` is the study as
+    it stood when the directory was opened.
+    """
+
+    def __init__(self, path: Path, lock: WriterLock, clock: Callable[[], float]) -> None:
+        """Use `open`."""
+        self.path = path
+        self._lock = lock
+        self._clock = clock
+        size = whole_bytes(path / layout.LOG)
+        self.history = read_history(path)
+        self._log = LogWriter(path / layout.LOG, size=size)
+        self._told = set(self.history.told)
+        self._keys = {
+            number: {(report.replicate, report.examples) for report in trial.reports}
+            for number, trial in self.history.live.items()
+        }
+        self._checkpoints = dict(self.history.checkpoints)
+        self._covered = covered_bytes(path)
+        self._refreshed = clock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tables")
+        self._refreshing: Future[None] | None = None
+        self._held = True
+
+    @classmethod
+    def open(cls, root: Path, name: str, *, clock: Callable[[], float] = time.time) -> RunDir:
+        """Open `root/name` for writing, made where it is missing, and read its log.
+
+        Raises RunDirError where the name would leave `root`, another process writes there, the directory
+        holds something else, lost its log, or was written by a newer version.
+        """
+        path = root / checked_name(name)
+        with disk_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+            _check_contents(path)
+        lock = WriterLock(path / layout.LOCK)
+        try:
+            with disk_errors(path):
+                (path / layout.METRICS).mkdir(exist_ok=True)
+                (path / layout.CHECKPOINTS).mkdir(exist_ok=True)
+                sync_directory(path)
+                sync_directory(root)
+                remove_partial(path)
+                run = cls(path, lock, clock)
+                run._adopt()
+        except BaseException:
+            lock.release()
+            raise
+        return run
+
+    def _adopt(self) -> None:
+        """Record what the log should say by now: what is damaged, and checkpoints whose record was cut off."""
+        for text in self.history.fresh_damage:
+            self.record_message("warning", text)
+        for path in self.history.damaged_checkpoints:
+            self.set_aside(path, "its size is not the recorded one")
+        for snapshot in unrecorded(self.path, set(self._checkpoints)):
+            self._record_checkpoint(snapshot)
+
+    @property
+    def journal_path(self) -> Path:
+        """Where Optuna's journal lies."""
+        return self.path / layout.JOURNAL
+
+    @property
+    def study_text(self) -> str | None:
+        """The study file as last resolved; None where there is none yet."""
+        path = self.path / layout.STUDY
+        with disk_errors(path):
+            return path.read_text("utf-8") if path.exists() else None
+
+    @property
+    def provenance(self) -> dict[str, Any] | None:
+        """What `write_provenance` last wrote; None where there is none yet."""
+        return read_provenance(self.path / layout.PROVENANCE)
+
+    @property
+    def session(self) -> int:
+        """Which opening of this study this is, from 1 on."""
+        return self.history.sessions + 1
+
+    @property
+    def checkpoints(self) -> list[Snapshot]:
+        """The checkpoints kept, in the order they came; paths are relative to the run directory."""
+        return list(self._checkpoints.values())
+
+    def write_study(self, text: str) -> None:
+        """Replace study.yaml."""
+        replace_file(self.path / layout.STUDY, text.encode("utf-8"))
+
+    def write_provenance(self, *, task_hash: str, hosts: Sequence[str]) -> None:
+        """Replace provenance.json: this session after the earlier ones; again when hosts join."""
+        found = with_session(self.provenance, session=self.session, task_hash=task_hash, hosts=hosts)
+        replace_file(self.path / layout.PROVENANCE, json.dumps(found, indent=2).encode() + b"\n")
+
+    def record_opened(
+        self,
+        *,
+        objectives: Sequence[tuple[str, str]],
+        choices: Mapping[str, Sequence[Scalar]],
+        trials: int | None,
+    ) -> None:
+        """Record that this session runs the study: (metric, direction) pairs, categorical choices, budget."""
+        self._append(
+            "opened",
+            format=layout.FORMAT,
+            session=self.session,
+            host=platform.node(),
+            pid=os.getpid(),
+            objectives=[{"metric": metric, "direction": direction} for metric, direction in objectives],
+            choices={name: list(values) for name, values in choices.items()},
+            trials=trials,
+        )
+
+    def record_asked(self, plan: TrialPlan, params: Mapping[str, Scalar]) -> None:
+        """Record a new trial; `params` is what the sampler chose, fixed hyperparameters left out."""
+        if plan.number in self._keys or plan.number in self._told:
+            raise ValueError(f"trial {plan.number} was asked before")
+        self._keys[plan.number] = set()
+        self._append(
+            "asked",
+            trial=plan.number,
+            params=dict(params),
+            hyperparameters=dict(plan.hyperparameters),
+            seed=plan.seed,
+        )
+
+    def record_reports(self, reports: Iterable[Report]) -> list[Report]:
+        """Record reports; gives those that are new.
+
+        What a run has reported before (it went on from an earlier snapshot), and what a trial reports
+        that was told meanwhile, is not recorded again.
+        """
+        new = []
+        for report in reports:
+            keys = self._keys.get(report.trial)
+            key = (report.replicate, report.examples)
+            if keys is None and report.trial not in self._told:
+                raise ValueError(f"trial {report.trial} reports but was never asked")
+            if keys is not None and key not in keys:
+                keys.add(key)
+                fields = {**vars(report), "metrics": dict(report.metrics)}
+                self._log.append(encode("report", fields.pop("time"), fields))
+                new.append(report)
+        return new
+
+    def record_outcome(self, outcome: Outcome) -> None:
+        """Record how a trial ended; once."""
+        if self._keys.pop(outcome.number, None) is None:
+            state = "told" if outcome.number in self._told else "never asked"
+            raise ValueError(f"trial {outcome.number} ends but was {state} before")
+        self._told.add(outcome.number)
+        self._append(
+            "told",
+            trial=outcome.number,
+            state=outcome.state.value,
+            values=None if outcome.values is None else list(outcome.values),
+            reason=outcome.reason,
+            ledger=dict(outcome.ledger),
+        )
+
+    def record_slot(self, slot: str, *, host: str, chip: str) -> None:
+        """Record that a slot joined."""
+        self._append("slot", slot=slot, host=host, chip=chip)
+
+    def record_lost(self, slot: str, *, host: str, reason: str) -> None:
+        """Record that a slot's worker is gone."""
+        self._append("lost", slot=slot, host=host, reason=reason)
+
+    def record_message(self, level: str, text: str) -> None:
+        """Record a line for people; `level` is "info", "warning" or "error"."""
+        self._append("message", level=level, text=text)
+
+    def commit(self) -> None:
+        """Wait until all that was recorded is on disk.
+
+        Raises RunDirError where the disk refuses; nothing is lost then, the next commit tries again.
+        """
+        self._log.commit()
+
+    def maintain(self) -> None:
+        """Derive what is due, beside the caller: call it often; it returns at once."""
+        if self._refreshing is not None:
+            if not self._refreshing.done():
+                return
+            error = self._refreshing.exception()
+            self._refreshing = None
+            if error is not None:
+                self.record_message("warning", f"tables will be derived again later: {error}")
+        if self._clock() - self._refreshed >= _PART_EVERY_S and self._log.size > self._covered:
+            self._refreshed, self._covered = self._clock(), self._log.size
+            self._refreshing = self._thread.submit(refresh_metrics, self.path, stop=self._log.size)
+
+    def begin_checkpoint(self, snapshot: Snapshot) -> CheckpointWriter:
+        """Receive a snapshot; its `path` on the host it comes from is replaced by the one it gets here."""
+        stored = Snapshot(**{**vars(snapshot), "path": stored_name(snapshot)})
+        return CheckpointWriter(self.path / stored.path, stored, on_commit=self._record_checkpoint)
+
+    def remove_checkpoint(self, path: str) -> None:
+        """Delete a checkpoint by its relative path. Raises CheckpointError where that names none of ours."""
+        if layout.CheckpointName.parse(path) is None:
+            raise CheckpointError(
+                f"{path}: is not the path of a checkpoint in {self.path}; nothing was deleted"
+            )
+        with disk_errors(self.path / path):
+            (self.path / path).unlink(missing_ok=True)
+        self._checkpoints.pop(path, None)
+        self._append("checkpoint_removed", path=path)
+
+    def set_aside(self, path: str, why: str) -> None:
+        """Rename a checkpoint that turned out damaged to `.damaged`, and say so in the log."""
+        damaged = self.path / path
+        with disk_errors(damaged):
+            damaged.replace(damaged.with_name(damaged.name + ".damaged"))
+        self._checkpoints.pop(path, None)
+        self._append("checkpoint_removed", path=path)
+        self.record_message("warning", f"{path} is damaged and was set aside: {why}")
+
+    def close(self, reason: str) -> None:
+        """Record why the session ends, derive all tables, let the next writer in."""
+        try:
+            self._append("closed", reason=reason)
+            self.commit()
+            self._thread.shutdown()
+            refresh_metrics(self.path, stop=self._log.size, compact=True)
+            write_trials(self.path)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let the next writer in as a kill would: nothing more is written."""
+        if self._held:
+            self._held = False
+            self._thread.shutdown(cancel_futures=True)
+            self._log.close()
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _append(self, event: str, **fields: Any) -> None:
+        self._log.append(encode(event, self._clock(), fields))
+
+    def _record_checkpoint(self, snapshot: Snapshot) -> None:
+        self._checkpoints.pop(snapshot.path, None)
+        self._checkpoints[snapshot.path] = snapshot
+        self._append("checkpoint", **vars(snapshot))
+
+
+def checked_name(name: str) -> str:
+    """Give a study's name back if it can name a directory. Raises RunDirError where it cannot."""
+    fine = name.isprintable() and not set(name) & set('/\\:*?"<>|') and name == name.strip()
+    if not fine or not name or name.startswith(".") or len(name.encode()) > _NAME_BYTES:
+        raise RunDirError(
+            f"name: must be one plain folder name of at most {_NAME_BYTES} bytes, without separators "
+            f'(/ \\ : * ? " < > |) or a leading dot; found {name!r}; choose another one'
+        )
+    return name
+
+
+def _check_contents(path: Path) -> None:
+    names = {entry.name for entry in path.iterdir()} - {".DS_Store"}
+    if foreign := sorted(names - _OURS - {f"{name}.partial" for name in _OURS}):
+        if layout.LOG not in names:
+            raise RunDirError(f"{path}: is not a run directory, it holds {foreign[0]}; choose another name")
+    derived = layout.JOURNAL in names or layout.TRIALS in names
+    if derived and layout.LOG not in names:
+        raise RunDirError(
+            f"{path}: {layout.LOG} is missing but trials were recorded; put it back, or move the directory away"
+        )

@@ -1,0 +1,132 @@
+"""What has happened in a run directory, from its files alone: beside its writer, after it, without heavy imports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runlog import layout
+from runlog.reader import NewerFormatError, whole_bytes
+from runlog.records import PREFIX, is_record
+from runlog.study import StudyFold, read_study
+from sweep.errors import RunDirError
+from sweep.lock import holder
+from sweep.trial import Scalar
+
+_REPORT = PREFIX + b'report"'
+_TAIL_BYTES = 1 << 18
+_BLOCK_BYTES = 1 << 20
+_RATE_OVER_S = 60.0
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best COMPLETE trial; with several objectives one that no other dominates."""
+
+    number: int
+    values: tuple[float, ...]
+    params: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Status:
+    """A study at a glance.
+
+    `pid` is the live writer's, None where nobody writes; `trials` counts by state; `budget_trials` is the
+    total asked for; `reports_per_s` is over the last minute of reports; `last_report` is in seconds since
+    1970; `closed` is why the last session ended, None where it runs or was killed; `damage` names lines
+    that cannot be read.
+    """
+
+    name: str
+    run_dir: str
+    pid: int | None
+    sessions: int
+    closed: str | None
+    trials: Mapping[str, int]
+    budget_trials: int | None
+    objectives: tuple[tuple[str, str], ...]
+    best: Best | None
+    reports: int
+    last_report: float | None
+    reports_per_s: float
+    started: float | None
+    messages: tuple[str, ...]
+    damage: tuple[str, ...]
+
+
+def read_status(run_dir: Path) -> Status:
+    """Summarise a run directory. Raises RunDirError where there is none, or one of a newer version."""
+    log = run_dir / layout.LOG
+    damage: list[str] = []
+    try:
+        fold = read_study(run_dir, on_damage=lambda each: damage.append(str(each)))
+        reports = _count_reports(log)
+        times = _last_report_times(log)
+    except NewerFormatError as error:
+        raise RunDirError(str(error)) from error
+    except FileNotFoundError as error:
+        raise RunDirError(
+            f"{run_dir}: is not a run directory, it has no {layout.LOG}; is the path right?"
+        ) from error
+    return Status(
+        name=run_dir.resolve().name,
+        run_dir=str(run_dir),
+        pid=holder(run_dir / layout.LOCK),
+        sessions=fold.sessions,
+        closed=fold.closed,
+        trials=fold.counts(),
+        budget_trials=fold.budget_trials,
+        objectives=tuple(fold.objectives),
+        best=_best(fold),
+        reports=reports,
+        last_report=times[-1] if times else None,
+        reports_per_s=_rate(times),
+        started=min((row.asked for row in fold.trials.values() if row.asked), default=None),
+        messages=tuple(text for _, _, text in fold.messages[-5:]),
+        damage=tuple(damage),
+    )
+
+
+def _best(fold: StudyFold) -> Best | None:
+    for row in fold.best():
+        return Best(row.number, row.values or (), row.params)
+    return None
+
+
+def _count_reports(log: Path) -> int:
+    """Count report lines by how they begin, without parsing them."""
+    needle = b"\n" + _REPORT
+    count, carry = 0, b"\n"
+    with log.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            text = carry + block
+            count += text.count(needle)
+            carry = text[-len(needle) + 1 :]
+    return count
+
+
+def _last_report_times(log: Path) -> list[float]:
+    """Times of the reports near the end of the log, in its order."""
+    stop = whole_bytes(log)
+    with log.open("rb") as file:
+        file.seek(max(0, stop - _TAIL_BYTES))
+        tail = file.read(min(stop, _TAIL_BYTES))
+    times = []
+    for line in tail.split(b"\n"):
+        if line.startswith(_REPORT):
+            try:
+                record = json.loads(line)
+            except ValueError:  # named by read_study's caller where it lies on its way, counted by nobody
+                continue
+            if is_record(record):
+                times.append(float(record["time"]))
+    return times
+
+
+def _rate(times: list[float]) -> float:
+    recent = [each for each in times if each >= times[-1] - _RATE_OVER_S]
+    span = max(recent) - min(recent) if recent else 0.0
+    return (len(recent) - 1) / span if span > 0 else 0.0
