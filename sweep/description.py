@@ -1,18 +1,8 @@
-"""What the driver knows of a task without importing it: a process of its own looks and answers in JSON."""
+"""What the driver knows of a task without importing it."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass
-from typing import Any
-
-from sweep.errors import Problem, SpecError, SweepError
-from sweep.turn import TaskRef
-
-DEADLINE_S = 600.0
-"""How long a task may take to load its data and answer once."""
 
 
 @dataclass(frozen=True)
@@ -32,49 +22,3 @@ class Description:
     device: str
     chip: str
     vmap_obstacle: str | None
-
-
-def describe(ref: TaskRef, hyperparameters: dict[str, Any], *, key_line: int | None, file: str) -> Description:
-    """Load the task once, elsewhere, with one set of hyperparameters.
-
-    Raises SpecError where the task does not load or does not run, with the task's own error and line;
-    what the task itself prints goes to stderr.
-    """
-    request = json.dumps({"folder": ref.folder, "target": ref.target, "hyperparameters": hyperparameters})
-    command = [sys.executable, "-m", "sweep.worker"]
-    try:
-        answer = subprocess.run(
-            command, input=request, stdout=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise SweepError(
-            f"{ref}: the task did not load within {DEADLINE_S:.0f} s; make data() quicker, or cache it on disk"
-        ) from None
-    if answer.returncode != 0:
-        raise SweepError(f"{ref}: the process that loads the task ended with code {answer.returncode}")
-    found = json.loads(answer.stdout)
-    if "problem" in found:
-        raise SpecError([_problem(found, ref, key_line, file)])
-    return Description(
-        static=tuple(found["static"]),
-        switches=tuple(found["switches"]),
-        metrics=tuple(found["metrics"]),
-        train_examples=found["train_size"],
-        validation_examples=found["validation_size"],
-        device=found["device"],
-        chip=found["chip"],
-        vmap_obstacle=found["vmap_obstacle"],
-    )
-
-
-def _problem(found: dict[str, Any], ref: TaskRef, key_line: int | None, file: str) -> Problem:
-    where = found.get("file")
-    place = f"{where}:{found['line']}" if where and found.get("line") else where
-    return Problem(
-        file=file,
-        key="task",
-        line=key_line,
-        rule=found["problem"],
-        found=str(ref),
-        remedy=f"see {place}" if place else None,
-    )

@@ -198,6 +198,7 @@ class Driver:
             instructions = [made for event in pending for made in transition(self.state, event, now)]
             pending = self._perform(instructions) if instructions else []
         self._run.commit()
+        self._study.commit()
 
     def _perform(self, instructions: list[Instruction]) -> list[Event]:
         """Perform in the order that loses nothing; the answers come back as events."""

@@ -18,7 +18,8 @@ from types import FrameType
 from typing import Any
 
 from sweep import spec as specs
-from sweep.description import Description, describe
+from sweep.describing import describe
+from sweep.description import Description
 from sweep.errors import RunDirError, SpecError
 from sweep.executors.base import Executor
 from sweep.planning import longest, sample_values
@@ -161,6 +162,7 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
             driver.run()
     finally:
         executor.close()
+        study.close()
     return "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
 
 

@@ -1,23 +1,22 @@
-"""Optuna: ask, record, judge, tell, and take up again what a killed run left. The one module besides `space` that imports it.
+"""Optuna: ask, record, judge, tell, and take up again what a killed run left.
 
-The storage is Optuna's own journal, readable by optuna-dashboard and `optuna.load_study` while the study
-runs. The run directory's lock makes this process its only writer.
+The storage is Optuna's journal, readable by optuna-dashboard and `optuna.load_study` while the study runs.
+Only this module, `space` and `journal` import Optuna.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalFileLock, JournalFileBackend
 
 from sweep import space
+from sweep.journal import GroupCommitBackend
 from sweep.schema import Pruner, Sampler, StudySpec
 from sweep.trial import Length, Outcome, Scalar, TrialState
 
@@ -36,16 +35,6 @@ class Proposal:
     suggested: Mapping[str, Scalar]
 
 
-class _HeldLock(BaseJournalFileLock):
-    """No lock: the run directory's own is held for as long as anything is written."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
-
-
 class _Study(optuna.Study):
     """A study that is asked and told: a sampler's `stop` means that it has nothing further to propose."""
 
@@ -62,7 +51,8 @@ class Study:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._spec = spec
         self._multi = len(spec.objective) > 1
-        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=_HeldLock()))
+        self._journal = GroupCommitBackend(journal)
+        storage = JournalStorage(self._journal)
         directions = [objective.direction for objective in spec.objective]
         optuna.create_study(
             study_name=spec.name, storage=storage, directions=directions, load_if_exists=True
@@ -118,9 +108,13 @@ class Study:
             trial.set_user_attr("reason", outcome.reason.splitlines()[0])
         self._study.tell(target, values, state=STATES[outcome.state], skip_if_finished=True)
 
-    def best(self) -> list[int]:
-        """Numbers of the best trials: one, or the Pareto front."""
-        return [trial.number for trial in self._study.best_trials]
+    def commit(self) -> None:
+        """Wait until Optuna's journal is on disk."""
+        self._journal.commit()
+
+    def close(self) -> None:
+        """Let go of the journal."""
+        self._journal.close()
 
     def _ask(self) -> Proposal:
         number = len(self._study.get_trials(deepcopy=False))

@@ -8,26 +8,24 @@ from __future__ import annotations
 
 from sweep.scheduler import endings, turns
 from sweep.scheduler.messages import Instruction, Loss, Note, Replace, SlotLost
-from sweep.scheduler.state import QueueKey, Slot, State
-from sweep.trial import RunId
+from sweep.scheduler.state import Flight, QueueKey, Run, Slot, State
 from sweep.turn import TurnResult
 
 
 def turn_failed(
-    state: State, slot: Slot, runs: tuple[RunId, ...], result: TurnResult, now: float, out: list[Instruction]
+    state: State, slot: Slot, flight: Flight, result: TurnResult, now: float, out: list[Instruction]
 ) -> None:
     """The lanes of a failed turn are gone from the worker."""
-    width = len(slot.lanes)
+    width = flight.width
     reason = result.error or ""
-    for id in runs:
-        if state.run(id) is None:
-            continue
-        slot.vacate(id)
+    suspects = state.still_in(flight)
+    for run in suspects:
+        slot.vacate(run.id)
         if width == 1:
-            endings.fail(state, id, reason, out)
+            endings.fail(state, run.id, reason, out)
         else:
-            _requeue(state, id, now, limit=width // 2)
-    if width > 1:
+            _requeue(state, run, now, limit=width // 2)
+    if width > 1 and suspects:
         last_line = reason.strip().splitlines()[-1:]
         out.append(Note(f"{slot.id}: a turn of {width} lanes failed, they run again: {''.join(last_line)}"))
 
@@ -38,26 +36,24 @@ def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction])
         return
     state.open_slots.pop(event.slot, None)
     out.append(Note(f"{event.slot} on {slot.host} was lost: {event.reason}"))
-    in_flight = {id for runs in slot.in_flight.values() for id in runs}
-    width = len(slot.lanes)
+    widths = {run.id: flight.width for flight in slot.in_flight.values() for run in state.still_in(flight)}
     for id in list(slot.holding):
         run = state.run(id)
         if run is None:
             continue
-        if id in in_flight:
+        width = widths.get(id)
+        if width is not None:
             state.trials[id.trial].add("lost_s", now - slot.started)
-        suspect = event.loss is Loss.PROCESS and id in in_flight
+        suspect = event.loss is Loss.PROCESS and width is not None
         run.losses += suspect and width == 1
         if run.losses > state.limits.max_losses:
             endings.fail(state, id, f"its worker was lost {run.losses} times: {event.reason}", out)
         else:
-            _requeue(state, id, now, limit=width // 2 if suspect and width > 1 else None)
+            _requeue(state, run, now, limit=width // 2 if suspect and width and width > 1 else None)
 
 
-def _requeue(state: State, id: RunId, now: float, *, limit: int | None) -> None:
+def _requeue(state: State, run: Run, now: float, *, limit: int | None) -> None:
     """Back to the head of the queue, to go on from the last gathered checkpoint."""
-    run = state.run(id)
-    assert run is not None
     run.slot, run.since = None, now
     run.attempt += 1
     if limit is not None:

@@ -135,12 +135,20 @@ class Lane:
     left: int
 
 
+@dataclass(frozen=True)
+class Flight:
+    """A turn that is out: its width, and the runs in it with the attempt that each was at."""
+
+    width: int
+    runs: Mapping[RunId, int]
+
+
 @dataclass
 class Slot:
     """One worker.
 
-    `lanes` is the plan after the last turn given out; `in_flight` holds turn -> its runs; `holding` the
-    runs whose end has not come back yet. `waits` says that it waits for verdicts, since its advances
+    `lanes` is the plan after the last turn given out; `in_flight` holds the turns that are out;
+    `holding` the runs whose end has not come back yet. `waits` says that it waits for verdicts, since its advances
     last longer than `advance_outlasts` seconds; `parked` that it has been given its parting turn.
     """
 
@@ -150,7 +158,7 @@ class Slot:
     key: QueueKey | None = None
     lanes: list[Lane | None] = field(default_factory=list)
     drops: list[int] = field(default_factory=list)
-    in_flight: dict[int, tuple[RunId, ...]] = field(default_factory=dict)
+    in_flight: dict[int, Flight] = field(default_factory=dict)
     holding: dict[RunId, None] = field(default_factory=dict)
     started: float = 0.0
     waits: bool = True
@@ -228,3 +236,8 @@ class State:
     def run(self, run: RunId) -> Run | None:
         trial = self.trials.get(run.trial)
         return trial.runs[run.replicate] if trial else None
+
+    def still_in(self, flight: Flight) -> list[Run]:
+        """The runs of a turn that are live and have not been sent elsewhere since."""
+        runs = [(self.run(id), attempt) for id, attempt in flight.runs.items()]
+        return [run for run, attempt in runs if run is not None and run.attempt == attempt]

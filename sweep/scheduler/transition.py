@@ -100,12 +100,12 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     slot = state.slots.get(slot_id)
     if slot is None or result.number not in slot.in_flight:
         return
-    runs = slot.in_flight.pop(result.number)
+    flight = slot.in_flight.pop(result.number)
     slot.started = now
     slot.waits = result.turn_s > slot.advance_outlasts
     state.open_slots[slot_id] = None
     if result.error is not None:
-        faults.turn_failed(state, slot, runs, result, now, out)
+        faults.turn_failed(state, slot, flight, result, now, out)
         return
     _enter_spent(state, result)
     for report in result.reports:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 
 from sweep.scheduler.messages import Ask, Instruction, RunTurn
-from sweep.scheduler.state import Lane, Phase, QueueKey, Run, Slot, State
+from sweep.scheduler.state import Flight, Lane, Phase, QueueKey, Run, Slot, State
 from sweep.trial import RunId
 from sweep.turn import Load, Turn
 
@@ -64,9 +64,14 @@ def _feed_slot(state: State, slot: Slot, now: float, out: list[Instruction]) -> 
             return False
         if not slot.in_flight:
             slot.started = now
-        slot.in_flight[turn.number] = tuple(lane.run for lane in slot.lanes if lane is not None)
+        slot.in_flight[turn.number] = _flight(state, slot)
         out.append(RunTurn(slot.id, turn))
     return True
+
+
+def _flight(state: State, slot: Slot) -> Flight:
+    runs = [state.run(lane.run) for lane in slot.lanes if lane is not None]
+    return Flight(len(slot.lanes), {run.id: run.attempt for run in runs if run is not None})
 
 
 def _depth(state: State, slot: Slot) -> int:

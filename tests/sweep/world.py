@@ -1,0 +1,206 @@
+"""A world for the scheduler: it asks, trains, judges and loses workers as the test says; no clock, no process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from sweep.scheduler import Limits, State, transition
+from sweep.scheduler.messages import (
+    Ask,
+    Asked,
+    Discard,
+    Event,
+    Gather,
+    Gathered,
+    Instruction,
+    Judge,
+    Judged,
+    Loss,
+    Note,
+    Record,
+    Replace,
+    RunTurn,
+    SlotJoined,
+    SlotLost,
+    Tell,
+    TurnDone,
+)
+from sweep.trial import Length, Report, RunId, Snapshot, TrialPlan
+from sweep.turn import Load, RunFailure, Spent, Turn, TurnResult
+
+
+@dataclass
+class Lane:
+    """A run in a worker's lane, and how many examples it has seen."""
+
+    load: Load
+    seen: int
+
+
+@dataclass
+class Worker:
+    """What a worker does with turns, without training: lanes advance from report to report."""
+
+    width: int = 0
+    signature: object = None
+    lanes: dict[int, Lane] = field(default_factory=dict)
+    turns: list[Turn] = field(default_factory=list)
+
+    def carry_out(self, turn: Turn, checkpoints: dict[str, int], failing: frozenset[RunId]) -> TurnResult:
+        if (turn.width, turn.signature) != (self.width, self.signature):
+            self.lanes.clear()
+            self.width, self.signature = turn.width, turn.signature
+        for lane in turn.drops:
+            self.lanes.pop(lane, None)
+        for load in turn.loads:
+            assert 0 <= load.lane < turn.width, "a load must name a lane that there is"
+            assert load.lane not in self.lanes, "a lane must be free before it is loaded"
+            self.lanes[load.lane] = Lane(load, checkpoints[load.checkpoint] if load.checkpoint else 0)
+        reports, finished, failures, snapshots = [], [], [], []
+        for index, lane in list(self.lanes.items()):
+            if not turn.advance:
+                snapshots.append(_snapshot(lane, final=False))
+                continue
+            if lane.load.run in failing:
+                failures.append(RunFailure(lane.load.run, "it broke"))
+                del self.lanes[index]
+                continue
+            length = lane.load.plan.length
+            lane.seen = min((lane.seen // length.report_every + 1) * length.report_every, length.examples)
+            reports.append(_report(lane, index, turn.width))
+            snapshots.append(_snapshot(lane, final=lane.seen == length.examples))
+            if lane.seen == length.examples:
+                finished.append(lane.load.run)
+                del self.lanes[index]
+        spent = {report.run: Spent(train_s=1.0) for report in reports}
+        return TurnResult(
+            turn.number, tuple(reports), tuple(finished), tuple(failures), tuple(snapshots), spent, turn_s=1.0
+        )
+
+
+def _report(lane: Lane, index: int, width: int) -> Report:
+    run = lane.load.run
+    return Report(
+        trial=run.trial,
+        replicate=run.replicate,
+        examples=lane.seen,
+        epoch=float(lane.seen),
+        updates=lane.seen,
+        metrics={"value": run.trial + run.replicate / 10 + lane.seen / 1000},
+        attempt=lane.load.attempt,
+        width=width,
+        lane=index,
+        host="here",
+        time=0.0,
+    )
+
+
+def _snapshot(lane: Lane, *, final: bool) -> Snapshot:
+    run = lane.load.run
+    path = f"{run.trial}/{run.replicate}/{lane.seen}"
+    return Snapshot(run.trial, run.replicate, lane.seen, path, bytes=1, sha256="", final=final)
+
+
+@dataclass
+class World:
+    """Plays the driver and all workers; every instruction is checked as it is performed."""
+
+    state: State
+    programs: int = 1
+    length: Length = Length(examples=3, report_every=1)
+    prunes: frozenset[int] = frozenset()
+    failing: frozenset[RunId] = frozenset()
+    round_trip_s: float = 0.0
+    workers: dict[str, Worker] = field(default_factory=dict)
+    asked: list[int] = field(default_factory=list)
+    told: dict[int, Tell] = field(default_factory=dict)
+    reports: Counter[tuple[int, int, int]] = field(default_factory=Counter)
+    arriving: list[Snapshot] = field(default_factory=list)
+    checkpoints: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    now: float = 0.0
+    joined: int = 0
+
+    @classmethod
+    def of(cls, limits: Limits, **settings: object) -> World:
+        return cls(State(limits), **settings)  # type: ignore[arg-type]
+
+    def join(self) -> None:
+        self.joined += 1
+        slot = f"slot-{self.joined}"
+        self.workers[slot] = Worker()
+        self.enter(SlotJoined(slot, "here", "chip", self.round_trip_s))
+
+    def lose(self, slot: str, loss: Loss = Loss.PROCESS) -> None:
+        del self.workers[slot]
+        self.enter(SlotLost(slot, loss, "killed"))
+
+    def work(self, slot: str) -> None:
+        """The slot's oldest turn comes back."""
+        worker = self.workers[slot]
+        result = worker.carry_out(worker.turns.pop(0), self.checkpoints, self.failing)
+        self.enter(TurnDone(slot, result))
+
+    def arrive(self) -> None:
+        """The oldest snapshot on its way reaches the run directory."""
+        snapshot = self.arriving.pop(0)
+        self.checkpoints[snapshot.path] = snapshot.examples
+        self.enter(Gathered(snapshot))
+
+    def enter(self, event: Event) -> None:
+        self.now += 1.0
+        pending: list[Event] = [event]
+        while pending:
+            pending = self._perform(transition(self.state, pending.pop(0), self.now)) + pending
+
+    def _perform(self, instructions: list[Instruction]) -> list[Event]:
+        judged, answers = [], []
+        for instruction in instructions:
+            match instruction:
+                case Ask(count):
+                    answers.append(self._ask(count))
+                case RunTurn(slot, turn):
+                    self.workers[slot].turns.append(turn)
+                case Record(report):
+                    self.reports[report.trial, report.replicate, report.examples] += 1
+                case Judge():
+                    judged.append(instruction)
+                case Tell(outcome):
+                    assert outcome.number not in self.told, "a trial must be told once"
+                    self.told[outcome.number] = instruction
+                case Gather(slot, snapshot):
+                    assert slot in self.workers
+                    self.arriving.append(snapshot)
+                case Note(text):
+                    self.notes.append(text)
+                case Replace(slot):
+                    self.replaced.append(slot)
+                    del self.workers[slot]
+                case Discard():
+                    pass
+        if judged:
+            numbers = frozenset(judge.number for judge in judged)
+            ends = tuple(judge.number for judge in judged if judge.number in self.prunes and not judge.last)
+            answers.append(Judged(numbers, ends))
+        return answers
+
+    def _ask(self, count: int) -> Asked:
+        numbers = range(len(self.asked), len(self.asked) + count)
+        self.asked += numbers
+        return Asked(tuple(self.plan(number) for number in numbers))
+
+    def plan(self, number: int) -> TrialPlan:
+        signature = (("program", number % self.programs),)
+        return TrialPlan(number, 0, dict(signature), signature, self.length)
+
+    def work_all(self) -> None:
+        """Turns come back, slot by slot, until none is out."""
+        while busy := [slot for slot, worker in self.workers.items() if worker.turns]:
+            for slot in busy:
+                if slot in self.workers and self.workers[slot].turns:
+                    self.work(slot)
+
+    def only_wide(self, width: int) -> World:
+        return replace(self, state=State(replace(self.state.limits, width=width)))
