@@ -1,0 +1,64 @@
+"""Entries of a study's space as Optuna distributions, and the suggestion of a trial's hyperparameters."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from sweep.conditions import dependency_order, is_active
+from sweep.schema import Choices, Entry, FloatRange, IntRange
+from sweep.spec import StudySpec
+from sweep.trial import Scalar
+
+
+def distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
+    """Every entry's distribution, conditional ones too; parents first, else by name."""
+    return {name: _distribution(spec.space[name]) for name in dependency_order(spec.space)}
+
+
+def is_conditional(spec: StudySpec) -> bool:
+    """Whether some trials lack some hyperparameters."""
+    return any(entry.when for entry in spec.space.values())
+
+
+def suggest_all(trial: optuna.trial.BaseTrial, spec: StudySpec) -> dict[str, Scalar]:
+    """Suggests every entry whose `when` holds, parents first; the values suggested, without the fixed ones.
+
+    The order does not depend on the file's, so that neither do a random sampler's proposals.
+    """
+    suggested: dict[str, Scalar] = {}
+    for name in dependency_order(spec.space):
+        if is_active(spec.space[name], {**spec.fixed, **suggested}):
+            suggested[name] = _suggest(trial, name, spec.space[name])
+    return suggested
+
+
+def _distribution(entry: Entry) -> BaseDistribution:
+    match entry:
+        case Choices():
+            return CategoricalDistribution(entry.choices)
+        case IntRange():
+            return IntDistribution(entry.low, entry.high, log=entry.log, step=entry.step)
+        case FloatRange():
+            return FloatDistribution(entry.low, entry.high, log=entry.log, step=entry.step)
+        case _:
+            assert_never(entry)
+
+
+def _suggest(trial: optuna.trial.BaseTrial, name: str, entry: Entry) -> Scalar:
+    match entry:
+        case Choices():
+            return trial.suggest_categorical(name, entry.choices)
+        case IntRange():
+            return trial.suggest_int(name, entry.low, entry.high, log=entry.log, step=entry.step)
+        case FloatRange():
+            return trial.suggest_float(name, entry.low, entry.high, log=entry.log, step=entry.step)
+        case _:
+            assert_never(entry)

@@ -1,0 +1,237 @@
+"""Reads a study file: text -> sections, each on its own -> rules between them -> StudySpec or all problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from sweep import nearest, rules, yamlfile
+from sweep.errors import Problem, SpecError
+from sweep.schema import (
+    SCALAR_RULE,
+    Budget,
+    Checkpoints,
+    Choices,
+    Entry,
+    Extent,
+    FloatRange,
+    Interval,
+    IntRange,
+    Objective,
+    Pruner,
+    Sampler,
+    Section,
+    StudySpec,
+    Trial,
+    is_scalar,
+)
+from sweep.trial import Scalar
+from sweep.yamlfile import Document
+from sweep.yamlfile import Path as KeyPath
+
+_SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
+    "": (StudySpec,),
+    "objective": (Objective,),
+    "trial": (Trial,),
+    "trial.length": (Extent,),
+    "trial.report_every": (Extent,),
+    "sampler": (Sampler,),
+    "pruner": (Pruner,),
+    "budget": (Budget,),
+    "checkpoints": (Checkpoints,),
+    "space.*": (IntRange, Choices),
+    "space.*.when.*": (Interval,),
+}
+"""What may stand where, to suggest a key for a wrong one."""
+
+
+def load(path: str | Path) -> StudySpec:
+    """The study in the file at `path`; raises SpecError with every problem found."""
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        problem = Problem(
+            str(path),
+            "must be a file that can be read",
+            found=error.strerror,
+            remedy="give the path of a study file, such as study.yaml",
+        )
+        raise SpecError([problem]) from error
+    return parse(text, str(path))
+
+
+def parse(text: str | bytes, file: str) -> StudySpec:
+    """The study in `text`; raises SpecError with every problem found, `file` named in each."""
+    document = yamlfile.parse(text, file)
+    if not isinstance(document.value, dict):
+        raise SpecError([document.problem((), "must hold a mapping of keys", remedy="write `name: ...` and so on")])
+    sections, problems = _sections(document)
+    problems += rules.problems(_draft(document, sections))
+    if problems:
+        raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
+    spec = StudySpec.model_validate(sections)
+    spec._document = document
+    return spec
+
+
+def _sections(document: Document) -> tuple[dict[str, Any], list[Problem]]:
+    """The sections that could be read, entries of `space` and `fixed` one by one, and what stopped the others."""
+    sections: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key in document.value.keys() - StudySpec.model_fields.keys():
+        problems.append(_unknown(document, (key,)))
+    for key, field in StudySpec.model_fields.items():
+        if key not in document.value:
+            if field.is_required():
+                problems.append(_missing(document, (key,)))
+            continue
+        raw = document.value[key]
+        if key in ("space", "fixed") and isinstance(raw, dict):
+            read = _entry if key == "space" else _fixed_value
+            sections[key] = {}
+            for name, entry in raw.items():
+                try:
+                    sections[key][name] = read(document, name, entry)
+                except SpecError as error:
+                    problems += error.problems
+            continue
+        try:
+            sections[key] = _adapter(key).validate_python(_as_tuple(key, raw))
+        except ValidationError as error:
+            problems += _problems(document, (key,), error)
+    return sections, problems
+
+
+@cache
+def _adapter(key: str) -> TypeAdapter[Any]:
+    field = StudySpec.model_fields[key]
+    kind: Any = field.annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return TypeAdapter(kind)
+    for constraint in field.metadata:
+        kind = Annotated[kind, constraint]
+    return TypeAdapter(kind, config=ConfigDict(strict=True))
+
+
+def _as_tuple(key: str, raw: Any) -> Any:
+    if key == "objective" and isinstance(raw, dict):
+        return (raw,)
+    return tuple(raw) if key in ("objective", "enqueue") and isinstance(raw, list) else raw
+
+
+def _entry(document: Document, name: str, raw: Any) -> Entry:
+    """One entry of `space`; bounds that are all integers make it one of integers."""
+    path: KeyPath = ("space", name)
+    rule = "must be {low: ..., high: ...} or {choices: [...]}"
+    if isinstance(raw, list):
+        raise SpecError([document.problem(path, rule, remedy="write {choices: [...]}")])
+    if not isinstance(raw, dict):
+        remedy = f"a single value belongs into `fixed`: {name}: {raw}"
+        raise SpecError([document.problem(path, rule, remedy=remedy)])
+    if "choices" in raw and {"low", "high"} & raw.keys():
+        raise SpecError([document.problem(path, rule, "both", "keep one of them")])
+    try:
+        if "choices" in raw:
+            return Choices.model_validate(raw)
+        bounds = [raw[key] for key in ("low", "high") if key in raw]
+        if bounds and all(isinstance(bound, int) for bound in bounds):
+            return IntRange.model_validate(raw)
+        return FloatRange.model_validate(raw)
+    except ValidationError as error:
+        raise SpecError(list(_problems(document, path, error))) from error
+
+
+def _fixed_value(document: Document, name: str, raw: Any) -> Scalar:
+    if is_scalar(raw):
+        return cast(Scalar, raw)
+    raise SpecError([document.problem(("fixed", name), SCALAR_RULE)])
+
+
+def _draft(document: Document, sections: Mapping[str, Any]) -> rules.Draft:
+    names = {
+        key: frozenset(raw) if isinstance(raw := document.value.get(key), dict) else frozenset()
+        for key in ("space", "fixed")
+    }
+    optional = {key: sections.get(key) for key in ("objective", "trial", "sampler", "pruner")}
+    for key in ("sampler", "pruner"):
+        if key not in document.value:
+            optional[key] = StudySpec.model_fields[key].default
+    return rules.Draft(
+        document=document,
+        space_names=names["space"],
+        fixed_names=names["fixed"],
+        space=sections.get("space", {}),
+        fixed=sections.get("fixed", {}),
+        enqueue=sections.get("enqueue", ()),
+        **optional,
+    )
+
+
+def _problems(document: Document, prefix: KeyPath, error: ValidationError) -> Iterator[Problem]:
+    for details in error.errors(include_url=False):
+        if details["type"] == "none_required":  # the other half of "or null"
+            continue
+        path = prefix
+        for index, part in enumerate(details["loc"]):
+            last = index == len(details["loc"]) - 1
+            if (*path, part) in document.lines or (last and details["type"] == "missing"):
+                path = (*path, part)
+        yield _problem(document, path, details)
+
+
+def _problem(document: Document, path: KeyPath, details: ErrorDetails) -> Problem:
+    context = details.get("ctx", {})
+    match details["type"]:
+        case "extra_forbidden":
+            return _unknown(document, path)
+        case "missing":
+            return _missing(document, path)
+        case "sweep":
+            return document.problem(path, context["rule"], remedy=context["remedy"])
+        case "literal_error":
+            known = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
+            found = document.at(path)
+            return document.problem(path, f"must be one of {', '.join(known)}", remedy=nearest.remedy(found, known))
+        case kind:
+            return document.problem(path, _RULES.get(kind, "") or _rule(details))
+
+
+_RULES: Mapping[str, str] = {
+    "int_type": "must be an integer",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "string_type": "must be text (quote it where it looks like something else)",
+    "string_too_short": "must not be empty",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
+    "mapping_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "tuple_type": "must be a list",
+}
+
+
+def _rule(details: ErrorDetails) -> str:
+    context = details.get("ctx", {})
+    signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    limits = [f"{words} {context[sign]}" for sign, words in signs.items() if sign in context]
+    return f"must be {' and '.join(limits)}" if limits else f"must hold: {details['msg']}"
+
+
+def _missing(document: Document, path: KeyPath) -> Problem:
+    return document.problem(path, "is required", remedy=f"add `{path[-1]}`")
+
+
+def _unknown(document: Document, path: KeyPath) -> Problem:
+    parts = ["*" if index % 2 and path[0] == "space" else str(part) for index, part in enumerate(path[:-1])]
+    place = ".".join(part for part in parts if not part.isdigit())
+    known = [
+        field.alias or name for section in _SECTIONS[place] for name, field in section.model_fields.items()
+    ]
+    remedy = nearest.remedy(path[-1], dict.fromkeys(known))
+    return document.problem(path, "must be a known key", yamlfile.value_text(path[-1]), remedy)
