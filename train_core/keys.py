@@ -38,9 +38,9 @@ def permutations(parents: Sequence[mx.array], epochs: Sequence[int], size: int) 
 
     One batched call for many lanes: on a GPU a call a lane would cost more than the training.
     """
-    one = mx.vmap(lambda parent, epoch: mx.random.bits((size,), key=fold_in(parent, epoch)))
-    bits = one(mx.stack(list(parents)), mx.array(np.asarray(epochs, np.uint32)))
-    return np.array(mx.argsort(bits, axis=-1).astype(mx.uint32), copy=True)
+    one = mx.vmap(lambda parent, epoch: mx.random.permutation(size, key=fold_in(parent, epoch)))
+    rows = one(mx.stack(list(parents)), mx.array(np.asarray(epochs, np.uint32)))
+    return np.array(rows.astype(mx.uint32), copy=True)
 
 
 @contextmanager

@@ -18,6 +18,9 @@ from train_core.hyperparameters import OPTIMIZERS
 
 Tree = dict[str, Any]
 
+NUMBERS = ("beta_1", "beta_2", "momentum", "weight_decay")
+"""Hyperparameters an optimizer may use besides its learning rate."""
+
 
 class Traced:
     """A traced number that answers a comparison with 0 as a positive one, and computes as its array."""
@@ -60,7 +63,7 @@ class Optimizer:
         """Return the state before the first update; `step` counts updates."""
         optimizer = self._make()
         optimizer.init(dict(parameters))
-        return self._without_rate(optimizer.state)
+        return {name: leaf for name, leaf in optimizer.state.items() if name != "learning_rate"}
 
     def update(
         self,
@@ -73,18 +76,34 @@ class Optimizer:
         """Return parameters and state after one update; the inputs stay as they are."""
         optimizer = self._make()
         # MLX writes into its state: hand it fresh containers (tree_map copies them).
-        optimizer.state = {**tree_map(lambda leaf: leaf, state), "learning_rate": learning_rate}
-        decay = hp["weight_decay"]
+        fresh = {**tree_map(lambda leaf: leaf, state), "step": state["step"] + 1}
+        updated = {}
+        for path, gradient in gradients.items():
+            leaf = parameters[path]
+            # One axis for every axis of the parameter: mapped over lanes, a 0-d number as the first
+            # operand (`beta * m`) would move the lanes to the last, slowest axis of the result.
+            shape = (1,) * leaf.ndim
+            numbers = {name: hp[name].reshape(shape) for name in NUMBERS}
+            optimizer.state = {
+                "learning_rate": learning_rate.reshape(shape),
+                "step": fresh["step"] if self.name == "adafactor" else fresh["step"].reshape(shape),
+            }
+            gradient = self._set(optimizer, numbers, gradient, leaf)
+            updated[path] = optimizer.apply_single(gradient, leaf, fresh[path])
+        return updated, fresh
+
+    def _set(
+        self, optimizer: Any, numbers: Mapping[str, mx.array], gradient: mx.array, parameter: mx.array
+    ) -> mx.array:
+        """Give the optimizer its numbers; return the gradient, decayed where MLX has no decay for it."""
         if hasattr(optimizer, "betas"):
-            optimizer.betas = (hp["beta_1"], hp["beta_2"])
+            optimizer.betas = (numbers["beta_1"], numbers["beta_2"])
         if hasattr(optimizer, "momentum"):
-            optimizer.momentum = Traced(hp["momentum"])
+            optimizer.momentum = Traced(numbers["momentum"])
         if hasattr(optimizer, "weight_decay"):
-            optimizer.weight_decay = Traced(decay)
-        else:  # MLX gives these no decay of their own: the L2 penalty's gradient, as its SGD has it
-            gradients = {path: g + decay * parameters[path] for path, g in gradients.items()}
-        updated = optimizer.apply_gradients(dict(gradients), dict(parameters))
-        return updated, self._without_rate(optimizer.state)
+            optimizer.weight_decay = Traced(numbers["weight_decay"])
+            return gradient
+        return gradient + numbers["weight_decay"] * parameter  # the L2 penalty's gradient, as its SGD has it
 
     def _make(self) -> Any:
         match self.name:
@@ -94,7 +113,3 @@ class Optimizer:
                 return self._class(learning_rate=0.0, bias_correction=True)
             case _:
                 return self._class(learning_rate=0.0)
-
-    @staticmethod
-    def _without_rate(state: Tree) -> Tree:
-        return {name: leaf for name, leaf in state.items() if name != "learning_rate"}

@@ -20,7 +20,7 @@ from train_core import keys
 from train_core.data import Resident, gather
 from train_core.errors import TaskError
 from train_core.hyperparameters import Static
-from train_core.step import State, Step, select
+from train_core.step import State, Step, select, settled
 from train_core.task import Batch, Task, blamed, static_values
 
 Hp = dict[str, mx.array]
@@ -99,18 +99,18 @@ class Program:
         return (mx.arange(size) < count).astype(mx.float32)
 
     def _accumulate(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
-        return self.step.micro_batch(state, hp, gather(data, index), None)
+        return settled(self.step.micro_batch(state, hp, gather(data, index), None))
 
     def _update(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
         mask = self._mask(count, len(index))
-        return self.step.update(self.step.micro_batch(state, hp, gather(data, index), mask), hp)
+        accumulated = self.step.micro_batch(state, hp, gather(data, index), mask)
+        return settled(self.step.update(accumulated, hp))
 
     def _accumulate_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
         def lane(state: State, hp: Hp, batch: Batch) -> State:
             return self.step.micro_batch(state, hp, batch, None)
 
-        mapped: State = mx.vmap(lane)(state, hp, gather(data, index))
-        return mapped
+        return settled(mx.vmap(lane)(state, hp, gather(data, index)))
 
     def _update_lanes(
         self,
@@ -130,8 +130,7 @@ class Program:
             updated = select(due, self.step.update(accumulated, hp), accumulated)
             return select(active, updated, state)  # type: ignore[no-any-return]
 
-        mapped: State = mx.vmap(lane)(state, hp, gather(data, index), count, due, active)
-        return mapped
+        return settled(mx.vmap(lane)(state, hp, gather(data, index), count, due, active))
 
     def _evaluate(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array

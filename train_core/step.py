@@ -195,8 +195,18 @@ class Step:
 
 
 def select(condition: mx.array, new: Any, old: Any) -> Any:
-    """Return `new` where the condition holds, else `old`, for two trees of one shape."""
-    return tree_map(lambda n, o: mx.where(condition, n, o), new, old)
+    """Return `new` where the 0-d condition holds, else `old`, for two trees of one shape."""
+
+    def choose(n: mx.array, o: mx.array) -> mx.array:
+        # As many axes as the leaf has: see `optim.Optimizer.update`.
+        return mx.where(condition.reshape((1,) * n.ndim), n, o)
+
+    return tree_map(choose, new, old)
+
+
+def settled(state: State) -> State:
+    """Return the state in row-major layout: a product's last bits depend on how its factors lie in memory."""
+    return tree_map(mx.contiguous, state)  # type: ignore[no-any-return]
 
 
 def _track(loss: Flat, total: mx.array, weight: mx.array, update: mx.array) -> Flat:
