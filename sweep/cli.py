@@ -116,16 +116,14 @@ def _print_best(summary: Summary) -> None:
     from rich.table import Table
 
     table = Table(title="Best trials", title_justify="left", box=None)
-    names = list(dict.fromkeys(name for best in summary.best for name in summary.params[best.number]))
     table.add_column("trial", justify="right")
     for objective in summary.objectives:
-        table.add_column(objective, justify="right")
-    for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(objective, justify="right", no_wrap=True)
+    table.add_column("hyperparameters", overflow="fold")
     for best in summary.best:
-        params = summary.params[best.number]
         values = [f"{value:.6g}" for value in best.values or ()]
-        table.add_row(str(best.number), *values, *(_short(params.get(name)) for name in names))
+        params = [f"{name}={_short(value)}" for name, value in summary.params[best.number].items()]
+        table.add_row(str(best.number), *values, " ".join(params))
     Console().print(table)
 
 

@@ -20,7 +20,7 @@ from runlog.reader import whole_bytes
 from sweep.log import LogWriter
 
 
-class GroupCommitBackend(BaseJournalBackend):  # type: ignore[misc]
+class GroupCommitBackend(BaseJournalBackend):
     """The journal at `path`; what was appended is on disk once `commit` returns.
 
     Only this object appends. Records in the file are read once, when the storage first asks; later ones

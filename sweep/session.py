@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from runlog.ranking import best_first
 from sweep import spec as specs
 from sweep.describing import describe
 from sweep.description import Description
@@ -30,6 +31,9 @@ from sweep.schema import Choices, StudySpec
 from sweep.task_loading import source_hash
 from sweep.trial import Outcome, Scalar, TrialState
 from sweep.turn import TaskRef, WorkerSettings
+
+if TYPE_CHECKING:
+    from sweep.driver import Driver
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,14 @@ def run_study(
     began = time.monotonic()
     with open_run(spec, runs, accept_changed_task=accept_changed_task) as run:
         if finished(spec, run):
-            return _summary(spec, run, began, "finished before")
+            history = run.history
+            params = {number: row.params for number, row in history.study.trials.items()}
+            return _summary(spec, run.path, history.told, params, 0, began, "finished before")
         description = describe_task(spec)
-        reason = _drive(spec, description, run, progress)
+        driver = _drive(spec, description, run, progress)
+        reason = "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
         run.close(reason)
-        return _summary(spec, run, began, reason)
+        return _summary(spec, run.path, driver.told, driver.params, len(driver.state.trials), began, reason)
 
 
 def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
@@ -140,7 +147,7 @@ def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
         )
 
 
-def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Progress) -> str:
+def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Progress) -> Driver:
     from sweep.driver import Driver
     from sweep.study import Study
 
@@ -163,7 +170,7 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     finally:
         executor.close()
         study.close()
-    return "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
+    return driver
 
 
 def make_executor(spec: StudySpec, description: Description) -> Executor:
@@ -211,26 +218,34 @@ def _interrupting(interrupt: Callable[[], None], progress: Progress) -> Iterator
             signal.signal(number, handler)
 
 
-def _summary(spec: StudySpec, run: RunDir, began: float, reason: str) -> Summary:
-    from sweep.history import read_history
-
-    history = read_history(run.path)
-    best = history.best([objective.direction for objective in spec.objective])
+def _summary(
+    spec: StudySpec,
+    run_dir: Path,
+    told: Mapping[int, Outcome],
+    params: Mapping[int, Mapping[str, Scalar]],
+    running: int,
+    began: float,
+    reason: str,
+) -> Summary:
+    complete = {
+        number: outcome.values
+        for number, outcome in told.items()
+        if outcome.state is TrialState.COMPLETE and outcome.values is not None
+    }
+    order = best_first(complete, [objective.direction for objective in spec.objective])
     counts = {state.value: 0 for state in TrialState}
-    for outcome in history.told.values():
+    for outcome in told.values():
         counts[outcome.state.value] += 1
-    counts["RUNNING"] = len(history.live)
-    ledgers = [outcome.ledger for outcome in history.told.values()]
     totals = {
-        name: round(sum(float(ledger.get(name, 0)) for ledger in ledgers), 3)
+        name: round(sum(outcome.ledger.get(name, 0) for outcome in told.values()), 3)
         for name in ("compile_s", "train_s", "evaluate_s", "idle_s", "lost_s", "traces")
     }
     return Summary(
         study=spec.name,
-        run_dir=run.path,
-        trials=counts,
-        best=tuple(best[:5]),
-        params={number: row.params for number, row in history.study.trials.items()},
+        run_dir=run_dir,
+        trials={**counts, "RUNNING": running},
+        best=tuple(told[number] for number in order[:5]),
+        params=params,
         objectives=tuple(objective.metric for objective in spec.objective),
         wall_s=time.monotonic() - began,
         reason=reason,

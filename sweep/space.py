@@ -13,6 +13,7 @@ from optuna.distributions import (
 )
 
 from sweep.conditions import dependency_order, is_active
+from sweep.errors import Problem, SpecError
 from sweep.schema import Choices, Entry, FloatRange, IntRange
 from sweep.spec import StudySpec
 from sweep.trial import Scalar
@@ -21,6 +22,28 @@ from sweep.trial import Scalar
 def distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
     """Every entry's distribution, conditional ones too; parents first, else by name."""
     return {name: _distribution(spec.space[name]) for name in dependency_order(spec.space)}
+
+
+def grid(spec: StudySpec) -> dict[str, list[Scalar]]:
+    """Every value of every entry, for the grid sampler; each entry lists its values or has a step."""
+    values: dict[str, list[Scalar]] = {}
+    for name, entry in spec.space.items():
+        match entry:
+            case Choices():
+                values[name] = list(entry.choices)
+            case IntRange():
+                values[name] = list(range(entry.low, entry.high + 1, entry.step))
+            case FloatRange(step=float(step)):
+                count = int((entry.high - entry.low) / step + 1e-9)
+                values[name] = [entry.low + index * step for index in range(count + 1)]
+            case FloatRange():
+                raise SpecError([_continuous(spec, name)])
+    return values
+
+
+def _continuous(spec: StudySpec, name: str) -> Problem:
+    rule = "must list its values, as the sampler is grid"
+    return spec.document.problem(("space", name), rule, remedy="give it choices or a step, or take another sampler")
 
 
 def is_conditional(spec: StudySpec) -> bool:

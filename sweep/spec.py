@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple
 
 from sweep import nearest, yamlfile
+from sweep.description import Description
 from sweep.errors import Problem, SpecError
 from sweep.hyperparameters import STATIC
 from sweep.schema import Choices, Entry, Extent, StudySpec
@@ -21,7 +22,6 @@ from sweep.trial import Length, Scalar
 from sweep.yamlfile import Path as KeyPath
 
 __all__ = [
-    "Description",
     "Difference",
     "StudySpec",
     "differences",
@@ -38,14 +38,6 @@ __all__ = [
 
 LOCKED = ("seed", "task", "objective", "space", "fixed", "enqueue", "trial", "sampler", "pruner")
 """What may not change when a study goes on; all else may."""
-
-
-class Description(TypedDict):
-    """What the study file needs to know of a task: names and the size of the training set."""
-
-    static: Sequence[str]
-    metrics: Sequence[str]
-    train_examples: int
 
 
 class Difference(NamedTuple):
@@ -108,20 +100,20 @@ def validate_against(spec: StudySpec, description: Description) -> list[Problem]
 def _metric_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
     single = isinstance(spec.document.at(("objective",)), dict)
     for index, objective in enumerate(spec.objective):
-        if objective.metric not in description["metrics"]:
+        if objective.metric not in description.metrics:
             path: KeyPath = ("objective", "metric") if single else ("objective", index, "metric")
-            remedy = nearest.remedy(objective.metric, description["metrics"])
+            remedy = nearest.remedy(objective.metric, description.metrics)
             yield spec.document.problem(path, "must be a metric that the task reports", remedy=remedy)
 
 
 def _static_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
     given = spec.space.keys() | spec.fixed.keys()
-    for name in description["static"]:
-        if name not in given:
+    for name in description.static:
+        if name not in given and name not in STATIC:
             rule = "must be given, the task's model is built from it"
             remedy = f"add {name} to `space` or `fixed`"
             yield spec.document.problem(("fixed", name), rule, "none", remedy)
-    static = STATIC | {"schedule"} | set(description["static"])
+    static = STATIC | {"schedule"} | set(description.static)
     for path, name, value in _values(spec):
         null_is_off = name == "gradient_clip" and value is None
         if name not in static and isinstance(value, str | None) and not null_is_off:
@@ -145,7 +137,7 @@ def _length_problems(spec: StudySpec, description: Description) -> Iterator[Prob
     names = ("accumulation_steps", "micro_batch_size")
     least = {name: min(_numbers(spec.space[name])) for name in names if name in spec.space}
     try:
-        resolve_length(spec, description["train_examples"], hyperparameters(spec, least))
+        resolve_length(spec, description.train_examples, hyperparameters(spec, least))
     except SpecError as error:
         yield from error.problems
 

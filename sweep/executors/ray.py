@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections import deque
@@ -104,7 +105,7 @@ class RayExecutor:
                 object_store_memory=OBJECT_STORE_BYTES,
                 include_dashboard=True,
                 log_to_driver=False,
-                logging_level="ERROR",
+                logging_level=logging.ERROR,
                 namespace="sweep",
             )
         except (RayError, OSError, RuntimeError, ValueError) as error:
@@ -155,7 +156,8 @@ class RayExecutor:
 
     def _actor_class(self) -> Any:
         gpus = self._gpus / self._places
-        return ray.remote(
+        remote: Any = ray.remote  # its types know no concurrency groups
+        return remote(
             num_cpus=1,
             num_gpus=gpus,
             resources={RESOURCE: 1.0},

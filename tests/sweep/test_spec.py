@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from sweep.description import Description
 from sweep.errors import Problem, SpecError
 from sweep.schema import Choices, FloatRange, IntRange
 from sweep.spec import (
-    Description,
     StudySpec,
     differences,
     hyperparameters,
@@ -35,7 +35,16 @@ trial:
   length: {epochs: 20}
 budget: {trials: 4}
 """
-DIGITS = Description(static=["hidden"], metrics=["validation_loss", "validation_accuracy"], train_examples=1437)
+DIGITS = Description(
+    static=("hidden",),
+    switches=("gradient_clip",),
+    metrics=("validation_loss", "validation_accuracy"),
+    train_examples=1437,
+    validation_examples=360,
+    device="cpu",
+    chip="a chip",
+    vmap_obstacle=None,
+)
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits" / "study.yaml"
 
 
