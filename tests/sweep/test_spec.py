@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -323,7 +324,7 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 def test_what_the_task_does_not_report_is_named_with_its_line() -> None:
     spec = parse(changed("validation_accuracy", "validation_acuracy"), "study.yaml")
-    problem = only(validate_against(spec, DIGITS | {"static": []}))
+    problem = only(validate_against(spec, replace(DIGITS, static=())))
     assert (problem.key, problem.line) == ("objective.metric", 3)
     assert "did you mean `validation_accuracy`" in str(problem)
 
@@ -348,7 +349,7 @@ def test_a_static_hyperparameter_must_be_given() -> None:
 def test_a_trial_too_short_to_report_is_named() -> None:
     text = with_space("accumulation_steps: {choices: [4, 1]}").replace("{epochs: 20}", "{updates: 30}")
     spec = parse(text, "study.yaml")
-    problem = only(validate_against(spec, DIGITS | {"static": []}))
+    problem = only(validate_against(spec, replace(DIGITS, static=())))
     assert (problem.key, problem.found) == ("trial.report_every", "1437 examples of 960")
 
 

@@ -1,0 +1,87 @@
+"""A small study in a folder of its own, run in this process or by the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STUDIES = Path(__file__).parent / "studies"
+ROOT = Path(__file__).parent.parent.parent
+
+STUDY = """\
+name: line
+seed: 3
+task: line.py:Line
+objective: {metric: validation_loss, direction: minimize}
+executor: inline
+space:
+  learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}
+  accumulation_steps: {choices: [1, 2]}
+fixed: {optimizer: sgd, slow: 0.0}
+trial: {micro_batch_size: 16, length: {epochs: 3}}
+sampler: {name: random}
+budget: {trials: 4}
+"""
+
+
+class Folder:
+    """Where a study lies and its runs go."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.study = path / "study.yaml"
+        self.runs = path / "runs"
+        shutil.copy(STUDIES / "line.py", path / "line.py")
+        self.write()
+
+    def write(self, *changes: tuple[str, str]) -> Path:
+        """The study with parts of its text replaced."""
+        text = STUDY
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        self.study.write_text(text)
+        return self.study
+
+    @property
+    def run_dir(self) -> Path:
+        return self.runs / "line"
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(ROOT), "MLX_DISABLE_COMPILE": "1"}
+
+    def sweep(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+        """`python -m sweep ...` in this folder."""
+        command = [sys.executable, "-m", "sweep", *arguments]
+        return subprocess.run(
+            command,
+            cwd=self.path,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same, without waiting for its end."""
+        command = [sys.executable, "-m", "sweep", *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)

@@ -1,0 +1,52 @@
+"""Fits a line: the smallest task there is, for tests of everything around training."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+
+from train_core import Dataset, Mean, Task
+
+
+class Line(Task):
+    """y = 2 x + 1 under noise; `slow` seconds of sleep a trial stand for a large model."""
+
+    static = ("slow",)
+
+    def data(self) -> Dataset:
+        x = np.random.default_rng(0).normal(size=(96, 1)).astype(np.float32)
+        rows = {"x": x, "y": 2 * x + 1}
+        return Dataset(train={k: v[:64] for k, v in rows.items()}, validation={k: v[64:] for k, v in rows.items()})
+
+    def model(self, slow: float) -> nn.Module:
+        time.sleep(slow)
+        return nn.Linear(1, 1)
+
+    def loss(self, model: Any, batch: dict[str, mx.array], hp: Any) -> Mean:
+        return Mean(((model(batch["x"]) - batch["y"]) ** 2).reshape(-1))
+
+    def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:
+        return {"loss": self.loss(model, batch, hp)}
+
+
+class Raising(Line):
+    """Fails in training for large learning rates only."""
+
+    def model(self, slow: float) -> nn.Module:
+        raise RuntimeError("the model cannot be built")
+
+
+class Dying(Line):
+    """Takes its process with it, once for each file `die` beside this one."""
+
+    def model(self, slow: float) -> nn.Module:
+        marker = os.path.join(os.path.dirname(__file__), "die")
+        if os.path.exists(marker):
+            os.remove(marker)
+            os._exit(1)
+        return super().model(slow)

@@ -1,0 +1,217 @@
+"""Whole studies in this process: run, run again, extended, killed between any two steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+import analysis
+from sweep.errors import RunDirError
+from sweep.journal import GroupCommitBackend
+from sweep.progress import Quiet
+from sweep.rundir import RunDir
+from sweep.session import Summary, run_study
+from sweep.spec import load
+from sweep.study import Study
+from sweep.trial import Outcome
+from tests.sweep.conftest import Folder
+
+
+@pytest.fixture(autouse=True)
+def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compilation is not what is tested here."""
+    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+
+
+def run(folder: Folder) -> Summary:
+    return run_study(load(folder.study), runs=folder.runs, progress=Quiet())
+
+
+def optuna_study(run_dir: Path) -> optuna.Study:
+    storage = JournalStorage(JournalFileBackend(str(run_dir / "optuna.journal")))
+    return optuna.load_study(study_name="line", storage=storage)
+
+
+def table(folder: Folder) -> dict[int, tuple[str, float]]:
+    trials = analysis.load(folder.run_dir).trials
+    return {row.number: (row.state, row.value) for row in trials.itertuples()}
+
+
+def test_a_study_leaves_tables_that_agree_with_optuna_and_with_its_reports(folder: Folder) -> None:
+    summary = run(folder)
+    assert summary.trials == {"COMPLETE": 4, "PRUNED": 0, "FAIL": 0, "RUNNING": 0}
+    loaded = analysis.load(folder.run_dir)
+    metrics = loaded.metrics
+    assert not metrics.duplicated(["trial", "replicate", "examples"]).any()
+    last = metrics.sort_values("examples").groupby("trial").validation_loss.last()
+    theirs = optuna_study(folder.run_dir)
+    for row in loaded.trials.itertuples():
+        trial = theirs.trials[row.number]
+        assert row.value == last[row.number] == trial.value
+        assert trial.intermediate_values[192] == trial.value
+        assert list(metrics[metrics.trial == row.number].examples) == [64, 128, 192]
+    best = summary.as_json()["best"]
+    assert (best["number"], best["value"]) == (theirs.best_trial.number, theirs.best_value)
+
+
+def test_the_best_checkpoints_stay_and_no_others(folder: Folder) -> None:
+    folder.write(("budget: {trials: 4}", "budget: {trials: 6}\ncheckpoints: {keep_best: 2}"))
+    run(folder)
+    loaded = analysis.load(folder.run_dir)
+    best = set(loaded.trials.sort_values("value").number[:2])
+    kept = loaded.checkpoints
+    assert set(kept.trial) == best
+    files = {str(path) for path in folder.run_dir.glob("checkpoints/*/*/*")}
+    assert set(kept.path) == files
+
+
+def test_a_finished_study_says_so_and_starts_nothing(folder: Folder) -> None:
+    run(folder)
+    before = (folder.run_dir / "log.jsonl").read_bytes()
+    assert run(folder).reason == "finished before"
+    assert (folder.run_dir / "log.jsonl").read_bytes() == before
+
+
+def test_invariant_6_extending_a_study_changes_no_earlier_trial(folder: Folder) -> None:
+    run(folder)
+    before = table(folder)
+    folder.write(("trials: 4", "trials: 6"))
+    summary = run(folder)
+    after = table(folder)
+    assert summary.trials["COMPLETE"] == len(after) == 6
+    assert {number: after[number] for number in before} == before
+
+
+class Killed(Exception):
+    """Stands for the death of the driver: nothing after it is done."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, call: int, *, after: bool) -> None:
+    """The `call`-th call of a method is the last thing that happens, done or not."""
+    whole = getattr(owner, name)
+    calls = 0
+
+    def killing(*arguments: object, **named: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == call and not after:
+            raise Killed
+        value = whole(*arguments, **named)
+        if calls == call:
+            raise Killed
+        return value
+
+    monkeypatch.setattr(owner, name, killing)
+
+
+DEATHS = [
+    (RunDir, "commit"),
+    (RunDir, "record_outcome"),
+    (Study, "tell"),
+    (Study, "report"),
+    (Study, "ask"),
+    (GroupCommitBackend, "commit"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("owner", "name"), DEATHS, ids=[f"{owner.__name__}.{name}" for owner, name in DEATHS])
+def test_invariant_3_a_driver_killed_anywhere_ends_with_the_same_table(
+    folder: Folder, tmp_path_factory: pytest.TempPathFactory, owner: type, name: str, after: bool
+) -> None:
+    undisturbed = Folder(tmp_path_factory.mktemp("undisturbed"))
+    run(undisturbed)
+    for call in (1, 2, 5):
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(patch, owner, name, call, after=after)
+            try:
+                run(folder)
+            except Killed:
+                pass
+    assert run(folder).trials["COMPLETE"] == 4
+    assert table(folder) == table(undisturbed)
+    told = [trial.number for trial in optuna_study(folder.run_dir).trials if trial.state.is_finished()]
+    assert told == [0, 1, 2, 3]
+
+
+def test_invariant_1_a_trial_told_in_the_log_alone_is_told_to_optuna_on_resume(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    tell = Study.tell
+
+    def remember(self: Study, outcome: Outcome) -> None:
+        told.append(outcome.number)
+        tell(self, outcome)
+
+    with pytest.MonkeyPatch.context() as patch:
+        kill_at(patch, Study, "tell", 2, after=False)
+        with pytest.raises(Killed):
+            run(folder)
+    monkeypatch.setattr(Study, "tell", remember)
+    run(folder)
+    assert sorted(told) == [1, 2, 3]
+
+
+def test_a_failing_trial_ends_with_its_reason_and_the_study_goes_on(folder: Folder) -> None:
+    folder.write(("line.py:Line", "line.py:Raising"), ("  accumulation_steps: {choices: [1, 2]}\n", ""))
+    with pytest.raises(Exception, match="the model cannot be built"):
+        run(folder)
+
+
+def test_another_study_of_the_same_name_is_refused_with_what_differs(folder: Folder) -> None:
+    run(folder)
+    folder.write(("high: 1.0e-1", "high: 2.0e-1"), ("seed: 3", "seed: 4"))
+    with pytest.raises(RunDirError) as caught:
+        run(folder)
+    assert "space.learning_rate.high: was 0.1, is 0.2" in str(caught.value)
+    assert "seed: was 3, is 4" in str(caught.value)
+
+
+def test_a_changed_task_is_refused_unless_accepted(folder: Folder) -> None:
+    run(folder)
+    source = folder.path / "line.py"
+    source.write_text(source.read_text() + "# changed\n")
+    with pytest.raises(RunDirError, match="--accept-changed-task"):
+        run(folder)
+    spec = load(folder.study)
+    again = run_study(spec, runs=folder.runs, progress=Quiet(), accept_changed_task=True)
+    assert again.reason == "finished before"
+
+
+def test_a_lost_journal_is_named(folder: Folder) -> None:
+    run(folder)
+    (folder.run_dir / "optuna.journal").unlink()
+    folder.write(("trials: 4", "trials: 6"))
+    with pytest.raises(RunDirError, match=r"optuna.journal: must hold every trial.* trial 0 is missing"):
+        run(folder)
+
+
+@pytest.mark.parametrize("pruner", ["median", "successive_halving", "hyperband"])
+def test_pruners_end_trials_early_and_tell_them_pruned(folder: Folder, pruner: str) -> None:
+    folder.write(
+        ("trials: 4}", f"trials: 12}}\npruner: {{name: {pruner}}}"), ("epochs: 3", "epochs: 9"), ("high: 1.0e-1", "high: 3.0")
+    )
+    summary = run(folder)
+    assert summary.trials["PRUNED"] > 0
+    assert sum(summary.trials.values()) == 12
+    loaded = analysis.load(folder.run_dir)
+    pruned = loaded.trials[loaded.trials.state == "PRUNED"].number
+    reports = loaded.metrics.groupby("trial").size()
+    assert (reports[pruned] < 9).all()
+
+
+def test_replicates_train_under_their_own_keys_and_count_as_one_trial(folder: Folder) -> None:
+    folder.write(("length: {epochs: 3}", "length: {epochs: 3}, replicates: 2"))
+    summary = run(folder)
+    loaded = analysis.load(folder.run_dir)
+    assert summary.trials["COMPLETE"] == len(loaded.trials) == 4
+    last = loaded.metrics[loaded.metrics.examples == 192].pivot(
+        index="trial", columns="replicate", values="validation_loss"
+    )
+    assert (last[0] != last[1]).all()
+    assert loaded.trials.value.to_numpy() == pytest.approx(last.mean(axis=1).to_numpy())
