@@ -70,7 +70,7 @@ class Run:
         float column a metric.
         """
         table = _reading(lambda: read_metrics(self.path, on_damage=_warn_of_damage, on_unreadable=_warn))
-        frame = table.to_pandas()
+        frame: pd.DataFrame = table.to_pandas()
         return frame.drop_duplicates(list(KEY), ignore_index=True)
 
     @cached_property
@@ -79,10 +79,8 @@ class Run:
 
         `path` is absolute, `time` aware in UTC.
         """
-        records = [
-            each for each in self._checkpoint_records().values() if (self.path / each["path"]).is_file()
-        ]
-        rows = [{**each, "path": str((self.path / each["path"]).resolve())} for each in records]
+        stored = [(self.path / path, record) for path, record in self._checkpoint_records().items()]
+        rows = [{**record, "path": str(path.resolve())} for path, record in stored if path.is_file()]
         frame = pd.DataFrame({name: [row[name] for row in rows] for name in _CHECKPOINT_TYPES})
         frame["time"] = pd.to_datetime(frame["time"], unit="s", utc=True)
         return frame.astype(_CHECKPOINT_TYPES)

@@ -32,6 +32,7 @@ class CheckpointName(NamedTuple):
 
     @property
     def path(self) -> str:
+        """Where the checkpoint lies."""
         return (
             f"{CHECKPOINTS}/trial-{self.trial:05d}/replicate-{self.replicate}"
             f"/examples-{self.examples:09d}.safetensors"
@@ -49,6 +50,11 @@ class Span(NamedTuple):
 
     start: int
     stop: int
+
+    @property
+    def length(self) -> int:
+        """How many bytes it holds."""
+        return self.stop - self.start
 
     @property
     def part(self) -> str:

@@ -1,4 +1,4 @@
-"""Metrics as an Arrow table, one row a report: from records, and from the Parquet parts with the log's tail."""
+"""Metrics as an Arrow table, one row a report: from records, or from Parquet parts and the log's tail."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ OnUnreadable = Callable[[str], None]
 
 
 def metrics_table(reports: list[Record]) -> pa.Table:
-    """Lay `report` records out as columns; a metric that shares a name with SCHEMA gets `metric_` before it."""
+    """Lay `report` records out as columns; a metric named as a column of SCHEMA gets `metric_` before it."""
     columns: dict[str, list[Any]] = {name: [report[name] for report in reports] for name in SCHEMA.names}
     columns["time"] = [round(seconds * 1e6) for seconds in columns["time"]]
     arrays = {field.name: pa.array(columns[field.name], field.type) for field in SCHEMA}
@@ -80,9 +80,7 @@ def read_piece(run_dir: Path, piece: Piece, *, on_damage: OnDamage, on_unreadabl
         except FileNotFoundError:
             raise
         except (pa.ArrowInvalid, OSError) as error:
-            on_unreadable(
-                f"{layout.METRICS}/{path.name} cannot be read ({error}): its rows come from the log"
-            )
+            on_unreadable(f"{path.name} cannot be read ({error}): its rows come from the log")
     return read_reports(run_dir / layout.LOG, piece.span, on_damage=on_damage)
 
 

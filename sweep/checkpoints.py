@@ -53,8 +53,8 @@ class CheckpointWriter:
             self.abandon()
             raise CheckpointError(
                 f"{self._path}: a checkpoint must arrive as it was sent; announced "
-                f"{self._snapshot.bytes} bytes with SHA-256 {self._snapshot.sha256[:12]}, found {self._bytes} "
-                f"with {self._hash.hexdigest()[:12]}; it was discarded, send it again"
+                f"{self._snapshot.bytes} bytes with SHA-256 {self._snapshot.sha256[:12]}, "
+                f"found {self._bytes} with {self._hash.hexdigest()[:12]}; it was discarded, send it again"
             )
         with disk_errors(self._path):
             self._file.close()

@@ -75,9 +75,7 @@ def read_provenance(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise RunDirError(
-            f"{path}: must be JSON, found damage ({error}); move it away, a new one is written"
-        ) from error
+        raise RunDirError(f"{path}: is damaged ({error}); move it away, a new one is written") from error
     if not isinstance(found, dict):
         raise RunDirError(f"{path}: must hold a JSON object; move it away, a new one is written")
     return found

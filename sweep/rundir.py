@@ -23,7 +23,7 @@ from runlog.records import encode
 from sweep.checkpoints import CheckpointWriter, remove_partial, stored_name, unrecorded
 from sweep.disk import disk_errors, replace_file, sync_directory
 from sweep.errors import CheckpointError, RunDirError
-from sweep.history import History, read_history
+from sweep.history import read_history
 from sweep.lock import WriterLock
 from sweep.log import LogWriter
 from sweep.provenance import read_provenance, with_session
@@ -100,7 +100,7 @@ class RunDir:
         return run
 
     def _adopt(self) -> None:
-        """Record what the log should say by now: what is damaged, and checkpoints whose record was cut off."""
+        """Record what the log should say: what is damaged, and checkpoints whose record was cut off."""
         for text in self.history.fresh_damage:
             self.record_message("warning", text)
         for path in self.history.damaged_checkpoints:
@@ -250,9 +250,7 @@ class RunDir:
     def remove_checkpoint(self, path: str) -> None:
         """Delete a checkpoint by its relative path. Raises CheckpointError where that names none of ours."""
         if layout.CheckpointName.parse(path) is None:
-            raise CheckpointError(
-                f"{path}: is not the path of a checkpoint in {self.path}; nothing was deleted"
-            )
+            raise CheckpointError(f"{path}: is no checkpoint of {self.path}; nothing was deleted")
         with disk_errors(self.path / path):
             (self.path / path).unlink(missing_ok=True)
         self._checkpoints.pop(path, None)
@@ -316,11 +314,12 @@ def checked_name(name: str) -> str:
 
 def _check_contents(path: Path) -> None:
     names = {entry.name for entry in path.iterdir()} - {".DS_Store"}
-    if foreign := sorted(names - _OURS - {f"{name}.partial" for name in _OURS}):
-        if layout.LOG not in names:
-            raise RunDirError(f"{path}: is not a run directory, it holds {foreign[0]}; choose another name")
-    derived = layout.JOURNAL in names or layout.TRIALS in names
-    if derived and layout.LOG not in names:
+    if layout.LOG in names:
+        return
+    if layout.JOURNAL in names or layout.TRIALS in names:
         raise RunDirError(
-            f"{path}: {layout.LOG} is missing but trials were recorded; put it back, or move the directory away"
+            f"{path}: must hold {layout.LOG} since trials were recorded; it is missing; "
+            "put it back, or move the directory away"
         )
+    if foreign := sorted(names - _OURS - {f"{name}.partial" for name in _OURS}):
+        raise RunDirError(f"{path}: is not a run directory, it holds {foreign[0]}; choose another name")

@@ -1,4 +1,4 @@
-"""What has happened in a run directory, from its files alone: beside its writer, after it, without heavy imports."""
+"""What has happened in a run directory, from its files alone, beside its writer or after it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def read_status(run_dir: Path) -> Status:
         raise RunDirError(str(error)) from error
     except FileNotFoundError as error:
         raise RunDirError(
-            f"{run_dir}: is not a run directory, it has no {layout.LOG}; is the path right?"
+            f"{run_dir}: is not a run directory, it has no {layout.LOG}; give the path of a run"
         ) from error
     return Status(
         name=run_dir.resolve().name,

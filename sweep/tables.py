@@ -37,8 +37,8 @@ def covered_bytes(run_dir: Path) -> int:
 def refresh_metrics(run_dir: Path, *, stop: int, compact: bool = False) -> None:
     """Bring the parts up to byte `stop` of the log: one more part, what is missing or damaged made good.
 
-    The new part takes in those before it that are not longer, so that ever fewer, ever longer parts stand
-    before the last; with `compact`, all of them. Raises RunDirError where the disk refuses.
+    The new part takes in those before it that are at most twice as long, so that a log of n bytes has at
+    most log2(n) parts; with `compact`, all of them. Raises RunDirError where the disk refuses.
     """
     from runlog.tables import concat, part_spans, read_piece
 
@@ -64,17 +64,17 @@ def write_trials(run_dir: Path) -> None:
 
     columns = trial_columns(read_study(run_dir, on_damage=_ignore))
     with disk_errors(run_dir / layout.TRIALS):
-        table = pa.table({name: _array(values) for name, values in columns.items()})
+        table = pa.table({name: _array(name, values) for name, values in columns.items()})
         _write(run_dir / layout.TRIALS, table)
 
 
 def _first_to_merge(pieces: list[Piece]) -> int:
     """Index of the first piece that the next part takes in; from the first hole on, all."""
     first = next((index for index, piece in enumerate(pieces) if not piece.from_part), len(pieces))
-    length = sum(piece.span.stop - piece.span.start for piece in pieces[first:])
-    while 0 < first and (before := pieces[first - 1].span.stop - pieces[first - 1].span.start) <= length:
+    length = sum(piece.span.length for piece in pieces[first:])
+    while first > 0 and pieces[first - 1].span.length <= 2 * length:
         first -= 1
-        length += before
+        length += pieces[first].span.length
     return first
 
 
@@ -101,11 +101,19 @@ def _write(path: Path, table: pa.Table) -> None:
     publish(temporary, path)
 
 
-def _array(values: list[Any]) -> pa.Array:
-    """Make a column; values of several types (choices such as 1 and "auto") become their JSON text."""
+def _array(name: str, values: list[Any]) -> pa.Array:
+    """Make a column; parameters of several types (choices such as 1 and "auto") become their JSON text."""
     import pyarrow as pa
 
+    known = {
+        "datetime_start": pa.timestamp("us", tz="UTC"),
+        "datetime_complete": pa.timestamp("us", tz="UTC"),
+        "duration": pa.duration("us"),
+        "value": pa.float64(),
+        "reason": pa.string(),
+    }
+    kind = pa.float64() if name.startswith("values_") else known.get(name)
     try:
-        return pa.array(values)
+        return pa.array(values, kind)
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return pa.array([None if value is None else json.dumps(value) for value in values])

@@ -1,0 +1,47 @@
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runlog.records import PREFIX, decode_mapping, decode_number, encode, is_record
+
+
+@given(st.dictionaries(st.text(), st.floats()))
+def test_every_float_survives_strict_json(metrics: dict[str, float]) -> None:
+    line = encode("report", 1.5, {"metrics": metrics})
+    assert line.startswith(PREFIX)
+    assert line.count(b"\n") == 1
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    back = decode_mapping(json.loads(line, parse_constant=refuse)["metrics"])
+    assert {name: repr(value) for name, value in back.items()} == {
+        name: repr(value) for name, value in metrics.items()
+    }
+
+
+def test_numbers_that_are_not_finite_are_told_from_words() -> None:
+    line = encode("asked", 0.0, {"params": {"clip": math.inf, "name": "Infinity", "nested": [-math.inf]}})
+    params = json.loads(line)["params"]
+    assert params == {"clip": {"float": "Infinity"}, "name": "Infinity", "nested": [{"float": "-Infinity"}]}
+    assert decode_number(params["clip"]) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("value", "fine"),
+    [
+        ({"event": "closed", "time": 1.0, "reason": "finished"}, True),
+        ({"event": "closed", "time": 1.0}, False),
+        ({"event": "closed", "reason": "finished"}, False),
+        ({"event": "of another kind"}, True),
+        ({"event": 3}, False),
+        ({"time": 1.0}, False),
+        (["closed"], False),
+        (None, False),
+    ],
+)
+def test_a_record_has_all_that_its_kind_must_have(value: object, fine: bool) -> None:
+    assert is_record(value) is fine
