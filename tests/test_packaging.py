@@ -29,7 +29,7 @@ def test_every_entry_of_the_lock_is_pinned_and_hashed() -> None:
 def test_the_lock_holds_every_dependency() -> None:
     extras = PROJECT["optional-dependencies"]
     wanted = {
-        re.split(r"[\[<>=;~! ]", text, maxsplit=1)[0]
+        re.split(r"[\[<>=;~! ]", text, maxsplit=1)[0].replace(".", "-")
         for text in [*PROJECT["dependencies"], *extras["dev"], *extras["examples"]]
     } - {PROJECT["name"]}
     assert wanted - {line.split("==")[0] for line in requirements()} == set()
