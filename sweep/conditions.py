@@ -18,10 +18,9 @@ class Circle(Exception):
 
 
 def dependency_order(space: Mapping[str, Entry]) -> list[str]:
-    """All names, parents before children, else by name: the same whatever the file's order; raises Circle."""
-    sorter = TopologicalSorter(
-        {name: sorted(parent for parent in entry.when or () if parent in space) for name, entry in space.items()}
-    )
+    """All names, parents before children, else by name, so the file's order means nothing; raises Circle."""
+    parents = {name: sorted(set(entry.when or ()) & set(space)) for name, entry in space.items()}
+    sorter = TopologicalSorter(parents)
     order: list[str] = []
     try:
         sorter.prepare()
@@ -35,10 +34,9 @@ def dependency_order(space: Mapping[str, Entry]) -> list[str]:
 
 
 def is_active(entry: Entry, values: Mapping[str, Scalar]) -> bool:
-    """Whether the entry is part of a trial with these values; a parent that is not part fails its condition."""
-    return all(
-        parent in values and holds(condition, values[parent]) for parent, condition in (entry.when or {}).items()
-    )
+    """Whether the entry is part of a trial with these values; a parent that is not is no match."""
+    conditions = (entry.when or {}).items()
+    return all(parent in values and holds(condition, values[parent]) for parent, condition in conditions)
 
 
 def holds(condition: Condition, value: Scalar) -> bool:

@@ -39,6 +39,7 @@ def describe(ref: TaskRef, hyperparameters: dict[str, Any], *, key_line: int | N
     return Description(
         static=tuple(found["static"]),
         switches=tuple(found["switches"]),
+        dynamic=tuple(found["dynamic"]),
         metrics=tuple(found["metrics"]),
         train_examples=found["train_size"],
         validation_examples=found["validation_size"],

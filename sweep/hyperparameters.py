@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,9 +14,6 @@ OPTIMIZERS = (
 )  # fmt: skip
 PRECISIONS = ("float32", "float16", "bfloat16")
 SCHEDULES = ("constant", "cosine", "linear")
-
-STATIC = frozenset({"precision", "optimizer", "micro_batch_size"})
-"""Core names whose every value is a program of its own; a task adds more."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,19 @@ class Words:
 
     def remedy(self, value: Scalar) -> str | None:
         return nearest.remedy(value, self.words)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two numbers in [0, 1) as one text, since a hyperparameter is one scalar."""
+
+    rule: str = 'must be two numbers in [0, 1) as text, such as "0.9, 0.999"'
+
+    def accepts(self, value: Scalar) -> bool:
+        return isinstance(value, str) and re.fullmatch(r"\s*0?\.\d+\s*,\s*0?\.\d+\s*", value) is not None
+
+    def remedy(self, value: Scalar) -> str | None:
+        return None
 
 
 @dataclass(frozen=True)
@@ -62,19 +73,28 @@ class Numbers:
 _WHOLE = Numbers("must be an integer of at least 1", low=1, integer=True)
 _RATE = Numbers("must be a number in [0, 1)", low=0, high=1)
 
-CORE: Mapping[str, Words | Numbers] = {
+Core = Words | Numbers | Pair
+
+CORE: Mapping[str, Core] = {
     "learning_rate": Numbers("must be a number above 0", low=0, low_included=False),
     "accumulation_steps": _WHOLE,
     "precision": Words(PRECISIONS),
     "optimizer": Words(OPTIMIZERS),
     "weight_decay": Numbers("must be a number of at least 0", low=0),
     "dropout": _RATE,
-    "beta1": _RATE,
-    "beta2": _RATE,
+    "betas": Pair(),
     "momentum": _RATE,
     "warmup_fraction": Numbers("must be a number in [0, 1]", low=0, high=1, high_included=True),
     "schedule": Words(SCHEDULES),
-    "gradient_clip": Numbers("must be a number above 0, or null for none", low=0, low_included=False, or_null=True),
+    "gradient_clip": Numbers(
+        "must be a number above 0, or null for none", low=0, low_included=False, or_null=True
+    ),
     "micro_batch_size": _WHOLE,
 }
 """Every other name reaches the task as it is."""
+
+STATIC = frozenset({"precision", "optimizer", "micro_batch_size"})
+"""Core names whose every value is a program of its own; a task adds more."""
+
+WORDS = frozenset(name for name, core in CORE.items() if isinstance(core, Words | Pair))
+"""Core names whose values are words, static or not."""

@@ -6,7 +6,9 @@ import re
 from decimal import Decimal
 
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_DURATION = re.compile("".join(rf"(?:(?P<{unit}>\d{{1,12}}(?:\.\d+)?)\s*{unit}\s*)?" for unit in _SECONDS), re.ASCII)
+_DURATION = re.compile(
+    "".join(rf"(?:(?P<{unit}>\d{{1,12}}(?:\.\d+)?)\s*{unit}\s*)?" for unit in _SECONDS), re.ASCII
+)
 _BYTES = {"B": 1} | {
     f"{prefix}{end}": base**power
     for end, base in (("B", 1000), ("iB", 1024))
@@ -16,7 +18,7 @@ _SIZE = re.compile(r"(?P<number>\d{1,12}(?:\.\d+)?)\s*(?P<unit>[kMGT]i?B|B)", re
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in `90s`, `10m`, `1h30m`, `2d`; raises ValueError on anything else, and on nothing or zero."""
+    """Seconds in `90s`, `10m`, `1h30m`, `2d`; raises ValueError on anything else."""
     match = _DURATION.fullmatch(text.strip())
     parts = {unit: number for unit, number in match.groupdict().items() if number} if match else {}
     seconds = sum((Decimal(number) * _SECONDS[unit] for unit, number in parts.items()), Decimal(0))
@@ -37,7 +39,7 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Bytes in `2 GB`, `512 MiB`, `1.5GB`; raises ValueError on anything else, and on part of a byte or zero."""
+    """Bytes in `2 GB`, `512 MiB`, `1.5GB`; raises ValueError on anything else."""
     match = _SIZE.fullmatch(text.strip())
     size = Decimal(match["number"]) * _BYTES[match["unit"]] if match else Decimal(0)
     if size <= 0 or size != int(size):

@@ -1,4 +1,4 @@
-"""The rules between values of a study file; each is a function from what could be read to the problems in it."""
+"""The rules between values of a study file: functions from what could be read to the problems in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fractions import Fraction
 from sweep import nearest
 from sweep.conditions import Circle, can_hold, contains, dependency_order, holds, is_active
 from sweep.errors import Problem
-from sweep.hyperparameters import CORE, Numbers, Words
+from sweep.hyperparameters import CORE, WORDS, Core
 from sweep.schema import Choices, Entry, FloatRange, IntRange, Objective, Pruner, Sampler, Trial
 from sweep.trial import Scalar
 from sweep.yamlfile import Document, Path, value_text
@@ -51,8 +51,6 @@ def _names(draft: Draft) -> Iterator[Problem]:
             if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
                 rule = "must be a name that a task can read as `hp.name`"
                 yield say((section, name), rule, value_text(name), "use letters, digits and _")
-            elif name == "betas":
-                yield say((section, name), "must be given as one number each", remedy="write beta1 and beta2")
     for name in sorted(draft.space_names & draft.fixed_names):
         rule, remedy = "must stand in `space` or in `fixed`, not in both", "take it out of one"
         yield say(("fixed", name), rule, f"it on line {draft.document.line(('space', name))} too", remedy)
@@ -106,15 +104,15 @@ def _core(draft: Draft) -> Iterator[Problem]:
             case Choices(choices=choices):
                 for index, choice in enumerate(choices):
                     yield from _core_value(draft.document, (*path, "choices", index), core, choice)
-            case IntRange() | FloatRange() as entry if isinstance(core, Words):
-                remedy = f"write {{choices: [{', '.join(core.words[:2])}]}}, say"
-                yield draft.document.problem(path, core.rule, f"a range from {entry.low} to {entry.high}", remedy)
+            case IntRange() | FloatRange() as entry if name in WORDS:
+                found = f"a range from {entry.low} to {entry.high}"
+                yield draft.document.problem(path, core.rule, found, "write {choices: [...]}")
             case IntRange() | FloatRange() as entry:
                 yield from _core_value(draft.document, (*path, "low"), core, entry.low)
                 yield from _core_value(draft.document, (*path, "high"), core, entry.high)
 
 
-def _core_value(document: Document, path: Path, core: Words | Numbers, value: Scalar) -> Iterator[Problem]:
+def _core_value(document: Document, path: Path, core: Core, value: Scalar) -> Iterator[Problem]:
     if not core.accepts(value):
         yield document.problem(path, core.rule, remedy=core.remedy(value))
 
@@ -149,7 +147,12 @@ def _enqueue(draft: Draft) -> Iterator[Problem]:
             path: Path = ("enqueue", index, name)
             entry = draft.space.get(name)
             if name not in draft.space_names:
-                yield say(path, "must be a name in `space`", value_text(name), nearest.remedy(name, draft.space_names))
+                yield say(
+                    path,
+                    "must be a name in `space`",
+                    value_text(name),
+                    nearest.remedy(name, draft.space_names),
+                )
             elif entry is not None and not contains(entry, value):
                 yield say(path, f"must lie in space.{name}")
             elif entry is not None and _known_inactive(entry, draft, point):
@@ -217,7 +220,9 @@ def _sampler(draft: Draft) -> Iterator[Problem]:
         return
     say = draft.document.problem
     if draft.sampler.name == "cmaes" and len(draft.objective or ()) > 1:
-        yield say(("sampler", "name"), "must not be cmaes with several objectives", remedy="use nsgaii or tpe")
+        yield say(
+            ("sampler", "name"), "must not be cmaes with several objectives", remedy="use nsgaii or tpe"
+        )
     if draft.sampler.name != "grid":
         return
     for name, entry in draft.space.items():

@@ -77,14 +77,15 @@ def _matching(pattern: str, rule: str) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
-_NAME_RULE = "must be a folder name: letters, digits, `_`, `-` and `.`, the first a letter, digit or `_`, at most 100"
+_NAME_RULE = (
+    "must be a folder name of at most 100 letters, digits, `_`, `-`, `.`, not starting with `-` or `.`"
+)
 _TASK_RULE = "must be `file.py:Class`, a file in this one's folder or below, or `package.module:Class`"
 
 Name = Annotated[str, _matching(r"\w[\w.-]{0,99}", _NAME_RULE)]
-TaskPath = Annotated[
-    str,
-    _matching(r"((?:(?!\.\.?/)[^/:\0\\]+/)*[^/:\0\\]+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):[A-Za-z_]\w*", _TASK_RULE),
-]
+_TASK_FILE = r"(?:(?!\.\.?/)[^/:\0\\]+/)*[^/:\0\\]+\.py"
+_TASK_MODULE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+TaskPath = Annotated[str, _matching(rf"(?:{_TASK_FILE}|{_TASK_MODULE}):[A-Za-z_]\w*", _TASK_RULE)]
 Value = Annotated[Scalar, PlainValidator(_scalar)]
 Count = Annotated[int, Field(ge=1)]
 CountOrAuto = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
@@ -126,6 +127,7 @@ def _condition(value: object) -> Condition:
 
 
 _CONDITION_RULE = "must be a value, a list of values or {low: number, high: number}"
+
 
 def _condition_values(condition: Condition) -> object:
     match condition:

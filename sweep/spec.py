@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sweep import nearest, yamlfile
 from sweep.description import Description
 from sweep.errors import Problem, SpecError
-from sweep.hyperparameters import STATIC
+from sweep.hyperparameters import CORE, WORDS
 from sweep.schema import Choices, Entry, Extent, StudySpec
 from sweep.studyfile import load, parse
 from sweep.trial import Length, Scalar
@@ -41,7 +40,7 @@ LOCKED = ("seed", "task", "objective", "space", "fixed", "enqueue", "trial", "sa
 
 
 class Difference(NamedTuple):
-    """A key that may not change on resume, and did; the values are as messages show them, None where there is none."""
+    """A key that may not change on resume, and did; values as messages show them, None where none stood."""
 
     key: str
     old: str | None
@@ -77,7 +76,8 @@ def _examples(extent: Extent, train_examples: int, values: Mapping[str, Scalar])
         return extent.examples
     assert extent.updates is not None, "Extent admits exactly one unit"
     micro_batch, steps = values["micro_batch_size"], values.get("accumulation_steps", 1)
-    assert isinstance(micro_batch, int) and isinstance(steps, int), "sweep.hyperparameters admits integers only"
+    assert isinstance(micro_batch, int), "sweep.hyperparameters admits integers only"
+    assert isinstance(steps, int), "sweep.hyperparameters admits integers only"
     return extent.updates * micro_batch * steps
 
 
@@ -92,6 +92,7 @@ def validate_against(spec: StudySpec, description: Description) -> list[Problem]
     problems = [
         *_metric_problems(spec, description),
         *_static_problems(spec, description),
+        *_unread_problems(spec, description),
         *_length_problems(spec, description),
     ]
     return sorted(problems, key=lambda problem: problem.line or 0)
@@ -107,19 +108,29 @@ def _metric_problems(spec: StudySpec, description: Description) -> Iterator[Prob
 
 
 def _static_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
-    given = spec.space.keys() | spec.fixed.keys()
     for name in description.static:
-        if name not in given and name not in STATIC:
+        if name not in CORE and name not in spec.space.keys() | spec.fixed.keys():
             rule = "must be given, the task's model is built from it"
             remedy = f"add {name} to `space` or `fixed`"
             yield spec.document.problem(("fixed", name), rule, "none", remedy)
-    static = STATIC | {"schedule"} | set(description.static)
+    static = {*WORDS, *description.static}
     for path, name, value in _values(spec):
         null_is_off = name == "gradient_clip" and value is None
         if name not in static and isinstance(value, str | None) and not null_is_off:
             rule = "must be a number, as it is not static"
             remedy = f'if the task is built from it, add it there: static = ("{name}",)'
             yield spec.document.problem(path, rule, remedy=remedy)
+
+
+def _unread_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
+    """Names that nothing reads, misspelt ones most likely; conditional ones may be read in other trials."""
+    read = {*CORE, *description.static, *description.dynamic}
+    always = [("space", name) for name, entry in spec.space.items() if not entry.when]
+    for section, name in [*always, *(("fixed", name) for name in spec.fixed)]:
+        if name not in read:
+            rule = "must be known to the training core or read by the task as `hp.name`"
+            remedy = nearest.remedy(name, sorted(read))
+            yield spec.document.problem((section, name), rule, yamlfile.value_text(name), remedy)
 
 
 def _values(spec: StudySpec) -> Iterator[tuple[KeyPath, str, Scalar]]:
@@ -181,7 +192,8 @@ def _without_unset(value: Any, key: str = "") -> Any:
     """Leaves out keys that hold null, except where null is a value that somebody chose."""
     if isinstance(value, dict):
         chosen = key in ("fixed", "enqueue", "when")
-        return {name: _without_unset(item, name) for name, item in value.items() if chosen or item is not None}
+        kept = {name: item for name, item in value.items() if chosen or item is not None}
+        return {name: _without_unset(item, name) for name, item in kept.items()}
     return [_without_unset(item, key) for item in value] if isinstance(value, list) else value
 
 

@@ -1,4 +1,4 @@
-"""Reads a study file: text -> sections, each on its own -> rules between them -> StudySpec or all problems."""
+"""Reads a study file: text -> sections, each on its own -> rules between them -> StudySpec."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def parse(text: str | bytes, file: str) -> StudySpec:
     """The study in `text`; raises SpecError with every problem found, `file` named in each."""
     document = yamlfile.parse(text, file)
     if not isinstance(document.value, dict):
-        raise SpecError([document.problem((), "must hold a mapping of keys", remedy="write `name: ...` and so on")])
+        raise SpecError(
+            [document.problem((), "must hold a mapping of keys", remedy="write `name: ...` and so on")]
+        )
     sections, problems = _sections(document)
     problems += rules.problems(_draft(document, sections))
     if problems:
@@ -80,7 +82,7 @@ def parse(text: str | bytes, file: str) -> StudySpec:
 
 
 def _sections(document: Document) -> tuple[dict[str, Any], list[Problem]]:
-    """The sections that could be read, entries of `space` and `fixed` one by one, and what stopped the others."""
+    """The sections that could be read, entries of `space` and `fixed` one by one, and the problems."""
     sections: dict[str, Any] = {}
     problems: list[Problem] = []
     for key in document.value.keys() - StudySpec.model_fields.keys():
@@ -196,7 +198,9 @@ def _problem(document: Document, path: KeyPath, details: ErrorDetails) -> Proble
         case "literal_error":
             known = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
             found = document.at(path)
-            return document.problem(path, f"must be one of {', '.join(known)}", remedy=nearest.remedy(found, known))
+            return document.problem(
+                path, f"must be one of {', '.join(known)}", remedy=nearest.remedy(found, known)
+            )
         case kind:
             return document.problem(path, _RULES.get(kind, "") or _rule(details))
 

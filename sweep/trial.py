@@ -11,7 +11,7 @@ Scalar = bool | int | float | str | None
 """What a hyperparameter can be."""
 
 Signature = tuple[tuple[str, Scalar], ...]
-"""The static hyperparameters of a trial, sorted by name: trials with equal signatures share a compiled program."""
+"""The static hyperparameters of a trial, sorted by name: equal signatures share a compiled program."""
 
 
 class RunId(NamedTuple):

@@ -1,6 +1,6 @@
 """YAML 1.2 read safely, with the line of every key; scalars are those of the specification's core schema.
 
-Nothing but mappings, lists and scalars is built. `1e-4` is a number, `on`, `1_000` and `2024-01-01` are words.
+Only mappings, lists and scalars are built. `1e-4` is a number; `on`, `1_000` and `2024-01-01` are words.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ for _name, _pattern, _first in _CORE_SCHEMA:
 
 
 class _QuotingRepresenter(SafeRepresenter):
-    """Quotes all text but plain words: ruamel.yaml leaves some bare that it cannot read back, such as `:0`."""
+    """Quotes all but plain words: ruamel.yaml leaves text bare that it cannot read back, such as `:0`."""
 
     ignore_aliases = staticmethod(lambda data: True)
 
@@ -94,7 +94,6 @@ class Document:
             else:
                 return None
         return value
-
 
     def problem(self, path: Path, rule: str, found: str | None = None, remedy: str | None = None) -> Problem:
         """A problem with the entry at `path`; `found` is what stands there unless given."""
@@ -190,7 +189,8 @@ class _Reading:
         self.lines.setdefault(path, node.start_mark.line + 1)
         self._entries += 1
         if self._entries > MAX_ENTRIES or id(node) in self._open:
-            raise SpecError([self._problem(path, node, f"must have at most {MAX_ENTRIES} entries, none in a circle")])
+            rule = f"must have at most {MAX_ENTRIES} entries, none in a circle"
+            raise SpecError([self._problem(path, node, rule)])
         self._open.add(id(node))
         try:
             if not isinstance(node, ScalarNode) and str(node.tag) not in (_TAG + "map", _TAG + "seq"):
@@ -209,7 +209,8 @@ class _Reading:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, ScalarNode):
-                self.problems.append(self._problem(path, key_node, "keys must be words", found="a collection as a key"))
+                rule, found = "keys must be words", "a collection as a key"
+                self.problems.append(self._problem(path, key_node, rule, found))
                 continue
             key = key_node.value
             if key in first_line:
@@ -236,7 +237,8 @@ class _Reading:
                 case _:
                     self.problems.append(self._tag_problem(node, path))
         except ValueError:
-            self.problems.append(self._problem(path, node, "must be a number that can be read", f"`{text[:40]}`"))
+            rule = "must be a number that can be read"
+            self.problems.append(self._problem(path, node, rule, f"`{text[:40]}`"))
         return None
 
     def _tag_problem(self, node: Node, path: Path) -> Problem:

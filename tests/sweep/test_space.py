@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -22,12 +24,18 @@ budget: {trials: 1}
 
 
 def study(space: str, fixed: str = "{}") -> StudySpec:
-    return parse(f"{STUDY}fixed: {fixed}\nspace:\n" + "".join(f"  {line}\n" for line in space.splitlines()), "s.yaml")
+    entries = "".join(f"  {line}\n" for line in space.splitlines())
+    return parse(f"{STUDY}fixed: {fixed}\nspace:\n{entries}", "s.yaml")
 
 
 def test_distributions_are_optunas() -> None:
-    spec = study("i: {low: 1, high: 9, step: 2}\nl: {low: 1, high: 9, log: true}\nf: {low: 0.0, high: 1.0}\n"
-                 "g: {low: 1e-3, high: 1.0, log: true}\nq: {low: 0.0, high: 1.0, step: 0.25}\nc: {choices: [1, a]}")  # fmt: skip
+    spec = study("""\
+i: {low: 1, high: 9, step: 2}
+l: {low: 1, high: 9, log: true}
+f: {low: 0.0, high: 1.0}
+g: {low: 1e-3, high: 1.0, log: true}
+q: {low: 0.0, high: 1.0, step: 0.25}
+c: {choices: [1, a]}""")
     assert distributions(spec) == {
         "i": IntDistribution(1, 9, step=2),
         "l": IntDistribution(1, 9, log=True),
@@ -53,7 +61,9 @@ optimizer: {choices: [sgd, adam]}"""
         ({"optimizer": "sgd", "a_child": 0.8, "b_child": 2}, ["optimizer", "a_child", "b_child"]),
     ],
 )
-def test_conditional_entries_are_suggested_where_their_when_holds(values: dict[str, Scalar], names: list[str]) -> None:
+def test_conditional_entries_are_suggested_where_they_hold(
+    values: dict[str, Scalar], names: list[str]
+) -> None:
     spec = study(NESTED)
     assert is_conditional(spec)
     suggested = suggest_all(optuna.trial.FixedTrial(values), spec)
@@ -86,13 +96,15 @@ def test_parents_come_first_and_names_settle_the_rest() -> None:
 
 
 def test_a_circle_is_raised_with_its_names() -> None:
-    space: dict[str, Entry] = {name: Choices(choices=(1,), when={after: 1}) for name, after in ("ab", "bc", "ca")}
+    space: dict[str, Entry] = {
+        name: Choices(choices=(1,), when={after: 1}) for name, after in ("ab", "bc", "ca")
+    }
     with pytest.raises(Circle) as caught:
         dependency_order(space)
     names = caught.value.names
     assert sorted(names[:-1]) == ["a", "b", "c"]
     assert names[0] == names[-1]
-    assert all(list(space[name].when or ()) == [after] for name, after in zip(names, names[1:], strict=False))
+    assert all(list(space[name].when or ()) == [after] for name, after in pairwise(names))
 
 
 @pytest.mark.parametrize(

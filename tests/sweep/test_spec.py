@@ -37,15 +37,17 @@ trial:
 budget: {trials: 4}
 """
 DIGITS = Description(
-    static=("hidden",),
+    static=("hidden", "micro_batch_size", "optimizer", "precision"),
     switches=("gradient_clip",),
-    metrics=("validation_loss", "validation_accuracy"),
+    dynamic=("dropout",),
+    metrics=("train_loss", "validation_loss", "validation_accuracy"),
     train_examples=1437,
     validation_examples=360,
     device="cpu",
     chip="a chip",
     vmap_obstacle=None,
 )
+PLAIN = replace(DIGITS, static=())
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits" / "study.yaml"
 
 
@@ -96,7 +98,9 @@ def test_the_kind_of_an_entry_follows_its_values() -> None:
 
 
 def test_scalars_are_those_of_yaml_1_2() -> None:
-    text = MINIMAL + "fixed: {a: 1e-4, b: on, c: 1_000, d: 0o17, e: 2024-01-01, f: 010, g: True, h: ~, i: 1:30}\n"
+    text = (
+        MINIMAL + "fixed: {a: 1e-4, b: on, c: 1_000, d: 0o17, e: 2024-01-01, f: 010, g: True, h: ~, i: 1:30}"
+    )
     fixed = parse(text, "study.yaml").fixed
     words = {"b": "on", "c": "1_000", "e": "2024-01-01", "i": "1:30"}
     assert fixed == {"a": 1e-4, "d": 15, "f": 10, "g": True, "h": None, **words}
@@ -149,7 +153,13 @@ WRONG = [
     ("{low: 1e-4, high: 1e-1, log: true}", "0.1", "space.learning_rate", 5, "`fixed`"),
     ("{low: 1e-4, high: 1e-1, log: true}", "[0.1, 0.2]", "space.learning_rate", 5, "write {choices"),
     ("high: 1e-1", "high: 1e-1, choices: [1]", "space.learning_rate", 5, "keep one"),
-    ("{low: 1e-4, high: 1e-1, log: true}", "{choices: [0.1, -1]}", "space.learning_rate.choices[1]", 5, "above 0"),
+    (
+        "{low: 1e-4, high: 1e-1, log: true}",
+        "{choices: [1, -1]}",
+        "space.learning_rate.choices[1]",
+        5,
+        "above 0",
+    ),
     ("micro_batch_size: 32", "micro_batch_size: 0", "trial.micro_batch_size", 7, "at least 1"),
     ("micro_batch_size: 32", "replicates: 2", "trial.micro_batch_size", 6, "exactly one place"),
     ("{epochs: 20}", "{epochs: 20, updates: 3}", "trial.length", 8, "exactly one of"),
@@ -192,19 +202,20 @@ ENTRIES = [
     ("a: {low: 0, high: 1, step: 0.5}", "space.a.step", "must be an integer"),
     ("a: {low: 0.0, high: 1e300, step: 7e-300}", "space.a.step", "must divide"),
     ("a: {low: 0, high: 1, when: {b: 1}}", "space.a.when.b", "must name another entry"),
-    ("a: {low: 0, high: 1, when: {learning_rat: 1}}", "space.a.when.learning_rat", "did you mean `learning_rate`"),
+    ("a: {low: 0, high: 1, when: {learning_rat: 1}}", "space.a.when.learning_rat", "`learning_rate`"),
     ("a: {low: 0, high: 1, when: {learning_rate: 7}}", "space.a.when.learning_rate", "must be able to hold"),
     ("a: {low: 0, high: 1, when: {learning_rate: {lw: 1}}}", "space.a.when.learning_rate", "{low: number"),
     ("a: {low: 0, high: 1, when: {a: 1}}", "space.a.when", "a -> a"),
     ("class: {low: 0, high: 1}", "space.class", "hp.name"),
     ("a-b: {low: 0, high: 1}", "space.a-b", "hp.name"),
     ("_a: {low: 0, high: 1}", "space._a", "hp.name"),
-    ("betas: {low: 0, high: 1}", "space.betas", "beta1 and beta2"),
+    ("betas: {low: 0, high: 1}", "space.betas", "two numbers in [0, 1) as text"),
+    ('betas: {choices: ["0.9, 0.99", "0.9"]}', "space.betas.choices[1]", "two numbers in [0, 1) as text"),
     ("precision: {choices: [float32, flaot16]}", "space.precision.choices[1]", "did you mean `float16`"),
-    ("precision: {low: 1, high: 2}", "space.precision", "float32, float16, bfloat16"),
+    ("precision: {low: 1, high: 2}", "space.precision", "write {choices"),
     ("optimizer: {choices: [adam, Adam]}", "space.optimizer.choices[1]", "did you mean `adam`"),
     ("schedule: {choices: [warm]}", "space.schedule.choices[0]", "constant, cosine, linear"),
-    ("accumulation_steps: {choices: [1, 2.0]}", "space.accumulation_steps.choices[1]", "integer of at least 1"),
+    ("accumulation_steps: {choices: [1, 2.0]}", "space.accumulation_steps.choices[1]", "at least 1"),
     ("accumulation_steps: {low: 0, high: 4}", "space.accumulation_steps.low", "integer of at least 1"),
     ("dropout: {low: 0.0, high: 1.0}", "space.dropout.high", "[0, 1)"),
     ("momentum: {low: -0.5, high: 0.9}", "space.momentum.low", "[0, 1)"),
@@ -253,7 +264,9 @@ SECTIONS = [
 
 
 @pytest.mark.parametrize(("section", "value", "key", "words"), SECTIONS)
-def test_a_wrong_section_is_named_with_key_line_and_rule(section: str, value: str, key: str, words: str) -> None:
+def test_a_wrong_section_is_named_with_key_line_and_rule(
+    section: str, value: str, key: str, words: str
+) -> None:
     problem = only(problems_in(MINIMAL + f"{section}: {value}\n"))
     assert problem.key == key
     assert problem.line == (5 if key.startswith("space") else 10)
@@ -261,7 +274,9 @@ def test_a_wrong_section_is_named_with_key_line_and_rule(section: str, value: st
 
 
 def test_every_problem_is_found_in_the_order_of_the_file() -> None:
-    text = changed("name: digits", "name: a/b").replace("trials: 4", "trials: 0").replace("low: 1e-4", "low: -1")
+    text = (
+        changed("name: digits", "name: a/b").replace("trials: 4", "trials: 0").replace("low: 1e-4", "low: -1")
+    )
     keys = [problem.key for problem in problems_in(text + "fixed: {x: [1], learning_rate: 1}\nwhat: 1\n")]
     assert keys == [
         "name",
@@ -275,8 +290,10 @@ def test_every_problem_is_found_in_the_order_of_the_file() -> None:
 
 
 def test_conditions_in_a_circle_are_named() -> None:
-    text = with_space("a: {choices: [1], when: {b: 1}}\nb: {choices: [1], when: {c: 1}}\nc: {choices: [1], when: {a: 1}}")
-    problem = only(problems_in(text))
+    entries = "\n".join(
+        f"{name}: {{choices: [1], when: {{{parent}: 1}}}}" for name, parent in ("ab", "bc", "ca")
+    )
+    problem = only(problems_in(with_space(entries)))
     assert problem.found in ("a -> b -> c -> a", "b -> c -> a -> b", "c -> a -> b -> c")
     assert (problem.key, problem.line) in [("space.a.when", 6), ("space.b.when", 7), ("space.c.when", 8)]
 
@@ -324,15 +341,17 @@ def test_no_such_file(tmp_path: Path) -> None:
 
 def test_what_the_task_does_not_report_is_named_with_its_line() -> None:
     spec = parse(changed("validation_accuracy", "validation_acuracy"), "study.yaml")
-    problem = only(validate_against(spec, replace(DIGITS, static=())))
+    problem = only(validate_against(spec, PLAIN))
     assert (problem.key, problem.line) == ("objective.metric", 3)
     assert "did you mean `validation_accuracy`" in str(problem)
 
 
 def test_words_that_are_not_static_are_named() -> None:
     entries = "hidden: {choices: [64]}\nactivation: {choices: [1, relu]}\ngradient_clip: {choices: [null, 1]}"
-    spec = parse(with_space(entries, fixed="{schedule: cosine, flavour: x}"), "study.yaml")
-    problems = validate_against(spec, DIGITS)
+    spec = parse(
+        with_space(entries, fixed='{schedule: cosine, betas: "0.9, 0.99", flavour: x}'), "study.yaml"
+    )
+    problems = validate_against(spec, replace(DIGITS, dynamic=("activation", "flavour")))
     assert [(problem.key, problem.line) for problem in problems] == [
         ("space.activation.choices[1]", 7),
         ("fixed.flavour", 13),
@@ -346,10 +365,21 @@ def test_a_static_hyperparameter_must_be_given() -> None:
     assert "`space` or `fixed`" in str(problem)
 
 
+def test_a_hyperparameter_that_nothing_reads_is_named() -> None:
+    entries = "drop_out: {low: 0.0, high: 0.5}\nextra: {low: 0, high: 1, when: {drop_out: {low: 0.1}}}"
+    spec = parse(with_space(entries, fixed="{widht: 3}"), "study.yaml")
+    problems = validate_against(spec, replace(PLAIN, dynamic=("dropout", "width")))
+    assert [(problem.key, problem.line) for problem in problems] == [
+        ("space.drop_out", 6),
+        ("fixed.widht", 12),
+    ]
+    assert [problem.remedy for problem in problems] == ["did you mean `dropout`?", "did you mean `width`?"]
+
+
 def test_a_trial_too_short_to_report_is_named() -> None:
     text = with_space("accumulation_steps: {choices: [4, 1]}").replace("{epochs: 20}", "{updates: 30}")
     spec = parse(text, "study.yaml")
-    problem = only(validate_against(spec, replace(DIGITS, static=())))
+    problem = only(validate_against(spec, PLAIN))
     assert (problem.key, problem.found) == ("trial.report_every", "1437 examples of 960")
 
 
@@ -387,7 +417,10 @@ def test_files_named_and_not_there_are_problems(tmp_path: Path) -> None:
 
 def test_a_study_that_goes_on_may_change_its_budget_but_not_its_space() -> None:
     old = parse(MINIMAL, "study.yaml")
-    free = MINIMAL.replace("trials: 4", "trials: 8, time: 1h") + "lanes: 4\nmax_concurrent: 2\nexecutor: inline\n"
+    free = (
+        MINIMAL.replace("trials: 4", "trials: 8, time: 1h")
+        + "lanes: 4\nmax_concurrent: 2\nexecutor: inline\n"
+    )
     free += "cluster: lab.yaml\ncheckpoints: {keep_best: 1}\n"
     assert differences(old, parse(free, "other.yaml")) == []
     other = changed("high: 1e-1", "high: 1.0") + "seed: 1\nfixed: {b: true}\nsampler: {name: random}\n"
@@ -420,5 +453,9 @@ def test_a_spec_travels_between_processes() -> None:
 
 def test_resolved_text_writes_every_default() -> None:
     text = resolved_text(parse(MINIMAL, "study.yaml"))
-    for words in ("seed: 0", "sampler: {name: tpe}", "checkpoints: {keep_best: 3, max_bytes: 2 GB, every: 1m}"):
+    for words in (
+        "seed: 0",
+        "sampler: {name: tpe}",
+        "checkpoints: {keep_best: 3, max_bytes: 2 GB, every: 1m}",
+    ):
         assert words in text

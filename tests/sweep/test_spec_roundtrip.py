@@ -12,8 +12,8 @@ from sweep.errors import SpecError
 from sweep.spec import differences, parse, resolved, resolved_text
 
 _names = st.from_regex(r"[a-z]{3}_x[0-9]{0,2}", fullmatch=True)
-_words = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufeff\u2028\u2029\x85"), max_size=9)
-_tricky = st.sampled_from(["on", "1e-4", "null", "~", "", "1_000", "true", ".5", "0x1", "- a", "a: b", "#", "2024-01-01"])
+_words = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\ufeff"), max_size=9)
+_tricky = st.sampled_from(["on", "1e-4", "~", "", "1_000", "true", ".5", "0x1", "- a", "a: b", "2024-01-01"])
 _numbers = st.floats(allow_nan=False, allow_infinity=False)
 _scalars = st.none() | st.booleans() | st.integers() | _numbers | _words | _tricky
 _counts = st.integers(1, 10**6)
@@ -48,7 +48,8 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
     space = draw(st.dictionaries(_names, _entries(), min_size=1, max_size=5))
     parent = {"choices": ["a", "b", 1]}
     for entry in space.values():
-        entry |= draw(st.sampled_from([{}, *({"when": {"parent": condition}} for condition in ("a", ["b", 1], {"low": 0.5}))]))
+        condition = draw(st.sampled_from([None, "a", ["b", 1], {"low": 0.5}]))
+        entry |= {"when": {"parent": condition}} if condition else {}
     extent = st.sampled_from(["epochs", "examples", "updates"]).flatmap(
         lambda unit: st.builds(lambda count: {unit: count}, _counts)
     )
@@ -58,7 +59,9 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
         "sampler": st.builds(lambda name: {"name": name}, st.sampled_from(["tpe", "random", "qmc", "cmaes"])),
         "pruner": st.just({"name": "median"}),
         "lanes": st.just("auto") | _counts,
-        "checkpoints": st.fixed_dictionaries({}, optional={"max_bytes": st.sampled_from(["1500 MB", "3 GiB", "7 B"])}),
+        "checkpoints": st.fixed_dictionaries(
+            {}, optional={"max_bytes": st.sampled_from(["1500 MB", "3 GiB", "7 B"])}
+        ),
         "executor": st.sampled_from(["ray", "inline"]),
     }
     length = draw(extent)
@@ -67,7 +70,12 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
         "task": "package.module:Task",
         "objective": {"metric": draw(_words.filter(bool)), "direction": "minimize"},
         "space": {"parent": parent, **space},
-        "trial": {"micro_batch_size": draw(_counts), "length": length, "report_every": length, "timeout": "1h0.5s"},
+        "trial": {
+            "micro_batch_size": draw(_counts),
+            "length": length,
+            "report_every": length,
+            "timeout": "1h0.5s",
+        },
         "budget": {"trials": draw(_counts)},
         **draw(st.fixed_dictionaries({}, optional=optional)),
     }
@@ -83,8 +91,13 @@ def test_resolved_text_reads_back_as_an_equal_study(study: dict[str, Any]) -> No
     assert differences(spec, again) == []
 
 
+_nested: st.SearchStrategy[Any] = st.recursive(
+    _scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_words, inner, max_size=3)
+)
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.recursive(_scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_words, inner, max_size=3)))
+@given(_nested)
 def test_dumped_values_read_back_as_they_were(value: Any) -> None:
     assert repr(yamlfile.parse(yamlfile.dump({"k": value}), "x.yaml").value) == repr({"k": value})
 

@@ -56,7 +56,9 @@ BOMB = "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for 
         ("# nothing\n", 1, "must hold a mapping"),
     ],
 )
-def test_what_is_not_plain_yaml_is_named_with_its_line(text: str | bytes, line: int | None, words: str) -> None:
+def test_what_is_not_plain_yaml_is_named_with_its_line(
+    text: str | bytes, line: int | None, words: str
+) -> None:
     with pytest.raises(SpecError) as caught:
         parse(text, "x.yaml")
     problem = caught.value.problems[0]

@@ -1,0 +1,47 @@
+# `make run` and `make test` do all their own set-up: they need make and Python 3.11 or newer, no more.
+
+STUDY ?= examples/digits/study.yaml
+PYTHON := .venv/bin/python
+INSTALLED := .venv/.installed
+
+.PHONY: help run test lint lock check-lock clean
+
+help:
+	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
+	@echo "make test    run all tests"
+	@echo "make lint    run ruff, mypy and the import contracts"
+	@echo "make lock    bring requirements.lock up to what pyproject.toml asks for (needs uv)"
+	@echo "make clean   remove .venv and what the tools left; runs/ stays"
+
+run: $(INSTALLED)
+	$(PYTHON) -m sweep run "$(STUDY)"
+
+test: $(INSTALLED)
+	$(PYTHON) -m pytest
+
+lint: $(INSTALLED)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports --no-logo
+
+# The stamp is written last: an interrupted set-up is taken up again.
+$(INSTALLED): requirements.lock pyproject.toml .ci/setup
+	.ci/setup
+	@touch $@
+
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --output-file requirements.lock
+
+# Wheels, not builds, for every kind of machine that the project is for.
+check-lock:
+	for platform in aarch64-apple-darwin x86_64-manylinux_2_35 aarch64-manylinux_2_35; do \
+		MACOSX_DEPLOYMENT_TARGET=14.0 uv pip install --quiet --dry-run --target .venv/none \
+			--python-platform $$platform --python-version 3.11 --only-binary :all: \
+			--require-hashes --requirements requirements.lock || exit 1; \
+		echo "requirements.lock holds on $$platform"; \
+	done
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

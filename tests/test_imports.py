@@ -1,0 +1,23 @@
+"""What importing loads: the command line answers at once, so it loads none of the heavy libraries."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("mlx", "optuna", "pandas", "pyarrow", "ray")
+MODULES = ("sweep", "sweep.spec", "sweep.scheduler", "sweep.cli")
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if importlib.util.find_spec(name)])
+def test_importing_loads_no_heavy_library(module: str) -> None:
+    program = f"import sys, {module}; print(*sorted({set(HEAVY)!r} & sys.modules.keys()))"
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []
