@@ -65,7 +65,8 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     if not target.is_file():
         raise CheckpointError(f"{target}: no such checkpoint")
     try:
-        arrays, metadata = mx.load(str(target), format="safetensors", return_metadata=True)
+        loaded: Any = mx.load(str(target), format="safetensors", return_metadata=True)
+        arrays, metadata = loaded
         mx.eval(arrays)
     except (RuntimeError, ValueError) as error:
         raise CheckpointError(f"{target}: damaged, or not a safetensors file: {error}") from error
@@ -76,7 +77,9 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         )
     position = metadata.get("position", "")
     if _content_hash(arrays, position) != metadata.get("sha256"):
-        raise CheckpointError(f"{target}: damaged, the content does not match its hash; use an older checkpoint")
+        raise CheckpointError(
+            f"{target}: damaged, the content does not match its hash; use an older checkpoint"
+        )
     held: dict[str, Any] = json.loads(position)
     return Checkpoint(
         arrays=arrays,
@@ -100,7 +103,9 @@ def check_fit(
             )
     for path, (shape, dtype) in layout.items():
         if path not in checkpoint.arrays:
-            raise CheckpointError(f"checkpoint does not fit the model: {path} is missing, wanted shape {shape}")
+            raise CheckpointError(
+                f"checkpoint does not fit the model: {path} is missing, wanted shape {shape}"
+            )
         found = checkpoint.arrays[path]
         if tuple(found.shape) != shape or found.dtype != dtype:
             raise CheckpointError(

@@ -47,7 +47,7 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
             index[:n, lane] = lanes[lane].indices(n)
             count[:n, lane] = lanes[lane].counts(n)
             due[:n, lane] = lanes[lane].due(n)
-    updates = due.any(axis=1) | ~active.all(axis=1)
+    updates = np.logical_or(due.any(axis=1), ~active.all(axis=1))
     if width == 1:
         return Chunk(mx.array(index[:, 0]), (mx.array(count[:, 0]),), updates, advanced)
     return Chunk(mx.array(index), (mx.array(count), mx.array(due), mx.array(active)), updates, advanced)

@@ -37,7 +37,9 @@ class Resident:
             dataset = task.data()
         parts = {"train": dataset.train, "validation": dataset.validation}
         sizes = {part: _size(task, part, arrays) for part, arrays in parts.items()}
-        train, validation = ({name: boundary.to_mlx(np.asarray(a)) for name, a in p.items()} for p in parts.values())
+        train, validation = (
+            {name: boundary.to_mlx(np.asarray(a)) for name, a in p.items()} for p in parts.values()
+        )
         mx.eval(train, validation)
         return Resident(train, validation, sizes["train"], sizes["validation"])
 

@@ -17,8 +17,10 @@ from train_core.step import HIDDEN
 from train_core.task import Task
 
 
-def describe(task: Task, hyperparameters: Mapping[str, object], data: Resident | None = None) -> dict[str, Any]:
-    """Build the task once with `hyperparameters`, run its functions on one batch, uncompiled, and say what it is.
+def describe(
+    task: Task, hyperparameters: Mapping[str, object], data: Resident | None = None
+) -> dict[str, Any]:
+    """Build the task once, run its functions on one batch, uncompiled, and say what it is.
 
     The hyperparameters are those of any one trial: the model needs the static ones. Raises TaskError.
     """

@@ -1,10 +1,10 @@
 """What can go wrong in training, sorted by who acts next; each message says where, the rule and the remedy.
 
-    TrainingError
-    ├── TaskError             the task's author edits the task
-    ├── HyperparameterError   whoever chose the hyperparameters chooses others
-    ├── TrialError            this training run fails; others are untouched
-    └── CheckpointError       a checkpoint is damaged, foreign, or does not fit the program
+TrainingError
+├── TaskError             the task's author edits the task
+├── HyperparameterError   whoever chose the hyperparameters chooses others
+├── TrialError            this training run fails; others are untouched
+└── CheckpointError       a checkpoint is damaged, foreign, or does not fit the program
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ from train_core import boundary, device
 from train_core.program import Program
 from train_core.step import State
 
-Evaluate = Callable[..., dict[str, tuple[mx.array, mx.array]]]
+Pair = tuple[mx.array, mx.array]
+Evaluate = Callable[..., dict[str, Pair]]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Evaluation:
         self, evaluate: Evaluate, state: State, hp: dict[str, mx.array], clock: Clock
     ) -> dict[str, npt.NDArray[np.float64]]:
         """Return the metrics, one value a lane: train_loss and validation_<name>."""
-        sums: dict[str, tuple[mx.array, mx.array]] = {}
+        sums: dict[str, Pair] = {}
         seen = {name: state[name] for name in ("parameters", "model", "keys")}
         for index, count in zip(self._index, self._counts, strict=True):
             with clock.compiling(self.program):
@@ -99,10 +100,12 @@ class Evaluation:
 
     def _mean(self, total: mx.array, weight: mx.array) -> npt.NDArray[np.float64]:
         sums, weights = (self._read(leaf).astype(np.float64) for leaf in (total, weight))
-        return np.divide(sums, weights, out=np.full(self.width, np.nan), where=weights > 0)
+        means = np.full(self.width, np.nan)
+        np.divide(sums, weights, out=means, where=weights > 0)
+        return means
 
 
-def _added(sums: tuple[mx.array, mx.array] | None, pair: tuple[mx.array, mx.array]) -> tuple[mx.array, mx.array]:
+def _added(sums: Pair | None, pair: Pair) -> Pair:
     with device.float64_scope():
         value, weight = (leaf.astype(mx.float64).sum(axis=-1) for leaf in pair)
         return (value, weight) if sums is None else (sums[0] + value, sums[1] + weight)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -12,15 +13,21 @@ from mlx.utils import tree_flatten, tree_unflatten
 Flat = dict[str, mx.array]
 
 
+def flatten(tree: Mapping[str, Any]) -> Flat:
+    """Return a tree's arrays by path."""
+    flat: Flat = dict(tree_flatten(dict(tree)))
+    return flat
+
+
 def trainable(module: nn.Module) -> Flat:
     """Return the trainable parameters by their path in the tree (`layers.0.weight`)."""
-    return dict(tree_flatten(module.trainable_parameters()))
+    return flatten(module.trainable_parameters())
 
 
 def fixed(module: nn.Module) -> Flat:
     """Return the other arrays: frozen parameters and running statistics."""
     learned = trainable(module)
-    return {path: leaf for path, leaf in tree_flatten(module.parameters()) if path not in learned}
+    return {path: leaf for path, leaf in flatten(module.parameters()).items() if path not in learned}
 
 
 def place(module: nn.Module, arrays: Mapping[str, mx.array]) -> None:
@@ -31,7 +38,7 @@ def place(module: nn.Module, arrays: Mapping[str, mx.array]) -> None:
 
 def read(module: nn.Module, paths: Mapping[str, mx.array]) -> Flat:
     """Return what stands at `paths` now."""
-    found = dict(tree_flatten(module.parameters()))
+    found = flatten(module.parameters())
     return {path: found[path] for path in paths}
 
 

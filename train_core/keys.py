@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -46,9 +47,10 @@ def permutations(parents: Sequence[mx.array], epochs: Sequence[int], size: int) 
 @contextmanager
 def generator(key: mx.array) -> Iterator[None]:
     """Let layers that draw from the global generator draw under `key`; afterwards it is as before."""
-    saved = mx.array(mx.random.state[0])
-    mx.random.state[0][:] = key
+    state: Any = mx.random.state
+    saved = mx.array(state[0])
+    state[0][:] = key
     try:
         yield
     finally:
-        mx.random.state[0][:] = saved
+        state[0][:] = saved

@@ -78,13 +78,15 @@ class Lane:
     def due(self, steps: int) -> npt.NDArray[np.bool_]:
         """Return for each of the next micro-batches whether an update follows it."""
         after = np.arange(self.done + 1, self.done + steps + 1)
-        return (after % self.accumulation_steps == 0) | (after == self.total)
+        ends: npt.NDArray[np.bool_] = (after % self.accumulation_steps == 0) | (after == self.total)
+        return ends
 
     def counts(self, steps: int) -> npt.NDArray[np.float32]:
         """Return how many examples of each of the next micro-batches count."""
         counts = np.full(steps, self.micro_batch_size, np.float32)
         if self.done + steps >= self.total and self.done < self.total:
-            counts[self.total - self.done - 1] = self.length.examples - (self.total - 1) * self.micro_batch_size
+            seen = (self.total - 1) * self.micro_batch_size
+            counts[self.total - self.done - 1] = self.length.examples - seen
         return counts
 
     def wanted(self, steps: int) -> tuple[Stream, int, int]:

@@ -9,6 +9,9 @@ import mlx.nn as nn
 class Dropout(nn.Module):
     """Dropout whose rate is an argument of the call and may be traced: `Dropout()(x, hp.dropout)`."""
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def __call__(self, x: mx.array, rate: mx.array | float) -> mx.array:
         if not self.training:
             return x
@@ -17,9 +20,7 @@ class Dropout(nn.Module):
         return mx.where(mask, x * (1.0 / keep).astype(x.dtype), mx.zeros((), x.dtype))
 
 
-def cross_entropy(
-    logits: mx.array, targets: mx.array, label_smoothing: mx.array | float = 0.0
-) -> mx.array:
+def cross_entropy(logits: mx.array, targets: mx.array, label_smoothing: mx.array | float = 0.0) -> mx.array:
     """Return the cross-entropy of each example in float32: logits (..., C), class indices (...).
 
     With smoothing s the target is 1 - s on the class and s spread evenly over all; s may be traced.

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 import numpy as np
-from mlx.utils import tree_flatten, tree_map
+from mlx.utils import tree_map
 
 from train_core import boundary, checkpoint, data
 from train_core.checkpoint import Checkpoint
 from train_core.chunk import plan
 from train_core.errors import HyperparameterError, TrialError
-from train_core.hyperparameters import split
 from train_core.evaluation import Clock, Evaluation, LaneReport
+from train_core.functional import flatten
+from train_core.hyperparameters import split
 from train_core.lane import Lane, Length
 from train_core.program import Program
 from train_core.step import HIDDEN, State
@@ -79,7 +80,7 @@ class Population:
     def restore(
         self, lane: int, snapshot: Checkpoint, *, hyperparameters: Mapping[str, object], length: Length
     ) -> None:
-        """Put a run into a free lane where a snapshot left it; raises CheckpointError when it does not fit."""
+        """Put a run into a free lane where a snapshot left it; raises CheckpointError on a misfit."""
         dynamic = self._claim(lane, hyperparameters)
         checkpoint.check_fit(snapshot, self.program.layout, self.program.description)
         self._fresh[lane] = tree_map(lambda path: snapshot.arrays[path], self.program.paths)
@@ -97,7 +98,7 @@ class Population:
         held = self._held(lane)
         self._settle()
         state = self._state if self.width == 1 else tree_map(lambda leaf: leaf[lane], self._state)
-        arrays = {path: mx.contiguous(leaf) for path, leaf in tree_flatten(state)}
+        arrays = {path: mx.contiguous(leaf) for path, leaf in flatten(state).items()}
         mx.eval(arrays)
         return Checkpoint(
             arrays=arrays,
@@ -139,10 +140,13 @@ class Population:
             raise ValueError(f"a free lane below {self.width} must hold, but got {lane}; held: {self.loaded}")
         static, dynamic = split(hyperparameters, self.program.task.static)
         if static != self.program.static:
-            raise HyperparameterError(f"static hyperparameters {static} need another program than {self.program.static}")
+            raise HyperparameterError(
+                f"static hyperparameters {static} need another program than {self.program.static}"
+            )
         missing = sorted(self.program.step.read - set(dynamic))
         if missing:
-            raise TrialError(f"the task uses hp.{missing[0]}, which has no value; found {', '.join(sorted(dynamic))}")
+            known = ", ".join(sorted(dynamic))
+            raise TrialError(f"the task uses hp.{missing[0]}, which has no value; there are {known}")
         return dynamic
 
     def _occupy(
@@ -173,8 +177,9 @@ class Population:
             self._state = states[0]
         else:
             if not self._state:  # places without a run hold a copy of one: finite, and nobody's
-                lanes, states = list(range(self.width)), [self._fresh.get(i, states[0]) for i in range(self.width)]
-            rows = tree_map(lambda *leaves: mx.stack(leaves), *states)
+                lanes = list(range(self.width))
+                states = [self._fresh.get(lane, states[0]) for lane in lanes]
+            rows = tree_map(lambda *leaves: mx.stack(list(leaves)), *states)
             self._state = rows if len(lanes) == self.width else _put(self._state, mx.array(lanes), rows)
         self._fresh.clear()
         self._hp = self._stacked_hyperparameters()
@@ -223,8 +228,9 @@ class Population:
             index, before = chunk.index[step], self._state.get("weight")
             with clock.compiling(self.program):
                 if chunk.updates[step]:
-                    masks = (mask[step] for mask in chunk.masks)
-                    self._state = self._functions.accumulate_and_update(self._state, self._hp, arrays, index, *masks)
+                    masks = [mask[step] for mask in chunk.masks]
+                    update = self._functions.accumulate_and_update
+                    self._state = update(self._state, self._hp, arrays, index, *masks)
                 else:
                     self._state = self._functions.accumulate(self._state, self._hp, arrays, index)
                 mx.async_eval(self._state)

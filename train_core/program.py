@@ -14,11 +14,12 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten, tree_map_with_path
+from mlx.utils import tree_map_with_path
 
 from train_core import keys
 from train_core.data import Resident, gather
 from train_core.errors import TaskError
+from train_core.functional import flatten
 from train_core.hyperparameters import Static
 from train_core.step import State, Step, select, settled
 from train_core.task import Batch, Task, blamed, static_values
@@ -28,7 +29,7 @@ Hp = dict[str, mx.array]
 
 @dataclass(frozen=True)
 class Functions:
-    """The compiled functions at one width; above width 1 all but data and evaluation's batch have lanes first."""
+    """The compiled functions at one width; above 1 lanes come first in all but evaluation's batch."""
 
     accumulate: Callable[[State, Hp, Batch, mx.array], State]
     accumulate_and_update: Callable[..., State]
@@ -64,7 +65,7 @@ class Program:
     @cached_property
     def layout(self) -> dict[str, tuple[tuple[int, ...], mx.Dtype]]:
         """Shape and dtype of one lane's state by path: what a checkpoint has to fit."""
-        return {path: (tuple(leaf.shape), leaf.dtype) for path, leaf in tree_flatten(self._example)}
+        return {path: (tuple(leaf.shape), leaf.dtype) for path, leaf in flatten(self._example).items()}
 
     @cached_property
     def paths(self) -> dict[str, Any]:

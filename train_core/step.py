@@ -178,7 +178,8 @@ class Step:
                 f"{self._name}.{where}: values of shape ({size},) must come back, not reduced, but got {got}"
             )
         if found.weights is not None and found.weights.shape != (size,):
-            raise TaskError(f"{self._name}.{where}: weights of shape ({size},) must hold, but got {found.weights.shape}")
+            got = f"shape {found.weights.shape}"
+            raise TaskError(f"{self._name}.{where}: weights of shape ({size},) must come back, but got {got}")
         weights = None if found.weights is None else found.weights.astype(mx.float32)
         return found.values.astype(mx.float32), weights
 

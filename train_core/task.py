@@ -50,7 +50,7 @@ class Task:
     def data(self) -> Dataset:
         raise NotImplementedError
 
-    def model(self, **static: Any) -> nn.Module:
+    def model(self, *args: Any, **static: Any) -> nn.Module:  # so typed, any parameters may override
         raise NotImplementedError
 
     def loss(self, model: Any, batch: Batch, hp: Any) -> Mean:
@@ -95,7 +95,9 @@ def static_values(static: Static) -> dict[str, Scalar]:
     return core | dict(static.task)
 
 
-_NUMBER_NEEDED = re.compile(r"Attempting to eval an array|can be converted to an index|multiplication on an .* and ")
+_NUMBER_NEEDED = re.compile(
+    r"Attempting to eval an array|can be converted to an index|multiplication on an .* and "
+)
 _NOT_THE_TASK = tuple(
     str(Path(place).resolve()) for place in (Path(__file__).parent, *map(Path, getattr(mlx, "__path__", ())))
 )
@@ -140,9 +142,5 @@ def _add_to_static(hp: Hyperparameters, trace: TracebackType | None) -> str:
     listed = " or ".join(f'"{name}"' for name in names)
     return (
         f"Python needs a number where `{line}` uses a dynamic hyperparameter, which is a traced array; "
-        f"add {listed} to `static` of {_class_hint(hp)}"
+        f"add {listed} to `static` of the task (one program a value), or compute with arrays (mx.where)"
     )
-
-
-def _class_hint(hp: Hyperparameters) -> str:
-    return f"the task (one program a value), or compute with arrays (mx.where); dynamic here: {', '.join(hp.dynamic_read)}"
