@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from sweep.description import Description
-from sweep.errors import RunDirError
 from sweep.executors.base import Chunk, Executor, ExecutorEvent
 from sweep.gathering import Gatherer
-from sweep.history import LiveTrial
+from sweep.history import LiveTrial, read_reports
 from sweep.planning import plan
 from sweep.progress import Best, Progress, View
 from sweep.rundir import RunDir
@@ -95,57 +94,59 @@ class Driver:
 
     def run(self) -> None:
         """Train until the budget is used or somebody interrupts; what is unfinished stays resumable."""
-        self._take_up()
-        self._executor.start()
-        while not self.state.ended or self._gatherer.busy:
-            if self._interrupts and self.state.phase is not Phase.STOPPING:
-                self._settle([Interrupted()])
-            events = self._executor.wait(WAIT_S)
-            self._settle(self._translate(events))
-            self._run.maintain()
-            self._progress.show(self._view())
-        self._run.commit()
+        try:
+            self._take_up()
+            if self.state.ended:
+                return
+            self._executor.start()
+            while not self.state.ended or self._gatherer.busy:
+                self._step()
+        finally:
+            self._gatherer.close()
+
+    def _step(self) -> None:
+        if self._interrupts and self.state.phase is not Phase.STOPPING:
+            self._settle([Interrupted()])
+        self._settle(self._translate(self._executor.wait(WAIT_S)))
+        self._run.maintain()
+        self._progress.show(self._view())
 
     # Resuming
 
     def _take_up(self) -> None:
         """Enter every trial that an earlier session left unfinished, and tell what only the log was told."""
-        live = dict(self._run.history.live)
+        self._restore_journal()
+        live = self._run.history.live
         known = self._study.told()
-        running = self._study.running()
-        self._check_journal(known, running)
         events: list[Event] = []
-        for proposal in running:
+        for proposal in self._study.running():
             if proposal.number in self.told:
                 self._study.tell(self.told[proposal.number])
                 continue
             trial_plan = self._plan(proposal)
-            found = live.get(proposal.number)
-            if found is None:
+            if proposal.number in live:
+                events.append(self._taken(trial_plan, live[proposal.number]))
+            else:
                 self._run.record_asked(trial_plan, proposal.suggested)
                 events.append(Asked((trial_plan,)))
-            else:
-                events.append(self._taken(trial_plan, found))
         for number, outcome in known.items():
-            if number in live and number not in self.told:
+            if number in live:
                 self._enter_told(outcome)
                 self._run.record_outcome(outcome)
         self._run.commit()
         self._settle(events)
 
-    def _check_journal(self, told: Mapping[int, Outcome], running: Iterable[Proposal]) -> None:
-        absent = set(self.params) - set(told) - {proposal.number for proposal in running}
-        if absent:
-            raise RunDirError(
-                f"{self._run.journal_path}: must hold every trial that the log holds; trial {min(absent)} is "
-                "missing; put the journal back from a copy, or start under another name"
-            )
+    def _restore_journal(self) -> None:
+        """Give Optuna the trials that the log holds and the journal lost: it may end a moment earlier."""
+        lost = sorted(number for number in self.params if number >= self._study.known())
+        reports = read_reports(self._run.path, set(lost)) if lost else {}
+        for number in lost:
+            values = self._values(by_replicate(reports.get(number, ())))
+            self._study.restore(number, self.params[number], values, self.told.get(number))
 
     def _taken(self, trial_plan: TrialPlan, found: LiveTrial) -> Taken:
         """What the log knows of a live trial, and Optuna brought up to it."""
-        reports: dict[int, tuple[Report, ...]] = {}
-        for report in sorted(found.reports, key=lambda report: report.examples):
-            reports[report.replicate] = (*reports.get(report.replicate, ()), report)
+        reports = by_replicate(found.reports)
         for examples, value in self._values(reports):
             self._study.report(found.number, examples, value)
         checkpoints = {
@@ -288,6 +289,14 @@ class Driver:
             best=self.best,
             stopping=self.state.phase is Phase.STOPPING,
         )
+
+
+def by_replicate(reports: Iterable[Report]) -> dict[int, tuple[Report, ...]]:
+    """Each replicate's reports in order of examples."""
+    rows: dict[int, tuple[Report, ...]] = {}
+    for report in sorted(reports, key=lambda report: report.examples):
+        rows[report.replicate] = (*rows.get(report.replicate, ()), report)
+    return rows
 
 
 def limits(spec: StudySpec, *, told: int) -> Limits:

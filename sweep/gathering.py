@@ -88,6 +88,12 @@ class Gatherer:
         for number, offers in list(self._final.items()):
             self._final[number] = [offer for offer in offers if offer[0] != slot]
 
+    def close(self) -> None:
+        """Give up what is still on its way."""
+        for writer in self._arriving.values():
+            writer.abandon()
+        self._arriving.clear()
+
     def _fetch(self, slot: str, snapshot: Snapshot) -> None:
         self._arriving[slot, snapshot.path] = self._run.begin_checkpoint(snapshot)
         self._executor.gather(slot, snapshot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,6 +83,21 @@ def read_history(run_dir: Path) -> History:
     return fold.history(run_dir, tuple(damage))
 
 
+def read_reports(run_dir: Path, numbers: Collection[int]) -> dict[int, tuple[Report, ...]]:
+    """The reports of some trials, told ones too, each run and boundary once, in the log's order."""
+    found: dict[int, list[Record]] = {}
+    for batch in read_batches(run_dir / layout.LOG, kinds=("report",), on_damage=lambda each: None):
+        for record in batch:
+            if record["trial"] in numbers:
+                found.setdefault(record["trial"], []).append(record)
+    return {number: _first_of_each(records) for number, records in found.items()}
+
+
+def _first_of_each(records: Sequence[Record]) -> tuple[Report, ...]:
+    first = {(record["replicate"], record["examples"]): record for record in reversed(records)}
+    return tuple(_report(record) for record in reversed(first.values()))
+
+
 class _Fold:
     def __init__(self) -> None:
         self.study = StudyFold()
@@ -150,8 +165,7 @@ def _outcome(row: TrialRow) -> Outcome:
 
 
 def _live(row: TrialRow, records: list[Record], checkpoints: dict[RunId, Snapshot]) -> LiveTrial:
-    first = {(record["replicate"], record["examples"]): record for record in reversed(records)}
-    reports = tuple(_report(record) for record in reversed(first.values()))
+    reports = _first_of_each(records)
     return LiveTrial(
         number=row.number,
         seed=row.seed,

@@ -139,7 +139,7 @@ def _check_same_study(spec: StudySpec, run: RunDir) -> None:
 
 
 def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
-    before = (run.provenance or {}).get("task_hash")
+    before = (run.provenance or {}).get("task_sha256")
     if before and not accept and before != (source_hash(task_ref(spec)) or ""):
         raise RunDirError(
             f"{run.path}: must be gone on with by the same task; {spec.task} has changed since; put it back, "

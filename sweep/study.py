@@ -7,7 +7,7 @@ Only this module, `space` and `journal` import Optuna.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +80,33 @@ class Study:
         states = (optuna.trial.TrialState.RUNNING,)
         frozen = self._study.get_trials(deepcopy=False, states=states)
         return [self._suggest(optuna.Trial(self._study, trial._trial_id)) for trial in frozen]
+
+    def known(self) -> int:
+        """How many trials Optuna knows: their numbers are below this."""
+        return len(self._study.get_trials(deepcopy=False))
+
+    def restore(
+        self,
+        number: int,
+        suggested: Mapping[str, Scalar],
+        values: Sequence[tuple[int, float]],
+        outcome: Outcome | None,
+    ) -> None:
+        """Enter again a trial that the log holds and the journal has lost; numbers go up one by one.
+
+        `values` are (examples, objective) pairs. Raises ValueError where `number` is not the next one.
+        """
+        if number != self.known():
+            raise ValueError(f"trial {self.known()} must come first, got {number}")
+        distributions = space.distributions(self._spec)
+        trial = optuna.trial.create_trial(
+            state=optuna.trial.TrialState.RUNNING if outcome is None else STATES[outcome.state],
+            values=list(outcome.values) if outcome is not None and outcome.values else None,
+            params=dict(suggested),
+            distributions={name: distributions[name] for name in suggested},
+            intermediate_values={} if self._multi else dict(values),
+        )
+        self._study.add_trial(trial)
 
     def told(self) -> dict[int, Outcome]:
         """What Optuna knows to be finished, by number."""

@@ -183,12 +183,26 @@ def test_a_changed_task_is_refused_unless_accepted(folder: Folder) -> None:
     assert again.reason == "finished before"
 
 
-def test_a_lost_journal_is_named(folder: Folder) -> None:
+def test_a_lost_journal_is_built_again_from_the_log(folder: Folder) -> None:
     run(folder)
+    before = optuna_study(folder.run_dir).trials
     (folder.run_dir / "optuna.journal").unlink()
-    folder.write(("trials: 4", "trials: 6"))
-    with pytest.raises(RunDirError, match=r"optuna.journal: must hold every trial.* trial 0 is missing"):
-        run(folder)
+    folder.write(("trials: 4", "trials: 5"))
+    run(folder)
+    after = optuna_study(folder.run_dir).trials
+    assert len(after) == 5
+    for old, new in zip(before, after, strict=False):
+        assert (old.params, old.values, old.state) == (new.params, new.values, new.state)
+        assert old.intermediate_values == new.intermediate_values
+
+
+def test_a_journal_that_ends_in_the_middle_of_a_line_is_gone_on_with(folder: Folder) -> None:
+    run(folder)
+    journal = folder.run_dir / "optuna.journal"
+    journal.write_bytes(journal.read_bytes()[:-9])
+    folder.write(("trials: 4", "trials: 5"))
+    run(folder)
+    assert len(optuna_study(folder.run_dir).trials) == 5
 
 
 @pytest.mark.parametrize("pruner", ["median", "successive_halving", "hyperband"])
