@@ -82,7 +82,8 @@ def test_proposals_do_not_depend_on_the_order_of_the_file() -> None:
         trials = optuna.create_study(sampler=sampler)
         return [suggest_all(trials.ask(), study(space)) for _ in range(5)]
 
-    assert proposals(NESTED) == proposals("\n".join(reversed(NESTED.splitlines())))
+    lines = [*NESTED.splitlines(), "x: {low: 0.0, high: 1.0}"]
+    assert proposals("\n".join(lines)) == proposals("\n".join(reversed(lines)))
 
 
 def test_parents_come_first_and_names_settle_the_rest() -> None:
@@ -93,6 +94,7 @@ def test_parents_come_first_and_names_settle_the_rest() -> None:
         "b": Choices(choices=(1,)),
     }
     assert dependency_order(space) == ["b", "c", "z", "a"]
+    assert dependency_order(dict(reversed(space.items()))) == ["b", "c", "z", "a"]
 
 
 def test_a_circle_is_raised_with_its_names() -> None:
