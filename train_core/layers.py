@@ -10,7 +10,7 @@ class Dropout(nn.Module):
     """Dropout whose rate is an argument of the call and may be traced: `Dropout()(x, hp.dropout)`."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
 
     def __call__(self, x: mx.array, rate: mx.array | float) -> mx.array:
         if not self.training:

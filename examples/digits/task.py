@@ -14,23 +14,20 @@ from train_core import Dataset, Mean, Task
 
 
 class MLP(nn.Module):
-    """Two hidden layers; dropout's rate is an argument, so every trial can have its own."""
+    """One hidden layer; dropout's rate is an argument, so every trial can have its own."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
-        self.first = nn.Linear(64, hidden)
-        self.second = nn.Linear(hidden, hidden)
+        self.hidden = nn.Linear(64, hidden)
         self.out = nn.Linear(hidden, 10)
         self.dropout = train_core.Dropout()
 
     def __call__(self, x: mx.array, rate: mx.array) -> mx.array:
-        x = self.dropout(nn.relu(self.first(x)), rate)
-        x = self.dropout(nn.relu(self.second(x)), rate)
-        return self.out(x)
+        return self.out(self.dropout(nn.relu(self.hidden(x)), rate))
 
 
 class Digits(Task):
-    """Classify digits; `hidden` is the width of both hidden layers."""
+    """Classify digits; `hidden` is the width of the hidden layer."""
 
     static = ("hidden",)
 

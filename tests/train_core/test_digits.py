@@ -13,7 +13,7 @@ from tests.train_core.conftest import BASE, Small, program_of
 from train_core import Length, Population, Task, describe, keys
 
 FILE = Path(__file__).parents[2] / "examples" / "digits" / "task.py"
-GOOD: dict[str, object] = {"hidden": 64, "learning_rate": 3e-3, "dropout": 0.1, "schedule": "cosine"}
+GOOD: dict[str, object] = {"hidden": 64, "learning_rate": 1e-2, "dropout": 0.1, "schedule": "cosine"}
 
 
 @pytest.fixture
