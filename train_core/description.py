@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
-from mlx.utils import tree_map
 
-from train_core import device, keys
+from train_core import device, keys, obstacles
 from train_core.data import Resident, gather
-from train_core.errors import TaskError
 from train_core.hyperparameters import CORE, STATIC, SWITCHES, split
 from train_core.program import Program
 from train_core.step import HIDDEN
@@ -28,7 +26,7 @@ def describe(
     program = Program(task, static, data)
     hp = {name: mx.array(value) for name, value in {**dynamic, HIDDEN: 1.0}.items()}
     metrics = _metric_names(program, hp)
-    obstacle = _vmap_obstacle(program, hp)
+    obstacle = obstacles.find(program, hp)
     return {
         "static": sorted({*STATIC, *task.static}),
         "switches": list(SWITCHES),
@@ -52,25 +50,3 @@ def _metric_names(program: Program, hp: dict[str, mx.array]) -> list[str]:
     )
     mx.eval(pairs)
     return [f"validation_{name}" for name in pairs]
-
-
-def _vmap_obstacle(program: Program, hp: dict[str, mx.array]) -> str | None:
-    """Return why two lanes cannot train in one step, or None when they can."""
-    state = program.init(keys.key(0))
-    batch = gather(program.data.train, mx.zeros((program.static.micro_batch_size,), mx.uint32))
-    alone = program.step.update(program.step.micro_batch(state, hp, batch, None), hp)
-    mx.eval(alone)  # what fails here is the task's own fault, at any width
-    two = _twice(state), _twice(hp), _twice(batch)
-
-    def lane(state: Any, hp: Any, batch: Any) -> Any:
-        return program.step.update(program.step.micro_batch(state, hp, batch, None), hp)
-
-    try:
-        mx.eval(mx.vmap(lane)(*two))
-    except (ValueError, RuntimeError, TaskError) as error:
-        return str(error)
-    return None
-
-
-def _twice(tree: Any) -> Any:
-    return tree_map(lambda leaf: mx.stack([leaf, leaf]), tree)

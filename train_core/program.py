@@ -16,13 +16,13 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_map_with_path
 
-from train_core import keys
+from train_core import functional, keys, shared
 from train_core.data import Resident, gather
 from train_core.errors import TaskError
-from train_core.functional import flatten
 from train_core.hyperparameters import Static
 from train_core.step import State, Step, select, settled
 from train_core.task import Batch, Task, blamed, static_values
+from train_core.vmap_rules import over_lanes
 
 Hp = dict[str, mx.array]
 
@@ -45,11 +45,18 @@ class Program:
         self.data = Resident.of(task) if data is None else data
         self.traces = 0
         template = self.build(keys.key(0))
-        self.step = Step(task, static, template)
+        self.step = Step(task, static, template, self._shared(template))
         self._example = self.step.init(keys.key(0), template)  # unevaluated but for the template itself
         if not self._example["parameters"]:
             raise TaskError(f"{type(task).__name__}.model: at least one trainable parameter must hold")
         self.functions = cache(self._functions)
+
+    def _shared(self, template: nn.Module) -> frozenset[str]:
+        if not functional.fixed(template):
+            return frozenset()
+        other = self.build(keys.key(1))
+        batch = gather(self.data.train, mx.zeros((self.static.micro_batch_size,), mx.uint32))
+        return frozenset(shared.paths(self.task, self.static, template, other, batch))
 
     def build(self, key: mx.array) -> nn.Module:
         """Build the task's model with its initial parameters drawn under `key`."""
@@ -65,7 +72,8 @@ class Program:
     @cached_property
     def layout(self) -> dict[str, tuple[tuple[int, ...], mx.Dtype]]:
         """Shape and dtype of one lane's state by path: what a checkpoint has to fit."""
-        return {path: (tuple(leaf.shape), leaf.dtype) for path, leaf in flatten(self._example).items()}
+        example = functional.flatten(self._example)
+        return {path: (tuple(leaf.shape), leaf.dtype) for path, leaf in example.items()}
 
     @cached_property
     def paths(self) -> dict[str, Any]:
@@ -111,7 +119,7 @@ class Program:
         def lane(state: State, hp: Hp, batch: Batch) -> State:
             return self.step.micro_batch(state, hp, batch, None)
 
-        return settled(mx.vmap(lane)(state, hp, gather(data, index)))
+        return settled(over_lanes(lane)(state, hp, gather(data, index)))
 
     def _update_lanes(
         self,
@@ -131,7 +139,7 @@ class Program:
             updated = select(due, self.step.update(accumulated, hp), accumulated)
             return select(active, updated, state)  # type: ignore[no-any-return]
 
-        return settled(mx.vmap(lane)(state, hp, gather(data, index), count, due, active))
+        return settled(over_lanes(lane)(state, hp, gather(data, index), count, due, active))
 
     def _evaluate(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
@@ -151,5 +159,5 @@ class Program:
                 state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
             )
 
-        mapped: dict[str, tuple[mx.array, mx.array]] = mx.vmap(lane)(state, hp)
+        mapped: dict[str, tuple[mx.array, mx.array]] = over_lanes(lane)(state, hp)
         return mapped

@@ -1,7 +1,7 @@
 """One lane's micro-batch, update and evaluation as pure functions of arrays; nothing is compiled here.
 
 State of a lane (a tree of arrays, all of it in a checkpoint):
-    parameters   float32 master copies, by path        model     frozen arrays and running statistics
+    parameters   float32 master copies, by path        model     running statistics, what is frozen by run
     optimizer    its moments and `step`                window    summed gradients, by path
     weight       of the window                         keys      `dropout` and `augment`, threaded
     loss         sum and weight since the last report; last finite one; first update without one
@@ -35,12 +35,15 @@ HIDDEN = "total_updates"
 class Step:
     """The pure functions of one program: init, micro_batch, update, evaluate."""
 
-    def __init__(self, task: Task, static: Static, model: nn.Module) -> None:
+    def __init__(
+        self, task: Task, static: Static, model: nn.Module, shared: frozenset[str] = frozenset()
+    ) -> None:
         self.task = task
         self.static = static
         self.optimizer = Optimizer(static.optimizer)
         self.read: set[str] = set()
         self._model = model
+        self._shared = shared  # paths of arrays that stay in the model: no part of any run's state
         self._dtype = precision.DTYPES[static.precision]
         self._scaled = self._dtype == mx.float16
         self._augment = getattr(task, "augment", None)
@@ -50,7 +53,7 @@ class Step:
         parameters = precision.master(functional.trainable(model))
         state: State = {
             "parameters": parameters,
-            "model": functional.fixed(model),
+            "model": {p: a for p, a in functional.fixed(model).items() if p not in self._shared},
             "optimizer": self.optimizer.init(parameters),
             "window": accumulate.zeros(parameters),
             "weight": mx.array(0.0),

@@ -122,8 +122,13 @@ def blamed(task: Task, method: str, hp: Hyperparameters | None = None) -> Iterat
         raise TaskError(f"{place}: {type(error).__name__}: {error}") from error
 
 
+def is_task_file(file: str) -> bool:
+    """Whether a line in this file can be the task's: it is neither MLX's nor the core's."""
+    return not file.startswith(_NOT_THE_TASK)
+
+
 def _frame(trace: TracebackType | None) -> traceback.FrameSummary | None:
-    frames = [f for f in traceback.extract_tb(trace) if not f.filename.startswith(_NOT_THE_TASK)]
+    frames = [f for f in traceback.extract_tb(trace) if is_task_file(f.filename)]
     return frames[-1] if frames else None
 
 
