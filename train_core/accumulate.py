@@ -23,10 +23,16 @@ def add(window: Mapping[str, mx.array], gradients: Mapping[str, mx.array]) -> Fl
     return {path: total + gradients[path].astype(mx.float32) for path, total in window.items()}
 
 
-def mean(window: Mapping[str, mx.array], weight: mx.array) -> Flat:
-    """Return the gradient of the window's weighted mean loss; zero where nothing had weight."""
-    divisor = mx.where(weight > 0, weight, 1.0)
-    return {path: total / divisor for path, total in window.items()}
+def mean(window: Mapping[str, mx.array], weight: mx.array, threshold: mx.array | None = None) -> Flat:
+    """Return the gradient of the window's weighted mean loss; zero where nothing had weight.
+
+    With `threshold` all are scaled down to that global norm, where theirs is larger. Both are one
+    factor, so that the window is read once for its norm and once by the optimizer.
+    """
+    factor = 1.0 / mx.where(weight > 0, weight, 1.0)
+    if threshold is not None:
+        factor = factor * mx.minimum(threshold / (global_norm(window) * factor + 1e-6), 1.0)
+    return {path: total * factor for path, total in window.items()}
 
 
 def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
@@ -37,9 +43,3 @@ def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
     """
     flat = (gradient.reshape(-1) for gradient in gradients.values())
     return mx.sqrt(sum((mx.square(g).sum() for g in flat), start=mx.array(0.0)))
-
-
-def clip(gradients: Mapping[str, mx.array], threshold: mx.array) -> Flat:
-    """Scale all gradients down to the global norm `threshold`, where theirs is larger."""
-    factor = mx.minimum(threshold / (global_norm(gradients) + 1e-6), 1.0)
-    return {path: gradient * factor for path, gradient in gradients.items()}

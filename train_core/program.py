@@ -21,7 +21,7 @@ from train_core.data import Resident, gather
 from train_core.errors import TaskError
 from train_core.functional import flatten
 from train_core.hyperparameters import Static
-from train_core.step import State, Step, select, settled
+from train_core.step import State, Step, select
 from train_core.task import Batch, Task, blamed, static_values
 
 Hp = dict[str, mx.array]
@@ -100,18 +100,19 @@ class Program:
         return (mx.arange(size) < count).astype(mx.float32)
 
     def _accumulate(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
-        return settled(self.step.micro_batch(state, hp, gather(data, index), None))
+        return self.step.micro_batch(state, hp, gather(data, index), None)
 
     def _update(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
         mask = self._mask(count, len(index))
         accumulated = self.step.micro_batch(state, hp, gather(data, index), mask)
-        return settled(self.step.update(accumulated, hp))
+        return self.step.update(accumulated, hp)
 
     def _accumulate_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
         def lane(state: State, hp: Hp, batch: Batch) -> State:
             return self.step.micro_batch(state, hp, batch, None)
 
-        return settled(mx.vmap(lane)(state, hp, gather(data, index)))
+        mapped: State = mx.vmap(lane)(state, hp, gather(data, index))
+        return mapped
 
     def _update_lanes(
         self,
@@ -128,10 +129,11 @@ class Program:
         ) -> State:
             mask = self._mask(count, index.shape[-1])
             accumulated = self.step.micro_batch(state, hp, batch, mask)
-            updated = select(due, self.step.update(accumulated, hp), accumulated)
+            updated = select(due, self.step.update(accumulated, hp, mapped=True), accumulated)
             return select(active, updated, state)  # type: ignore[no-any-return]
 
-        return settled(mx.vmap(lane)(state, hp, gather(data, index), count, due, active))
+        mapped: State = mx.vmap(lane)(state, hp, gather(data, index), count, due, active)
+        return mapped
 
     def _evaluate(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array

@@ -83,25 +83,29 @@ class Step:
         (_, total, weight, model), gradients = mx.value_and_grad(summed_loss)(state["parameters"])
         return {
             **state,
-            "model": model,
+            # Row-major whatever the task's model left: a product's last bits depend on how its factors lie
+            # in memory. The rest of the state is computed element by element from itself, and stays so.
+            "model": tree_map(mx.contiguous, model),
             "window": accumulate.add(state["window"], gradients),
             "weight": state["weight"] + weight,
             "keys": threaded,
             "loss": _track(state["loss"], total, weight, state["optimizer"]["step"]),
         }
 
-    def update(self, state: State, hp: Dynamic) -> State:
-        """Apply the window: divide once by its weight, clip, update, empty it."""
+    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
+        """Apply the window: divide once by its weight, clip, update, empty it.
+
+        `mapped` says that this is traced under `mx.vmap` (see `optim.Optimizer.update`).
+        """
         weight = state["weight"]
         if self._scaled:
             weight = weight * state["loss_scale"]["scale"]
-        gradients = accumulate.mean(state["window"], weight)
-        finite = precision.all_finite(gradients) if self._scaled else None
-        if self.static.gradient_clip:
-            gradients = accumulate.clip(gradients, hp["gradient_clip"])
+        finite = precision.all_finite(state["window"]) if self._scaled else None
+        threshold = hp["gradient_clip"] if self.static.gradient_clip else None
+        gradients = accumulate.mean(state["window"], weight, threshold)
         rate = schedule.learning_rate(hp, state["optimizer"]["step"])
         parameters, optimizer = self.optimizer.update(
-            state["parameters"], gradients, state["optimizer"], hp, rate
+            state["parameters"], gradients, state["optimizer"], hp, rate, mapped=mapped
         )
         updated = {
             **state,
@@ -203,11 +207,6 @@ def select(condition: mx.array, new: Any, old: Any) -> Any:
         return mx.where(condition.reshape((1,) * n.ndim), n, o)
 
     return tree_map(choose, new, old)
-
-
-def settled(state: State) -> State:
-    """Return the state in row-major layout: a product's last bits depend on how its factors lie in memory."""
-    return tree_map(mx.contiguous, state)  # type: ignore[no-any-return]
 
 
 def _track(loss: Flat, total: mx.array, weight: mx.array, update: mx.array) -> Flat:
