@@ -18,9 +18,16 @@ def zeros(parameters: Mapping[str, mx.array]) -> Flat:
     return {path: mx.zeros(leaf.shape, mx.float32) for path, leaf in parameters.items()}
 
 
-def add(window: Mapping[str, mx.array], gradients: Mapping[str, mx.array]) -> Flat:
-    """Return the window with one micro-batch's gradient of the summed loss."""
-    return {path: total + gradients[path].astype(mx.float32) for path, total in window.items()}
+def add(window: Mapping[str, mx.array], weight: mx.array, gradients: Mapping[str, mx.array]) -> Flat:
+    """Return the window with one micro-batch's gradient of the summed loss.
+
+    A window without weight counts as empty whatever it holds, so an update need not write zeros.
+    """
+    begun = weight > 0
+    return {
+        path: mx.where(begun, total, 0.0) + gradients[path].astype(mx.float32)
+        for path, total in window.items()
+    }
 
 
 def mean(window: Mapping[str, mx.array], weight: mx.array, threshold: mx.array | None = None) -> Flat:
@@ -41,5 +48,5 @@ def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
     Each is flattened first: a whole-tensor reduction of a transposed array inside a compiled
     function differs in its last bits from the same reduction in a batch of lanes.
     """
-    flat = (gradient.reshape(-1) for gradient in gradients.values())
+    flat = (gradient.reshape(-1) if gradient.ndim > 1 else gradient for gradient in gradients.values())
     return mx.sqrt(sum((mx.square(g).sum() for g in flat), start=mx.array(0.0)))

@@ -1,9 +1,10 @@
-"""Several steps planned at once on the host and uploaded together: indices, counts, masks."""
+"""Several steps planned at once on the host: indices, counts, masks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -21,10 +22,18 @@ class Chunk:
     `updates[s]` says which function step s is; `advanced` how many micro-batches each lane does.
     """
 
-    index: mx.array
-    masks: tuple[mx.array, ...]
+    index: npt.NDArray[np.uint32]
+    masks: tuple[npt.NDArray[Any], ...]
     updates: npt.NDArray[np.bool_]
     advanced: Mapping[int, int]
+
+    def arguments(self, step: int) -> list[mx.array]:
+        """Return what the function of one step takes besides state, hyperparameters and data.
+
+        Rows are copied one by one: taking them from one array on the device costs two operations each.
+        """
+        masks = self.masks if self.updates[step] else ()
+        return [mx.array(rows[step]) for rows in (self.index, *masks)]
 
 
 def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width: int) -> Chunk:
@@ -49,5 +58,5 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
             due[:n, lane] = lanes[lane].due(n)
     updates = np.logical_or(due.any(axis=1), ~active.all(axis=1))
     if width == 1:
-        return Chunk(mx.array(index[:, 0]), (mx.array(count[:, 0]),), updates, advanced)
-    return Chunk(mx.array(index), (mx.array(count), mx.array(due), mx.array(active)), updates, advanced)
+        return Chunk(index[:, 0], (count[:, 0],), updates, advanced)
+    return Chunk(index, (count, due, active), updates, advanced)

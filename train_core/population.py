@@ -223,16 +223,12 @@ class Population:
     def _train(self, to_go: Mapping[int, int], steps: int, clock: Clock) -> None:
         started, compiled = time.perf_counter(), clock.compile_s
         chunk = plan(self._lanes, to_go, steps, self.width)
-        arrays = self.program.data.train
+        arrays, functions = self.program.data.train, self._functions
         for step in range(steps):
-            index, before = chunk.index[step], self._state.get("weight")
+            arguments, before = chunk.arguments(step), self._state.get("weight")
+            function = functions.accumulate_and_update if chunk.updates[step] else functions.accumulate
             with clock.compiling(self.program):
-                if chunk.updates[step]:
-                    masks = [mask[step] for mask in chunk.masks]
-                    update = self._functions.accumulate_and_update
-                    self._state = update(self._state, self._hp, arrays, index, *masks)
-                else:
-                    self._state = self._functions.accumulate(self._state, self._hp, arrays, index)
+                self._state = function(self._state, self._hp, arrays, *arguments)
                 mx.async_eval(self._state)
             mx.eval(before)
         mx.eval(self._state)

@@ -21,7 +21,7 @@ from train_core.data import Resident, gather
 from train_core.errors import TaskError
 from train_core.functional import flatten
 from train_core.hyperparameters import Static
-from train_core.step import State, Step, select
+from train_core.step import State, Step, first, select
 from train_core.task import Batch, Task, blamed, static_values
 
 Hp = dict[str, mx.array]
@@ -96,15 +96,11 @@ class Program:
 
         return counted
 
-    def _mask(self, count: mx.array, size: int) -> mx.array:
-        return (mx.arange(size) < count).astype(mx.float32)
-
     def _accumulate(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
         return self.step.micro_batch(state, hp, gather(data, index), None)
 
     def _update(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
-        mask = self._mask(count, len(index))
-        accumulated = self.step.micro_batch(state, hp, gather(data, index), mask)
+        accumulated = self.step.micro_batch(state, hp, gather(data, index), count)
         return self.step.update(accumulated, hp)
 
     def _accumulate_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
@@ -127,8 +123,7 @@ class Program:
         def lane(
             state: State, hp: Hp, batch: Batch, count: mx.array, due: mx.array, active: mx.array
         ) -> State:
-            mask = self._mask(count, index.shape[-1])
-            accumulated = self.step.micro_batch(state, hp, batch, mask)
+            accumulated = self.step.micro_batch(state, hp, batch, count)
             updated = select(due, self.step.update(accumulated, hp, mapped=True), accumulated)
             return select(active, updated, state)  # type: ignore[no-any-return]
 
@@ -138,7 +133,7 @@ class Program:
     def _evaluate(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), self._mask(count, len(index))
+        batch, mask = gather(data, index), first(count, len(index))
         return self.step.evaluate(
             state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
         )
@@ -146,7 +141,7 @@ class Program:
     def _evaluate_lanes(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), self._mask(count, len(index))
+        batch, mask = gather(data, index), first(count, len(index))
 
         def lane(state: State, hp: Hp) -> dict[str, tuple[mx.array, mx.array]]:
             return self.step.evaluate(

@@ -67,8 +67,8 @@ class Step:
         }
         return state | ({"loss_scale": precision.first_scale()} if self._scaled else {})
 
-    def micro_batch(self, state: State, hp: Dynamic, batch: Batch, mask: mx.array | None) -> State:
-        """Add one micro-batch to the window. `mask` (B,) cuts a run's last one; None counts all."""
+    def micro_batch(self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None) -> State:
+        """Add one micro-batch to the window; only its first `count` examples count, all without it."""
         threaded, dropout, augment = self._split(state["keys"])
         if self._augment is not None:
             size = next(iter(batch.values())).shape[0]
@@ -76,7 +76,7 @@ class Step:
                 batch = mx.vmap(self._augment)(batch, mx.random.split(augment, size))
 
         def summed_loss(parameters: Flat) -> tuple[mx.array, mx.array, mx.array, Flat]:
-            total, weight, model = self._loss(parameters, state["model"], hp, batch, mask, dropout)
+            total, weight, model = self._loss(parameters, state["model"], hp, batch, count, dropout)
             scaled = total * state["loss_scale"]["scale"] if self._scaled else total
             return scaled, total, weight, model
 
@@ -86,14 +86,14 @@ class Step:
             # Row-major whatever the task's model left: a product's last bits depend on how its factors lie
             # in memory. The rest of the state is computed element by element from itself, and stays so.
             "model": tree_map(mx.contiguous, model),
-            "window": accumulate.add(state["window"], gradients),
+            "window": accumulate.add(state["window"], state["weight"], gradients),
             "weight": state["weight"] + weight,
             "keys": threaded,
             "loss": _track(state["loss"], total, weight, state["optimizer"]["step"]),
         }
 
     def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
-        """Apply the window: divide once by its weight, clip, update, empty it.
+        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.add`).
 
         `mapped` says that this is traced under `mx.vmap` (see `optim.Optimizer.update`).
         """
@@ -111,7 +111,6 @@ class Step:
             **state,
             "parameters": parameters,
             "optimizer": optimizer,
-            "window": tree_map(mx.zeros_like, state["window"]),
             "weight": mx.zeros_like(state["weight"]),
         }
         if finite is None:
@@ -144,17 +143,21 @@ class Step:
         model: Flat,
         hp: Dynamic,
         batch: Batch,
-        mask: mx.array | None,
+        count: mx.array | None,
         key: mx.array,
     ) -> tuple[mx.array, mx.array, Flat]:
         with self._called("loss", parameters, model, key, hp) as (module, namespace):
             found = self.task.loss(module, batch, namespace)
             after = functional.read(self._model, model)
         values, weights = self._mean("loss", found, batch)
-        if mask is not None:
-            weights = mask if weights is None else weights * mask
-        total = values.sum() if weights is None else (values * weights).sum()
-        return total, mx.array(float(len(values))) if weights is None else weights.sum(), after
+        size = len(values)
+        if count is not None:
+            mask = first(count, size)
+            values = values * mask
+            weights = None if weights is None else weights * mask
+        if weights is None:
+            return values.sum(), mx.array(float(size)) if count is None else count, after
+        return (values * weights).sum(), weights.sum(), after
 
     @contextmanager
     def _called(
@@ -188,15 +191,25 @@ class Step:
         return found.values.astype(mx.float32), weights
 
     def _split(self, held: Flat) -> tuple[Flat, mx.array, mx.array]:
-        dropout = mx.random.split(held["dropout"])
+        dropout, used = _pair(held["dropout"])
         if self._augment is None:
-            return {"dropout": dropout[0], "augment": held["augment"]}, dropout[1], held["augment"]
-        augment = mx.random.split(held["augment"])
-        return {"dropout": dropout[0], "augment": augment[0]}, dropout[1], augment[1]
+            return {"dropout": dropout, "augment": held["augment"]}, used, held["augment"]
+        augment, spent = _pair(held["augment"])
+        return {"dropout": dropout, "augment": augment}, used, spent
 
     @property
     def _name(self) -> str:
         return type(self.task).__name__
+
+
+def _pair(key: mx.array) -> tuple[mx.array, mx.array]:
+    first, second = mx.split(mx.random.split(key).reshape(-1), 2)  # indexing would gather
+    return first, second
+
+
+def first(count: mx.array, size: int) -> mx.array:
+    """Return a mask of the first `count` of `size` places, float32."""
+    return (mx.arange(size) < count).astype(mx.float32)
 
 
 def select(condition: mx.array, new: Any, old: Any) -> Any:
@@ -204,18 +217,18 @@ def select(condition: mx.array, new: Any, old: Any) -> Any:
 
     def choose(n: mx.array, o: mx.array) -> mx.array:
         # As many axes as the leaf has: see `optim.Optimizer.update`.
-        return mx.where(condition.reshape((1,) * n.ndim), n, o)
+        return o if n is o else mx.where(condition.reshape((1,) * n.ndim), n, o)
 
     return tree_map(choose, new, old)
 
 
 def _track(loss: Flat, total: mx.array, weight: mx.array, update: mx.array) -> Flat:
+    summed = loss["sum"] + total  # stays non-finite until the next report
+    first = mx.logical_and(loss["failed"] < 0, mx.logical_not(mx.isfinite(summed)))
     mean = total / mx.where(weight > 0, weight, 1.0)
-    finite = mx.isfinite(mean)
-    first = mx.logical_and(loss["failed"] < 0, mx.logical_not(finite))
     return {
-        "sum": loss["sum"] + total,
+        "sum": summed,
         "weight": loss["weight"] + weight,
-        "last": mx.where(finite, mean, loss["last"]),
+        "last": mx.where(mx.isfinite(mean), mean, loss["last"]),
         "failed": mx.where(first, update.astype(mx.int32), loss["failed"]),
     }
