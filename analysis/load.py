@@ -28,16 +28,18 @@ class RunWarning(UserWarning):
 
 
 def load(run_dir: str | Path) -> Run:
-    """Open a run directory. Raises RunError where there is none, or it cannot be read by this version."""
+    """Open a run directory; tables are read when they are asked for.
+
+    Raises RunError where there is none, or a newer version wrote it.
+    """
     path = Path(run_dir)
     log = path / layout.LOG
     if not path.is_dir():
         raise RunError(f"{path}: is no directory; give the path of a run, such as runs/digits")
     if not log.is_file():
         raise RunError(f"{path}: is not a run directory, it has no {layout.LOG}; give the path of a run")
-    run = Run(path)
-    _ = run._study  # a newer version's directory is refused here, not at the first table
-    return run
+    _reading(lambda: next(read_batches(log, kinds=("opened",), on_damage=_warn_of_damage), None))
+    return Run(path)
 
 
 class Run:

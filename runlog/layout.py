@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 FORMAT = 1
-"""Version of everything in this package; stands in each `opened` record of the log."""
+"""Version of everything in this package, kinds of records included; stands in each `opened` record."""
 
 STUDY = "study.yaml"
 PROVENANCE = "provenance.json"

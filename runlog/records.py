@@ -32,12 +32,11 @@ FIELDS: Mapping[str, frozenset[str]] = {
         "closed": "reason",
     }.items()
 }
-"""What a record of each kind must have; one that lacks a field counts as damaged."""
+"""What a record of each kind must have; one that lacks a field, or is of another kind, counts as damaged."""
 
 PREFIX = b'{"event":"'
 """How every line begins."""
 
-_NONE: frozenset[str] = frozenset()
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
@@ -62,12 +61,11 @@ def decode_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_record(value: Any) -> bool:
-    """Whether a parsed line is a record with all that its kind must have; unknown kinds and formats pass."""
+    """Whether a parsed line is a record of a known kind with all it must have, or opens a newer format."""
     if type(value) is not dict or type(event := value.get("event")) is not str:
         return False
-    if event == "opened" and is_newer(value):
-        return True
-    return FIELDS.get(event, _NONE) <= value.keys()
+    fields = FIELDS.get(event)
+    return fields is not None and (fields <= value.keys() or (event == "opened" and is_newer(value)))
 
 
 def is_newer(opened: Record) -> bool:

@@ -56,8 +56,8 @@ class Check:
             f"{described.validation_examples} to validate on; reports {', '.join(described.metrics)}",
             f"each trial: {self.length.examples} examples, a report every {self.length.report_every} "
             f"({self.length.reports} in all); updates: {updates}",
-            f"programs: {len(self.programs)}, one for each combination of static hyperparameters; each compiles once",
-            *(f"  {', '.join(f'{name}={value}' for name, value in program)}" for program in self.programs[:16]),
+            f"programs: {len(self.programs)}, each compiled once, by their static hyperparameters:",
+            *(f"  {_signature_text(program)}" for program in self.programs[:16]),
             f"device: {described.device} ({described.chip})",
             "space:",
             *(f"  {name}: {entry_text(entry)}" for name, entry in spec.space.items()),
@@ -67,8 +67,11 @@ class Check:
         return "\n".join(lines)
 
     def updates(self) -> list[tuple[int, int]]:
-        """Optimizer steps of a trial for each number of accumulation steps k; the last window may be partial."""
-        batch = hyperparameters(self.spec, {}).get("micro_batch_size") or _values(self.spec, "micro_batch_size")[0]
+        """(k, optimizer steps of a trial) for each number of accumulation steps k."""
+        batch = (
+            hyperparameters(self.spec, {}).get("micro_batch_size")
+            or _values(self.spec, "micro_batch_size")[0]
+        )
         assert isinstance(batch, int)
         micro_batches = -(-self.length.examples // batch)
         steps = _values(self.spec, "accumulation_steps") or (1,)
@@ -83,6 +86,10 @@ def check_study(path: Path) -> Check:
         raise SpecError(missing)
     description = describe_task(spec)
     return Check(spec, description, longest(spec, description), tuple(_programs(spec, description)))
+
+
+def _signature_text(signature: Signature) -> str:
+    return ", ".join(f"{name}={value}" for name, value in signature)
 
 
 def entry_text(entry: Entry) -> str:

@@ -1,4 +1,7 @@
-"""The verbs of `python -m sweep`; the only place that prints results. Exit 2 means: something to mend is said on stderr."""
+"""The verbs of `python -m sweep`; the only place that prints results.
+
+Exit codes: 0 fine, 1 no trial ended well, 2 something to mend is said on stderr, 130 interrupted.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,6 @@ import typer
 from sweep.errors import SweepError
 
 if TYPE_CHECKING:
-    from sweep.schema import StudySpec
     from sweep.session import Summary
 
 app = typer.Typer(
@@ -27,7 +29,7 @@ app = typer.Typer(
 )
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as study.yaml.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 
 
 @app.command()
@@ -35,7 +37,8 @@ def run(
     study: StudyFile,
     runs: Annotated[Path, typer.Option(metavar="DIR", help="Where run directories lie.")] = Path("runs"),
     trials: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Total number of trials, instead of the study file's.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Trials in all, instead of the file's."),
     ] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
@@ -98,7 +101,7 @@ def _print_summary(summary: Summary, study: Path) -> None:
     if summary.best:
         _print_best(summary)
     print(f"results: {summary.run_dir}")
-    print(f'tables:  python -c "import analysis; print(analysis.load(\'{summary.run_dir}\').trials)"')
+    print(f"tables:  python -c \"import analysis; print(analysis.load('{summary.run_dir}').trials)\"")
 
 
 def _ending(summary: Summary, study: Path) -> str:
@@ -148,7 +151,7 @@ def _errors_end_the_command() -> Iterator[None]:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
-        print("stopped at once; what was recorded is safe, the same command goes on from there", file=sys.stderr)
+        print("stopped at once; what was recorded is safe, the same command goes on", file=sys.stderr)
         raise typer.Exit(130) from None
 
 
@@ -170,4 +173,5 @@ def _results_on_stdout(reserved: bool) -> Iterator[None]:
 
 
 def main() -> None:
+    """Run the command line."""
     app()

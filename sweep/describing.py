@@ -15,7 +15,9 @@ DEADLINE_S = 600.0
 """How long a task may take to load its data and answer once."""
 
 
-def describe(ref: TaskRef, hyperparameters: dict[str, Any], *, key_line: int | None, file: str) -> Description:
+def describe(
+    ref: TaskRef, hyperparameters: dict[str, Any], *, key_line: int | None, file: str
+) -> Description:
     """Load the task once, elsewhere, with one set of hyperparameters.
 
     Raises SpecError where the task does not load or does not run, with the task's own error and line;
@@ -29,7 +31,7 @@ def describe(ref: TaskRef, hyperparameters: dict[str, Any], *, key_line: int | N
         )
     except subprocess.TimeoutExpired:
         raise SweepError(
-            f"{ref}: the task did not load within {DEADLINE_S:.0f} s; make data() quicker, or cache it on disk"
+            f"{ref}: the task did not load within {DEADLINE_S:.0f} s; make data() quicker"
         ) from None
     if answer.returncode != 0:
         raise SweepError(f"{ref}: the process that loads the task ended with code {answer.returncode}")

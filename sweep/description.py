@@ -9,9 +9,10 @@ from dataclasses import dataclass
 class Description:
     """A task, as its own process described it.
 
-    `static` are the names that shape the program, `switches` those of which only on or off does,
-    `dynamic` those that the task's functions read; `metrics` is what is reported; `device` is "cpu" or "gpu"; `vmap_obstacle` says why two lanes
-    cannot train in one step, None where they can.
+    `static` are the names that shape the program (the core's and the task's own), `switches` those of
+    which only on or off does, `dynamic` those that the task's functions read; `metrics` is what is
+    reported; `device` is "cpu" or "gpu"; `vmap_obstacle` says why two lanes cannot train in one step,
+    None where they can.
     """
 
     static: tuple[str, ...]

@@ -96,13 +96,16 @@ class Driver:
         """Train until the budget is used or somebody interrupts; what is unfinished stays resumable."""
         try:
             self._take_up()
-            if self.state.ended:
-                return
             self._executor.start()
-            while not self.state.ended or self._gatherer.busy:
+            while not self.done:
                 self._step()
         finally:
             self._gatherer.close()
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to train or to fetch."""
+        return self.state.ended and not self._gatherer.busy
 
     def _step(self) -> None:
         if self._interrupts and self.state.phase is not Phase.STOPPING:
@@ -241,7 +244,11 @@ class Driver:
         pruned = []
         if self.state.limits.prunes:
             last = {judge.number: judge for judge in judges}
-            pruned = [number for number, judge in last.items() if self._study.should_prune(number) and not judge.last]
+            pruned = [
+                number
+                for number, judge in last.items()
+                if self._study.should_prune(number) and not judge.last
+            ]
         return Judged(frozenset(judge.number for judge in judges), tuple(pruned))
 
     def _tell(self, outcome: Outcome) -> None:

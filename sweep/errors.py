@@ -1,11 +1,11 @@
 """Errors sorted by who acts next; each message says where, the rule, what was found and the remedy.
 
-    SweepError            the command ends with exit code 2, its text is all a person sees
-    ├── SpecError         the user edits the study file or the task; carries every problem found
-    ├── RunDirError       the user chooses another run directory or waits for the one in use
-    └── CheckpointError   a checkpoint file is damaged, foreign or missing
-    TrialError            the trial fails, the study goes on
-    WorkerLost            the infrastructure failed; the trials in it are retried
+SweepError            the command ends with exit code 2, its text is all a person sees
+├── SpecError         the user edits the study file or the task; carries every problem found
+├── RunDirError       the user chooses another run directory or waits for the one in use
+└── CheckpointError   a checkpoint file is damaged, foreign or missing
+TrialError            the trial fails, the study goes on
+WorkerLost            the infrastructure failed; the trials in it are retried
 """
 
 from __future__ import annotations

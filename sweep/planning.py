@@ -11,7 +11,9 @@ from sweep.spec import hyperparameters, resolve_length
 from sweep.trial import Length, Scalar, Signature, TrialPlan
 
 
-def plan(spec: StudySpec, description: Description, number: int, suggested: Mapping[str, Scalar]) -> TrialPlan:
+def plan(
+    spec: StudySpec, description: Description, number: int, suggested: Mapping[str, Scalar]
+) -> TrialPlan:
     """What to train for a proposal. Raises SpecError where the trial would end before its first report."""
     values = hyperparameters(spec, suggested)
     return TrialPlan(

@@ -136,7 +136,9 @@ def one_line(view: View) -> str:
     """Done, running, best and speed in a line."""
     total = f"/{view.budget}" if view.budget is not None else ""
     parts = [f"{view.done}{total} trials", f"{view.running} running"]
-    parts += [f"{count} {state.lower()}" for state, count in view.ended.items() if state != "COMPLETE" and count]
+    parts += [
+        f"{count} {state.lower()}" for state, count in view.ended.items() if state != "COMPLETE" and count
+    ]
     if view.best is not None:
         parts.append(f"best {view.best.value:.6g} (trial {view.best.number})")
     if view.examples_per_s:
@@ -172,7 +174,9 @@ def _table(name: str, view: View) -> Table:
     table.add_column(overflow="ellipsis", no_wrap=True)
     total = view.budget or max(view.done, 1)
     table.add_row(name, ProgressBar(total=total, completed=view.done, width=30))
-    ended = ", ".join(f"{count} {state.lower()}" for state, count in view.ended.items() if count) or "none yet"
+    ended = (
+        ", ".join(f"{count} {state.lower()}" for state, count in view.ended.items() if count) or "none yet"
+    )
     table.add_row("trials", f"{ended}, {view.running} running, {total} in all" if view.budget else ended)
     table.add_row("lanes", f"{view.lanes_busy} busy of {view.lanes} on {view.slots} slots")
     table.add_row("speed", f"{view.examples_per_s:,.0f} examples/s")

@@ -1,8 +1,8 @@
 """One run of the command: open the run directory, settle whether and how to go on, drive, close.
 
-    open_run      the directory, refused where it belongs to another study
-    finished      whether nothing is left to do, without starting anything
-    run_study     all of it; gives a Summary
+open_run      the directory, refused where it belongs to another study
+finished      whether nothing is left to do, without starting anything
+run_study     all of it; gives a Summary
 """
 
 from __future__ import annotations
@@ -76,11 +76,12 @@ class Summary:
 
 
 def task_ref(spec: StudySpec) -> TaskRef:
+    """Where the study's task is found."""
     return TaskRef(str(spec.folder.resolve()), spec.task)
 
 
 def describe_task(spec: StudySpec) -> Description:
-    """The task as its own process describes it. Raises SpecError with all that does not fit the study file."""
+    """The task as its own process describes it. Raises SpecError with all that does not fit the file."""
     line = spec.document.line(("task",))
     description = describe(task_ref(spec), sample_values(spec), key_line=line, file=str(spec.document.file))
     problems = specs.validate_against(spec, description)
@@ -237,7 +238,7 @@ def _summary(
     for outcome in told.values():
         counts[outcome.state.value] += 1
     totals = {
-        name: round(sum(outcome.ledger.get(name, 0) for outcome in told.values()), 3)
+        name: round(sum(float(outcome.ledger.get(name, 0)) for outcome in told.values()), 3)
         for name in ("compile_s", "train_s", "evaluate_s", "idle_s", "lost_s", "traces")
     }
     return Summary(

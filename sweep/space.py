@@ -43,7 +43,9 @@ def grid(spec: StudySpec) -> dict[str, list[Scalar]]:
 
 def _continuous(spec: StudySpec, name: str) -> Problem:
     rule = "must list its values, as the sampler is grid"
-    return spec.document.problem(("space", name), rule, remedy="give it choices or a step, or take another sampler")
+    return spec.document.problem(
+        ("space", name), rule, remedy="give it choices or a step, or take another sampler"
+    )
 
 
 def is_conditional(spec: StudySpec) -> bool:

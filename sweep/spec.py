@@ -1,9 +1,9 @@
 """study.yaml -> StudySpec, and what can be said of one; pure: no Optuna, no MLX, no Ray.
 
-    spec = load("study.yaml")               # or SpecError, with every problem in the file
-    validate_against(spec, description)     # what only the task can tell
-    resolve_length(spec, 1437, values)      # a trial's length in examples
-    resolved_text(spec)                     # study.yaml with every default written out
+spec = load("study.yaml")               # or SpecError, with every problem in the file
+validate_against(spec, description)     # what only the task can tell
+resolve_length(spec, 1437, values)      # a trial's length in examples
+resolved_text(spec)                     # study.yaml with every default written out
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,3 +131,33 @@ def _rate(times: list[float]) -> float:
     recent = [each for each in times if each >= times[-1] - _RATE_OVER_S]
     span = max(recent) - min(recent) if recent else 0.0
     return (len(recent) - 1) / span if span > 0 else 0.0
+
+
+def as_text(status: Status, *, now: float | None = None) -> str:
+    """The summary as lines for a terminal; `now` is in seconds since 1970."""
+    counts = (
+        ", ".join(f"{count} {state.lower()}" for state, count in status.trials.items()) or "no trials yet"
+    )
+    total = f" of {status.budget_trials}" if status.budget_trials is not None else ""
+    lines = [f"{status.name}: {counts}{total}; {_liveness(status)}"]
+    if status.best is not None:
+        named = zip(status.objectives, status.best.values, strict=False)
+        values = ", ".join(f"{metric} {value:.6g}" for (metric, _), value in named)
+        params = ", ".join(f"{name}={value}" for name, value in status.best.params.items())
+        lines.append(f"best: trial {status.best.number}, {values}: {params}")
+    if status.last_report is not None:
+        age_s = (time.time() if now is None else now) - status.last_report
+        lines.append(
+            f"reports: {status.reports}, {status.reports_per_s:.1f} a second, the last {age_s:.0f} s ago"
+        )
+    lines += [f"message: {text}" for text in status.messages]
+    lines += [f"damaged: {text}" for text in status.damage]
+    return "\n".join(lines)
+
+
+def _liveness(status: Status) -> str:
+    if status.pid is not None:
+        return f"running, process {status.pid}"
+    if status.closed is None:
+        return "not running: it was killed, the same command goes on"
+    return status.closed

@@ -54,9 +54,7 @@ class Study:
         self._journal = GroupCommitBackend(journal)
         storage = JournalStorage(self._journal)
         directions = [objective.direction for objective in spec.objective]
-        optuna.create_study(
-            study_name=spec.name, storage=storage, directions=directions, load_if_exists=True
-        )
+        optuna.create_study(study_name=spec.name, storage=storage, directions=directions, load_if_exists=True)
         self._study = _Study(
             spec.name, storage, sampler=_sampler(spec.sampler, spec), pruner=_pruner(spec.pruner, length)
         )
@@ -76,7 +74,7 @@ class Study:
         return proposals
 
     def running(self) -> list[Proposal]:
-        """Trials that were asked and never told, oldest first; one without all hyperparameters is asked again."""
+        """Trials asked and never told, oldest first; one without all hyperparameters is asked again."""
         states = (optuna.trial.TrialState.RUNNING,)
         frozen = self._study.get_trials(deepcopy=False, states=states)
         return [self._suggest(optuna.Trial(self._study, trial._trial_id)) for trial in frozen]

@@ -81,7 +81,9 @@ def _own_error(error: Exception, what: str) -> TaskLoadError:
     if isinstance(error, SyntaxError):
         return TaskLoadError(f"{what}: SyntaxError: {error.msg}", error.filename, error.lineno)
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "site-packages" not in frame.filename and "<frozen" not in frame.filename]
+    own = [
+        frame for frame in frames if "site-packages" not in frame.filename and "<frozen" not in frame.filename
+    ]
     own = [frame for frame in own if frame.filename != __file__] or frames
     last = own[-1]
     return TaskLoadError(f"{what}: {type(error).__name__}: {error}", last.filename, last.lineno)

@@ -105,4 +105,4 @@ class Outcome:
     state: TrialState
     values: tuple[float, ...] | None = None
     reason: str | None = None
-    ledger: Mapping[str, float] = field(default_factory=dict)
+    ledger: Mapping[str, float | int | str] = field(default_factory=dict)

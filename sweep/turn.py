@@ -67,7 +67,9 @@ class Turn:
     def with_checkpoints(self, paths: Sequence[str]) -> Turn:
         """The same turn with its checkpoint files found elsewhere, in the same order."""
         fresh = iter(paths)
-        loads = tuple(replace(load, checkpoint=next(fresh)) if load.checkpoint else load for load in self.loads)
+        loads = tuple(
+            replace(load, checkpoint=next(fresh)) if load.checkpoint else load for load in self.loads
+        )
         return replace(self, loads=loads)
 
 

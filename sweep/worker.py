@@ -13,7 +13,7 @@ import socket
 import sys
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mlx.core as mx
@@ -43,7 +43,7 @@ class _Occupant:
 
     load: Load
     saved_at: float
-    spent: Spent = Spent()
+    spent: Spent = field(default_factory=Spent)
 
     @property
     def run(self) -> RunId:

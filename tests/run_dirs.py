@@ -6,12 +6,12 @@ import hashlib
 from pathlib import Path
 
 from sweep.rundir import RunDir
-from sweep.trial import Length, Outcome, Report, Snapshot, TrialPlan, TrialState
+from sweep.trial import Length, Outcome, Report, Scalar, Snapshot, TrialPlan, TrialState
 
 LENGTH = Length(examples=300, report_every=100)
 START = 1_700_000_000.0
 OBJECTIVES = (("accuracy", "maximize"),)
-CHOICES = {"hidden": (64, 128), "optimizer": ("adamw", "sgd")}
+CHOICES: dict[str, tuple[Scalar, ...]] = {"hidden": (64, 128), "optimizer": ("adamw", "sgd")}
 
 
 class Clock:
@@ -26,7 +26,7 @@ class Clock:
         return self.now
 
 
-def params(number: int) -> dict[str, bool | int | float | str | None]:
+def params(number: int) -> dict[str, Scalar]:
     optimizer = ("adamw", "sgd")[number % 2]
     momentum = {"momentum": 0.5} if optimizer == "sgd" else {}
     return {"learning_rate": 0.1 / (number + 1), "hidden": 64, "optimizer": optimizer, **momentum}

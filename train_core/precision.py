@@ -24,6 +24,7 @@ GROWTH_INTERVAL = 2000
 
 
 def is_floating(array: mx.array) -> bool:
+    """Whether the elements are floating-point numbers."""
     return mx.issubdtype(array.dtype, mx.floating)
 
 

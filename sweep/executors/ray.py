@@ -21,8 +21,8 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
-import ray  # noqa: E402
-from ray.exceptions import RayActorError, RayError, RayTaskError  # noqa: E402
+import ray
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 """Checkpoints travel in chunks, so the store holds little."""
@@ -237,7 +237,7 @@ class RayExecutor:
         self._restarts += 1
         if self._restarts > MAX_RESTARTS_IN_A_ROW:
             raise SweepError(
-                f"workers ended {self._restarts} times in a row without finishing a turn; the last said: {reason}"
+                f"workers ended {self._restarts} times in a row before a turn was done; the last: {reason}"
             )
         self._begin(slot.place)
 

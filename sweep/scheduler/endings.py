@@ -20,12 +20,14 @@ def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
 
 
 def prune(state: State, number: int, out: list[Instruction]) -> None:
+    """The pruner ends a trial, unless it has ended meanwhile."""
     trial = state.trials.get(number)
     if trial is not None:
         _tell(state, trial, TrialState.PRUNED, out)
 
 
 def fail(state: State, id: RunId, reason: str, out: list[Instruction]) -> None:
+    """A run failed by itself, and its trial with it."""
     trial = state.trials.get(id.trial)
     if trial is not None:
         _tell(state, trial, TrialState.FAIL, out, reason)

@@ -1,4 +1,6 @@
-"""What goes wrong: lost workers, failed turns, time-outs. Infrastructure is retried, a trial's own failure tells.
+"""What goes wrong: lost workers, failed turns, time-outs.
+
+Infrastructure is retried, a trial's own failure ends it.
 
 A failure among several lanes blames nobody: the suspects run again from their checkpoints at halved
 widths down to one, and only a failure alone counts.
@@ -31,6 +33,7 @@ def turn_failed(
 
 
 def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction]) -> None:
+    """A slot is gone: its runs go on elsewhere, from their last gathered checkpoints."""
     slot = state.slots.pop(event.slot, None)
     if slot is None:
         return

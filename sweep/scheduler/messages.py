@@ -29,6 +29,8 @@ class Loss(StrEnum):
 
 @dataclass(frozen=True)
 class SlotLost:
+    """A worker is gone, with all that it held."""
+
     slot: str
     loss: Loss
     reason: str
@@ -36,6 +38,8 @@ class SlotLost:
 
 @dataclass(frozen=True)
 class TurnDone:
+    """A turn has come back."""
+
     slot: str
     result: TurnResult
 
@@ -91,18 +95,7 @@ class Interrupted:
     """A person wants to stop: finish the advance in flight, snapshot, end."""
 
 
-Event = (
-    SlotJoined
-    | SlotLost
-    | TurnDone
-    | Asked
-    | Taken
-    | Judged
-    | Gathered
-    | Tick
-    | NoMoreAsks
-    | Interrupted
-)
+Event = SlotJoined | SlotLost | TurnDone | Asked | Taken | Judged | Gathered | Tick | NoMoreAsks | Interrupted
 
 
 @dataclass(frozen=True)
@@ -114,6 +107,8 @@ class Ask:
 
 @dataclass(frozen=True)
 class RunTurn:
+    """Give a turn to a slot, after those that it has."""
+
     slot: str
     turn: Turn
 
@@ -140,6 +135,8 @@ class Judge:
 
 @dataclass(frozen=True)
 class Tell:
+    """A trial has ended; it is told once."""
+
     outcome: Outcome
 
 

@@ -148,8 +148,8 @@ class Slot:
     """One worker.
 
     `lanes` is the plan after the last turn given out; `in_flight` holds the turns that are out;
-    `holding` the runs whose end has not come back yet. `waits` says that it waits for verdicts, since its advances
-    last longer than `advance_outlasts` seconds; `parked` that it has been given its parting turn.
+    `holding` the runs whose end has not come back yet. `waits` says that it waits for verdicts, since
+    its advances last longer than `advance_outlasts` seconds; `parked` that it has had its parting turn.
     """
 
     id: str

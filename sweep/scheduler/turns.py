@@ -19,6 +19,7 @@ WAIT_FOR_VERDICTS = 20
 
 
 def enqueue(state: State, run: Run, *, first: bool = False) -> None:
+    """Let a run wait for a lane."""
     queue = state.waiting.setdefault(run.key, deque())
     if first:
         queue.appendleft(run.id)
@@ -27,6 +28,7 @@ def enqueue(state: State, run: Run, *, first: bool = False) -> None:
 
 
 def unqueue(state: State, run: Run) -> None:
+    """Let it wait no longer, if it does."""
     queue = state.waiting.get(run.key)
     if queue is not None and run.id in queue:
         queue.remove(run.id)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runlog.layout import CheckpointName, Span, cover
@@ -36,6 +36,7 @@ def test_part_names_read_back() -> None:
 _SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)).map(lambda pair: Span(*pair)))
 
 
+@settings(deadline=None)
 @given(parts=_SPANS, stop=st.integers(0, 40))
 def test_invariant_9_each_byte_of_the_log_lies_in_exactly_one_piece(parts: list[Span], stop: int) -> None:
     pieces = cover(parts, stop)

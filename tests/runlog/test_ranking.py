@@ -1,6 +1,6 @@
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runlog.ranking import best_first, fronts
@@ -21,6 +21,7 @@ def test_several_objectives_front_by_front() -> None:
 _PAIRS = st.lists(st.tuples(st.integers(0, 4).map(float), st.integers(0, 4).map(float)), max_size=12)
 
 
+@settings(deadline=None)
 @given(_PAIRS)
 def test_a_front_holds_exactly_those_that_nothing_left_dominates(pairs: list[tuple[float, float]]) -> None:
     rest = dict(enumerate(pairs))

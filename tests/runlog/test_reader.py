@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runlog import reader
@@ -81,6 +81,17 @@ def test_two_halves_of_one_record_are_two_damaged_lines(log: Path) -> None:
     assert [each.line for each in read(log)[1]] == [6, 7]
 
 
+@pytest.mark.parametrize("joined", [b"\n", b","])
+def test_a_comma_and_a_newline_are_not_the_same(log: Path, joined: bytes) -> None:
+    lines = log.read_bytes().splitlines()
+    if joined == b",":
+        lines[5:7] = [lines[5] + b"," + lines[6]]
+    else:
+        lines[5:6] = lines[5].split(b",", 1)
+    log.write_bytes(b"\n".join(lines) + b"\n")
+    assert [each.line for each in read(log)[1]] == ([6] if joined == b"," else [6, 7])
+
+
 def test_kinds_choose_lines_and_damage_is_still_named(log: Path) -> None:
     with log.open("ab") as file:
         file.write(b"rubbish\n" + encode("closed", 99.0, {"reason": "done"}))
@@ -96,6 +107,7 @@ def test_a_newer_format_is_refused(log: Path) -> None:
         read(log)
 
 
+@settings(deadline=None)
 @given(cut=st.integers(0, 2000), length=st.integers(0, 50), garbage=st.binary(max_size=50))
 def test_whatever_is_overwritten_every_untouched_line_is_read(
     tmp_path_factory: pytest.TempPathFactory, cut: int, length: int, garbage: bytes

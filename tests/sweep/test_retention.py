@@ -1,6 +1,6 @@
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.retention import superseded
@@ -78,6 +78,7 @@ _CHECKPOINTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(
     _CHECKPOINTS, st.dictionaries(st.integers(0, 5), st.floats(0, 1)), st.integers(0, 3), st.integers(0, 99)
 )

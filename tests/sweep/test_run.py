@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import optuna
@@ -38,7 +39,7 @@ def optuna_study(run_dir: Path) -> optuna.Study:
 
 def table(folder: Folder) -> dict[int, tuple[str, float]]:
     trials = analysis.load(folder.run_dir).trials
-    return {row.number: (row.state, row.value) for row in trials.itertuples()}
+    return dict(zip(trials.number, zip(trials.state, trials.value, strict=True), strict=True))
 
 
 def test_a_study_leaves_tables_that_agree_with_optuna_and_with_its_reports(folder: Folder) -> None:
@@ -49,11 +50,11 @@ def test_a_study_leaves_tables_that_agree_with_optuna_and_with_its_reports(folde
     assert not metrics.duplicated(["trial", "replicate", "examples"]).any()
     last = metrics.sort_values("examples").groupby("trial").validation_loss.last()
     theirs = optuna_study(folder.run_dir)
-    for row in loaded.trials.itertuples():
-        trial = theirs.trials[row.number]
-        assert row.value == last[row.number] == trial.value
+    for number, (_, value) in table(folder).items():
+        trial = theirs.trials[number]
+        assert value == last.to_dict()[number] == trial.value
         assert trial.intermediate_values[192] == trial.value
-        assert list(metrics[metrics.trial == row.number].examples) == [64, 128, 192]
+        assert list(metrics[metrics.trial == number].examples) == [64, 128, 192]
     best = summary.as_json()["best"]
     assert (best["number"], best["value"]) == (theirs.best_trial.number, theirs.best_value)
 
@@ -119,7 +120,9 @@ DEATHS = [
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(("owner", "name"), DEATHS, ids=[f"{owner.__name__}.{name}" for owner, name in DEATHS])
+@pytest.mark.parametrize(
+    ("owner", "name"), DEATHS, ids=[f"{owner.__name__}.{name}" for owner, name in DEATHS]
+)
 def test_invariant_3_a_driver_killed_anywhere_ends_with_the_same_table(
     folder: Folder, tmp_path_factory: pytest.TempPathFactory, owner: type, name: str, after: bool
 ) -> None:
@@ -128,10 +131,8 @@ def test_invariant_3_a_driver_killed_anywhere_ends_with_the_same_table(
     for call in (1, 2, 5):
         with pytest.MonkeyPatch.context() as patch:
             kill_at(patch, owner, name, call, after=after)
-            try:
+            with contextlib.suppress(Killed):
                 run(folder)
-            except Killed:
-                pass
     assert run(folder).trials["COMPLETE"] == 4
     assert table(folder) == table(undisturbed)
     told = [trial.number for trial in optuna_study(folder.run_dir).trials if trial.state.is_finished()]
@@ -208,7 +209,9 @@ def test_a_journal_that_ends_in_the_middle_of_a_line_is_gone_on_with(folder: Fol
 @pytest.mark.parametrize("pruner", ["median", "successive_halving", "hyperband"])
 def test_pruners_end_trials_early_and_tell_them_pruned(folder: Folder, pruner: str) -> None:
     folder.write(
-        ("trials: 4}", f"trials: 12}}\npruner: {{name: {pruner}}}"), ("epochs: 3", "epochs: 9"), ("high: 1.0e-1", "high: 3.0")
+        ("trials: 4}", f"trials: 12}}\npruner: {{name: {pruner}}}"),
+        ("epochs: 3", "epochs: 9"),
+        ("high: 1.0e-1", "high: 3.0"),
     )
     summary = run(folder)
     assert summary.trials["PRUNED"] > 0

@@ -24,7 +24,7 @@ from sweep.scheduler.messages import (
 )
 from sweep.trial import Length, RunId, TrialState
 from sweep.turn import Turn, TurnResult
-from tests.sweep.world import World, Worker
+from tests.sweep.world import Worker, World
 
 OBJECTIVES = ("value",)
 

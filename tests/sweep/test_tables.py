@@ -20,11 +20,15 @@ def run(tmp_path: Path) -> Iterator[RunDir]:
         yield run
 
 
-def rows(path: Path) -> list[tuple[int, int]]:
+def read(path: Path) -> pa.Table:
     def fail(text: object) -> None:
         raise AssertionError(text)
 
-    table = read_metrics(path, on_damage=fail, on_unreadable=fail)
+    return read_metrics(path, on_damage=fail, on_unreadable=fail)
+
+
+def rows(path: Path) -> list[tuple[int, int]]:
+    table = read(path)
     return list(zip(table["trial"].to_pylist(), table["examples"].to_pylist(), strict=True))
 
 
@@ -129,7 +133,7 @@ def test_metrics_that_only_some_report_and_clashing_names(run: RunDir) -> None:
     refresh_metrics(run.path, stop=whole_bytes(run.path / "log.jsonl"))
     run.record_reports([report(0, 200, metrics={"epoch": 9.0, "loss": float("nan")}, host="mac-2")])
     run.commit()
-    table = read_metrics(run.path, on_damage=pytest.fail, on_unreadable=pytest.fail)
+    table = read(run.path)
     assert table.column_names[-2:] == ["loss", "metric_epoch"]
     assert table["epoch"].to_pylist() == [1.0, 2.0]
     assert table["metric_epoch"].to_pylist() == [None, 9.0]

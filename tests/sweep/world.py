@@ -1,9 +1,9 @@
-"""A world for the scheduler: it asks, trains, judges and loses workers as the test says; no clock, no process."""
+"""A world for the scheduler: it asks, trains, judges and loses workers as the test says; no process."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sweep.scheduler import Limits, State, transition
 from sweep.scheduler.messages import (
@@ -51,8 +51,8 @@ class Worker:
         if (turn.width, turn.signature) != (self.width, self.signature):
             self.lanes.clear()
             self.width, self.signature = turn.width, turn.signature
-        for lane in turn.drops:
-            self.lanes.pop(lane, None)
+        for dropped in turn.drops:
+            self.lanes.pop(dropped, None)
         for load in turn.loads:
             assert 0 <= load.lane < turn.width, "a load must name a lane that there is"
             assert load.lane not in self.lanes, "a lane must be free before it is loaded"
@@ -102,13 +102,16 @@ def _snapshot(lane: Lane, *, final: bool) -> Snapshot:
     return Snapshot(run.trial, run.replicate, lane.seen, path, bytes=1, sha256="", final=final)
 
 
+THREE_REPORTS = Length(examples=3, report_every=1)
+
+
 @dataclass
 class World:
     """Plays the driver and all workers; every instruction is checked as it is performed."""
 
     state: State
     programs: int = 1
-    length: Length = Length(examples=3, report_every=1)
+    length: Length = THREE_REPORTS
     prunes: frozenset[int] = frozenset()
     failing: frozenset[RunId] = frozenset()
     round_trip_s: float = 0.0
@@ -156,7 +159,8 @@ class World:
             pending = self._perform(transition(self.state, pending.pop(0), self.now)) + pending
 
     def _perform(self, instructions: list[Instruction]) -> list[Event]:
-        judged, answers = [], []
+        judged: list[Judge] = []
+        answers: list[Event] = []
         for instruction in instructions:
             match instruction:
                 case Ask(count):
@@ -201,6 +205,3 @@ class World:
             for slot in busy:
                 if slot in self.workers and self.workers[slot].turns:
                     self.work(slot)
-
-    def only_wide(self, width: int) -> World:
-        return replace(self, state=State(replace(self.state.limits, width=width)))

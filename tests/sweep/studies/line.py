@@ -21,7 +21,9 @@ class Line(Task):
     def data(self) -> Dataset:
         x = np.random.default_rng(0).normal(size=(96, 1)).astype(np.float32)
         rows = {"x": x, "y": 2 * x + 1}
-        return Dataset(train={k: v[:64] for k, v in rows.items()}, validation={k: v[64:] for k, v in rows.items()})
+        return Dataset(
+            train={k: v[:64] for k, v in rows.items()}, validation={k: v[64:] for k, v in rows.items()}
+        )
 
     def model(self, slow: float) -> nn.Module:
         time.sleep(slow)
