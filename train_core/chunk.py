@@ -17,10 +17,11 @@ from train_core.lane import Lane
 class Chunk:
     """The next steps S of all lanes L; at width 1 there is no lane axis and no mask but the count.
 
-    `index` (S, L, B); `masks`: examples that count, update due, takes part, each (S, L).
+    `index` (S, L, B), on the host `order`; `masks`: examples that count, update due, takes part, each (S, L).
     `updates[s]` says which function step s is; `advanced` how many micro-batches each lane does.
     """
 
+    order: npt.NDArray[np.uint32]
     index: mx.array
     masks: tuple[mx.array, ...]
     updates: npt.NDArray[np.bool_]
@@ -49,5 +50,5 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
             due[:n, lane] = lanes[lane].due(n)
     updates = np.logical_or(due.any(axis=1), ~active.all(axis=1))
     if width == 1:
-        return Chunk(mx.array(index[:, 0]), (mx.array(count[:, 0]),), updates, advanced)
-    return Chunk(mx.array(index), (mx.array(count), mx.array(due), mx.array(active)), updates, advanced)
+        return Chunk(index, mx.array(index[:, 0]), (mx.array(count[:, 0]),), updates, advanced)
+    return Chunk(index, mx.array(index), (mx.array(count), mx.array(due), mx.array(active)), updates, advanced)

@@ -4,7 +4,8 @@ State of a lane (a tree of arrays, all of it in a checkpoint):
     parameters   float32 master copies, by path        model     frozen arrays and running statistics
     optimizer    its moments and `step`                window    summed gradients, by path
     weight       of the window                         keys      `dropout` and `augment`, threaded
-    loss         sum and weight since the last report; last finite one; first update without one
+    loss         sum and weight since the last report; last finite one; how many were `finite` in a
+                 row from the start, less 1 and negative (-n - 1) once one after these n was not
     loss_scale   float16 only
 """
 
@@ -50,7 +51,7 @@ class Step:
         parameters = precision.master(functional.trainable(model))
         state: State = {
             "parameters": parameters,
-            "model": functional.fixed(model),
+            "model": functional.model_state(model),
             "optimizer": self.optimizer.init(parameters),
             "window": accumulate.zeros(parameters),
             "weight": mx.array(0.0),
@@ -62,7 +63,7 @@ class Step:
                 "sum": mx.array(0.0),
                 "weight": mx.array(0.0),
                 "last": mx.array(float("nan")),
-                "failed": mx.array(-1, mx.int32),
+                "finite": mx.array(0, mx.int32),
             },
         }
         return state | ({"loss_scale": precision.first_scale()} if self._scaled else {})
@@ -70,13 +71,10 @@ class Step:
     def micro_batch(self, state: State, hp: Dynamic, batch: Batch, mask: mx.array | None) -> State:
         """Add one micro-batch to the window. `mask` (B,) cuts a run's last one; None counts all."""
         threaded, dropout, augment = self._split(state["keys"])
-        if self._augment is not None:
-            size = next(iter(batch.values())).shape[0]
-            with blamed(self.task, "augment"):
-                batch = mx.vmap(self._augment)(batch, mx.random.split(augment, size))
+        batch = self.augmented(batch, augment)
 
         def summed_loss(parameters: Flat) -> tuple[mx.array, mx.array, mx.array, Flat]:
-            total, weight, model = self._loss(parameters, state["model"], hp, batch, mask, dropout)
+            total, weight, model = self.loss(parameters, state["model"], hp, batch, mask, dropout)
             scaled = total * state["loss_scale"]["scale"] if self._scaled else total
             return scaled, total, weight, model
 
@@ -87,7 +85,7 @@ class Step:
             "window": accumulate.add(state["window"], gradients),
             "weight": state["weight"] + weight,
             "keys": threaded,
-            "loss": _track(state["loss"], total, weight, state["optimizer"]["step"]),
+            "loss": _track(state["loss"], total, weight),
         }
 
     def update(self, state: State, hp: Dynamic) -> State:
@@ -123,8 +121,8 @@ class Step:
 
         Nothing drops out and no statistic moves; a task that draws all the same draws under `key`.
         """
-        with self._called("evaluate", parameters, model, key, hp) as (module, namespace):
-            metrics = self.task.evaluate(module, batch, namespace)
+        with self._called("evaluate", parameters, model, key, hp) as (held, namespace):
+            metrics = self.task.evaluate(held.model, batch, namespace)
         if not isinstance(metrics, dict) or not metrics:
             raise TaskError(f"{self._name}.evaluate must return a dict of Mean, but got {metrics!r}")
         pairs = {}
@@ -134,7 +132,16 @@ class Step:
             pairs[name] = (values * weights, weights)
         return pairs
 
-    def _loss(
+    def augmented(self, batch: Batch, key: mx.array) -> Batch:
+        """Return the batch with the task's `augment` mapped over it, an independent subkey an example."""
+        if self._augment is None:
+            return batch
+        size = next(iter(batch.values())).shape[0]
+        with keys.generator(key), blamed(self.task, "augment"):
+            found: Batch = mx.vmap(self._augment)(batch, mx.random.split(key, size))
+        return found
+
+    def loss(
         self,
         parameters: Flat,
         model: Flat,
@@ -143,9 +150,10 @@ class Step:
         mask: mx.array | None,
         key: mx.array,
     ) -> tuple[mx.array, mx.array, Flat]:
-        with self._called("loss", parameters, model, key, hp) as (module, namespace):
-            found = self.task.loss(module, batch, namespace)
-            after = functional.read(self._model, model)
+        """Return the sum of the batch's loss, its weight, and the model state after the call."""
+        with self._called("loss", parameters, model, key, hp) as (held, namespace):
+            found = self.task.loss(held.model, batch, namespace)
+            after = held.state()
         values, weights = self._mean("loss", found, batch)
         if mask is not None:
             weights = mask if weights is None else weights * mask
@@ -155,17 +163,23 @@ class Step:
     @contextmanager
     def _called(
         self, method: str, parameters: Flat, model: Flat, key: mx.array, hp: Dynamic
-    ) -> Iterator[tuple[Any, Hyperparameters]]:
+    ) -> Iterator[tuple[functional.Bound, Hyperparameters]]:
         """Give a method of the task its model and `hp`, randomness under `key`, errors with a place."""
-        computed = {path: precision.cast(leaf, self._dtype) for path, leaf in parameters.items()}
         visible = {name: value for name, value in hp.items() if name != HIDDEN}
         namespace = Hyperparameters(visible, static_values(self.static))
         with (
-            functional.bound(self._model, computed | model, training=method == "loss") as module,
+            functional.bound(
+                self._model,
+                parameters,
+                model,
+                training=method == "loss",
+                dtype=self._dtype,
+                deterministic=self.task.deterministic,
+            ) as held,
             keys.generator(key),
             blamed(self.task, method, namespace),
         ):
-            yield precision.at_boundary(module, self._dtype), namespace
+            yield held, namespace
         self.read.update(namespace.dynamic_read)
 
     def _mean(self, where: str, found: Any, batch: Batch) -> tuple[mx.array, mx.array | None]:
@@ -210,13 +224,13 @@ def settled(state: State) -> State:
     return tree_map(mx.contiguous, state)  # type: ignore[no-any-return]
 
 
-def _track(loss: Flat, total: mx.array, weight: mx.array, update: mx.array) -> Flat:
+def _track(loss: Flat, total: mx.array, weight: mx.array) -> Flat:
     mean = total / mx.where(weight > 0, weight, 1.0)
-    finite = mx.isfinite(mean)
-    first = mx.logical_and(loss["failed"] < 0, mx.logical_not(finite))
+    finite, count = mx.isfinite(mean), loss["finite"]
+    counted = mx.where(finite, count + 1, -count - 1)
     return {
         "sum": loss["sum"] + total,
         "weight": loss["weight"] + weight,
         "last": mx.where(finite, mean, loss["last"]),
-        "failed": mx.where(first, update.astype(mx.int32), loss["failed"]),
+        "finite": mx.where(count < 0, count, counted),
     }
