@@ -45,8 +45,10 @@ def mean(window: Mapping[str, mx.array], weight: mx.array, threshold: mx.array |
 def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
     """Return the L2 norm over all gradients.
 
-    Each is flattened first: a whole-tensor reduction of a transposed array inside a compiled
-    function differs in its last bits from the same reduction in a batch of lanes.
+    Each is flattened before it is summed: a whole-tensor reduction of a transposed array inside a
+    compiled function differs in its last bits from the same reduction in a batch of lanes. Squared
+    before that, so that the squares come out of the kernel that adds the gradients up.
     """
-    flat = (gradient.reshape(-1) if gradient.ndim > 1 else gradient for gradient in gradients.values())
-    return mx.sqrt(sum((mx.square(g).sum() for g in flat), start=mx.array(0.0)))
+    squares = (mx.square(gradient) for gradient in gradients.values())
+    flat = (square.reshape(-1) if square.ndim > 1 else square for square in squares)
+    return mx.sqrt(sum((square.sum() for square in flat), start=mx.array(0.0)))

@@ -52,12 +52,22 @@ class Traced:
         return -self.value
 
 
+class Muon(mlx.optimizers.Muon):
+    """MLX's Muon with tall matrices laid out row-major, so that a lane's product equals that alone."""
+
+    def _zeropower_via_newtonschulz5(self, X: mx.array, steps: int) -> mx.array:
+        tall = X.shape[0] > X.shape[1]
+        wide = mx.contiguous(X.T) if tall else X
+        found: mx.array = super()._zeropower_via_newtonschulz5(wide, steps)
+        return found.T if tall else found
+
+
 class Optimizer:
     """`init` and `update` over a flat dict of parameters, by an optimizer of MLX."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._class = getattr(mlx.optimizers, OPTIMIZERS[name].class_name)
+        self._class = Muon if name == "muon" else getattr(mlx.optimizers, OPTIMIZERS[name].class_name)
 
     def init(self, parameters: Mapping[str, mx.array]) -> Tree:
         """Return the state before the first update; `step` counts updates."""

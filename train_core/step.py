@@ -4,7 +4,8 @@ State of a lane (a tree of arrays, all of it in a checkpoint):
     parameters   float32 master copies, by path        model     frozen arrays and running statistics
     optimizer    its moments and `step`                window    summed gradients, by path
     weight       of the window                         keys      `dropout` and `augment`, threaded
-    loss         sum and weight since the last report; last finite one; first update without one
+    loss         sum and weight since the last report; last finite one; how many were `finite` in a
+                 row from the start, less 1 and negative (-n - 1) once one after these n was not
     loss_scale   float16 only
 """
 
@@ -50,7 +51,7 @@ class Step:
         parameters = precision.master(functional.trainable(model))
         state: State = {
             "parameters": parameters,
-            "model": functional.fixed(model),
+            "model": functional.model_state(model),
             "optimizer": self.optimizer.init(parameters),
             "window": accumulate.zeros(parameters),
             "weight": mx.array(0.0),
@@ -62,7 +63,7 @@ class Step:
                 "sum": mx.array(0.0),
                 "weight": mx.array(0.0),
                 "last": mx.array(float("nan")),
-                "failed": mx.array(-1, mx.int32),
+                "finite": mx.array(0, mx.int32),
             },
         }
         return state | ({"loss_scale": precision.first_scale()} if self._scaled else {})
@@ -70,13 +71,10 @@ class Step:
     def micro_batch(self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None) -> State:
         """Add one micro-batch to the window; only its first `count` examples count, all without it."""
         threaded, dropout, augment = self._split(state["keys"])
-        if self._augment is not None:
-            size = next(iter(batch.values())).shape[0]
-            with blamed(self.task, "augment"):
-                batch = mx.vmap(self._augment)(batch, mx.random.split(augment, size))
+        batch = self.augmented(batch, augment)
 
         def summed_loss(parameters: Flat) -> tuple[mx.array, mx.array, mx.array, Flat]:
-            total, weight, model = self._loss(parameters, state["model"], hp, batch, count, dropout)
+            total, weight, model = self.loss(parameters, state["model"], hp, batch, count, dropout)
             scaled = total * state["loss_scale"]["scale"] if self._scaled else total
             return scaled, total, weight, model
 
@@ -89,7 +87,7 @@ class Step:
             "window": accumulate.add(state["window"], state["weight"], gradients),
             "weight": state["weight"] + weight,
             "keys": threaded,
-            "loss": _track(state["loss"], total, weight, state["optimizer"]["step"]),
+            "loss": _track(state["loss"], total, weight),
         }
 
     def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
@@ -126,8 +124,8 @@ class Step:
 
         Nothing drops out and no statistic moves; a task that draws all the same draws under `key`.
         """
-        with self._called("evaluate", parameters, model, key, hp) as (module, namespace):
-            metrics = self.task.evaluate(module, batch, namespace)
+        with self._called("evaluate", parameters, model, key, hp) as (held, namespace):
+            metrics = self.task.evaluate(held.model, batch, namespace)
         if not isinstance(metrics, dict) or not metrics:
             raise TaskError(f"{self._name}.evaluate must return a dict of Mean, but got {metrics!r}")
         pairs = {}
@@ -137,7 +135,16 @@ class Step:
             pairs[name] = (values * weights, weights)
         return pairs
 
-    def _loss(
+    def augmented(self, batch: Batch, key: mx.array) -> Batch:
+        """Return the batch with the task's `augment` mapped over it, an independent subkey an example."""
+        if self._augment is None:
+            return batch
+        size = next(iter(batch.values())).shape[0]
+        with keys.generator(key), blamed(self.task, "augment"):
+            found: Batch = mx.vmap(self._augment)(batch, mx.random.split(key, size))
+        return found
+
+    def loss(
         self,
         parameters: Flat,
         model: Flat,
@@ -146,33 +153,38 @@ class Step:
         count: mx.array | None,
         key: mx.array,
     ) -> tuple[mx.array, mx.array, Flat]:
-        with self._called("loss", parameters, model, key, hp) as (module, namespace):
-            found = self.task.loss(module, batch, namespace)
-            after = functional.read(self._model, model)
+        """Return the sum of the batch's loss, its weight, and the model state after the call."""
+        with self._called("loss", parameters, model, key, hp) as (held, namespace):
+            found = self.task.loss(held.model, batch, namespace)
+            after = held.state()
         values, weights = self._mean("loss", found, batch)
         size = len(values)
-        if count is not None:
-            mask = first(count, size)
-            values = values * mask
-            weights = None if weights is None else weights * mask
+        mask = None if count is None else first(count, size)
         if weights is None:
-            return values.sum(), mx.array(float(size)) if count is None else count, after
-        return (values * weights).sum(), weights.sum(), after
+            return _sum(values, mask), mx.array(float(size)) if count is None else count, after
+        weights = weights if mask is None else weights * mask
+        return _sum(values, weights), weights.sum(), after
 
     @contextmanager
     def _called(
         self, method: str, parameters: Flat, model: Flat, key: mx.array, hp: Dynamic
-    ) -> Iterator[tuple[Any, Hyperparameters]]:
+    ) -> Iterator[tuple[functional.Bound, Hyperparameters]]:
         """Give a method of the task its model and `hp`, randomness under `key`, errors with a place."""
-        computed = {path: precision.cast(leaf, self._dtype) for path, leaf in parameters.items()}
         visible = {name: value for name, value in hp.items() if name != HIDDEN}
         namespace = Hyperparameters(visible, static_values(self.static))
         with (
-            functional.bound(self._model, computed | model, training=method == "loss") as module,
+            functional.bound(
+                self._model,
+                parameters,
+                model,
+                training=method == "loss",
+                dtype=self._dtype,
+                deterministic=self.task.deterministic,
+            ) as held,
             keys.generator(key),
             blamed(self.task, method, namespace),
         ):
-            yield precision.at_boundary(module, self._dtype), namespace
+            yield held, namespace
         self.read.update(namespace.dynamic_read)
 
     def _mean(self, where: str, found: Any, batch: Batch) -> tuple[mx.array, mx.array | None]:
@@ -202,6 +214,10 @@ class Step:
         return type(self.task).__name__
 
 
+def _sum(values: mx.array, weights: mx.array | None) -> mx.array:
+    return values.sum() if weights is None else (values * weights).sum()
+
+
 def _pair(key: mx.array) -> tuple[mx.array, mx.array]:
     first, second = mx.split(mx.random.split(key).reshape(-1), 2)  # indexing would gather
     return first, second
@@ -222,13 +238,13 @@ def select(condition: mx.array, new: Any, old: Any) -> Any:
     return tree_map(choose, new, old)
 
 
-def _track(loss: Flat, total: mx.array, weight: mx.array, update: mx.array) -> Flat:
-    summed = loss["sum"] + total  # stays non-finite until the next report
-    first = mx.logical_and(loss["failed"] < 0, mx.logical_not(mx.isfinite(summed)))
+def _track(loss: Flat, total: mx.array, weight: mx.array) -> Flat:
+    summed, count = loss["sum"] + total, loss["finite"]  # the sum stays non-finite until the next report
+    counted = mx.where(mx.isfinite(summed), count + 1, -count - 1)
     mean = total / mx.where(weight > 0, weight, 1.0)
     return {
         "sum": summed,
         "weight": loss["weight"] + weight,
         "last": mx.where(mx.isfinite(mean), mean, loss["last"]),
-        "failed": mx.where(first, update.astype(mx.int32), loss["failed"]),
+        "finite": mx.where(count < 0, count, counted),
     }
