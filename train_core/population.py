@@ -18,14 +18,16 @@ from mlx.utils import tree_map
 
 from train_core import boundary, checkpoint, data
 from train_core.checkpoint import Checkpoint
-from train_core.chunk import plan
+from train_core.chunk import Chunk, plan
 from train_core.errors import HyperparameterError, TrialError
 from train_core.evaluation import Clock, Evaluation, LaneReport
+from train_core.feed import Feed
 from train_core.functional import flatten
 from train_core.hyperparameters import split
 from train_core.lane import Lane, Length
 from train_core.program import Program
 from train_core.step import HIDDEN, State
+from train_core.task import Batch, blamed
 
 CHUNK = 64
 """Micro-batches whose indices and masks are built and uploaded at once."""
@@ -63,6 +65,10 @@ class Population:
         self._state: State = {}
         self._hp: dict[str, mx.array] = {}
         self._evaluation = Evaluation(program, width)
+        self._chunk, self._feed = CHUNK, None
+        if program.data.train_reader is not None:
+            self._feed = Feed(program.data.train_reader, width, program.static.micro_batch_size)
+            self._chunk = min(CHUNK, self._feed.max_steps)
 
     @property
     def loaded(self) -> tuple[int, ...]:
@@ -121,8 +127,8 @@ class Population:
         steps = max(to_go.values(), default=0)
         steps = steps if max_micro_batches is None else min(steps, max_micro_batches)
         self._begin_intervals()
-        for done in range(0, steps, CHUNK):
-            self._train({lane: n - done for lane, n in to_go.items()}, min(CHUNK, steps - done), clock)
+        for done in range(0, steps, self._chunk):
+            self._train({lane: n - done for lane, n in to_go.items()}, min(self._chunk, steps - done), clock)
         reached = [lane for lane, held in self._lanes.items() if held.reports > before[lane]]
         reports = self._report({lane: before[lane] for lane in sorted(reached)}, clock) if reached else ()
         return Advance(
@@ -204,7 +210,7 @@ class Population:
     def _report(self, before: Mapping[int, int], clock: Clock) -> tuple[LaneReport, ...]:
         started, compiled = time.perf_counter(), clock.compile_s
         metrics = self._evaluation.metrics(self._functions.evaluate, self._state, self._hp, clock)
-        errors = self._evaluation.errors(self._state)
+        errors = self._evaluation.errors(self._state, self._lanes)
         clock.evaluate_s += time.perf_counter() - started - (clock.compile_s - compiled)
         return tuple(
             LaneReport(
@@ -223,16 +229,14 @@ class Population:
     def _train(self, to_go: Mapping[int, int], steps: int, clock: Clock) -> None:
         started, compiled = time.perf_counter(), clock.compile_s
         chunk = plan(self._lanes, to_go, steps, self.width)
-        arrays = self.program.data.train
+        fed = self._fed(chunk)
+        functions = self._functions
         for step in range(steps):
-            index, before = chunk.index[step], self._state.get("weight")
+            before = self._state.get("weight")
+            arrays, index = fed[step] if fed else (self.program.data.train, chunk.index(step))
+            function = functions.accumulate_and_update if chunk.updates[step] else functions.accumulate
             with clock.compiling(self.program):
-                if chunk.updates[step]:
-                    masks = [mask[step] for mask in chunk.masks]
-                    update = self._functions.accumulate_and_update
-                    self._state = update(self._state, self._hp, arrays, index, *masks)
-                else:
-                    self._state = self._functions.accumulate(self._state, self._hp, arrays, index)
+                self._state = function(self._state, self._hp, arrays, index, *chunk.masks(step))
                 mx.async_eval(self._state)
             mx.eval(before)
         mx.eval(self._state)
@@ -241,6 +245,13 @@ class Population:
         clock.steps += steps
         clock.lane_steps += sum(chunk.advanced.values())
         clock.train_s += time.perf_counter() - started - (clock.compile_s - compiled)
+
+    def _fed(self, chunk: Chunk) -> list[tuple[Batch, mx.array]]:
+        """Return each step's examples where they come from a source."""
+        if self._feed is None:
+            return []
+        with blamed(self.program.task, "data"):
+            return self._feed.steps(chunk, self._lanes, self._chunk)
 
 
 def _put(state: State, lanes: mx.array, rows: State) -> State:

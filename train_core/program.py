@@ -20,7 +20,7 @@ from train_core import functional, keys, shared
 from train_core.data import Resident, gather
 from train_core.errors import TaskError
 from train_core.hyperparameters import Static
-from train_core.step import State, Step, select, settled
+from train_core.step import State, Step, first, select
 from train_core.task import Batch, Task, blamed, static_values
 from train_core.vmap_rules import over_lanes
 
@@ -104,22 +104,19 @@ class Program:
 
         return counted
 
-    def _mask(self, count: mx.array, size: int) -> mx.array:
-        return (mx.arange(size) < count).astype(mx.float32)
-
     def _accumulate(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
-        return settled(self.step.micro_batch(state, hp, gather(data, index), None))
+        return self.step.micro_batch(state, hp, gather(data, index), None)
 
     def _update(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
-        mask = self._mask(count, len(index))
-        accumulated = self.step.micro_batch(state, hp, gather(data, index), mask)
-        return settled(self.step.update(accumulated, hp))
+        accumulated = self.step.micro_batch(state, hp, gather(data, index), count)
+        return self.step.update(accumulated, hp)
 
     def _accumulate_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
         def lane(state: State, hp: Hp, batch: Batch) -> State:
             return self.step.micro_batch(state, hp, batch, None)
 
-        return settled(over_lanes(lane)(state, hp, gather(data, index)))
+        mapped: State = over_lanes(lane)(state, hp, gather(data, index))
+        return mapped
 
     def _update_lanes(
         self,
@@ -134,17 +131,17 @@ class Program:
         def lane(
             state: State, hp: Hp, batch: Batch, count: mx.array, due: mx.array, active: mx.array
         ) -> State:
-            mask = self._mask(count, index.shape[-1])
-            accumulated = self.step.micro_batch(state, hp, batch, mask)
-            updated = select(due, self.step.update(accumulated, hp), accumulated)
+            accumulated = self.step.micro_batch(state, hp, batch, count)
+            updated = select(due, self.step.update(accumulated, hp, mapped=True), accumulated)
             return select(active, updated, state)  # type: ignore[no-any-return]
 
-        return settled(over_lanes(lane)(state, hp, gather(data, index), count, due, active))
+        mapped: State = over_lanes(lane)(state, hp, gather(data, index), count, due, active)
+        return mapped
 
     def _evaluate(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), self._mask(count, len(index))
+        batch, mask = gather(data, index), first(count, len(index))
         return self.step.evaluate(
             state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
         )
@@ -152,7 +149,7 @@ class Program:
     def _evaluate_lanes(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), self._mask(count, len(index))
+        batch, mask = gather(data, index), first(count, len(index))
 
         def lane(state: State, hp: Hp) -> dict[str, tuple[mx.array, mx.array]]:
             return self.step.evaluate(

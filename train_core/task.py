@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from train_core.errors import TaskError, TrainingError
 from train_core.hyperparameters import Scalar, Static
+from train_core.sources import Source
 
 Batch = dict[str, mx.array]
 
@@ -29,12 +30,19 @@ class Mean(NamedTuple):
     weights: mx.array | None = None
 
 
+def token_mean(values_BxT: mx.array, weights_BxT: mx.array) -> Mean:
+    """Return a mean over all tokens that count, whatever example they stand in: losses and a mask (B, T)."""
+    weights = weights_BxT.astype(mx.float32)
+    total, weight = (values_BxT.astype(mx.float32) * weights).sum(axis=1), weights.sum(axis=1)
+    return Mean(total / mx.where(weight > 0, weight, 1.0), weight)
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Two mappings from a name to an array, examples along the first dimension."""
+    """Two parts: each a mapping from a name to an array, examples along the first dimension, or a Source."""
 
-    train: Mapping[str, npt.NDArray[Any]]
-    validation: Mapping[str, npt.NDArray[Any]]
+    train: Mapping[str, npt.NDArray[Any]] | Source
+    validation: Mapping[str, npt.NDArray[Any]] | Source
 
 
 class Task:
@@ -42,10 +50,12 @@ class Task:
 
     `static` names the hyperparameters the model is built from; `model` receives these as keywords.
     A method `augment(self, example, key)` is optional: it gets one example (a dict of arrays without
-    the batch dimension) and one key, and is mapped over the batch.
+    the batch dimension) and one key, and is mapped over the batch. With `deterministic` the model's
+    embeddings are `train_core.Embedding`: on a GPU two runs then agree bit for bit.
     """
 
     static: ClassVar[tuple[str, ...]] = ()
+    deterministic: ClassVar[bool] = False
 
     def data(self) -> Dataset:
         raise NotImplementedError
