@@ -51,4 +51,5 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
     updates = np.logical_or(due.any(axis=1), ~active.all(axis=1))
     if width == 1:
         return Chunk(index, mx.array(index[:, 0]), (mx.array(count[:, 0]),), updates, advanced)
-    return Chunk(index, mx.array(index), (mx.array(count), mx.array(due), mx.array(active)), updates, advanced)
+    masks = mx.array(count), mx.array(due), mx.array(active)
+    return Chunk(index, mx.array(index), masks, updates, advanced)
