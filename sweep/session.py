@@ -80,10 +80,11 @@ def task_ref(spec: StudySpec) -> TaskRef:
     return TaskRef(str(spec.folder.resolve()), spec.task)
 
 
-def describe_task(spec: StudySpec) -> Description:
+def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
     """The task as its own process describes it. Raises SpecError with all that does not fit the file."""
     line = spec.document.line(("task",))
-    description = describe(task_ref(spec), sample_values(spec), key_line=line, file=str(spec.document.file))
+    file = str(spec.document.file)
+    description = describe(task_ref(spec), sample_values(spec), key_line=line, file=file, purity=purity)
     problems = specs.validate_against(spec, description)
     if problems:
         raise SpecError(problems)

@@ -267,10 +267,20 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Describe a task; {"problem", "file", "line"} where it cannot be loaded or does not run."""
+    """Describe a task, and where "purity" is asked for, try that first: with problems it is all there is.
+
+    {"problem", "file", "line"} where the task cannot be loaded or does not run.
+    """
     try:
         task = load_task(TaskRef(request["folder"], request["target"]))
-        return dict(train_core.describe(task, request["hyperparameters"]))
+        data = train_core.Resident.of(task)
+        found = {}
+        if request["purity"]:
+            purity = train_core.purity(task, request["hyperparameters"], data)
+            found = {"purity": purity.as_json()}
+            if purity.problems:
+                return found
+        return {**train_core.describe(task, request["hyperparameters"], data), **found}
     except TaskLoadError as error:
         return {"problem": error.problem, "file": error.file, "line": error.line}
     except train_core.TrainingError as error:

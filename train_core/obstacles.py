@@ -17,12 +17,11 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_map
 
-from train_core import boundary, keys, step
-from train_core.data import gather
+from train_core import boundary, step
 from train_core.errors import TaskError
 from train_core.functional import flatten
-from train_core.program import Program
-from train_core.task import is_task_file
+from train_core.probe import Probe
+from train_core.task import is_foreign, needs_a_value
 from train_core.vmap_rules import over_lanes
 
 TOLERANCE = 0.05
@@ -43,29 +42,38 @@ class _Call:
     place: str
 
 
-def find(program: Program, hp: dict[str, mx.array]) -> str | None:
+def find(probe: Probe) -> str | None:
     """Return why two lanes cannot train in one step, or None when they can.
 
-    Raises TaskError where the task fails alone.
+    Raises TaskError for what fails at any width.
     """
-    state = program.init(keys.key(0))
-    batch = gather(program.data.train, mx.zeros((program.static.micro_batch_size,), mx.uint32))
+    state, batch = probe.state(), probe.batch()
 
-    def lane(state: Any, hp: Any, batch: Any) -> Any:
-        return program.step.micro_batch(state, hp, batch, None)
+    def micro_batch(state: Any, hp: Any, batch: Any) -> Any:
+        return probe.step.micro_batch(state, hp, batch, None)
 
-    alone = lane(state, hp, batch)
-    mx.eval(alone, program.step.update(alone, hp))
+    def update(state: Any, hp: Any) -> Any:
+        return probe.step.update(state, hp, mapped=True)
+
+    def run() -> Any:
+        return micro_batch(state, probe.hp, batch)
+
+    alone = run()
+    mx.eval(alone)
     try:
-        lanes = over_lanes(lane)(*_twice((state, hp, batch)))
-        mx.eval(lanes, over_lanes(program.step.update)(lanes, _twice(hp)))
-    except (ValueError, RuntimeError, TaskError) as error:
-        where = _culprit(lambda: lane(state, hp, batch), str(error))
+        lanes = over_lanes(micro_batch)(*_twice((state, probe.hp, batch)))
+        mx.eval(lanes, over_lanes(update)(lanes, _twice(probe.hp)))
+    except TaskError as error:
+        if needs_a_value(error):
+            raise
+        return str(error)
+    except (ValueError, RuntimeError) as error:
+        where = _culprit(run, str(error))
         return f"{where}: {error}" if where else str(error)
     wrong = _differing(lanes, alone)
     if wrong is None:
         return None
-    where = _culprit(lambda: lane(state, hp, batch), None)
+    where = _culprit(run, None)
     return (
         f"{where or wrong}: a lane comes out other than alone, so MLX maps an operation wrongly; assignments "
         "by an index (`x[0] = value`, `x.at[0].add(value)`) are known to be: use mx.where or mx.concatenate"
@@ -179,7 +187,7 @@ def _place(frame: FrameType | None, called: str) -> str | None:
     layer = ""
     while frame is not None and frame.f_code.co_filename != step.__file__:
         file = frame.f_code.co_filename
-        if not is_task_file(file):
+        if is_foreign(file):
             owner = frame.f_locals.get("self")
             layer = f" in {type(owner).__name__}" if isinstance(owner, nn.Module) else layer
         else:

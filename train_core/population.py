@@ -114,6 +114,28 @@ class Population:
             static=self.program.description,
         )
 
+    def resized(self, width: int) -> tuple[Population, dict[int, int]]:
+        """Return a population of another width with these runs, and where each lane went.
+
+        Runs are moved in memory and go on as they would have, bit for bit on a CPU; this population is
+        done with. Raises ValueError where they do not fit.
+        """
+        if len(self._lanes) > width:
+            raise ValueError(f"at most {width} runs must hold, but got {len(self._lanes)}")
+        self._settle()
+        other = Population(self.program, width)
+        places = {lane: place for place, lane in enumerate(self.loaded)}
+        for lane, place in places.items():
+            other._lanes[place], other._keys[place] = self._lanes[lane], self._keys[lane]
+            other._dynamic[place] = self._dynamic[lane]
+            row = self._state if self.width == 1 else tree_map(lambda leaf, i=lane: leaf[i], self._state)
+            other._fresh[place] = row
+        other._settle()
+        for held in (self._lanes, self._keys, self._dynamic):
+            held.clear()
+        self._state = {}
+        return other, places
+
     def advance(self, max_micro_batches: int | None = None) -> Advance:
         """Train every loaded lane to its own next report, at most `max_micro_batches`; evaluate those there.
 

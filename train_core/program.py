@@ -14,6 +14,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 from mlx.utils import tree_map_with_path
 
 from train_core import functional, keys, shared
@@ -51,12 +52,12 @@ class Program:
             raise TaskError(f"{type(task).__name__}.model: at least one trainable parameter must hold")
         self.functions = cache(self._functions)
 
-    def _shared(self, template: nn.Module) -> frozenset[str]:
-        if not functional.fixed(template):
-            return frozenset()
+    def _shared(self, template: nn.Module) -> functional.Flat:
+        if not functional.model_state(template):
+            return {}
+        first = np.zeros(self.static.micro_batch_size, np.uint32)
         other = self.build(keys.key(1))
-        batch = gather(self.data.train, mx.zeros((self.static.micro_batch_size,), mx.uint32))
-        return frozenset(shared.paths(self.task, self.static, template, other, batch))
+        return shared.arrays(self.task, self.static, template, other, self.data.batch("train", first))
 
     def build(self, key: mx.array) -> nn.Module:
         """Build the task's model with its initial parameters drawn under `key`."""

@@ -11,22 +11,29 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from train_core import functional, keys, precision
+from train_core import functional, keys
 from train_core.errors import TaskError
+from train_core.functional import Flat
 from train_core.hyperparameters import Static
+from train_core.precision import DTYPES, cast
 from train_core.task import Batch, Hyperparameters, Task, blamed, static_values
 
 
-def paths(task: Task, static: Static, model: nn.Module, other: nn.Module, batch: Batch) -> set[str]:
-    """Return the paths of the shared arrays; `model` and `other` were built under different keys."""
-    held, others = functional.fixed(model), functional.fixed(other)
-    candidates = {path for path, leaf in held.items() if _sharable(leaf) and _equal(leaf, others[path])}
-    return candidates - _replaced(task, static, model, batch) if candidates else set()
+def arrays(task: Task, static: Static, model: nn.Module, other: nn.Module, batch: Batch) -> Flat:
+    """Return the shared arrays, in the program's precision; `model`, `other` were built under two keys."""
+    held, others = functional.model_state(model), functional.model_state(other)
+    candidates = {path for path, leaf in held.items() if _sharable(path, leaf) and _equal(leaf, others[path])}
+    if not candidates:
+        return {}
+    kept = candidates - _replaced(task, static, model, batch)
+    shared = {path: cast(held[path], DTYPES[static.precision]) for path in kept}
+    mx.eval(shared)
+    return shared
 
 
-def _sharable(leaf: mx.array) -> bool:
+def _sharable(path: str, leaf: mx.array) -> bool:
     """Whether sharing changes no bits: a product with a shared matrix of one row or column does."""
-    return 1 not in leaf.shape
+    return 1 not in leaf.shape and not functional.is_statistic(path)
 
 
 def _equal(one: mx.array, other: mx.array) -> bool:
@@ -46,14 +53,16 @@ class _Unknown(Hyperparameters):
 
 def _replaced(task: Task, static: Static, model: nn.Module, batch: Batch) -> set[str]:
     """Return the paths of what a training call replaces; it is traced only, not computed."""
-    held = functional.fixed(model)
-    dtype = precision.DTYPES[static.precision]
+    held = functional.model_state(model)
+    dtype = DTYPES[static.precision]
     try:
-        with functional.bound(model, held, training=True), keys.generator(keys.key(0)), blamed(task, "loss"):
-            task.loss(precision.at_boundary(model, dtype), batch, _Unknown({}, static_values(static)))
-            after = functional.read(model, held)
-    except (
-        TaskError
-    ):  # its trials will fail with it, or it needs what only a step gives: then nothing is shared
+        with (
+            functional.bound(model, {}, held, training=True, dtype=dtype) as bound,
+            keys.generator(keys.key(0)),
+            blamed(task, "loss"),
+        ):
+            task.loss(bound.model, batch, _Unknown({}, static_values(static)))
+            after = bound.state()
+    except TaskError:  # its trials will fail with it too
         return set(held)
     return {path for path, leaf in held.items() if after[path] is not leaf}

@@ -37,14 +37,14 @@ class Step:
     """The pure functions of one program: init, micro_batch, update, evaluate."""
 
     def __init__(
-        self, task: Task, static: Static, model: nn.Module, shared: frozenset[str] = frozenset()
+        self, task: Task, static: Static, model: nn.Module, shared: Mapping[str, mx.array] | None = None
     ) -> None:
         self.task = task
         self.static = static
         self.optimizer = Optimizer(static.optimizer)
         self.read: set[str] = set()
         self._model = model
-        self._shared = shared  # paths of arrays that stay in the model: no part of any run's state
+        self._shared = dict(shared or {})
         self._dtype = precision.DTYPES[static.precision]
         self._scaled = self._dtype == mx.float16
         self._augment = getattr(task, "augment", None)
@@ -159,7 +159,7 @@ class Step:
         """Return the sum of the batch's loss, its weight, and the model state after the call."""
         with self._called("loss", parameters, model, key, hp) as (held, namespace):
             found = self.task.loss(held.model, batch, namespace)
-            after = held.state()
+            after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
         values, weights = self._mean("loss", found, batch)
         size = len(values)
         mask = None if count is None else first(count, size)
@@ -179,7 +179,7 @@ class Step:
             functional.bound(
                 self._model,
                 parameters,
-                model,
+                model | self._shared,
                 training=method == "loss",
                 dtype=self._dtype,
                 deterministic=self.task.deterministic,

@@ -1,4 +1,4 @@
-"""How many lanes: examples per second measured at growing widths, and moving runs to another width.
+"""How many lanes: examples per second measured at growing widths.
 
 A width is only worth its lanes where it gains, so growth stops once it no longer does, where memory
 would not last, or where measuring would cost more of a study's time than it may.
@@ -18,6 +18,7 @@ from typing import Any
 import mlx.core as mx
 
 from train_core import device, keys
+from train_core.hyperparameters import split
 from train_core.lane import Length
 from train_core.population import Population
 from train_core.program import Program
@@ -136,7 +137,7 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
     for lane in range(width):
         key = keys.fold_in(keys.key(0), lane)
         population.load(lane, key=key, hyperparameters=hyperparameters, length=length)
-    window = population.accumulation_steps
+    window = int(split(hyperparameters, program.task.static)[1]["accumulation_steps"])
     population.advance(2 * window)  # compiles what a window of micro-batches needs
     step_s = population.advance(2 * window).train_s / (2 * window)
     steps = max(2, round(SAMPLE_S / max(step_s, 1e-9) / window)) * window
