@@ -7,7 +7,7 @@ with a mask of the lanes that are due for an update and one of those that take p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
@@ -15,9 +15,9 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
-from mlx.utils import tree_map_with_path
+from mlx.utils import tree_map, tree_map_with_path
 
-from train_core import functional, keys, shared
+from train_core import boundary, functional, keys, shared
 from train_core.data import Resident, gather
 from train_core.errors import TaskError
 from train_core.hyperparameters import Static
@@ -61,14 +61,48 @@ class Program:
 
     def build(self, key: mx.array) -> nn.Module:
         """Build the task's model with its initial parameters drawn under `key`."""
-        with keys.generator(key), blamed(self.task, "model"):
-            model = self.task.model(**dict(self.static.task))
-            mx.eval(model.parameters())
+        model = self._built(key)
+        mx.eval(model.parameters())
         return model
 
     def init(self, key: mx.array) -> State:
         """Return the state of the run with this key before its first micro-batch."""
         return self.step.init(key, self.build(keys.fold_in(key, keys.INIT)))
+
+    def init_lanes(self, parents: Sequence[mx.array]) -> State:
+        """Return the states of runs with these keys, lanes first, as `init` gives them one by one."""
+        if len(parents) > 1 and self._maps_init:
+            return self._mapped_init(parents)
+        return tree_map(lambda *leaves: mx.stack(list(leaves)), *map(self.init, parents))  # type: ignore[no-any-return]
+
+    @cached_property
+    def _maps_init(self) -> bool:
+        """Whether building the model maps over keys: it is tried, since MLX maps some assignments wrongly."""
+        parents = [keys.fold_in(keys.key(0), n) for n in range(2)]
+        try:
+            lanes = functional.flatten(self._mapped_init(parents))
+            mx.eval(lanes)
+        except (ValueError, RuntimeError, TaskError):
+            return False
+        alone = [functional.flatten(self.init(parent)) for parent in parents]
+        return all(
+            boundary.raw_bytes(lanes[path][i]) == boundary.raw_bytes(leaf)
+            for i, state in enumerate(alone)
+            for path, leaf in state.items()
+        )
+
+    def _mapped_init(self, parents: Sequence[mx.array]) -> State:
+        """As `init_lanes`, in operations whose number does not grow with the lanes."""
+
+        def one(key: mx.array) -> State:
+            return self.step.init(key, self._built(keys.fold_in(key, keys.INIT)))
+
+        states: State = tree_map(mx.contiguous, mx.vmap(one)(mx.stack(list(parents))))
+        return states
+
+    def _built(self, key: mx.array) -> nn.Module:
+        with keys.generator(key), blamed(self.task, "model"):
+            return self.task.model(**dict(self.static.task))
 
     @cached_property
     def layout(self) -> dict[str, tuple[tuple[int, ...], mx.Dtype]]:
