@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,3 +25,12 @@ def float64_scope() -> Iterator[None]:
     """Run a block on the CPU stream, the only place where MLX computes in float64."""
     with mx.stream(mx.cpu):
         yield
+
+
+def memory_bytes() -> int:
+    """Return how much memory training here may take: a GPU's own, or most of the machine's."""
+    info = mx.device_info()
+    for name in ("max_recommended_working_set_size", "total_memory", "memory_size"):
+        if name in info:
+            return int(info[name])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4
