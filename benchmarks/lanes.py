@@ -12,9 +12,8 @@ import argparse
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import mlx.core as mx
@@ -27,14 +26,16 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Case:
-    """A model, its micro-batch, how long a trial is and how wide to go, on a GPU and on a CPU."""
+    """A model, its micro-batch; by kind of device a trial's micro-batches, how wide to go, and a bound.
+
+    The bound is how many times the trials an hour of one at a time the best width reaches, in float32.
+    """
 
     task: type[Task]
     batch: int
     steps: Mapping[str, int]
     widest: Mapping[str, int]
     bounds: Mapping[str, float]
-    """How many times the trials an hour of one at a time the best width must reach, in float32."""
 
 
 CASES = {
@@ -60,6 +61,7 @@ def settings(case: Case, precision: str, trial: int) -> dict[str, object]:
 
 
 def program_of(case: Case, precision: str) -> Program:
+    """Return the program of all trials of a case."""
     task = case.task()
     return Program(task, split(settings(case, precision, 0), task.static)[0])
 
@@ -115,10 +117,74 @@ def processes_per_hour(name: str, precision: str, steps: int, count: int, rounds
     workers = [spawn.Process(target=_share, args=arguments) for _ in range(count)]
     for worker in workers:
         worker.start()
-    slowest_s = max(times.get(timeout=300) for _ in workers)
+    slowest_s: float = max(times.get(timeout=300) for _ in workers)
     for worker in workers:
         worker.join()
     return 3600 * count * rounds / slowest_s
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Trials an hour by width, the peak memory of each in bytes, and width 1 against itself."""
+
+    per_hour: Mapping[int, float]
+    peak_bytes: Mapping[int, int]
+    itself: measure.Ratio
+
+    @property
+    def best(self) -> int:
+        return max(self.per_hour, key=self.per_hour.__getitem__)
+
+
+def measured(program: Program, case: Case, precision: str, steps: int, rounds: int) -> Measured:
+    """Train trials at every width, the widths in turn."""
+    runs: dict[str, Callable[[], object]] = {}
+    peaks = {}
+    widths = [2**n for n in range(case.widest[device.kind()].bit_length())]
+    for width in widths:
+        trials = Trials(program, case, precision, width, steps)
+        trials.run()  # compiles
+        peaks[width] = peak_bytes(trials.run)
+        runs[str(width)] = trials.run
+    runs["again"] = runs["1"]
+    timings = measure.interleaved(runs, rounds=rounds, warm_up=0)
+    per_hour = {width: 3600 * width / timings.median_s(str(width)) for width in widths}
+    return Measured(per_hour, peaks, timings.ratio("again", "1"))
+
+
+def rows(name: str, precision: str, found: Measured, auto: int) -> Iterator[measure.Row]:
+    """Yield a row a width."""
+    for width, per_hour in found.per_hour.items():
+        marks = {"best": width == found.best, "auto": width == auto}
+        yield {
+            "model": name,
+            "precision": precision,
+            "lanes": width,
+            "trials_per_hour": per_hour,
+            "to_one_at_a_time": per_hour / found.per_hour[1],
+            "peak_MB": found.peak_bytes[width] / 1e6,
+            "choice": " ".join(mark for mark, holds in marks.items() if holds),
+        }
+
+
+def checks(name: str, precision: str, found: Measured, auto: int) -> Iterator[measure.Check]:
+    """Yield what must hold: the gain in float32, and that `auto` loses little."""
+    kind, bounds = device.kind(), CASES[name].bounds
+    if kind in bounds and precision == "float32":
+        yield measure.check(
+            f"{name} {precision}: trials an hour, {found.best} lanes to one at a time",
+            found.per_hour[found.best] / found.per_hour[1],
+            bound=bounds[kind],
+            side="at least",
+            itself=found.itself,
+        )
+    against, bound = (found.best, 1.1) if kind == "gpu" else (1, 1 / 0.95)
+    yield measure.check(
+        f"{name} {precision}: a trial's time, auto ({auto} lanes) to {against}",
+        found.per_hour[against] / found.per_hour[auto],
+        bound=bound,
+        itself=found.itself,
+    )
 
 
 def compare(benchmark: measure.Benchmark, name: str, precision: str, options: argparse.Namespace) -> None:
@@ -126,40 +192,17 @@ def compare(benchmark: measure.Benchmark, name: str, precision: str, options: ar
     case, kind = CASES[name], device.kind()
     steps = max(1, case.steps[kind] // (4 if options.quick else 1))
     program = program_of(case, precision)
-    widths = [2**n for n in range(case.widest[kind].bit_length())]
-    measure.say(f"{name} {precision}: auto ...")
-    choice = best_width(
+    measure.say(f"{name} {precision} ...")
+    auto = best_width(
         program,
         settings(case, precision, 1),
         limit_bytes=0.8 * device.memory_bytes(),
         most=case.widest[kind],
-    )
-    runs: dict[str, Callable[[], object]] = {}
-    peaks = {}
-    for width in widths:
-        trials = Trials(program, case, precision, width, steps)
-        trials.run()  # compiles
-        peaks[width] = peak_bytes(trials.run)
-        runs[str(width)] = trials.run
-    runs["again"] = runs["1"]
-    measure.say(f"{name} {precision}: {options.rounds} rounds ...")
-    timings = measure.interleaved(runs, rounds=options.rounds, warm_up=0)
-    per_hour = {width: 3600 * width / timings.median_s(str(width)) for width in widths}
-    best = max(widths, key=per_hour.__getitem__)
-    for width in widths:
-        benchmark.rows.append(
-            {
-                "model": name,
-                "precision": precision,
-                "lanes": width,
-                "trials_per_hour": per_hour[width],
-                "to_one_at_a_time": per_hour[width] / per_hour[1],
-                "peak_MB": peaks[width] / 1e6,
-                "choice": ("best " if width == best else "") + ("auto" if width == choice.width else ""),
-            }
-        )
+    ).width
+    found = measured(program, case, precision, steps, options.rounds)
+    benchmark.rows += rows(name, precision, found, auto)
+    benchmark.checks += checks(name, precision, found, auto)
     if options.processes:
-        measure.say(f"{name} {precision}: {options.processes} processes ...")
         shared = processes_per_hour(name, precision, steps, options.processes)
         benchmark.rows.append(
             {
@@ -167,41 +210,15 @@ def compare(benchmark: measure.Benchmark, name: str, precision: str, options: ar
                 "precision": precision,
                 "lanes": f"{options.processes} processes",
                 "trials_per_hour": shared,
-                "to_one_at_a_time": shared / per_hour[1],
-                "peak_MB": float("nan"),
+                "to_one_at_a_time": shared / found.per_hour[1],
+                "peak_MB": "",
                 "choice": "",
             }
         )
-    itself = timings.ratio("again", "1")
-    label = f"{name} {precision}"
-    if kind in case.bounds and precision == "float32":
-        gain = per_hour[best] / per_hour[1]
-        benchmark.checks.append(
-            measure.check(
-                f"{label}: trials an hour, {best} lanes to one at a time",
-                gain,
-                bound=case.bounds[kind],
-                side="at least",
-                itself=itself,
-            )
-        )
-    time_of = partial(_time_of, per_hour)
-    against, bound = (best, 1.1) if kind == "gpu" else (1, 1 / 0.95)
-    benchmark.checks.append(
-        measure.check(
-            f"{label}: a trial's time, auto ({choice.width} lanes) to {against}",
-            time_of(choice.width) / time_of(against),
-            bound=bound,
-            itself=itself,
-        )
-    )
-
-
-def _time_of(per_hour: Mapping[int, float], width: int) -> float:
-    return 3600 / per_hour[width]
 
 
 def main() -> int:
+    """Print the comparison; return 1 when a check does not hold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--models", nargs="+", choices=list(CASES), default=list(CASES))
@@ -209,7 +226,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="trials a quarter as long")
     parser.add_argument(
-        "--processes", type=int, default=0, help="also share the device among so many processes (float32)"
+        "--processes", type=int, default=0, help="also share the device among so many processes"
     )
     options = parser.parse_args()
     benchmark = measure.Benchmark(
