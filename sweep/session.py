@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -104,7 +104,14 @@ def run_study(
         driver = _drive(spec, description, run, progress)
         reason = "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
         run.close(reason)
-        return _summary(spec, run.path, driver.told, driver.params, len(driver.state.trials), began, reason)
+        state = driver.state
+        summary = _summary(spec, run.path, driver.told, driver.params, len(state.trials), began, reason)
+        lanes = {
+            "lanes": state.widest,
+            "lane_busy_fraction": round(state.lane_time.useful_fraction, 4),
+            "lane_busy_fraction_while_asking": round(state.lane_time_while_asking.useful_fraction, 4),
+        }
+        return replace(summary, totals={**summary.totals, **lanes})
 
 
 def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
