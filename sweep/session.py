@@ -100,6 +100,7 @@ def run_study(
             history = run.history
             params = {number: row.params for number, row in history.study.trials.items()}
             return _summary(spec, run.path, history.told, params, 0, began, "finished before")
+        progress.stage(f"looking at the task {spec.task}")
         description = describe_task(spec)
         driver = _drive(spec, description, run, progress)
         reason = "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
@@ -172,6 +173,7 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     driver = Driver(
         spec=spec, description=description, run=run, study=study, executor=executor, progress=progress
     )
+    progress.stage("starting workers")
     try:
         with _interrupting(driver.interrupt, progress):
             driver.run()
