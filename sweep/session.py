@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -101,11 +101,19 @@ def run_study(
             history = run.history
             params = {number: row.params for number, row in history.study.trials.items()}
             return _summary(spec, run.path, history.told, params, 0, began, "finished before")
+        progress.stage(f"looking at the task {spec.task}")
         description = describe_task(spec)
         driver = _drive(spec, description, run, progress)
         reason = "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
         run.close(reason)
-        return _summary(spec, run.path, driver.told, driver.params, len(driver.state.trials), began, reason)
+        state = driver.state
+        summary = _summary(spec, run.path, driver.told, driver.params, len(state.trials), began, reason)
+        lanes = {
+            "lanes": state.widest,
+            "lane_busy_fraction": round(state.lane_time.useful_fraction, 4),
+            "lane_busy_fraction_while_asking": round(state.lane_time_while_asking.useful_fraction, 4),
+        }
+        return replace(summary, totals={**summary.totals, **lanes})
 
 
 def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
@@ -166,6 +174,7 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     driver = Driver(
         spec=spec, description=description, run=run, study=study, executor=executor, progress=progress
     )
+    progress.stage("starting workers")
     try:
         with _interrupting(driver.interrupt, progress):
             driver.run()
