@@ -176,7 +176,7 @@ class Program:
     def _evaluate(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), first(count, len(index))
+        batch, mask = gather(data, index), first(count, mx.arange(len(index)))
         return self.step.evaluate(
             state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
         )
@@ -184,7 +184,7 @@ class Program:
     def _evaluate_lanes(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), first(count, len(index))
+        batch, mask = gather(data, index), first(count, mx.arange(len(index)))
 
         def lane(state: State, hp: Hp) -> dict[str, tuple[mx.array, mx.array]]:
             return self.step.evaluate(

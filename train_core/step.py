@@ -48,6 +48,10 @@ class Step:
         self._dtype = precision.DTYPES[static.precision]
         self._scaled = self._dtype == mx.float16
         self._augment = getattr(task, "augment", None)
+        # Evaluated, and so constants of the trace: computed once, not in every step.
+        self._empty = mx.array(0.0)
+        self._places = mx.arange(static.micro_batch_size)
+        mx.eval(self._empty, self._places)
 
     def init(self, key: mx.array, model: nn.Module) -> State:
         """Return the state of a run before its first micro-batch; `model` was just built."""
@@ -112,7 +116,7 @@ class Step:
             **state,
             "parameters": parameters,
             "optimizer": optimizer,
-            "weight": mx.zeros_like(state["weight"]),
+            "weight": self._empty,
         }
         if finite is None:
             return updated
@@ -162,7 +166,7 @@ class Step:
             after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
         values, weights = self._mean("loss", found, batch)
         size = len(values)
-        mask = None if count is None else first(count, size)
+        mask = None if count is None else first(count, self._places)
         if weights is None:
             return _sum(values, mask), mx.array(float(size)) if count is None else count, after
         weights = weights if mask is None else weights * mask
@@ -226,9 +230,9 @@ def _pair(key: mx.array) -> tuple[mx.array, mx.array]:
     return first, second
 
 
-def first(count: mx.array, size: int) -> mx.array:
-    """Return a mask of the first `count` of `size` places, float32."""
-    return (mx.arange(size) < count).astype(mx.float32)
+def first(count: mx.array, places: mx.array) -> mx.array:
+    """Return a float32 mask of the first `count` of `places`, which are 0, 1, 2, ..."""
+    return (places < count).astype(mx.float32)
 
 
 def select(condition: mx.array, new: Any, old: Any) -> Any:
@@ -242,12 +246,14 @@ def select(condition: mx.array, new: Any, old: Any) -> Any:
 
 
 def _track(loss: Flat, total: mx.array, weight: mx.array) -> Flat:
-    summed, count = loss["sum"] + total, loss["finite"]  # the sum stays non-finite until the next report
-    counted = mx.where(mx.isfinite(summed), count + 1, -count - 1)
+    # A chain, each from the one before: so all of it becomes one fused kernel.
+    summed = loss["sum"] + total  # stays non-finite until the next report
+    counted = mx.where(mx.isfinite(summed), loss["finite"] + 1, -loss["finite"] - 1)
+    finite = mx.where(loss["finite"] < 0, loss["finite"], counted)
     mean = total / mx.where(weight > 0, weight, 1.0)
     return {
         "sum": summed,
         "weight": loss["weight"] + weight,
-        "last": mx.where(mx.isfinite(mean), mean, loss["last"]),
-        "finite": mx.where(count < 0, count, counted),
+        "last": mx.where(finite < 0, loss["last"], mean),
+        "finite": finite,
     }
