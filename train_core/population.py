@@ -114,27 +114,29 @@ class Population:
             static=self.program.description,
         )
 
-    def resized(self, width: int) -> tuple[Population, dict[int, int]]:
-        """Return a population of another width with these runs, and where each lane went.
+    def moved(self, width: int, places: Mapping[int, int]) -> Population:
+        """Return a population of another width with the runs of `places`, a new lane for each old one.
 
-        Runs are moved in memory and go on as they would have, bit for bit on a CPU; this population is
-        done with. Raises ValueError where they do not fit.
+        They go on as they would have, bit for bit on a CPU; nothing is written. This population is
+        done with.
         """
-        if len(self._lanes) > width:
-            raise ValueError(f"at most {width} runs must hold, but got {len(self._lanes)}")
         self._settle()
         other = Population(self.program, width)
-        places = {lane: place for place, lane in enumerate(self.loaded)}
         for lane, place in places.items():
-            other._lanes[place], other._keys[place] = self._lanes[lane], self._keys[lane]
+            held = self._held(lane)
+            if not 0 <= place < width or place in other._lanes:
+                raise ValueError(f"free lanes below {width} must hold, but got {dict(places)}")
+            other._lanes[place], other._keys[place] = held, self._keys[lane]
             other._dynamic[place] = self._dynamic[lane]
-            row = self._state if self.width == 1 else tree_map(lambda leaf, i=lane: leaf[i], self._state)
-            other._fresh[place] = row
-        other._settle()
-        for held in (self._lanes, self._keys, self._dynamic):
-            held.clear()
-        self._state = {}
-        return other, places
+        if places:
+            lane_at = {place: lane for lane, place in places.items()}
+            order = [lane_at.get(place, next(iter(places))) for place in range(width)]
+            rows = self._state if self.width > 1 else tree_map(lambda leaf: leaf[None], self._state)
+            taken = mx.array(order) if width > 1 else order[0]
+            other._state = tree_map(lambda leaf: leaf[taken], rows)
+            other._hp = other._stacked_hyperparameters()
+            mx.eval(other._state, other._hp)
+        return other
 
     def advance(self, max_micro_batches: int | None = None) -> Advance:
         """Train every loaded lane to its own next report, at most `max_micro_batches`; evaluate those there.

@@ -6,17 +6,14 @@ would not last, or where measuring would cost more of a study's time than it may
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from typing import Any
+from dataclasses import dataclass
 
 import mlx.core as mx
 
 from train_core import device, keys
+from train_core.errors import is_out_of_memory
 from train_core.hyperparameters import split
 from train_core.lane import Length
 from train_core.population import Population
@@ -102,6 +99,20 @@ def best_width(
     return WidthChoice(best, tuple(table), stopped)
 
 
+def measure_widths(
+    program: Program,
+    hyperparameters: Mapping[str, object],
+    *,
+    most: int = 1024,
+    limit_bytes: float | None = None,
+    examples: float | None = None,
+) -> dict[int, float]:
+    """Return examples per second by width, of all that `best_width` measures."""
+    limit_bytes = device.memory_bytes() if limit_bytes is None else limit_bytes
+    choice = best_width(program, hyperparameters, limit_bytes=limit_bytes, most=most, examples=examples)
+    return {row.width: row.examples_per_s for row in choice.table}
+
+
 def _reason_to_stop(
     table: list[Measurement], without_gain: int, limit_bytes: float, examples: float | None
 ) -> str | None:
@@ -158,35 +169,3 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
         timing_s=time.perf_counter() - began - compile_s,
         peak_memory_bytes=mx.get_peak_memory(),
     )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether MLX or Python ran out of memory; other errors are the task's."""
-    text = str(error).lower()
-    told = ("out of memory", "unable to allocate", "exceeds the maximum", "insufficient memory")
-    return isinstance(error, MemoryError) or any(words in text for words in told)
-
-
-def cache_key(program: Program) -> str:
-    """Return what a measured width holds for: the chip, the program, MLX's version."""
-    described = {
-        "task": f"{type(program.task).__module__}:{type(program.task).__qualname__}",
-        "static": dict(program.description),
-        "layout": {path: [list(shape), str(dtype)] for path, (shape, dtype) in program.layout.items()},
-    }
-    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
-    return f"{device.kind()} {device.chip()} | {digest} | mlx {version('mlx')}"
-
-
-def encode(choice: WidthChoice) -> dict[str, Any]:
-    """Return the choice as plain values, ready for JSON."""
-    return asdict(choice) | {"table": [asdict(row) for row in choice.table]}
-
-
-def decode(held: Mapping[str, Any]) -> WidthChoice:
-    """Return the choice that `encode` made plain; raises ValueError where it is something else."""
-    try:
-        table = tuple(Measurement(**row) for row in held["table"])
-        return WidthChoice(int(held["width"]), table, str(held["stopped"]))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"a width as `encode` writes it must hold, but got {held!r}") from error
