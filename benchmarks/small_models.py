@@ -67,7 +67,7 @@ class Dropped(nn.Module):
     """64-64-10 with dropout."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.hidden = nn.Linear(64, 64)
         self.out = nn.Linear(64, 10)
         self.dropout = train_core.Dropout()
@@ -83,12 +83,20 @@ class Transformer(Classification):
     tokens = 97
 
     def model(self) -> nn.Module:
-        return nn.Sequential(
-            nn.Embedding(97, 128),
-            nn.TransformerEncoder(2, 128, 4, mlp_dims=512, norm_first=True),
-            lambda x: x[:, -1],
-            nn.Linear(128, 10),
-        )
+        blocks = nn.TransformerEncoder(2, 128, 4, mlp_dims=512, norm_first=True)
+        return nn.Sequential(nn.Embedding(97, 128), Last(blocks), nn.Linear(128, 10))
+
+
+class Last(nn.Module):
+    """What a transformer makes of the last token."""
+
+    def __init__(self, blocks: nn.TransformerEncoder) -> None:
+        super().__init__()
+        self.blocks = blocks
+
+    def __call__(self, x: mx.array) -> mx.array:
+        last: mx.array = self.blocks(x, None)[:, -1]
+        return last
 
 
 class CNN(Classification):
