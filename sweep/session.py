@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from sweep.driver import Driver
 
 
+MEMORY_SHARE = 0.6
+"""How much of the device's memory populations may take, all slots together: the rest is the system's."""
+
+
 @dataclass(frozen=True)
 class Summary:
     """How a study stands when the command ends; `best` holds the best trials first, at most five."""
@@ -186,10 +190,13 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
 
 def make_executor(spec: StudySpec, description: Description) -> Executor:
     """The executor that the study file names: one slot an accelerator, or one a core where there is none."""
+    on_gpu = description.device == "gpu"
+    slots = 1 if on_gpu or spec.executor == "inline" else cores()
     settings = WorkerSettings(
         task=task_ref(spec),
         snapshot_every_s=spec.checkpoints.every_s,
         keep_final=spec.checkpoints.keep_best > 0,
+        memory_bytes=MEMORY_SHARE * description.memory_bytes / slots,
     )
     if spec.executor == "inline":
         from sweep.executors.inline import InlineExecutor
@@ -197,8 +204,6 @@ def make_executor(spec: StudySpec, description: Description) -> Executor:
         return InlineExecutor(settings)
     from sweep.executors.ray import RayExecutor
 
-    on_gpu = description.device == "gpu"
-    slots = 1 if on_gpu else cores()
     return RayExecutor(settings, slots=slots, gpus=int(on_gpu), name=spec.name)
 
 

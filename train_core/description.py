@@ -39,4 +39,5 @@ def describe(
         "vmap_obstacle": obstacle,
         "device": device.kind(),
         "chip": device.chip(),
+        "memory_bytes": device.memory_bytes(),
     }

@@ -20,17 +20,17 @@ def chip() -> str:
     return str(info.get("device_name") or info.get("architecture") or "unknown")
 
 
+def memory_bytes() -> int:
+    """Return the memory that arrays can use: the device's own, or the machine's."""
+    info = mx.device_info()
+    for name in ("max_recommended_working_set_size", "total_memory", "memory_size"):
+        if name in info:
+            return int(info[name])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 @contextmanager
 def float64_scope() -> Iterator[None]:
     """Run a block on the CPU stream, the only place where MLX computes in float64."""
     with mx.stream(mx.cpu):
         yield
-
-
-def memory_bytes() -> int:
-    """Return how much memory training here may take: a GPU's own, or most of the machine's."""
-    info = mx.device_info()
-    for name in ("max_recommended_working_set_size", "total_memory", "memory_size"):
-        if name in info:
-            return int(info[name])
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 3 // 4

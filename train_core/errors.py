@@ -28,9 +28,3 @@ class TrialError(TrainingError):
 
 class CheckpointError(TrainingError):
     """A checkpoint is damaged, foreign, or does not fit the program it is loaded into."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether MLX or Python ran out of memory, by what they say: MLX raises nothing of its own for it."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "unable to allocate" in text

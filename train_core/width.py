@@ -6,14 +6,17 @@ would not last, or where measuring would cost more of a study's time than it may
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
 
 import mlx.core as mx
 
 from train_core import device, keys
-from train_core.errors import is_out_of_memory
 from train_core.hyperparameters import split
 from train_core.lane import Length
 from train_core.population import Population
@@ -49,11 +52,15 @@ class Measurement:
 
 @dataclass(frozen=True)
 class WidthChoice:
-    """The best width, all that was measured, narrowest first, and why growth stopped."""
+    """The best width, all that was measured, narrowest first, and why growth stopped.
+
+    `stopped_early` says that more lanes might gain more: it was not worth finding out, or not asked for.
+    """
 
     width: int
     table: tuple[Measurement, ...]
     stopped: str
+    stopped_early: bool = False
 
     @property
     def cost_s(self) -> float:
@@ -76,7 +83,7 @@ def best_width(
     next width would pass SHARE of the time they take at width 1.
     """
     table: list[Measurement] = []
-    best, without_gain, width, stopped = 1, 0, 1, f"widths up to {most} were asked for"
+    best, without_gain, width, early, stopped = 1, 0, 1, True, f"widths up to {most} were asked for"
     speeds: dict[int, float] = {}
     while width <= most:
         try:
@@ -84,52 +91,45 @@ def best_width(
         except (RuntimeError, MemoryError) as error:
             if width == 1 or not is_out_of_memory(error):
                 raise
-            stopped = f"out of memory at width {width}"
+            early, stopped = False, f"out of memory at width {width}"
             break
         table.append(row)
         speeds[width] = row.examples_per_s
         if width > 1:
             gains = speeds[width] >= GAIN * speeds[best]
             best, without_gain = (width, 0) if gains else (best, without_gain + 1)
-        stop = _reason_to_stop(table, without_gain, limit_bytes, examples)
+        limit = _limit(table, without_gain, limit_bytes)
+        stop = limit or _not_worth_it(table, examples)
         if stop is not None:
-            stopped = stop
+            early, stopped = limit is None, stop
             break
         width *= 2
-    return WidthChoice(best, tuple(table), stopped)
+    return WidthChoice(best, tuple(table), stopped, stopped_early=early)
 
 
-def measure_widths(
-    program: Program,
-    hyperparameters: Mapping[str, object],
-    *,
-    most: int = 1024,
-    limit_bytes: float | None = None,
-    examples: float | None = None,
-) -> dict[int, float]:
-    """Return examples per second by width, of all that `best_width` measures."""
-    limit_bytes = device.memory_bytes() if limit_bytes is None else limit_bytes
-    choice = best_width(program, hyperparameters, limit_bytes=limit_bytes, most=most, examples=examples)
-    return {row.width: row.examples_per_s for row in choice.table}
-
-
-def _reason_to_stop(
-    table: list[Measurement], without_gain: int, limit_bytes: float, examples: float | None
-) -> str | None:
+def _limit(table: list[Measurement], without_gain: int, limit_bytes: float) -> str | None:
+    """Why no wider population can be better."""
     last = table[-1]
     if last.width >= FIRST and without_gain >= PATIENCE:
         return f"no gain of {GAIN - 1:.0%} at the last {PATIENCE} widths"
     predicted = predicted_peak_bytes(table)
     if predicted > limit_bytes:
         return f"width {2 * last.width} would need {predicted / 1e9:.2f} of {limit_bytes / 1e9:.2f} GB"
-    if examples is not None:
-        allowed_s = SHARE * examples / table[0].examples_per_s
-        # The last width's again, its steps twice as long; width 1 is compiled in any case.
-        next_s = last.compile_s + 2 * last.timing_s
-        needed_s = sum(row.compile_s + row.timing_s for row in table) - table[0].compile_s + next_s
-        if needed_s > allowed_s:
-            return f"measuring width {2 * last.width} too would take more than {SHARE:.0%} of the study"
     return None
+
+
+def _not_worth_it(table: list[Measurement], examples: float | None) -> str | None:
+    """Why it costs too much to measure the next width, for a study with so many examples left."""
+    if examples is None:
+        return None
+    last = table[-1]
+    allowed_s = SHARE * examples / table[0].examples_per_s
+    # The last width's again, its steps twice as long; width 1 is compiled in any case.
+    next_s = last.compile_s + 2 * last.timing_s
+    needed_s = sum(row.compile_s + row.timing_s for row in table) - table[0].compile_s + next_s
+    if needed_s <= allowed_s:
+        return None
+    return f"measuring width {2 * last.width} too would take more than {SHARE:.0%} of the study"
 
 
 def predicted_peak_bytes(table: list[Measurement]) -> float:
@@ -169,3 +169,35 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
         timing_s=time.perf_counter() - began - compile_s,
         peak_memory_bytes=mx.get_peak_memory(),
     )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether MLX or Python ran out of memory; other errors are the task's."""
+    text = str(error).lower()
+    told = ("out of memory", "unable to allocate", "exceeds the maximum", "insufficient memory")
+    return isinstance(error, MemoryError) or any(words in text for words in told)
+
+
+def cache_key(program: Program) -> str:
+    """Return what a measured width holds for: the chip, the program, MLX's version."""
+    described = {
+        "task": f"{type(program.task).__module__}:{type(program.task).__qualname__}",
+        "static": dict(program.description),
+        "layout": {path: [list(shape), str(dtype)] for path, (shape, dtype) in program.layout.items()},
+    }
+    digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+    return f"{device.kind()} {device.chip()} | {digest} | mlx {version('mlx')}"
+
+
+def encode(choice: WidthChoice) -> dict[str, Any]:
+    """Return the choice as plain values, ready for JSON."""
+    return asdict(choice) | {"table": [asdict(row) for row in choice.table]}
+
+
+def decode(held: Mapping[str, Any]) -> WidthChoice:
+    """Return the choice that `encode` made plain; raises ValueError where it is something else."""
+    try:
+        table = tuple(Measurement(**row) for row in held["table"])
+        return WidthChoice(int(held["width"]), table, str(held["stopped"]), bool(held["stopped_early"]))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"a width as `encode` writes it must hold, but got {held!r}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.train_core.conftest import BASE, Small, assert_equal, assert_same, finish, program_of
 from tests.train_core.test_population import alone, load
 from train_core import Population, Program, width
-from train_core.width import Measurement, WidthChoice, best_width, measure_widths
+from train_core.width import Measurement, WidthChoice, best_width, cache_key, decode, encode
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,12 @@ def test_what_is_measured(program: Program) -> None:
     choice = best_width(program, BASE | {"accumulation_steps": 2}, limit_bytes=1e12, most=2)
     assert [row.width for row in choice.table] == [1, 2]
     assert all(row.examples_per_s > 0 and row.peak_memory_bytes > 0 for row in choice.table)
-    assert list(measure_widths(program, BASE, most=4)) == [1, 2, 4]
+    assert decode(json.loads(json.dumps(encode(choice)))) == choice
+    with pytest.raises(ValueError, match="as `encode` writes it"):
+        decode({"width": 4})
+    assert cache_key(program) == cache_key(program_of(Small(), **BASE))
+    assert cache_key(program) != cache_key(program_of(Small(), **BASE | {"hidden": 9}))
+    assert cache_key(program) != cache_key(program_of(Small(), **BASE, precision="bfloat16"))
 
 
 @pytest.mark.usefixtures("uncompiled")
