@@ -7,6 +7,7 @@ batch's update (a mean of means does not, where weights differ).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 
 import mlx.core as mx
 
@@ -54,4 +55,4 @@ def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
     """
     squares = (mx.square(gradient) for gradient in gradients.values())
     flat = (square.reshape(-1) if square.ndim > 1 else square for square in squares)
-    return mx.sqrt(sum((square.sum() for square in flat), start=mx.array(0.0)))
+    return mx.sqrt(reduce(mx.add, (square.sum() for square in flat)))

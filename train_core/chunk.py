@@ -1,10 +1,9 @@
-"""Several steps planned at once on the host: indices, counts, masks."""
+"""Several steps planned and uploaded at once: indices, counts, masks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -17,30 +16,18 @@ from train_core.program import Kind
 
 @dataclass(frozen=True)
 class Chunk:
-    """The next steps S of all lanes L, on the host.
+    """The next steps S of all lanes L; at width 1 the arrays of MLX have no lane axis.
 
-    `order` (S, L, B): examples; `columns`: how many of them count, update due, takes part, each (S, L), at
-    width 1 the count alone and no lane axis. `kinds[s]` says which function step s is; `advanced` how
-    many micro-batches each lane does.
+    `order` (S, L, B), on the host: examples; `index[s]` (L, B): the same. `kinds[s]` says which function
+    step s is, `masks[s]` what it takes besides: how many examples count, update due, takes part, each (L,).
+    `advanced` says how many micro-batches each lane does.
     """
 
     order: npt.NDArray[np.uint32]
-    columns: tuple[npt.NDArray[Any], ...]
+    index: Sequence[mx.array]
     kinds: Sequence[Kind]
+    masks: Sequence[Sequence[mx.array]]
     advanced: Mapping[int, int]
-
-    def index(self, step: int) -> mx.array:
-        """Return the examples of one step, (B,) at width 1, else (L, B).
-
-        Copied row by row: taking rows from one array on the device costs two operations each.
-        """
-        rows = self.order[step]
-        return mx.array(rows if len(rows) > 1 else rows[0])
-
-    def masks(self, step: int) -> list[mx.array]:
-        """Return what the function of one step takes besides state, hyperparameters, data and index."""
-        wanted = {Kind.ACCUMULATE: 0, Kind.UPDATE: 1, Kind.MIXED: len(self.columns)}[self.kinds[step]]
-        return [mx.array(column[step]) for column in self.columns[:wanted]]
 
 
 def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width: int) -> Chunk:
@@ -53,14 +40,14 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
     moving = {lane: n for lane, n in advanced.items() if n}
     data.fill([lanes[lane].wanted(n) for lane, n in moving.items()])
     size = next(iter(lanes.values())).micro_batch_size
-    index = np.zeros((steps, width, size), np.uint32)
+    order = np.zeros((steps, width, size), np.uint32)
     count = np.full((steps, width), size, np.float32)
     due = np.zeros((steps, width), np.bool_)
     active = np.ones((steps, width), np.bool_)
     for lane, n in advanced.items():
         active[n:, lane] = False
         if n:
-            index[:n, lane] = lanes[lane].indices(n)
+            order[:n, lane] = lanes[lane].indices(n)
             count[:n, lane] = lanes[lane].counts(n)
             due[:n, lane] = lanes[lane].due(n)
     all_active, at_once = active.all(axis=1), all(lane.accumulation_steps == 1 for lane in lanes.values())
@@ -69,6 +56,13 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
         Kind.UPDATE if at_once and everyone else Kind.MIXED if some else Kind.ACCUMULATE
         for everyone, some in zip(all_active, mixed, strict=True)
     ]
-    if width == 1:
-        return Chunk(index, (count[:, 0],), kinds, advanced)
-    return Chunk(index, (count, due, active), kinds, advanced)
+    # Uploaded row by row: taking rows from one array on the device would cost two operations each.
+    columns = [count[:, 0]] if width == 1 else [count, due, active]
+    taken = {Kind.ACCUMULATE: 0, Kind.UPDATE: 1, Kind.MIXED: len(columns)}
+    return Chunk(
+        order=order,
+        index=[mx.array(rows if width > 1 else rows[0]) for rows in order],
+        kinds=kinds,
+        masks=[[mx.array(c[step]) for c in columns[: taken[kind]]] for step, kind in enumerate(kinds)],
+        advanced=advanced,
+    )

@@ -232,10 +232,10 @@ class Population:
         chunk = plan(self._lanes, to_go, steps, self.width)
         fed = self._fed(chunk)
         for step in range(steps):
-            arrays, index = fed[step] if fed else (self.program.data.train, chunk.index(step))
+            arrays, index = fed[step] if fed else (self.program.data.train, chunk.index[step])
             train = self._functions.train[chunk.kinds[step]]
             with clock.compiling(self.program):
-                self._state = train(self._state, self._hp, arrays, index, *chunk.masks(step))
+                self._state = train(self._state, self._hp, arrays, index, *chunk.masks[step])
                 mx.async_eval(self._state)
         mx.eval(self._state)
         for lane, n in chunk.advanced.items():

@@ -94,6 +94,8 @@ class Step:
     ) -> State:
         """Return what `micro_batch` and `update` would, where the window is empty: it stays so."""
         after, gradients, weight = self._gradients(state, hp, batch, count)
+        # Gradients of matrices come transposed: one copy here saves strided passes in norm and optimizer.
+        gradients = tree_map(mx.contiguous, gradients)
         return self._apply(after, gradients, weight, hp, mapped)
 
     def _gradients(
