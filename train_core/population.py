@@ -16,7 +16,7 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_map
 
-from train_core import boundary, checkpoint, data
+from train_core import accumulate, boundary, checkpoint, data
 from train_core.checkpoint import Checkpoint
 from train_core.chunk import Chunk, plan
 from train_core.errors import HyperparameterError, TrialError
@@ -104,6 +104,7 @@ class Population:
         held = self._held(lane)
         self._settle()
         state = self._state if self.width == 1 else tree_map(lambda leaf: leaf[lane], self._state)
+        state = {**state, "window": accumulate.content(state["window"], state["weight"])}
         arrays = {path: mx.contiguous(leaf) for path, leaf in flatten(state).items()}
         mx.eval(arrays)
         return Checkpoint(
@@ -261,15 +262,12 @@ class Population:
         started, compiled = time.perf_counter(), clock.compile_s
         chunk = plan(self._lanes, to_go, steps, self.width)
         fed = self._fed(chunk)
-        functions = self._functions
         for step in range(steps):
-            before = self._state.get("weight")
-            arrays, index = fed[step] if fed else (self.program.data.train, chunk.index(step))
-            function = functions.accumulate_and_update if chunk.updates[step] else functions.accumulate
+            arrays, index = fed[step] if fed else (self.program.data.train, chunk.index[step])
+            train = self._functions.train[chunk.kinds[step]]
             with clock.compiling(self.program):
-                self._state = function(self._state, self._hp, arrays, index, *chunk.masks(step))
+                self._state = train(self._state, self._hp, arrays, index, *chunk.masks[step])
                 mx.async_eval(self._state)
-            mx.eval(before)
         mx.eval(self._state)
         for lane, n in chunk.advanced.items():
             self._lanes[lane].done += n

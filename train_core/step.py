@@ -77,6 +77,34 @@ class Step:
 
     def micro_batch(self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None) -> State:
         """Add one micro-batch to the window; only its first `count` examples count, all without it."""
+        after, gradients, weight = self._gradients(state, hp, batch, count)
+        return {
+            **after,
+            "window": accumulate.add(state["window"], state["weight"], gradients),
+            "weight": state["weight"] + weight,
+        }
+
+    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
+        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.add`).
+
+        `mapped` says that this is traced under `mx.vmap` (see `optim.Optimizer.update`).
+        """
+        updated = self._apply(state, state["window"], state["weight"], hp, mapped)
+        return {**updated, "weight": self._empty}
+
+    def at_once(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
+    ) -> State:
+        """Return what `micro_batch` and `update` would, where the window is empty: it stays so."""
+        after, gradients, weight = self._gradients(state, hp, batch, count)
+        # Gradients of matrices come transposed: one copy here saves strided passes in norm and optimizer.
+        gradients = tree_map(mx.contiguous, gradients)
+        return self._apply(after, gradients, weight, hp, mapped)
+
+    def _gradients(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None
+    ) -> tuple[State, Flat, mx.array]:
+        """Return the state but for the window, the gradients of the summed loss, and their weight."""
         threaded, dropout, augment = self._split(state["keys"])
         batch = self.augmented(batch, augment)
 
@@ -86,40 +114,29 @@ class Step:
             return scaled, total, weight, model
 
         (_, total, weight, model), gradients = mx.value_and_grad(summed_loss)(state["parameters"])
-        return {
+        after = {
             **state,
             # Row-major whatever the task's model left: a product's last bits depend on how its factors lie
             # in memory. The rest of the state is computed element by element from itself, and stays so.
             "model": tree_map(mx.contiguous, model),
-            "window": accumulate.add(state["window"], state["weight"], gradients),
-            "weight": state["weight"] + weight,
             "keys": threaded,
             "loss": _track(state["loss"], total, weight),
         }
+        return after, gradients, weight
 
-    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
-        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.add`).
-
-        `mapped` says that this is traced under `mx.vmap` (see `optim.Optimizer.update`).
-        """
-        weight = state["weight"]
+    def _apply(self, state: State, window: Flat, weight: mx.array, hp: Dynamic, mapped: bool) -> State:
         if self._scaled:
             weight = weight * state["loss_scale"]["scale"]
-        finite = precision.all_finite(state["window"]) if self._scaled else None
         threshold = hp["gradient_clip"] if self.static.gradient_clip else None
-        gradients = accumulate.mean(state["window"], weight, threshold)
+        gradients = accumulate.mean(window, weight, threshold)
         rate = schedule.learning_rate(hp, state["optimizer"]["step"])
         parameters, optimizer = self.optimizer.update(
             state["parameters"], gradients, state["optimizer"], hp, rate, mapped=mapped
         )
-        updated = {
-            **state,
-            "parameters": parameters,
-            "optimizer": optimizer,
-            "weight": self._empty,
-        }
-        if finite is None:
+        updated = {**state, "parameters": parameters, "optimizer": optimizer}
+        if not self._scaled:
             return updated
+        finite = precision.all_finite(window)
         for part in ("parameters", "optimizer"):
             updated[part] = select(finite, updated[part], state[part])
         return updated | {"loss_scale": precision.next_scale(state["loss_scale"], finite)}
