@@ -122,7 +122,9 @@ def assert_same(found: Sequence[LaneReport], wanted: Sequence[LaneReport]) -> No
     """Compare two runs' reports, whatever lane they come from."""
     places = [[(r.examples, r.updates, r.finished, list(r.metrics)) for r in rs] for rs in (found, wanted)]
     assert places[0] == places[1]
-    losses = [[[v for n, v in r.metrics.items() if EXACT or "loss" in n] for r in rs] for rs in (found, wanted)]
+    losses = [
+        [[v for n, v in r.metrics.items() if EXACT or "loss" in n] for r in rs] for rs in (found, wanted)
+    ]
     np.testing.assert_allclose(*losses, rtol=TOLERANCE, atol=TOLERANCE)
 
 

@@ -204,4 +204,6 @@ def test_frozen_parameters_stay_and_their_adapters_learn() -> None:
         assert_close(end.arrays[f"model.{path}"], start["model"][path], path)
     assert set(start["parameters"]) == {"a", "b"}
     for path in ("a", "b"):
-        assert not np.array_equal(np.array(end.arrays[f"parameters.{path}"]), np.array(start["parameters"][path]))
+        assert not np.array_equal(
+            np.array(end.arrays[f"parameters.{path}"]), np.array(start["parameters"][path])
+        )

@@ -136,7 +136,10 @@ def failing(rows: dict[str, Any], indices: np.ndarray) -> Mapping[str, Any]:
     ("change", "said"),
     [
         (narrower, r"Sourced\.data: train: x of every batch must have shape \(8, 6\).*got shape \(8, 5\)"),
-        (retyped, r"train: y of every batch must have .*dtype int32, as .*got shape \(8,\) and dtype float32"),
+        (
+            retyped,
+            r"train: y of every batch must have .*dtype int32, as .*got shape \(8,\) and dtype float32",
+        ),
         (lacking, r"train: fields \['w', 'x', 'y'\] must come back, but got \['x', 'y'\]"),
         (fewer, r"train: x of every batch must have shape \(8, 6\).*got shape \(7, 6\)"),
         (failing, r"test_sources\.py:\d+: in Sourced\.data: KeyError: 'pixels'"),
