@@ -106,7 +106,7 @@ def test_invariant_5_holds_with_masked_tokens(split_at: list[int]) -> None:
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("k", [1, 3])
 def test_a_loss_that_is_not_finite_says_where_and_what_came_before(precision: str, k: int) -> None:
-    """The first update throws the parameters far off, so micro-batch k + 1 is the first of update 2 to fail."""
+    """The first update throws the parameters far off, so the first micro-batch of update 2 fails."""
     hp = BASE | {"precision": precision, "accumulation_steps": k, "learning_rate": 1e30, "optimizer": "sgd"}
     population = Population(program_of(Small(), **hp), 2)
     population.load(1, key=keys.key(0), hyperparameters=hp, length=Length(80, 80))

@@ -21,7 +21,7 @@ def test_the_innermost_line_is_named_with_its_owner() -> None:
             BOX["b"] += 1  # another line
 
     owner = Owner()
-    with changes({name: (lambda name=name: bytes([BOX[name]])) for name in "ab"}) as found:
+    with changes({"a": lambda: bytes([BOX["a"]]), "b": lambda: bytes([BOX["b"]])}) as found:
         owner.write()
         owner.write()
     assert [line.text for line in found["a"]] == ['BOX["a"] += 1  # the line']
