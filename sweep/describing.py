@@ -63,6 +63,7 @@ def describe(
         validation_examples=found["validation_size"],
         device=found["device"],
         chip=found["chip"],
+        memory_bytes=found["memory_bytes"],
         vmap_obstacle=found["vmap_obstacle"],
         purity=report,
     )

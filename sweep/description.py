@@ -25,5 +25,6 @@ class Description:
     validation_examples: int
     device: str
     chip: str
+    memory_bytes: int
     vmap_obstacle: str | None
     purity: Mapping[str, Any] | None = None

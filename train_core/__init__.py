@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from train_core.run import Run
     from train_core.sources import Source, TokenFile
     from train_core.task import Dataset, Mean, Task, token_mean
+    from train_core.width import WidthChoice, best_width
 
 _HOMES = {
     "Advance": "population",
@@ -50,6 +51,8 @@ _HOMES = {
     "TokenFile": "sources",
     "TrainingError": "errors",
     "TrialError": "errors",
+    "WidthChoice": "width",
+    "best_width": "width",
     "cross_entropy": "layers",
     "describe": "description",
     "load": "checkpoint",
@@ -87,6 +90,8 @@ __all__ = [
     "TokenFile",
     "TrainingError",
     "TrialError",
+    "WidthChoice",
+    "best_width",
     "cross_entropy",
     "describe",
     "load",

@@ -7,7 +7,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from train_core import device
+from train_core import device, obstacles
 from train_core.data import Resident
 from train_core.hyperparameters import CORE, STATIC, SWITCHES
 from train_core.probe import Probe
@@ -25,7 +25,7 @@ def describe(
     metrics = probe.evaluate(probe.state(), probe.hp, probe.batch("validation"))
     mx.eval(metrics)
     probe.trace()
-    obstacle = probe.vmap_obstacle()
+    obstacle = obstacles.find(probe)
     scaled = ["skipped_updates"] if probe.program.static.precision == "float16" else []
     return {
         "static": sorted({*STATIC, *task.static}),
@@ -39,4 +39,5 @@ def describe(
         "vmap_obstacle": obstacle,
         "device": device.kind(),
         "chip": device.chip(),
+        "memory_bytes": device.memory_bytes(),
     }

@@ -18,7 +18,7 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 
-from train_core import boundary, keys
+from train_core import boundary, keys, obstacles
 from train_core.data import Resident
 from train_core.errors import TaskError
 from train_core.functional import flatten
@@ -106,7 +106,7 @@ def _generators(probe: Probe, found: Purity) -> Purity:
 
 def _traced(probe: Probe, found: Purity) -> Purity:
     probe.trace()
-    return replace(found, vmap_obstacle=probe.vmap_obstacle())
+    return replace(found, vmap_obstacle=obstacles.find(probe))
 
 
 def _gradients(probe: Probe, found: Purity) -> Purity:

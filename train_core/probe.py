@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
-from mlx.utils import tree_map
 
 from train_core import keys
 from train_core.data import Resident
-from train_core.errors import TaskError
 from train_core.hyperparameters import split
 from train_core.program import Program
 from train_core.step import HIDDEN, State
-from train_core.task import Batch, Task, needs_a_value
+from train_core.task import Batch, Task
 
 Pairs = dict[str, tuple[mx.array, mx.array]]
 
@@ -58,24 +55,3 @@ class Probe:
         """Trace the step and the evaluation under compile, without running them; raises TaskError."""
         mx.compile(self.train)(self.state(), self.hp, self.batch())
         mx.compile(self.evaluate)(self.state(), self.hp, self.batch("validation"))
-
-    def vmap_obstacle(self) -> str | None:
-        """Return why two lanes cannot train in one step, or None when they can.
-
-        Raises TaskError for what fails at any width.
-        """
-        state, batch = self.state(), self.batch()
-        mx.eval(self.train(state, self.hp, batch))
-        try:
-            mx.eval(mx.vmap(self.train)(*(_twice(tree) for tree in (state, self.hp, batch))))
-        except TaskError as error:
-            if needs_a_value(error):
-                raise
-            return str(error)
-        except (ValueError, RuntimeError) as error:
-            return str(error)
-        return None
-
-
-def _twice(tree: Any) -> Any:
-    return tree_map(lambda leaf: mx.stack([leaf, leaf]), tree)

@@ -1,7 +1,7 @@
 """One lane's micro-batch, update and evaluation as pure functions of arrays; nothing is compiled here.
 
 State of a lane (a tree of arrays, all of it in a checkpoint):
-    parameters   float32 master copies, by path        model     frozen arrays and running statistics
+    parameters   float32 master copies, by path        model     running statistics, what is frozen by run
     optimizer    its moments and `step`                window    summed gradients, by path
     weight       of the window                         keys      `dropout` and `augment`, threaded
     loss         sum and weight since the last report; last finite one; how many were `finite` in a
@@ -36,12 +36,15 @@ HIDDEN = "total_updates"
 class Step:
     """The pure functions of one program: init, micro_batch, update, evaluate."""
 
-    def __init__(self, task: Task, static: Static, model: nn.Module) -> None:
+    def __init__(
+        self, task: Task, static: Static, model: nn.Module, shared: Mapping[str, mx.array] | None = None
+    ) -> None:
         self.task = task
         self.static = static
         self.optimizer = Optimizer(static.optimizer)
         self.read: set[str] = set()
         self._model = model
+        self._shared = dict(shared or {})
         self._dtype = precision.DTYPES[static.precision]
         self._scaled = self._dtype == mx.float16
         self._augment = getattr(task, "augment", None)
@@ -51,7 +54,7 @@ class Step:
         parameters = precision.master(functional.trainable(model))
         state: State = {
             "parameters": parameters,
-            "model": functional.model_state(model),
+            "model": {p: a for p, a in functional.model_state(model).items() if p not in self._shared},
             "optimizer": self.optimizer.init(parameters),
             "window": accumulate.zeros(parameters),
             "weight": mx.array(0.0),
@@ -70,44 +73,47 @@ class Step:
             state["loss_scale"] = precision.first_scale(self.static.micro_batch_size)
         return state
 
-    def micro_batch(self, state: State, hp: Dynamic, batch: Batch, mask: mx.array | None) -> State:
-        """Add one micro-batch to the window. `mask` (B,) cuts a run's last one; None counts all."""
+    def micro_batch(self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None) -> State:
+        """Add one micro-batch to the window; only its first `count` examples count, all without it."""
         threaded, dropout, augment = self._split(state["keys"])
         batch = self.augmented(batch, augment)
 
         def summed_loss(parameters: Flat) -> tuple[mx.array, mx.array, mx.array, Flat]:
-            total, weight, model = self.loss(parameters, state["model"], hp, batch, mask, dropout)
+            total, weight, model = self.loss(parameters, state["model"], hp, batch, count, dropout)
             scaled = total * state["loss_scale"]["scale"] if self._scaled else total
             return scaled, total, weight, model
 
         (_, total, weight, model), gradients = mx.value_and_grad(summed_loss)(state["parameters"])
         return {
             **state,
-            "model": model,
-            "window": accumulate.add(state["window"], gradients),
+            # Row-major whatever the task's model left: a product's last bits depend on how its factors lie
+            # in memory. The rest of the state is computed element by element from itself, and stays so.
+            "model": tree_map(mx.contiguous, model),
+            "window": accumulate.add(state["window"], state["weight"], gradients),
             "weight": state["weight"] + weight,
             "keys": threaded,
             "loss": _track(state["loss"], total, weight),
         }
 
-    def update(self, state: State, hp: Dynamic) -> State:
-        """Apply the window: divide once by its weight, clip, update, empty it."""
+    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
+        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.add`).
+
+        `mapped` says that this is traced under `mx.vmap` (see `optim.Optimizer.update`).
+        """
         weight = state["weight"]
         if self._scaled:
             weight = weight * state["loss_scale"]["scale"]
-        gradients = accumulate.mean(state["window"], weight)
-        finite = precision.all_finite(gradients) if self._scaled else None
-        if self.static.gradient_clip:
-            gradients = accumulate.clip(gradients, hp["gradient_clip"])
+        finite = precision.all_finite(state["window"]) if self._scaled else None
+        threshold = hp["gradient_clip"] if self.static.gradient_clip else None
+        gradients = accumulate.mean(state["window"], weight, threshold)
         rate = schedule.learning_rate(hp, state["optimizer"]["step"])
         parameters, optimizer = self.optimizer.update(
-            state["parameters"], gradients, state["optimizer"], hp, rate
+            state["parameters"], gradients, state["optimizer"], hp, rate, mapped=mapped
         )
         updated = {
             **state,
             "parameters": parameters,
             "optimizer": optimizer,
-            "window": tree_map(mx.zeros_like, state["window"]),
             "weight": mx.zeros_like(state["weight"]),
         }
         if finite is None:
@@ -149,18 +155,20 @@ class Step:
         model: Flat,
         hp: Dynamic,
         batch: Batch,
-        mask: mx.array | None,
+        count: mx.array | None,
         key: mx.array,
     ) -> tuple[mx.array, mx.array, Flat]:
         """Return the sum of the batch's loss, its weight, and the model state after the call."""
         with self._called("loss", parameters, model, key, hp) as (held, namespace):
             found = self.task.loss(held.model, batch, namespace)
-            after = held.state()
+            after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
         values, weights = self._mean("loss", found, batch)
-        if mask is not None:
-            weights = mask if weights is None else weights * mask
-        total = values.sum() if weights is None else (values * weights).sum()
-        return total, mx.array(float(len(values))) if weights is None else weights.sum(), after
+        size = len(values)
+        mask = None if count is None else first(count, size)
+        if weights is None:
+            return _sum(values, mask), mx.array(float(size)) if count is None else count, after
+        weights = weights if mask is None else weights * mask
+        return _sum(values, weights), weights.sum(), after
 
     @contextmanager
     def _called(
@@ -173,7 +181,7 @@ class Step:
             functional.bound(
                 self._model,
                 parameters,
-                model,
+                model | self._shared,
                 training=method == "loss",
                 dtype=self._dtype,
                 deterministic=self.task.deterministic,
@@ -200,15 +208,29 @@ class Step:
         return found.values.astype(mx.float32), weights
 
     def _split(self, held: Flat) -> tuple[Flat, mx.array, mx.array]:
-        dropout = mx.random.split(held["dropout"])
+        dropout, used = _pair(held["dropout"])
         if self._augment is None:
-            return {"dropout": dropout[0], "augment": held["augment"]}, dropout[1], held["augment"]
-        augment = mx.random.split(held["augment"])
-        return {"dropout": dropout[0], "augment": augment[0]}, dropout[1], augment[1]
+            return {"dropout": dropout, "augment": held["augment"]}, used, held["augment"]
+        augment, spent = _pair(held["augment"])
+        return {"dropout": dropout, "augment": augment}, used, spent
 
     @property
     def _name(self) -> str:
         return type(self.task).__name__
+
+
+def _sum(values: mx.array, weights: mx.array | None) -> mx.array:
+    return values.sum() if weights is None else (values * weights).sum()
+
+
+def _pair(key: mx.array) -> tuple[mx.array, mx.array]:
+    first, second = mx.split(mx.random.split(key).reshape(-1), 2)  # indexing would gather
+    return first, second
+
+
+def first(count: mx.array, size: int) -> mx.array:
+    """Return a mask of the first `count` of `size` places, float32."""
+    return (mx.arange(size) < count).astype(mx.float32)
 
 
 def select(condition: mx.array, new: Any, old: Any) -> Any:
@@ -216,23 +238,18 @@ def select(condition: mx.array, new: Any, old: Any) -> Any:
 
     def choose(n: mx.array, o: mx.array) -> mx.array:
         # As many axes as the leaf has: see `optim.Optimizer.update`.
-        return mx.where(condition.reshape((1,) * n.ndim), n, o)
+        return o if n is o else mx.where(condition.reshape((1,) * n.ndim), n, o)
 
     return tree_map(choose, new, old)
 
 
-def settled(state: State) -> State:
-    """Return the state in row-major layout: a product's last bits depend on how its factors lie in memory."""
-    return tree_map(mx.contiguous, state)  # type: ignore[no-any-return]
-
-
 def _track(loss: Flat, total: mx.array, weight: mx.array) -> Flat:
+    summed, count = loss["sum"] + total, loss["finite"]  # the sum stays non-finite until the next report
+    counted = mx.where(mx.isfinite(summed), count + 1, -count - 1)
     mean = total / mx.where(weight > 0, weight, 1.0)
-    finite, count = mx.isfinite(mean), loss["finite"]
-    counted = mx.where(finite, count + 1, -count - 1)
     return {
-        "sum": loss["sum"] + total,
+        "sum": summed,
         "weight": loss["weight"] + weight,
-        "last": mx.where(finite, mean, loss["last"]),
+        "last": mx.where(mx.isfinite(mean), mean, loss["last"]),
         "finite": mx.where(count < 0, count, counted),
     }
