@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.train_core.conftest import BASE, Small, program_of
-from tests.train_core.test_population import alone, assert_equal, content, finish, load
+from tests.train_core.conftest import BASE, Small, assert_equal, assert_same, finish, program_of
+from tests.train_core.test_population import alone, load
 from train_core import Population, Program, width
 from train_core.width import Measurement, WidthChoice, best_width, cache_key, decode, encode
 
@@ -114,5 +114,5 @@ def test_invariant_2_runs_moved_to_another_width_go_on_as_alone(program: Program
     population, places = population.resized(1)
     assert places == {1: 0}
     reports, end = alone(program, 5)
-    assert content(finish(population, 0)[-1]) == content(reports[-1])
+    assert_same(finish(population, 0)[-1:], reports[-1:])
     assert_equal(population.snapshot(0), end)
