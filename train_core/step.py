@@ -73,7 +73,9 @@ class Step:
                 "finite": mx.array(0, mx.int32),
             },
         }
-        return state | ({"loss_scale": precision.first_scale()} if self._scaled else {})
+        if self._scaled:
+            state["loss_scale"] = precision.first_scale(self.static.micro_batch_size)
+        return state
 
     def micro_batch(self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None) -> State:
         """Add one micro-batch to the window; only its first `count` examples count, all without it."""

@@ -36,7 +36,7 @@ def test_the_layer_equals_mlxs(dtype: mx.Dtype) -> None:
         nn.value_and_grad(layer, lambda layer=layer: mx.square(layer(index)).sum())()[1]["weight"]
         for layer in (ours, theirs)
     ]
-    np.testing.assert_allclose(*map(np.array, gradients), rtol=1e-5)
+    np.testing.assert_allclose(np.array(gradients[0]), np.array(gradients[1]), rtol=1e-5)
 
 
 class Bigrams(Task):

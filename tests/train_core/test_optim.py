@@ -26,7 +26,9 @@ USUAL = {"learning_rate": 1e-3, "beta_1": 0.9, "beta_2": 0.999, "momentum": 0.9,
 
 
 def normal(seed: int) -> dict[str, mx.array]:
-    return {p: mx.random.normal(s, key=keys.fold_in(keys.key(seed), i)) for i, (p, s) in enumerate(SHAPES.items())}
+    return {
+        p: mx.random.normal(s, key=keys.fold_in(keys.key(seed), i)) for i, (p, s) in enumerate(SHAPES.items())
+    }
 
 
 def theirs(name: str, numbers: dict[str, float], steps: int) -> dict[str, mx.array]:
@@ -78,7 +80,9 @@ def test_with_usual_numbers_only_the_rounding_of_1_minus_beta_differs(name: str)
     for path, leaf in wanted.items():
         moved = np.abs(np.array(leaf - start[path])).max()
         assert moved > 0
-        np.testing.assert_allclose(np.array(found[path]), np.array(leaf), rtol=0, atol=2e-4 * moved, err_msg=path)
+        np.testing.assert_allclose(
+            np.array(found[path]), np.array(leaf), rtol=0, atol=2e-4 * moved, err_msg=path
+        )
 
 
 @pytest.mark.parametrize("shape", [(8, 6), (64, 10), (6, 8), (30, 1)])

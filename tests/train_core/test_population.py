@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 from tests.train_core.conftest import BASE, LENGTH, Small, assert_equal, assert_same, finish, program_of
@@ -62,18 +65,33 @@ def test_invariant_2_a_lane_equals_its_run_alone_compiled_in_any_slot_and_after_
     assert_equal(population.snapshot(1), end)
 
 
-def test_invariant_4_dynamic_hyperparameters_never_trace_again(program: Program) -> None:
-    for width in (1, 3):
-        population = Population(program, width)
-        traces = []
+def any_setting(random: np.random.Generator) -> dict[str, object]:
+    """Return every dynamic hyperparameter drawn at random."""
+    return BASE | {
+        "learning_rate": 10 ** random.uniform(-4, -1),
+        "accumulation_steps": int(random.integers(1, 6)),
+        "dropout": random.uniform(0, 0.9),
+        "weight_decay": random.choice([0.0, 10 ** random.uniform(-6, -1)]),
+        "betas": (random.uniform(0, 0.99), random.uniform(0.5, 0.999)),
+        "momentum": random.uniform(0, 0.99),
+        "schedule": str(random.choice(["constant", "linear", "cosine"])),
+        "warmup_fraction": random.uniform(0, 1),
+        "gradient_clip": random.uniform(0.1, 5),
+        "label_smoothing": random.choice([0.0, random.uniform(0, 0.5)]),
+    }
+
+
+def test_invariant_4_fifty_random_settings_take_one_trace_a_function_and_width() -> None:
+    program, random = program_of(Small(), **BASE), np.random.default_rng(0)
+    for width, lane in ((1, 0), (3, 2)):
+        before, population = program.traces, Population(program, width)
         for i in range(50):
-            load(population, i % width, i)
-            population.advance(4)
-            traces.append(program.traces)
-            population.unload(i % width)
-            if i == 8:  # all three functions have run by now
-                traces.clear()
-        assert len(set(traces)) == 1
+            chosen = any_setting(random)
+            length = Length(int(random.integers(41, 80)), 40)
+            population.load(lane, key=keys.key(i), hyperparameters=chosen, length=length)
+            population.advance(None if i < 3 else 4)
+            population.unload(lane)
+        assert program.traces - before == 3  # accumulate, accumulate and update, evaluate
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -147,7 +165,8 @@ def test_a_diverging_lane_is_named_and_touches_no_other(program: Program) -> Non
 @pytest.mark.usefixtures("uncompiled")
 def test_the_final_batch_is_masked_to_the_length() -> None:
     program = program_of(Small(), **BASE)
-    weights = Small().data().train["w"]
+    train: Any = Small().data().train
+    weights = train["w"]
     population = Population(program, 1)
     load(population, 0, 0, Length(11, 11))
     population.advance()

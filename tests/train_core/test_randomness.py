@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.train_core.conftest import BASE, Small, against_alone, program_of
-from train_core import Mean, TaskError, Task, keys
+from train_core import Mean, Task, TaskError, keys
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
 

@@ -41,8 +41,8 @@ class Sourced(Small):
     """The small task, its data behind sources."""
 
     def __init__(self, change: Change = lambda rows, _: rows) -> None:
-        arrays = Small().data()
-        self.dataset = Dataset(Rows(arrays.train, change), Rows(arrays.validation))  # type: ignore[arg-type]
+        arrays: Any = Small().data()
+        self.dataset = Dataset(Rows(arrays.train, change), Rows(arrays.validation))
 
     def data(self) -> Dataset:
         return self.dataset
@@ -136,7 +136,10 @@ def failing(rows: dict[str, Any], indices: np.ndarray) -> Mapping[str, Any]:
     ("change", "said"),
     [
         (narrower, r"Sourced\.data: train: x of every batch must have shape \(8, 6\).*got shape \(8, 5\)"),
-        (retyped, r"train: y of every batch must have .*dtype int32, as .*got shape \(8,\) and dtype float32"),
+        (
+            retyped,
+            r"train: y of every batch must have .*dtype int32, as .*got shape \(8,\) and dtype float32",
+        ),
         (lacking, r"train: fields \['w', 'x', 'y'\] must come back, but got \['x', 'y'\]"),
         (fewer, r"train: x of every batch must have shape \(8, 6\).*got shape \(7, 6\)"),
         (failing, r"test_sources\.py:\d+: in Sourced\.data: KeyError: 'pixels'"),
@@ -182,12 +185,13 @@ def test_token_files_give_windows_and_the_tokens_after_them(tmp_path: Path) -> N
 
 class Neither(Small):
     def data(self) -> Dataset:
-        return Dataset(train=[1, 2], validation={})  # type: ignore[arg-type]
+        nothing: Any = [1, 2]
+        return Dataset(train=nothing, validation={})
 
 
 class Empty(Task):
     def data(self) -> Dataset:
-        return Dataset(train=Rows({"x": np.zeros(0)}), validation={})  # type: ignore[arg-type]
+        return Dataset(train=Rows({"x": np.zeros(0)}), validation={})
 
 
 def test_data_that_is_neither_arrays_nor_a_source_is_named() -> None:
