@@ -61,10 +61,10 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
     due[:, places] = moves & ((after % k == 0) | (after == total))
     active[:, places] = moves
     all_active, at_once = active.all(axis=1), bool((k == 1).all())
-    mixed = np.logical_or(due.any(axis=1), ~all_active)
+    mixed = due.any(axis=1) | ~all_active
     kinds = [
         Kind.UPDATE if at_once and everyone else Kind.MIXED if some else Kind.ACCUMULATE
-        for everyone, some in zip(all_active, mixed, strict=True)
+        for everyone, some in zip(all_active.tolist(), mixed.tolist(), strict=True)
     ]
     # Uploaded row by row: taking rows from one array on the device would cost two operations each.
     columns = [count[:, 0]] if width == 1 else [count, due, active]

@@ -91,7 +91,7 @@ def test_invariant_4_fifty_random_settings_take_one_trace_a_function_and_width()
             population.load(lane, key=keys.key(i), hyperparameters=chosen, length=length)
             population.advance(None if i < 3 else 4)
             population.unload(lane)
-        assert program.traces - before == 3  # accumulate, accumulate and update, evaluate
+        assert program.traces - before == 4  # accumulate, update at once, mixed, evaluate
 
 
 @pytest.mark.usefixtures("uncompiled")
