@@ -111,6 +111,22 @@ def test_invariant_3_a_source_resumes_by_its_position() -> None:
     assert_equal(resumed.snapshot(1), expected.snapshot(0))
 
 
+@pytest.mark.usefixtures("uncompiled")
+def test_a_lane_taken_over_forgets_what_was_fetched_ahead() -> None:
+    population = Population(program_of(Sourced(), **BASE), 2)
+    load(population, 0)
+    load(population, 1)
+    population.advance(3)
+    population.unload(1)
+    setting = BASE | {"learning_rate": 0.03}
+    population.load(1, key=keys.key(9), hyperparameters=setting, length=LENGTH)
+    finish(population, 1)
+    alone = Population(program_of(Small(), **BASE), 1)
+    alone.load(0, key=keys.key(9), hyperparameters=setting, length=LENGTH)
+    finish(alone, 0)
+    assert_equal(population.snapshot(1), alone.snapshot(0))
+
+
 def narrower(rows: dict[str, Any], indices: np.ndarray) -> Mapping[str, Any]:
     return rows | {"x": rows["x"][:, :5]} if len(indices) > 1 else rows
 
