@@ -61,11 +61,13 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
     due[:, places] = moves & ((after % k == 0) | (after == total))
     active[:, places] = moves
     at_once = bool((k == 1).all())
-    all_active: list[bool] = active.all(axis=1).tolist()
-    some_due: list[bool] = due.any(axis=1).tolist()
     kinds = [
-        Kind.UPDATE if at_once and everyone else Kind.MIXED if some or not everyone else Kind.ACCUMULATE
-        for everyone, some in zip(all_active, some_due, strict=True)
+        Kind.UPDATE
+        if at_once and here.all()
+        else Kind.MIXED
+        if dues.any() or not here.all()
+        else Kind.ACCUMULATE
+        for here, dues in zip(active, due, strict=True)
     ]
     # Uploaded row by row: taking rows from one array on the device would cost two operations each.
     columns = [count[:, 0]] if width == 1 else [count, due, active]
