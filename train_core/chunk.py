@@ -39,22 +39,32 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
     advanced = {lane: max(0, min(to_go[lane], steps)) for lane in lanes}
     moving = {lane: n for lane, n in advanced.items() if n}
     data.fill([lanes[lane].wanted(n) for lane, n in moving.items()])
-    size = next(iter(lanes.values())).micro_batch_size
+    held, places = list(lanes.values()), list(lanes)
+    size = held[0].micro_batch_size
     order = np.zeros((steps, width, size), np.uint32)
+    for lane, n in moving.items():
+        order[:n, lane] = lanes[lane].indices(n)
+    # All lanes at once: a loop over hundreds of them would take longer than a step on a GPU.
+    done, total, k, examples = (
+        np.array(column)
+        for column in zip(
+            *((lane.done, lane.total, lane.accumulation_steps, lane.length.examples) for lane in held),
+            strict=True,
+        )
+    )
+    step = np.arange(steps)[:, None]
+    after, moves = done + step + 1, step < np.array([advanced[lane] for lane in places])
     count = np.full((steps, width), size, np.float32)
     due = np.zeros((steps, width), np.bool_)
     active = np.ones((steps, width), np.bool_)
-    for lane, n in advanced.items():
-        active[n:, lane] = False
-        if n:
-            order[:n, lane] = lanes[lane].indices(n)
-            count[:n, lane] = lanes[lane].counts(n)
-            due[:n, lane] = lanes[lane].due(n)
-    all_active, at_once = active.all(axis=1), all(lane.accumulation_steps == 1 for lane in lanes.values())
-    mixed = np.logical_or(due.any(axis=1), ~all_active)
+    count[:, places] = np.where(moves & (after == total), examples - (total - 1) * size, size)
+    due[:, places] = moves & ((after % k == 0) | (after == total))
+    active[:, places] = moves
+    all_active, at_once = active.all(axis=1), bool((k == 1).all())
+    mixed = due.any(axis=1) | ~all_active
     kinds = [
         Kind.UPDATE if at_once and everyone else Kind.MIXED if some else Kind.ACCUMULATE
-        for everyone, some in zip(all_active, mixed, strict=True)
+        for everyone, some in zip(all_active.tolist(), mixed.tolist(), strict=True)
     ]
     # Uploaded row by row: taking rows from one array on the device would cost two operations each.
     columns = [count[:, 0]] if width == 1 else [count, due, active]

@@ -7,7 +7,7 @@ dropped. The thread calls the source and nothing else.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -40,18 +40,18 @@ class Queue:
         self._thread = ThreadPoolExecutor(1, "train_core.feed")
         self._lanes: dict[int, deque[_Ahead]] = {}
 
-    def take(self, lane: int, wanted: Sequence[Indices]) -> list[Arrays]:
+    def take(self, lane: int, wanted: Iterable[Indices]) -> list[Arrays]:
         """Return micro-batches in order, waiting for those still to be read."""
-        ahead = self._lanes.setdefault(lane, deque())
+        wanted, ahead = list(wanted), self._lanes.setdefault(lane, deque())
         if not all(np.array_equal(a.indices, w) for a, w in zip(ahead, wanted, strict=False)):
             self.drop(lane)
         self.extend(lane, wanted)
         return [ahead.popleft().arrays.result() for _ in wanted]
 
-    def extend(self, lane: int, wanted: Sequence[Indices]) -> None:
+    def extend(self, lane: int, wanted: Iterable[Indices]) -> None:
         """Have micro-batches read that are wanted next, those that already are not again."""
         ahead = self._lanes.setdefault(lane, deque())
-        for indices in wanted[len(ahead) :]:
+        for indices in list(wanted)[len(ahead) :]:
             ahead.append(_Ahead(indices, self._thread.submit(self._read, indices)))
 
     def drop(self, lane: int) -> None:

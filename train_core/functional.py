@@ -17,8 +17,8 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten, tree_unflatten
 
 from train_core import keys, variants
-from train_core.precision import DTYPES, at_boundary, cast
 from train_core.errors import HyperparameterError
+from train_core.precision import DTYPES, at_boundary, cast
 
 Flat = dict[str, mx.array]
 
@@ -159,7 +159,5 @@ def read(module: nn.Module, paths: Any) -> Flat:
 
 def _dtype(name: str) -> mx.Dtype:
     if name not in DTYPES:
-        raise HyperparameterError(
-            f"precision: one of {', '.join(DTYPES)} must hold, but got {name!r}"
-        )
+        raise HyperparameterError(f"precision: one of {', '.join(DTYPES)} must hold, but got {name!r}")
     return DTYPES[name]

@@ -67,7 +67,7 @@ class Optimizer:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._class = Muon if name == "muon" else getattr(mlx.optimizers, OPTIMIZERS[name].class_name)
+        self._class: Any = Muon if name == "muon" else getattr(mlx.optimizers, OPTIMIZERS[name].class_name)
 
     def init(self, parameters: Mapping[str, mx.array]) -> Tree:
         """Return the state before the first update; `step` counts updates."""

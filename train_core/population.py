@@ -61,7 +61,7 @@ class Population:
         self._lanes: dict[int, Lane] = {}
         self._keys: dict[int, tuple[int, int]] = {}
         self._dynamic: dict[int, Mapping[str, float]] = {}
-        self._fresh: dict[int, State] = {}
+        self._fresh: dict[int, State | None] = {}  # None: to be initialised from the run's key
         self._state: State = {}
         self._hp: dict[str, mx.array] = {}
         self._evaluation = Evaluation(program, width)
@@ -80,7 +80,7 @@ class Population:
     ) -> None:
         """Put a run into a free lane, at its beginning."""
         dynamic = self._claim(lane, hyperparameters)
-        self._fresh[lane] = self.program.init(key)
+        self._fresh[lane] = None
         self._occupy(lane, key, dynamic, length, micro_batches=0)
 
     def restore(
@@ -114,6 +114,30 @@ class Population:
             key=self._keys[lane],
             static=self.program.description,
         )
+
+    def moved(self, width: int, places: Mapping[int, int]) -> Population:
+        """Return a population of another width with the runs of `places`, a new lane for each old one.
+
+        They go on as they would have, bit for bit on a CPU; nothing is written. This population is
+        done with.
+        """
+        self._settle()
+        other = Population(self.program, width)
+        for lane, place in places.items():
+            held = self._held(lane)
+            if not 0 <= place < width or place in other._lanes:
+                raise ValueError(f"free lanes below {width} must hold, but got {dict(places)}")
+            other._lanes[place], other._keys[place] = held, self._keys[lane]
+            other._dynamic[place] = self._dynamic[lane]
+        if places:
+            lane_at = {place: lane for lane, place in places.items()}
+            order = [lane_at.get(place, next(iter(places))) for place in range(width)]
+            rows = self._state if self.width > 1 else tree_map(lambda leaf: leaf[None], self._state)
+            taken = mx.array(order) if width > 1 else order[0]
+            other._state = tree_map(lambda leaf: leaf[taken], rows)
+            other._hp = other._stacked_hyperparameters()
+            mx.eval(other._state, other._hp)
+        return other
 
     def advance(self, max_micro_batches: int | None = None) -> Advance:
         """Train every loaded lane to its own next report, at most `max_micro_batches`; evaluate those there.
@@ -179,18 +203,25 @@ class Population:
         """Write the runs loaded since into the lanes' arrays, all in one pass."""
         if not self._fresh:
             return
-        lanes, states = list(self._fresh), list(self._fresh.values())
-        if self.width == 1:
-            self._state = states[0]
-        else:
-            if not self._state:  # places without a run hold a copy of one: finite, and nobody's
-                lanes = list(range(self.width))
-                states = [self._fresh.get(lane, states[0]) for lane in lanes]
-            rows = tree_map(lambda *leaves: mx.stack(list(leaves)), *states)
-            self._state = rows if len(lanes) == self.width else _put(self._state, mx.array(lanes), rows)
+        lanes, rows = self._fresh_rows()
+        if self._state and self.width > 1:
+            self._state = _put(self._state, mx.array(lanes), rows)
+        else:  # places without a run hold a copy of one: finite, and nobody's
+            row_of = {lane: row for row, lane in enumerate(lanes)}
+            order = mx.array([row_of.get(lane, 0) for lane in range(self.width)])
+            self._state = tree_map(lambda leaf: leaf[order if self.width > 1 else 0], rows)
         self._fresh.clear()
         self._hp = self._stacked_hyperparameters()
         mx.eval(self._state, self._hp)
+
+    def _fresh_rows(self) -> tuple[list[int], State]:
+        """Return the lanes loaded since and their states, one row each."""
+        new = [lane for lane, state in self._fresh.items() if state is None]
+        moved = {lane: state for lane, state in self._fresh.items() if state is not None}
+        parts = [tree_map(lambda *leaves: mx.stack(list(leaves)), *moved.values())] if moved else []
+        if new:
+            parts.append(self.program.init_lanes([mx.array(self._keys[lane], mx.uint32) for lane in new]))
+        return [*moved, *new], tree_map(lambda *leaves: mx.concatenate(list(leaves)), *parts)
 
     def _stacked_hyperparameters(self) -> dict[str, mx.array]:
         names = sorted(set().union(*self._dynamic.values()))

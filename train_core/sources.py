@@ -42,14 +42,16 @@ class TokenFile:
     both int32 (n, context). Only the windows that are fetched are read from disk.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, context: int, dtype: npt.DTypeLike = np.uint16) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, context: int, dtype: npt.DTypeLike = np.uint16
+    ) -> None:
         if not Path(path).is_file():
             raise TaskError(f"{path}: no such file of tokens")
         size, width = os.path.getsize(path), np.dtype(dtype).itemsize
         if size % width or size // width <= context:
             raise TaskError(
-                f"{path}: whole tokens of {width} bytes ({np.dtype(dtype)}) and more than context = {context} "
-                f"of them must hold, but it has {size} bytes"
+                f"{path}: whole tokens of {width} bytes ({np.dtype(dtype)}) and more of them than "
+                f"context = {context} must hold, but it has {size} bytes"
             )
         self._tokens = np.memmap(path, dtype, mode="r")
         self._window = np.arange(context + 1)
@@ -89,7 +91,9 @@ class Reader:
         """Return the examples; raises TaskError where they differ in kind from the first."""
         found = {name: np.asarray(array) for name, array in self._source.fetch(indices).items()}
         if self.layout and found.keys() != self.layout.keys():
-            raise TaskError(f"{self._part}: fields {sorted(self.layout)} must come back, but got {sorted(found)}")
+            raise TaskError(
+                f"{self._part}: fields {sorted(self.layout)} must come back, but got {sorted(found)}"
+            )
         return {name: self._checked(name, array, len(indices)) for name, array in found.items()}
 
     def _checked(self, name: str, array: Array, count: int) -> Array:
@@ -97,11 +101,13 @@ class Reader:
         shape, wanted = self.layout.get(name, (array.shape[1:], dtype))
         if array.shape != (count, *shape) or dtype != wanted:
             raise TaskError(
-                f"{self._part}: {name} of every batch must have shape {(count, *shape)} and dtype {wanted}, as "
-                f"the first example has it, but got shape {array.shape} and dtype {dtype}"
+                f"{self._part}: {name} of every batch must have shape {(count, *shape)} and dtype {wanted}, "
+                f"as the first example has it, but got shape {array.shape} and dtype {dtype}"
             )
         if array.dtype.kind in "iu" and dtype != array.dtype:
             limits = np.iinfo(dtype)
             if array.min() < limits.min or array.max() > limits.max:
-                raise TaskError(f"{self._part}: {name} must fit {dtype}, but got {array.min()} to {array.max()}")
+                raise TaskError(
+                    f"{self._part}: {name} must fit {dtype}, but got {array.min()} to {array.max()}"
+                )
         return array.astype(dtype, copy=False)

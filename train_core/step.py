@@ -1,7 +1,7 @@
 """One lane's micro-batch, update and evaluation as pure functions of arrays; nothing is compiled here.
 
 State of a lane (a tree of arrays, all of it in a checkpoint):
-    parameters   float32 master copies, by path        model     frozen arrays and running statistics
+    parameters   float32 master copies, by path        model     running statistics, what is frozen by run
     optimizer    its moments and `step`                window    summed gradients, by path
     weight       of the window                         keys      `dropout` and `augment`, threaded
     loss         sum and weight since the last report; last finite one; how many were `finite` in a
@@ -36,12 +36,15 @@ HIDDEN = "total_updates"
 class Step:
     """The pure functions of one program: init, micro_batch, update, evaluate."""
 
-    def __init__(self, task: Task, static: Static, model: nn.Module) -> None:
+    def __init__(
+        self, task: Task, static: Static, model: nn.Module, shared: Mapping[str, mx.array] | None = None
+    ) -> None:
         self.task = task
         self.static = static
         self.optimizer = Optimizer(static.optimizer)
         self.read: set[str] = set()
         self._model = model
+        self._shared = dict(shared or {})
         self._dtype = precision.DTYPES[static.precision]
         self._scaled = self._dtype == mx.float16
         self._augment = getattr(task, "augment", None)
@@ -55,7 +58,7 @@ class Step:
         parameters = precision.master(functional.trainable(model))
         state: State = {
             "parameters": parameters,
-            "model": functional.model_state(model),
+            "model": {p: a for p, a in functional.model_state(model).items() if p not in self._shared},
             "optimizer": self.optimizer.init(parameters),
             "window": accumulate.zeros(parameters),
             "weight": mx.array(0.0),
@@ -70,7 +73,9 @@ class Step:
                 "finite": mx.array(0, mx.int32),
             },
         }
-        return state | ({"loss_scale": precision.first_scale()} if self._scaled else {})
+        if self._scaled:
+            state["loss_scale"] = precision.first_scale(self.static.micro_batch_size)
+        return state
 
     def micro_batch(self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None) -> State:
         """Add one micro-batch to the window; only its first `count` examples count, all without it."""
@@ -177,7 +182,7 @@ class Step:
         """Return the sum of the batch's loss, its weight, and the model state after the call."""
         with self._called("loss", parameters, model, key, hp) as (held, namespace):
             found = self.task.loss(held.model, batch, namespace)
-            after = held.state()
+            after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
         values, weights = self._mean("loss", found, batch)
         size = len(values)
         mask = None if count is None else first(count, self._places)
@@ -197,7 +202,7 @@ class Step:
             functional.bound(
                 self._model,
                 parameters,
-                model,
+                model | self._shared,
                 training=method == "loss",
                 dtype=self._dtype,
                 deterministic=self.task.deterministic,

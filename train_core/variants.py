@@ -33,9 +33,10 @@ def swapped(module: nn.Module, *, reduced: bool, deterministic: bool) -> Iterato
     """Run a block with variants in the module: of norms where precision is `reduced`, of embeddings."""
     originals: list[tuple[Any, type]] = []
     for part in module.modules():
-        variant = _variant(type(part), reduced, deterministic)
-        if variant is not type(part):
-            originals.append((part, type(part)))
+        layer: type = type(part)
+        variant = _variant(layer, reduced, deterministic)
+        if variant is not layer:
+            originals.append((part, layer))
             part.__class__ = variant
     try:
         yield
