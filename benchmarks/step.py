@@ -126,7 +126,7 @@ class Case:
 
 CASES = (
     Case("MLP", MLP, _vectors, 64, 32),
-    Case("transformer", Transformer, _sentences, 8, 16),
+    Case("transformer", Transformer, _sentences, 8, 8),
     Case("CNN", CNN, _images, 32, 16),
 )
 
