@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-from optuna.storages import JournalStorage
 
 from sweep import space
-from sweep.journal import GroupCommitBackend
+from sweep.journal import Journal
 from sweep.schema import Pruner, Sampler, StudySpec
 from sweep.trial import Length, Outcome, Scalar, TrialState
 
@@ -51,14 +50,19 @@ class Study:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._spec = spec
         self._multi = len(spec.objective) > 1
-        self._journal = GroupCommitBackend(journal)
-        storage = JournalStorage(self._journal)
+        self._journal = Journal(journal)
         directions = [objective.direction for objective in spec.objective]
-        optuna.create_study(study_name=spec.name, storage=storage, directions=directions, load_if_exists=True)
+        optuna.create_study(
+            study_name=spec.name, storage=self._journal, directions=directions, load_if_exists=True
+        )
         self._study = _Study(
-            spec.name, storage, sampler=_sampler(spec.sampler, spec), pruner=_pruner(spec.pruner, length)
+            spec.name,
+            self._journal,
+            sampler=_sampler(spec.sampler, spec),
+            pruner=_pruner(spec.pruner, length),
         )
         self._trials: dict[int, optuna.Trial] = {}
+        self._known = len(self._study.get_trials(deepcopy=False))
 
     @property
     def exhausted(self) -> bool:
@@ -81,7 +85,7 @@ class Study:
 
     def known(self) -> int:
         """How many trials Optuna knows: their numbers are below this."""
-        return len(self._study.get_trials(deepcopy=False))
+        return self._known
 
     def restore(
         self,
@@ -105,6 +109,7 @@ class Study:
             intermediate_values={} if self._multi else dict(values),
         )
         self._study.add_trial(trial)
+        self._known += 1
 
     def told(self) -> dict[int, Outcome]:
         """What Optuna knows to be finished, by number."""
@@ -142,9 +147,10 @@ class Study:
         self._journal.close()
 
     def _ask(self) -> Proposal:
-        number = len(self._study.get_trials(deepcopy=False))
-        _reseed(self._study.sampler, self._spec.seed, number)
-        return self._suggest(self._study.ask())
+        _reseed(self._study.sampler, self._spec.seed, self._known)
+        trial = self._study.ask()
+        self._known += 1
+        return self._suggest(trial)
 
     def _suggest(self, trial: optuna.Trial) -> Proposal:
         """Suggest what is not yet suggested: on a trial taken up again its own values come back."""

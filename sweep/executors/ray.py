@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +32,18 @@ RESOURCE = "mlx_slot"
 MAX_RESTARTS_IN_A_ROW = 5
 
 
+def training_worker(settings: WorkerSettings) -> Any:
+    """A worker that trains; called in its own process, so that the driver never loads MLX."""
+    from sweep.worker import Worker
+
+    return Worker(settings)
+
+
 class _Actor:
     """A worker in a process of its own. `io` is a thread that only reads and writes files."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        from sweep.worker import Worker
-
-        self._worker = Worker(settings)
+    def __init__(self, make_worker: Callable[[WorkerSettings], Any], settings: WorkerSettings) -> None:
+        self._worker = make_worker(settings)
 
     def info(self) -> Any:
         return self._worker.info()
@@ -83,8 +89,17 @@ class _Call:
 class RayExecutor:
     """`slots` actors on this machine; a lost one is replaced by another under a new slot name."""
 
-    def __init__(self, settings: WorkerSettings, *, slots: int, gpus: int = 0, name: str = "sweep") -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        slots: int,
+        gpus: int = 0,
+        name: str = "sweep",
+        make_worker: Callable[[WorkerSettings], Any] = training_worker,
+    ) -> None:
         self._settings = settings
+        self._make_worker = make_worker
         self._places = slots
         self._gpus = gpus
         self._name = name
@@ -150,7 +165,7 @@ class RayExecutor:
         """Start a worker in a place; it joins once it has answered twice, the second time for its speed."""
         self._started += 1
         slot = f"slot-{place}" if self._started <= self._places else f"slot-{place}.{self._started}"
-        actor = self._actor_class().options(name=f"{self._name}/{slot}").remote(self._settings)
+        actor = self._actor_class().options(name=f"{self._name}/{slot}").remote(self._make_worker, self._settings)
         self._slots[slot] = _Slot(slot, place, actor)
         self._call(actor.info.remote(), _Call(slot, "hello"))
 

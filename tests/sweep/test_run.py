@@ -12,7 +12,7 @@ from optuna.storages.journal import JournalFileBackend
 
 import analysis
 from sweep.errors import RunDirError
-from sweep.journal import GroupCommitBackend
+from sweep.journal import Journal
 from sweep.progress import Quiet
 from sweep.rundir import RunDir
 from sweep.session import Summary, run_study
@@ -115,7 +115,7 @@ DEATHS = [
     (Study, "tell"),
     (Study, "report"),
     (Study, "ask"),
-    (GroupCommitBackend, "commit"),
+    (Journal, "commit"),
 ]
 
 
