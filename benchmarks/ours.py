@@ -22,6 +22,8 @@ from sweep.turn import TaskRef, Turn, WorkerSettings
 
 SPACE = {"learning_rate": (1e-4, 1e-1), "weight_decay": (1e-6, 1e-1)}
 WORKERS = 2
+SETTLE_S = 3.0
+"""Ray's own processes are busy for some seconds after they say that they are there."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Together:
         self._joined += events
         if sum(isinstance(event, SlotJoined) for event in self._joined) < self._slots:
             return []
+        time.sleep(SETTLE_S)
         self.complete_at = time.perf_counter()
         return self._joined
 

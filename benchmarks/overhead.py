@@ -59,6 +59,7 @@ def tune(sampler: str, *, trials: int, reports: int, reuse_actors: bool) -> floa
 
     started = Started()
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    time.sleep(ours.SETTLE_S)
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
             Trainable if reuse_actors else train,

@@ -22,7 +22,10 @@ KINDS = ("opened", "asked", "told", "message", "closed")
 
 @dataclass
 class TrialRow:
-    """One trial as the log knows it so far; times are seconds since 1970, None where not recorded."""
+    """One trial as the log knows it so far; times are seconds since 1970, None where not recorded.
+
+    `notes` is what the sampler wrote down for itself when it was asked.
+    """
 
     number: int
     asked: float | None = None
@@ -34,6 +37,7 @@ class TrialRow:
     params: dict[str, Any] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     ledger: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -71,6 +75,7 @@ class StudyFold:
             row.seed = record["seed"]
             row.params = decode_mapping(record["params"])
             row.hyperparameters = decode_mapping(record["hyperparameters"])
+            row.notes = record.get("notes", {})
 
     def _told(self, record: Record) -> None:
         row = self._row(record)

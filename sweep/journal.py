@@ -47,6 +47,11 @@ class Journal(InMemoryStorage):
             self._max_trial_id = stored.created[JournalOperation.CREATE_TRIAL] - 1
         self._log = LogWriter(path, size=size)
 
+    @property
+    def dirty(self) -> bool:
+        """Whether a commit would have anything to do."""
+        return self._log.dirty
+
     def commit(self) -> None:
         """Wait until all records are on disk. Raises RunDirError where the disk refuses."""
         self._log.commit()

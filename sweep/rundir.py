@@ -49,8 +49,8 @@ _OURS = frozenset(
 class RunDir:
     """One study's directory, held open for writing.
 
-    `record_*` methods buffer; what they took is on disk once `commit` returns. `history` is the study as
-    it stood when the directory was opened.
+    `record_*` methods buffer; what they took outlives this process once `write` returns, and a power cut
+    once `commit` does. `history` is the study as it stood when the directory was opened.
     """
 
     def __init__(self, path: Path, lock: WriterLock, clock: Callable[[], float]) -> None:
@@ -67,6 +67,7 @@ class RunDir:
             for number, trial in self.history.live.items()
         }
         self._checkpoints = dict(self.history.checkpoints)
+        self._removed: list[str] = []
         self._covered = covered_bytes(path)
         self._refreshed = clock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tables")
@@ -163,8 +164,13 @@ class RunDir:
             trials=trials,
         )
 
-    def record_asked(self, plan: TrialPlan, params: Mapping[str, Scalar]) -> None:
-        """Record a new trial; `params` is what the sampler chose, fixed hyperparameters left out."""
+    def record_asked(
+        self, plan: TrialPlan, params: Mapping[str, Scalar], notes: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record a new trial; `params` is what the sampler chose, fixed hyperparameters left out.
+
+        `notes` is what the sampler wrote down about the trial for itself, in words that JSON knows.
+        """
         if plan.number in self._keys or plan.number in self._told:
             raise ValueError(f"trial {plan.number} was asked before")
         self._keys[plan.number] = set()
@@ -174,6 +180,7 @@ class RunDir:
             params=dict(params),
             hyperparameters=dict(plan.hyperparameters),
             seed=plan.seed,
+            **({"notes": dict(notes)} if notes else {}),
         )
 
     def record_reports(self, reports: Iterable[Report]) -> list[Report]:
@@ -222,12 +229,25 @@ class RunDir:
         """Record a line for people; `level` is "info", "warning" or "error"."""
         self._append("message", level=level, text=text)
 
+    @property
+    def dirty(self) -> bool:
+        """Whether a commit would have anything to do."""
+        return self._log.dirty
+
+    def write(self) -> None:
+        """Hand what was recorded to the system: from here on it outlives this process. Raises RunDirError."""
+        self._log.write()
+
     def commit(self) -> None:
-        """Wait until all that was recorded is on disk.
+        """Wait until all that was recorded is on disk; only then delete what the log says is removed.
 
         Raises RunDirError where the disk refuses; nothing is lost then, the next commit tries again.
         """
         self._log.commit()
+        while self._removed:
+            path = self.path / self._removed.pop()
+            with disk_errors(path):
+                path.unlink(missing_ok=True)
 
     def maintain(self) -> None:
         """Derive what is due, beside the caller: call it often; it returns at once."""
@@ -248,13 +268,15 @@ class RunDir:
         return CheckpointWriter(self.path / stored.path, stored, on_commit=self._record_checkpoint)
 
     def remove_checkpoint(self, path: str) -> None:
-        """Delete a checkpoint by its relative path. Raises CheckpointError where that names none of ours."""
+        """Delete a checkpoint by its relative path, with the next commit.
+
+        Raises CheckpointError where the path names none of ours.
+        """
         if layout.CheckpointName.parse(path) is None:
             raise CheckpointError(f"{path}: is no checkpoint of {self.path}; nothing was deleted")
-        with disk_errors(self.path / path):
-            (self.path / path).unlink(missing_ok=True)
         self._checkpoints.pop(path, None)
         self._append("checkpoint_removed", path=path)
+        self._removed.append(path)
 
     def set_aside(self, path: str, why: str) -> None:
         """Rename a checkpoint that turned out damaged to `.damaged`, and say so in the log."""
@@ -298,6 +320,8 @@ class RunDir:
     def _record_checkpoint(self, snapshot: Snapshot) -> None:
         self._checkpoints.pop(snapshot.path, None)
         self._checkpoints[snapshot.path] = snapshot
+        if snapshot.path in self._removed:
+            self._removed.remove(snapshot.path)
         self._append("checkpoint", **vars(snapshot))
 
 

@@ -10,9 +10,11 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
+from optuna.study._tell import _tell_with_warning
 
 from sweep import space
 from sweep.journal import Journal
@@ -28,10 +30,14 @@ STATES = {
 
 @dataclass(frozen=True)
 class Proposal:
-    """What Optuna suggested for one trial; conditional entries that do not apply are absent."""
+    """What Optuna suggested for one trial; conditional entries that do not apply are absent.
+
+    `notes` is what the sampler wrote down for itself, to be given back should the journal lose it.
+    """
 
     number: int
     suggested: Mapping[str, Scalar]
+    notes: Mapping[str, Any]
 
 
 class _Study(optuna.Study):
@@ -91,12 +97,13 @@ class Study:
         self,
         number: int,
         suggested: Mapping[str, Scalar],
+        notes: Mapping[str, Any],
         values: Sequence[tuple[int, float]],
         outcome: Outcome | None,
     ) -> None:
         """Enter again a trial that the log holds and the journal has lost; numbers go up one by one.
 
-        `values` are (examples, objective) pairs. Raises ValueError where `number` is not the next one.
+        `notes` is what the sampler wrote down, `values` are (examples, objective) pairs. Raises ValueError where `number` is not the next one.
         """
         if number != self.known():
             raise ValueError(f"trial {self.known()} must come first, got {number}")
@@ -106,6 +113,7 @@ class Study:
             values=list(outcome.values) if outcome is not None and outcome.values else None,
             params=dict(suggested),
             distributions={name: distributions[name] for name in suggested},
+            system_attrs=dict(notes),
             intermediate_values={} if self._multi else dict(values),
         )
         self._study.add_trial(trial)
@@ -136,7 +144,13 @@ class Study:
         target = trial if trial is not None else outcome.number
         if outcome.reason is not None and trial is not None:
             trial.set_user_attr("reason", outcome.reason.splitlines()[0])
-        self._study.tell(target, values, state=STATES[outcome.state], skip_if_finished=True)
+        # What `Study.tell` does, less its copy of the whole trial, which takes longer than the rest.
+        _tell_with_warning(self._study, target, values, STATES[outcome.state], skip_if_finished=True)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether a commit would have anything to do."""
+        return self._journal.dirty
 
     def commit(self) -> None:
         """Wait until Optuna's journal is on disk."""
@@ -155,7 +169,9 @@ class Study:
     def _suggest(self, trial: optuna.Trial) -> Proposal:
         """Suggest what is not yet suggested: on a trial taken up again its own values come back."""
         self._trials[trial.number] = trial
-        return Proposal(trial.number, space.suggest_all(trial, self._spec))
+        suggested = space.suggest_all(trial, self._spec)
+        notes = trial.storage.get_trial(trial._trial_id).system_attrs
+        return Proposal(trial.number, suggested, notes)
 
 
 def _sampler(sampler: Sampler, spec: StudySpec) -> optuna.samplers.BaseSampler:
