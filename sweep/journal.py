@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from sweep.log import LogWriter
 WORKER = "sweep"
 """Optuna's journal names the writer of each record; there is one."""
 
+_BATCH_BYTES = 1 << 17
+
 
 class Journal(InMemoryStorage):
     """The storage whose every change is on disk once `commit` returns; what the file holds is there at once.
@@ -42,7 +44,7 @@ class Journal(InMemoryStorage):
         size = whole_bytes(path)
         if size:
             stored = _Stored(path, size)
-            self._adopt(JournalStorage(stored))
+            self._adopt(JournalStorage(stored), stored.reports)
             self._max_study_id = stored.created[JournalOperation.CREATE_STUDY] - 1
             self._max_trial_id = stored.created[JournalOperation.CREATE_TRIAL] - 1
         self._log = LogWriter(path, size=size)
@@ -133,14 +135,17 @@ class Journal(InMemoryStorage):
         record = {"op_code": operation, "worker_id": WORKER, **fields}
         self._log.append(json.dumps(record, separators=(",", ":")).encode() + b"\n")
 
-    def _adopt(self, stored: JournalStorage) -> None:
+    def _adopt(self, stored: JournalStorage, reports: Mapping[int, Mapping[int, float]]) -> None:
         """Take over what was read, under the same ids; values that JSON changed come as a reader has them."""
         for study in sorted(stored.get_all_studies(), key=lambda study: study._study_id):
             self._max_study_id = study._study_id - 1
             super().create_new_study(study.directions, study.study_name)
             self._studies[study._study_id].user_attrs = study.user_attrs
             self._studies[study._study_id].system_attrs = study.system_attrs
-            self._adopt_trials(study, stored.get_all_trials(study._study_id, deepcopy=False))
+            trials = stored.get_all_trials(study._study_id, deepcopy=False)
+            for trial in trials:
+                trial.intermediate_values.update(reports.get(trial._trial_id, {}))
+            self._adopt_trials(study, trials)
 
     def _adopt_trials(self, study: FrozenStudy, trials: Sequence[FrozenTrial]) -> None:
         info = self._studies[study._study_id]
@@ -176,25 +181,38 @@ def _template(trial: FrozenTrial) -> dict[str, Any]:
 
 
 class _Stored(BaseJournalBackend):
-    """What the file held when it was opened, read once; `created` counts what each operation made."""
+    """What the file held when it was opened, read once.
+
+    `created` counts what each operation made. Reports, the bulk of the file, are kept in `reports` by trial
+    id instead of being handed on: Optuna would copy a trial for each of its reports.
+    """
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
         self._size = size
         self.created: Counter[int] = Counter()
+        self.reports: dict[int, dict[int, float]] = {}
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         if log_number_from:
             return
+        for lines in self._batches():
+            for record in json.loads(b"[" + b",".join(lines) + b"]"):
+                operation = record["op_code"]
+                self.created[operation] += 1
+                if operation == JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE:
+                    values = self.reports.setdefault(record["trial_id"], {})
+                    values[record["step"]] = record["intermediate_value"]
+                else:
+                    yield record
+
+    def _batches(self) -> Iterator[list[bytes]]:
+        """Whole lines, some hundreds at a time: parsed together they take half the time."""
         left = self._size
         with self._path.open("rb") as file:
-            for line in file:
-                left -= len(line)
-                if left < 0:
-                    return
-                record = json.loads(line)
-                self.created[record["op_code"]] += 1
-                yield record
+            while left > 0 and (lines := file.readlines(min(left, _BATCH_BYTES))):
+                left -= sum(map(len, lines))
+                yield lines if left >= 0 else lines[:-1]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         raise NotImplementedError("only the storage in memory writes")
