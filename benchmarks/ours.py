@@ -40,7 +40,7 @@ class Together:
     def __init__(self, executor: Executor, slots: int) -> None:
         self._executor = executor
         self._joined: list[ExecutorEvent] = []
-        self._slots = slots
+        self.slots = slots
         self.complete_at: float | None = None
 
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
@@ -48,7 +48,7 @@ class Together:
         if self.complete_at is not None:
             return events
         self._joined += events
-        if sum(isinstance(event, SlotJoined) for event in self._joined) < self._slots:
+        if sum(isinstance(event, SlotJoined) for event in self._joined) < self.slots:
             return []
         time.sleep(SETTLE_S)
         self.complete_at = time.perf_counter()
@@ -100,7 +100,7 @@ def run(
     """Run such a study in `folder`; a second call there goes on with it."""
     text = study_text(sampler=sampler, trials=trials, reports=reports, lanes=lanes, pruner=pruner)
     spec = parse(text, str(folder / "study.yaml"))
-    settings = WorkerSettings(TaskRef(str(folder), spec.task), snapshot_every_s=None, keep_final=False)
+    settings = WorkerSettings(TaskRef(str(folder), spec.task), snapshot_every_s=None, keep_final=False, memory_bytes=1e9)
     executor = Together(RayExecutor(settings, slots=WORKERS, make_worker=make_worker), WORKERS)
     with RunDir.open(folder, spec.name) as run:
         run.write_study(resolved_text(spec))

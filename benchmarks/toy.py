@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from sweep.description import Description
 from sweep.spool import Spool
-from sweep.trial import Report, RunId, Scalar
+from sweep.trial import Report, RunId, Scalar, Signature
 from sweep.turn import Load, Spent, Turn, TurnResult, WorkerSettings
 
 METRIC = "loss"
@@ -27,6 +27,7 @@ DESCRIPTION = Description(
     validation_examples=1,
     device="cpu",
     chip="none",
+    memory_bytes=1_000_000_000,
     vmap_obstacle=None,
 )
 
@@ -61,7 +62,7 @@ class ToyWorker:
     def __init__(self, settings: WorkerSettings) -> None:
         self.spool = Spool()
         self._lanes: dict[int, _Lane] = {}
-        self._opened: object = None
+        self._opened: tuple[Signature, int] | None = None
         self._idle_since: float | None = None
 
     def info(self) -> Info:
@@ -70,9 +71,11 @@ class ToyWorker:
     def turn(self, turn: Turn) -> TurnResult:
         """Carry out one turn."""
         began = time.perf_counter()
-        if self._opened != (turn.signature, turn.width):
+        if self._opened != (turn.signature, turn.width) or turn.moves:
+            same = self._opened is not None and self._opened[0] == turn.signature
+            moves = turn.moves if same else ()
+            self._lanes = {new: self._lanes[lane] for lane, new in moves if lane in self._lanes}
             self._opened = (turn.signature, turn.width)
-            self._lanes.clear()
         for lane in turn.drops:
             self._lanes.pop(lane, None)
         for load in turn.loads:

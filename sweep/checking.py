@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-from sweep.conditions import is_active
 from sweep.description import Description
 from sweep.errors import SpecError
-from sweep.planning import longest, signature
+from sweep.planning import listed_values, longest, programs
 from sweep.schema import Choices, Entry, FloatRange, IntRange, StudySpec
 from sweep.session import describe_task
 from sweep.spec import hyperparameters, load, missing_files
-from sweep.trial import Length, Scalar, Signature
-
-MAX_PROGRAMS = 1000
-"""More are counted as this many: nobody compiles so many."""
+from sweep.trial import Length, Signature
 
 
 @dataclass(frozen=True)
@@ -43,6 +38,7 @@ class Check:
             "metrics": list(self.description.metrics),
             "device": self.description.device,
             "lanes_stopped_by": self.description.vmap_obstacle,
+            "purity": self.description.purity,
         }
 
     def as_text(self) -> str:
@@ -62,6 +58,8 @@ class Check:
             "space:",
             *(f"  {name}: {entry_text(entry)}" for name, entry in spec.space.items()),
         ]
+        if described.purity is not None:
+            lines += _purity_text(described.purity)
         if described.vmap_obstacle:
             lines.append(f"lanes: one only, since {described.vmap_obstacle}")
         return "\n".join(lines)
@@ -70,11 +68,11 @@ class Check:
         """(k, optimizer steps of a trial) for each number of accumulation steps k."""
         batch = (
             hyperparameters(self.spec, {}).get("micro_batch_size")
-            or _values(self.spec, "micro_batch_size")[0]
+            or listed_values(self.spec, "micro_batch_size")[0]
         )
         assert isinstance(batch, int)
         micro_batches = -(-self.length.examples // batch)
-        steps = _values(self.spec, "accumulation_steps") or (1,)
+        steps = listed_values(self.spec, "accumulation_steps") or (1,)
         return [(k, -(-micro_batches // k)) for k in steps if isinstance(k, int)]
 
 
@@ -84,8 +82,18 @@ def check_study(path: Path) -> Check:
     missing = missing_files(spec)
     if missing:
         raise SpecError(missing)
-    description = describe_task(spec)
-    return Check(spec, description, longest(spec, description), tuple(_programs(spec, description)))
+    description = describe_task(spec, purity=True)
+    return Check(spec, description, longest(spec, description), programs(spec, description))
+
+
+def _purity_text(purity: Mapping[str, Any]) -> Iterator[str]:
+    """Of a task without problems: what was tried and held, and what it is worth knowing besides."""
+    unreached = ", ".join(purity["unreached"])
+    yield "purity: the task is pure"
+    yield "  inputs unchanged; global generators undrawn; same key, same result; traces under compile"
+    yield f"  random: {'yes, another key, another result' if purity['random'] else 'no'}"
+    yield f"  vmap: {'no' if purity['vmap_obstacle'] else 'yes, trials can share a step'}"
+    yield f"  gradients: {f'none reaches {unreached}' if unreached else 'reach every trainable parameter'}"
 
 
 def _signature_text(signature: Signature) -> str:
@@ -105,30 +113,3 @@ def entry_text(entry: Entry) -> str:
     when = entry.when or {}
     conditions = [f"{parent} is {condition}" for parent, condition in when.items()]
     return text + (f", when {' and '.join(conditions)}" if conditions else "")
-
-
-def _values(spec: StudySpec, name: str) -> tuple[Scalar, ...]:
-    """The values that a hyperparameter can take, where they can be listed."""
-    if name in spec.fixed:
-        return (spec.fixed[name],)
-    match spec.space.get(name):
-        case Choices(choices=choices):
-            return choices
-        case IntRange(low=low, high=high, step=step):
-            return tuple(range(low, high + 1, step))
-        case _:
-            return ()
-
-
-def _programs(spec: StudySpec, description: Description) -> Iterator[Signature]:
-    names = [name for name in description.static if name in spec.space]
-    seen: set[Signature] = set()
-    for combination in product(*(_values(spec, name) for name in names)):
-        values = {**spec.fixed, **dict(zip(names, combination, strict=True))}
-        suggested = {name: values[name] for name in names if is_active(spec.space[name], values)}
-        made = signature(hyperparameters(spec, suggested), description)
-        if made not in seen:
-            seen.add(made)
-            yield made
-        if len(seen) >= MAX_PROGRAMS:
-            return

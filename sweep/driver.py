@@ -17,10 +17,10 @@ from sweep.description import Description
 from sweep.executors.base import Chunk, Executor, ExecutorEvent
 from sweep.gathering import Gatherer
 from sweep.history import LiveTrial, read_reports
-from sweep.planning import plan
+from sweep.planning import limits, plan
 from sweep.progress import Best, Progress, View
 from sweep.rundir import RunDir
-from sweep.scheduler import Limits, Phase, State, transition
+from sweep.scheduler import Phase, State, transition
 from sweep.scheduler.messages import (
     Ask,
     Asked,
@@ -90,7 +90,7 @@ class Driver:
         self._gatherer = Gatherer(run, executor, spec.checkpoints, directions, self.told)
         for outcome in run.history.told.values():
             self._enter_told(outcome)
-        self.state = State(limits(spec, told=len(self.told)))
+        self.state = State(limits(spec, description, slots=executor.slots, told=len(self.told)))
         self._metric = spec.pruner.metric or spec.objective[0].metric
 
     def interrupt(self) -> None:
@@ -310,7 +310,7 @@ class Driver:
             running=len(self.state.trials),
             budget=budget,
             slots=len(slots),
-            lanes=self.state.limits.width * len(slots),
+            lanes=sum(len(slot.lanes) for slot in slots),
             lanes_busy=sum(slot.busy for slot in slots),
             elapsed_s=elapsed_s,
             examples_per_s=self._examples / elapsed_s if elapsed_s else 0.0,
@@ -325,17 +325,3 @@ def by_replicate(reports: Iterable[Report]) -> dict[int, tuple[Report, ...]]:
     for report in sorted(reports, key=lambda report: report.examples):
         rows[report.replicate] = (*rows.get(report.replicate, ()), report)
     return rows
-
-
-def limits(spec: StudySpec, *, told: int) -> Limits:
-    """The scheduler's limits from the study file; without a number of trials only time ends a study."""
-    return Limits(
-        trials=spec.budget.trials if spec.budget.trials is not None else 2**31,
-        objectives=tuple(objective.metric for objective in spec.objective),
-        width=spec.lanes if isinstance(spec.lanes, int) else 1,
-        replicates=spec.trial.replicates,
-        told=told,
-        prunes=spec.pruner.name != "none",
-        max_concurrent=spec.max_concurrent if isinstance(spec.max_concurrent, int) else None,
-        timeout_s=spec.trial.timeout_s,
-    )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice, product
 
 from sweep.conditions import dependency_order, is_active
 from sweep.description import Description
-from sweep.schema import Choices, Entry, StudySpec
+from sweep.scheduler import Limits
+from sweep.schema import Choices, Entry, IntRange, StudySpec
 from sweep.spec import hyperparameters, resolve_length
 from sweep.trial import Length, Scalar, Signature, TrialPlan
+
+MAX_PROGRAMS = 1000
+"""More are counted as this many: nobody compiles so many."""
 
 
 def plan(
@@ -30,6 +35,36 @@ def signature(values: Mapping[str, Scalar], description: Description) -> Signatu
     shaping = {name: values[name] for name in description.static if name in values}
     shaping |= {name: bool(values.get(name)) for name in description.switches}
     return tuple(sorted(shaping.items()))
+
+
+def listed_values(spec: StudySpec, name: str) -> tuple[Scalar, ...]:
+    """The values that a hyperparameter can take, where they can be listed."""
+    if name in spec.fixed:
+        return (spec.fixed[name],)
+    match spec.space.get(name):
+        case Choices(choices=choices):
+            return choices
+        case IntRange(low=low, high=high, step=step):
+            return tuple(range(low, high + 1, step))
+        case _:
+            return ()
+
+
+def programs(spec: StudySpec, description: Description) -> tuple[Signature, ...]:
+    """The signature of every program that the study can need, at most MAX_PROGRAMS."""
+    return tuple(islice(_programs(spec, description), MAX_PROGRAMS))
+
+
+def _programs(spec: StudySpec, description: Description) -> Iterator[Signature]:
+    names = [name for name in description.static if name in spec.space]
+    seen: set[Signature] = set()
+    for combination in product(*(listed_values(spec, name) for name in names)):
+        values = {**spec.fixed, **dict(zip(names, combination, strict=True))}
+        suggested = {name: values[name] for name in names if is_active(spec.space[name], values)}
+        made = signature(hyperparameters(spec, suggested), description)
+        if made not in seen:
+            seen.add(made)
+            yield made
 
 
 def sample_values(spec: StudySpec) -> dict[str, Scalar]:
@@ -60,3 +95,38 @@ def _greatest(entry: Entry) -> Scalar:
         return entry.high
     numbers = [choice for choice in entry.choices if isinstance(choice, int | float)]
     return max(numbers) if len(numbers) == len(entry.choices) else entry.choices[0]
+
+
+INDEPENDENT = ("random", "qmc", "grid")
+"""Samplers whose proposals do not depend on results, so that any number of trials may run at once."""
+
+
+def limits(spec: StudySpec, description: Description, *, slots: int, told: int) -> Limits:
+    """What the scheduler goes by; without a number of trials only time ends a study."""
+    width = spec.lanes if isinstance(spec.lanes, int) else None
+    return Limits(
+        trials=spec.budget.trials if spec.budget.trials is not None else 2**31,
+        objectives=tuple(objective.metric for objective in spec.objective),
+        width=1 if description.vmap_obstacle else width,
+        slots=slots,
+        programs=len(programs(spec, description)),
+        ahead=spec.sampler.name in INDEPENDENT,
+        replicates=spec.trial.replicates,
+        told=told,
+        prunes=spec.pruner.name != "none",
+        max_concurrent=concurrency(spec, slots),
+        timeout_s=spec.trial.timeout_s,
+    )
+
+
+def concurrency(spec: StudySpec, slots: int) -> int | None:
+    """How many trials may be in flight; None for any number.
+
+    A model-based sampler learns from results: with a quarter of the budget in flight it sees three
+    quarters of them before its last proposals. Samplers that do not learn fill all lanes.
+    """
+    if isinstance(spec.max_concurrent, int):
+        return spec.max_concurrent
+    if spec.sampler.name in INDEPENDENT:
+        return None
+    return max(2 * slots, (spec.budget.trials or 0) // 4)

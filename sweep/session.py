@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,10 @@ from sweep.turn import TaskRef, WorkerSettings
 
 if TYPE_CHECKING:
     from sweep.driver import Driver
+
+
+MEMORY_SHARE = 0.6
+"""How much of the device's memory populations may take, all slots together: the rest is the system's."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,11 @@ def task_ref(spec: StudySpec) -> TaskRef:
     return TaskRef(str(spec.folder.resolve()), spec.task)
 
 
-def describe_task(spec: StudySpec) -> Description:
+def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
     """The task as its own process describes it. Raises SpecError with all that does not fit the file."""
     line = spec.document.line(("task",))
-    description = describe(task_ref(spec), sample_values(spec), key_line=line, file=str(spec.document.file))
+    file = str(spec.document.file)
+    description = describe(task_ref(spec), sample_values(spec), key_line=line, file=file, purity=purity)
     problems = specs.validate_against(spec, description)
     if problems:
         raise SpecError(problems)
@@ -100,11 +105,19 @@ def run_study(
             history = run.history
             params = {number: row.params for number, row in history.study.trials.items()}
             return _summary(spec, run.path, history.told, params, 0, began, "finished before")
+        progress.stage(f"looking at the task {spec.task}")
         description = describe_task(spec)
         driver = _drive(spec, description, run, progress)
         reason = "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
         run.close(reason)
-        return _summary(spec, run.path, driver.told, driver.params, len(driver.state.trials), began, reason)
+        state = driver.state
+        summary = _summary(spec, run.path, driver.told, driver.params, len(state.trials), began, reason)
+        lanes = {
+            "lanes": state.widest,
+            "lane_busy_fraction": round(state.lane_time.useful_fraction, 4),
+            "lane_busy_fraction_while_asking": round(state.lane_time_while_asking.useful_fraction, 4),
+        }
+        return replace(summary, totals={**summary.totals, **lanes})
 
 
 def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
@@ -165,6 +178,7 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     driver = Driver(
         spec=spec, description=description, run=run, study=study, executor=executor, progress=progress
     )
+    progress.stage("starting workers")
     try:
         with _interrupting(driver.interrupt, progress):
             driver.run()
@@ -176,10 +190,13 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
 
 def make_executor(spec: StudySpec, description: Description) -> Executor:
     """The executor that the study file names: one slot an accelerator, or one a core where there is none."""
+    on_gpu = description.device == "gpu"
+    slots = 1 if on_gpu or spec.executor == "inline" else cores()
     settings = WorkerSettings(
         task=task_ref(spec),
         snapshot_every_s=spec.checkpoints.every_s,
         keep_final=spec.checkpoints.keep_best > 0,
+        memory_bytes=MEMORY_SHARE * description.memory_bytes / slots,
     )
     if spec.executor == "inline":
         from sweep.executors.inline import InlineExecutor
@@ -187,8 +204,6 @@ def make_executor(spec: StudySpec, description: Description) -> Executor:
         return InlineExecutor(settings)
     from sweep.executors.ray import RayExecutor
 
-    on_gpu = description.device == "gpu"
-    slots = 1 if on_gpu else cores()
     return RayExecutor(settings, slots=slots, gpus=int(on_gpu), name=spec.name)
 
 

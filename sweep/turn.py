@@ -25,11 +25,15 @@ class TaskRef:
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """What a worker knows of the study for as long as it lives; `snapshot_every_s` None means never."""
+    """What a worker knows of the study for as long as it lives.
+
+    `snapshot_every_s` None means never; `memory_bytes` is what its populations may use.
+    """
 
     task: TaskRef
     snapshot_every_s: float | None
     keep_final: bool
+    memory_bytes: float
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,34 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """Measure widths up to `most` with this trial's program.
+
+    `examples` is all that this slot may still have to train with it: measuring must be worth it.
+    """
+
+    plan: TrialPlan
+    most: int
+    examples: float
+
+
+@dataclass(frozen=True)
 class Turn:
-    """One round trip of a slot: open (signature, width), drop, load, advance, snapshot."""
+    """One round trip of a slot: open (signature, width), move, drop, load, advance, snapshot.
+
+    Where the width changes under the same program, `moves` say which old lane goes on as which new one.
+    A turn with a `probe` trains nothing: it measures how many lanes pay.
+    """
 
     number: int
     signature: Signature
     width: int
+    moves: tuple[tuple[int, int], ...] = ()
     drops: tuple[int, ...] = ()
     loads: tuple[Load, ...] = ()
     advance: bool = True
     snapshot_all: bool = False
+    probe: Probe | None = None
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
@@ -100,7 +122,8 @@ class TurnResult:
     """What came of a turn.
 
     `error` is set where the turn as a whole failed: then all its lanes are lost and nobody in
-    particular is to blame. `out_of_memory` tells that kind of failure from the others.
+    particular is to blame. `out_of_memory` tells that kind of failure from the others. `rates` answers
+    a probe: examples per second at each width that was worth measuring.
     """
 
     number: int
@@ -112,3 +135,4 @@ class TurnResult:
     turn_s: float = 0.0
     error: str | None = None
     out_of_memory: bool = False
+    rates: Mapping[int, float] | None = None

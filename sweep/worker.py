@@ -14,16 +14,17 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 
 import train_core
+from sweep import lane_cache
 from sweep.spool import Spool
-from sweep.task_loading import TaskLoadError, load_task
+from sweep.task_loading import TaskLoadError, load_task, source_hash
 from sweep.trial import Report, RunId, Signature, Snapshot, TrialPlan
-from sweep.turn import Load, RunFailure, Spent, TaskRef, Turn, TurnResult, WorkerSettings
-from train_core import device, keys
+from sweep.turn import Load, Probe, RunFailure, Spent, TaskRef, Turn, TurnResult, WorkerSettings
+from train_core import device, keys, width
 
 FIRST_MICRO_BATCHES = 64
 """How far an advance goes before anything is known of its speed, and at least."""
@@ -48,6 +49,14 @@ class _Occupant:
     @property
     def run(self) -> RunId:
         return self.load.run
+
+
+class _Staying(NamedTuple):
+    """A run that goes on in a lane of another population."""
+
+    lane: int
+    occupant: _Occupant
+    snapshot: train_core.Checkpoint
 
 
 class Worker:
@@ -86,6 +95,9 @@ class Worker:
 
     def _carry_out(self, turn: Turn, began: float) -> TurnResult:
         self._enter_idle_time(began)
+        if turn.probe is not None:
+            self._forget_lanes()
+            return TurnResult(turn.number, rates=self._measure(turn, turn.probe))
         population = self._open(turn)
         if population is None:
             return TurnResult(turn.number)
@@ -105,25 +117,49 @@ class Worker:
 
     def _open(self, turn: Turn) -> train_core.Population | None:
         """The turn's population, a new one where the last was another; None where nothing would be in it."""
-        same = self._population is not None and self._population.width == turn.width
-        if same and turn.signature == self._signature:
-            return self._population
+        old = self._population if turn.signature == self._signature else None
+        if old is not None and old.width == turn.width and not turn.moves:
+            return old
+        staying = self._staying(turn, old) if old is not None else []
         self._forget_lanes()
-        if not turn.loads:
+        if not turn.loads and not staying:
             return None
-        self._population = train_core.Population(self._program(turn), turn.width)
+        plan = turn.loads[0].plan if turn.loads else staying[0].occupant.load.plan
+        self._population = train_core.Population(self._program(turn.signature, plan), turn.width)
         self._signature = turn.signature
-        mx.reset_peak_memory()
+        for lane, occupant, snapshot in staying:
+            self._restore(self._population, lane, occupant.load.plan, snapshot)
+            self._lanes[lane] = occupant
         return self._population
 
-    def _program(self, turn: Turn) -> train_core.Program:
+    def _staying(self, turn: Turn, old: train_core.Population) -> list[_Staying]:
+        moves = [(lane, new) for lane, new in turn.moves if lane in self._lanes]
+        return [_Staying(new, self._lanes[lane], old.snapshot(lane)) for lane, new in moves]
+
+    def _program(self, signature: Signature, plan: TrialPlan) -> train_core.Program:
         if self._task is None:
             self._task = load_task(self._settings.task)
             self._data = train_core.Resident.of(self._task)
-        if turn.signature not in self._programs:
-            static, _ = train_core.split(turn.loads[0].plan.hyperparameters, self._task.static)
-            self._programs[turn.signature] = train_core.Program(self._task, static, self._data)
-        return self._programs[turn.signature]
+        if signature not in self._programs:
+            static, _ = train_core.split(plan.hyperparameters, self._task.static)
+            self._programs[signature] = train_core.Program(self._task, static, self._data)
+        return self._programs[signature]
+
+    def _measure(self, turn: Turn, probe: Probe) -> dict[int, float]:
+        """Examples per second at each width worth having: from the host's cache, or measured now."""
+        program = self._program(turn.signature, probe.plan)
+        kept = lane_cache.path_for(width.cache_key(program), source_hash(self._settings.task))
+        choice = _decoded(lane_cache.read(kept))
+        if choice is None or (choice.stopped_early and choice.table[-1].width < probe.most):
+            choice = train_core.best_width(
+                program,
+                probe.plan.hyperparameters,
+                limit_bytes=self._settings.memory_bytes,
+                most=probe.most,
+                examples=probe.examples,
+            )
+            lane_cache.write(kept, width.encode(choice))
+        return {row.width: row.examples_per_s for row in choice.table if row.width <= probe.most}
 
     def _forget_lanes(self) -> None:
         self._population, self._signature = None, None
@@ -131,14 +167,17 @@ class Worker:
 
     def _load(self, population: train_core.Population, load: Load) -> None:
         plan = load.plan
-        length = train_core.Length(plan.length.examples, plan.length.report_every)
         if load.checkpoint is None:
             key = run_key(plan, load.replicate)
-            population.load(load.lane, key=key, hyperparameters=plan.hyperparameters, length=length)
+            population.load(load.lane, key=key, hyperparameters=plan.hyperparameters, length=_length(plan))
         else:
-            checkpoint = train_core.load(load.checkpoint)
-            population.restore(load.lane, checkpoint, hyperparameters=plan.hyperparameters, length=length)
+            self._restore(population, load.lane, plan, train_core.load(load.checkpoint))
         self._lanes[load.lane] = _Occupant(load, saved_at=time.perf_counter())
+
+    def _restore(
+        self, population: train_core.Population, lane: int, plan: TrialPlan, snapshot: train_core.Checkpoint
+    ) -> None:
+        population.restore(lane, snapshot, hyperparameters=plan.hyperparameters, length=_length(plan))
 
     def _advance(self, turn: Turn, population: train_core.Population) -> TurnResult:
         """Train every lane to its next report, stopping in between where a snapshot falls due."""
@@ -148,6 +187,7 @@ class Worker:
         snapshots: list[Snapshot] = []
         awaited = set(self._lanes)
         occupants = dict(self._lanes)
+        mx.reset_peak_memory()
         while awaited:
             advance = population.advance(self._micro_batches_to_next_save())
             self._enter_spent(advance, population.program.static.micro_batch_size)
@@ -248,6 +288,18 @@ class Worker:
         )
 
 
+def _decoded(kept: Any) -> train_core.WidthChoice | None:
+    """A choice as the cache has it; None where it has none that can be read."""
+    try:
+        return width.decode(kept) if kept is not None else None
+    except ValueError:
+        return None
+
+
+def _length(plan: TrialPlan) -> train_core.Length:
+    return train_core.Length(plan.length.examples, plan.length.report_every)
+
+
 def run_key(plan: TrialPlan, replicate: int) -> Any:
     """The key of one run: fold_in(fold_in(key(seed), number), replicate); uint32 (2,)."""
     return keys.fold_in(keys.fold_in(keys.key(plan.seed), plan.number), replicate)
@@ -267,10 +319,20 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Describe a task; {"problem", "file", "line"} where it cannot be loaded or does not run."""
+    """Describe a task, and where "purity" is asked for, try that first: with problems it is all there is.
+
+    {"problem", "file", "line"} where the task cannot be loaded or does not run.
+    """
     try:
         task = load_task(TaskRef(request["folder"], request["target"]))
-        return dict(train_core.describe(task, request["hyperparameters"]))
+        data = train_core.Resident.of(task)
+        found = {}
+        if request["purity"]:
+            purity = train_core.purity(task, request["hyperparameters"], data)
+            found = {"purity": purity.as_json()}
+            if purity.problems:
+                return found
+        return {**train_core.describe(task, request["hyperparameters"], data), **found}
     except TaskLoadError as error:
         return {"problem": error.problem, "file": error.file, "line": error.line}
     except train_core.TrainingError as error:

@@ -27,8 +27,10 @@ class Executor(Protocol):
 
     Turns of a slot are carried out in the order given. Once `SlotLost` is reported for a slot, nothing
     further comes from it; the executor starts a worker in its stead by itself and reports it as another
-    slot.
+    slot. `slots` is how many it means to have.
     """
+
+    slots: int
 
     def start(self) -> None:
         """Begin to bring up slots; each is reported by a `SlotJoined`. Raises SweepError."""

@@ -16,6 +16,8 @@ SLOT = "inline"
 class InlineExecutor:
     """Carries out each turn when it is waited for."""
 
+    slots = 1
+
     def __init__(self, settings: WorkerSettings) -> None:
         self._worker = Worker(settings)
         self._turns: deque[Turn] = deque()

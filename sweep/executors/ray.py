@@ -105,7 +105,7 @@ class RayExecutor:
     ) -> None:
         self._settings = settings
         self._make_worker = make_worker
-        self._places = slots
+        self.slots = slots
         self._gpus = gpus
         self._name = name
         self._slots: dict[str, _Slot] = {}
@@ -119,9 +119,9 @@ class RayExecutor:
         try:
             ray.init(
                 address="local",
-                num_cpus=self._places,
+                num_cpus=self.slots,
                 num_gpus=self._gpus,
-                resources={RESOURCE: float(self._places)},
+                resources={RESOURCE: float(self.slots)},
                 object_store_memory=OBJECT_STORE_BYTES,
                 include_dashboard=True,
                 log_to_driver=False,
@@ -130,7 +130,7 @@ class RayExecutor:
             )
         except (RayError, OSError, RuntimeError, ValueError) as error:
             raise SweepError(f"Ray did not start on this machine: {error}") from error
-        for place in range(self._places):
+        for place in range(self.slots):
             self._begin(place)
 
     @property
@@ -169,13 +169,14 @@ class RayExecutor:
     def _begin(self, place: int) -> None:
         """Start a worker in a place; it joins once it has answered twice, the second time for its speed."""
         self._started += 1
-        slot = f"slot-{place}" if self._started <= self._places else f"slot-{place}.{self._started}"
-        actor = self._actor_class().options(name=f"{self._name}/{slot}").remote(self._make_worker, self._settings)
+        slot = f"slot-{place}" if self._started <= self.slots else f"slot-{place}.{self._started}"
+        actor_class = self._actor_class().options(name=f"{self._name}/{slot}")
+        actor = actor_class.remote(self._make_worker, self._settings)
         self._slots[slot] = _Slot(slot, place, actor)
         self._call(actor.info.remote(), _Call(slot, "hello"))
 
     def _actor_class(self) -> Any:
-        gpus = self._gpus / self._places
+        gpus = self._gpus / self.slots
         remote: Any = ray.remote  # its types know no concurrency groups
         return remote(
             num_cpus=1,

@@ -8,7 +8,7 @@ widths down to one, and only a failure alone counts.
 
 from __future__ import annotations
 
-from sweep.scheduler import endings, turns
+from sweep.scheduler import endings, turns, widths
 from sweep.scheduler.messages import Instruction, Loss, Note, Replace, SlotLost
 from sweep.scheduler.state import Flight, QueueKey, Run, Slot, State
 from sweep.turn import TurnResult
@@ -20,6 +20,8 @@ def turn_failed(
     """The lanes of a failed turn are gone from the worker."""
     width = flight.width
     reason = result.error or ""
+    if result.out_of_memory and slot.key is not None and width > 1:
+        widths.out_of_memory(state, slot, slot.key, width)
     suspects = state.still_in(flight)
     for run in suspects:
         slot.vacate(run.id)

@@ -17,13 +17,18 @@ class Limits:
     """What the scheduler goes by, fixed for a session.
 
     `trials` is the budget in total; `told` counts those that earlier sessions ended; `objectives` are
-    metric names; `width` is the number of lanes of a slot; `max_losses` bounds how often a run may take
-    its worker with it; `grace_s` is added to a time-out before a silent worker is given up.
+    metric names. `width` is the number of lanes of a slot, None to measure it; `slots` is how many are
+    expected, `programs` how many programs there are; with `ahead`, proposals do not depend on results,
+    so that a large store of them costs nothing. `max_losses` bounds how often a run may take its worker
+    with it; `grace_s` is added to a time-out before a silent worker is given up.
     """
 
     trials: int
     objectives: tuple[str, ...]
-    width: int = 1
+    width: int | None = 1
+    slots: int = 1
+    programs: int = 1
+    ahead: bool = False
     replicates: int = 1
     told: int = 0
     prunes: bool = False
@@ -137,10 +142,30 @@ class Lane:
 
 @dataclass(frozen=True)
 class Flight:
-    """A turn that is out: its width, and the runs in it with the attempt that each was at."""
+    """A turn that is out: its width, and the runs in it with the attempt that each was at.
+
+    `probes` says that it measures widths of that program.
+    """
 
     width: int
     runs: Mapping[RunId, int]
+    probes: Signature | None = None
+
+
+@dataclass
+class LaneTime:
+    """How long lanes were there, and how long they did useful work, in seconds times lanes."""
+
+    total_s: float = 0.0
+    useful_s: float = 0.0
+
+    def add(self, turn_s: float, lanes: int, useful: int) -> None:
+        self.total_s += turn_s * lanes
+        self.useful_s += turn_s * useful
+
+    @property
+    def useful_fraction(self) -> float:
+        return self.useful_s / self.total_s if self.total_s else 0.0
 
 
 @dataclass
@@ -154,6 +179,7 @@ class Slot:
 
     id: str
     host: str
+    chip: str
     advance_outlasts: float
     key: QueueKey | None = None
     lanes: list[Lane | None] = field(default_factory=list)
@@ -169,8 +195,9 @@ class Slot:
         """Lanes that hold a run."""
         return sum(lane is not None for lane in self.lanes)
 
-    def occupied(self) -> bool:
-        return any(lane is not None and lane.left > 0 for lane in self.lanes)
+    def occupied_lanes(self) -> int:
+        """Lanes whose run goes on in the next turn."""
+        return sum(lane is not None and lane.left > 0 for lane in self.lanes)
 
     def vacate(self, run: RunId) -> int | None:
         """Take a run out of the plan; the lane it had, if it still had one."""
@@ -195,7 +222,8 @@ class State:
     """Everything the scheduler knows.
 
     `waiting` holds runs in no lane; `unjudged` trials whose verdict is awaited; `open_slots` those that
-    could take a further turn; `turns` numbers turns.
+    could take a further turn; `turns` numbers turns. `rates` holds examples per second by width, as
+    measured or assumed, for each chip and program; `lane_time_while_asking` ends with the last ask.
     """
 
     limits: Limits
@@ -205,6 +233,10 @@ class State:
     waiting: dict[QueueKey, deque[RunId]] = field(default_factory=dict)
     unjudged: set[int] = field(default_factory=set)
     open_slots: dict[str, None] = field(default_factory=dict)
+    rates: dict[tuple[str, Signature], dict[int, float]] = field(default_factory=dict)
+    lane_time: LaneTime = field(default_factory=LaneTime)
+    lane_time_while_asking: LaneTime = field(default_factory=LaneTime)
+    widest: int = 0
     told: int = 0
     asking: bool = False
     exhausted: bool = False
@@ -225,13 +257,18 @@ class State:
         )
 
     @property
+    def all_asked(self) -> bool:
+        """No further trial will be asked for."""
+        return not self.may_ask and not self.asking
+
+    @property
     def ended(self) -> bool:
         """Nothing is in flight and nothing further will be started."""
         if any(slot.in_flight for slot in self.slots.values()):
             return False
         if self.phase is Phase.STOPPING:
             return all(slot.parked or not slot.holding for slot in self.slots.values())
-        return not self.trials and not self.may_ask and not self.asking
+        return not self.trials and self.all_asked
 
     def run(self, run: RunId) -> Run | None:
         trial = self.trials.get(run.trial)

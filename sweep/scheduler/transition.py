@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from sweep.scheduler import endings, faults, turns
+from sweep.scheduler import endings, faults, turns, widths
 from sweep.scheduler.messages import (
     Asked,
     Discard,
@@ -23,7 +23,7 @@ from sweep.scheduler.messages import (
     Tick,
     TurnDone,
 )
-from sweep.scheduler.state import LiveTrial, Phase, QueueKey, Run, Slot, State
+from sweep.scheduler.state import Flight, LiveTrial, Phase, QueueKey, Run, Slot, State
 from sweep.trial import Report, RunId, Snapshot, TrialPlan
 from sweep.turn import TurnResult
 
@@ -34,7 +34,7 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
     match event:
         case SlotJoined():
             outlasts = turns.WAIT_FOR_VERDICTS * event.round_trip_s
-            state.slots[event.slot] = Slot(event.slot, event.host, advance_outlasts=outlasts)
+            state.slots[event.slot] = Slot(event.slot, event.host, event.chip, advance_outlasts=outlasts)
             state.open_slots[event.slot] = None
         case SlotLost():
             faults.slot_lost(state, event, now, out)
@@ -62,8 +62,8 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
             state.phase = Phase.STOPPING
         case _:
             assert_never(event)
-    turns.feed(state, now, out)
     turns.ask(state, out)
+    turns.feed(state, now, out)
     return out
 
 
@@ -104,9 +104,13 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     slot.started = now
     slot.waits = result.turn_s > slot.advance_outlasts
     state.open_slots[slot_id] = None
+    if flight.probes is not None:
+        widths.measured(state, slot, flight.probes, result, out)
+        return
     if result.error is not None:
         faults.turn_failed(state, slot, flight, result, now, out)
         return
+    _enter_lane_time(state, flight, result)
     _enter_spent(state, result)
     for report in result.reports:
         _report(state, report, out)
@@ -118,6 +122,15 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     for id in result.finished:
         _finish(state, slot, id, out)
     faults.check_timeouts(state, result, out)
+
+
+def _enter_lane_time(state: State, flight: Flight, result: TurnResult) -> None:
+    """A lane was useful where its run reported what was not known before."""
+    reported = [(state.run(report.run), report.examples) for report in result.reports]
+    useful = sum(run is not None and examples == run.expected() for run, examples in reported)
+    state.lane_time.add(result.turn_s, flight.width, useful)
+    if not state.all_asked:
+        state.lane_time_while_asking.add(result.turn_s, flight.width, useful)
 
 
 def _enter_spent(state: State, result: TurnResult) -> None:

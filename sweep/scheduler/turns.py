@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 
+from sweep.scheduler import widths
 from sweep.scheduler.messages import Ask, Instruction, RunTurn
 from sweep.scheduler.state import Flight, Lane, Phase, QueueKey, Run, Slot, State
 from sweep.trial import RunId
 from sweep.turn import Load, Turn
+
+STORED_PROGRAMS = 8
+"""For how many programs' lanes trials are asked ahead, where that costs nothing."""
 
 WAIT_FOR_VERDICTS = 20
 """A slot waits for verdicts where an advance lasts this many round trips or more."""
@@ -35,12 +39,12 @@ def unqueue(state: State, run: Run) -> None:
 
 
 def ask(state: State, out: list[Instruction]) -> None:
-    """Keep all lanes busy, with a small store so that a freed lane finds a trial at once."""
+    """Keep all lanes busy, with a store so that a freed lane finds a trial of its program at once."""
     if not state.may_ask or not state.slots:
         return
     limits = state.limits
-    lanes = limits.width * len(state.slots)
-    store = len(state.slots)
+    lanes = widths.lanes_wanted(state)
+    store = lanes * min(limits.programs, STORED_PROGRAMS) if limits.ahead else len(state.slots)
     want = -(-(lanes + store) // limits.replicates) - len(state.trials)
     if limits.max_concurrent is not None:
         want = min(want, limits.max_concurrent - len(state.trials))
@@ -66,12 +70,14 @@ def _feed_slot(state: State, slot: Slot, now: float, out: list[Instruction]) -> 
             return False
         if not slot.in_flight:
             slot.started = now
-        slot.in_flight[turn.number] = _flight(state, slot)
+        slot.in_flight[turn.number] = _flight(state, slot, turn)
         out.append(RunTurn(slot.id, turn))
     return True
 
 
-def _flight(state: State, slot: Slot) -> Flight:
+def _flight(state: State, slot: Slot, turn: Turn) -> Flight:
+    if turn.probe is not None:
+        return Flight(1, {}, probes=turn.signature)
     runs = [state.run(lane.run) for lane in slot.lanes if lane is not None]
     return Flight(len(slot.lanes), {run.id: run.attempt for run in runs if run is not None})
 
@@ -90,31 +96,79 @@ def _next_turn(state: State, slot: Slot, now: float) -> Turn | None:
     for index, lane in enumerate(slot.lanes):
         if lane is not None and lane.left <= 0:
             slot.lanes[index] = None
-    if not slot.occupied() and not _open_program(state, slot):
-        return None
+    if slot.occupied_lanes():
+        moves = _resize(state, slot)
+    else:
+        key = _choose_program(state, slot)
+        if key is None or state.asking:
+            return None
+        rates = widths.rates_for(state, slot, key)
+        if rates is None:
+            return _probe(state, slot, key)
+        _open_program(slot, key, widths.best_width(rates, widths.runs_for(state, slot, key)))
+        moves = ()
     loads = _fill(state, slot, now)
-    if not slot.occupied():
-        return None
     for lane in slot.lanes:
         if lane is not None:
             lane.left -= 1
-    return _turn(state, slot, loads)
+    return _turn(state, slot, loads, moves) if slot.busy else None
 
 
-def _turn(state: State, slot: Slot, loads: tuple[Load, ...] = (), *, advance: bool = True) -> Turn:
+def _turn(
+    state: State,
+    slot: Slot,
+    loads: tuple[Load, ...] = (),
+    moves: tuple[tuple[int, int], ...] = (),
+    *,
+    advance: bool = True,
+) -> Turn:
     assert slot.key is not None
     state.turns += 1
+    state.widest = max(state.widest, len(slot.lanes))
     drops = tuple(slot.drops)
     slot.drops.clear()
     return Turn(
         number=state.turns,
         signature=slot.key.signature,
         width=len(slot.lanes),
+        moves=moves,
         drops=drops,
         loads=loads,
         advance=advance,
         snapshot_all=not advance,
     )
+
+
+def _probe(state: State, slot: Slot, key: QueueKey) -> Turn | None:
+    """Have the slot measure a program's widths, unless another one of its kind is at it."""
+    flights = [flight for other in state.slots.values() for flight in other.in_flight.values()]
+    if slot.in_flight or any(flight.probes == key.signature for flight in flights):
+        return None
+    state.turns += 1
+    plan = state.trials[state.waiting[key][0].trial].plan
+    probe = widths.probe(state, plan)
+    return Turn(state.turns, key.signature, width=1, advance=False, probe=probe)
+
+
+def _resize(state: State, slot: Slot) -> tuple[tuple[int, int], ...]:
+    """Take the width that is best for the runs at hand, where that is worth it; the moves it takes."""
+    assert slot.key is not None
+    rates = widths.rates_for(state, slot, slot.key) or {}
+    old = len(slot.lanes)
+    runs = widths.runs_for(state, slot, slot.key)
+    held = [index for index, lane in enumerate(slot.lanes) if lane is not None]
+    fitting = {width: rate for width, rate in rates.items() if width >= len(held)}
+    if old not in fitting:
+        return ()
+    new = widths.best_width(fitting, runs)
+    gain = widths.useful_rate(fitting, new, runs) / widths.useful_rate(fitting, old, runs)
+    if new == old or gain < widths.WORTH:
+        return ()
+    moves = tuple((index, place) for place, index in enumerate(held))
+    lanes = [slot.lanes[index] for index in held]
+    slot.lanes = [*lanes, *[None] * (new - len(lanes))]
+    slot.drops.clear()  # only lanes that move go on
+    return moves
 
 
 def _parting_turn(state: State, slot: Slot) -> Turn | None:
@@ -125,16 +179,15 @@ def _parting_turn(state: State, slot: Slot) -> Turn | None:
     return _turn(state, slot, advance=False)
 
 
-def _open_program(state: State, slot: Slot) -> bool:
-    """Keep the slot's program as long as runs wait for it, else take the one most wait for; True if any."""
-    key = slot.key if slot.key is not None and state.waiting.get(slot.key) else _fullest(state)
-    if key is None:
-        return False
-    width = min(key.limit or state.limits.width, state.limits.width)
+def _choose_program(state: State, slot: Slot) -> QueueKey | None:
+    """The slot's own as long as runs wait for it, else the one that most wait for; None where none do."""
+    return slot.key if slot.key is not None and state.waiting.get(slot.key) else _fullest(state)
+
+
+def _open_program(slot: Slot, key: QueueKey, width: int) -> None:
     if key != slot.key or width != len(slot.lanes):
         slot.drops.clear()  # the population they belonged to is gone
     slot.key, slot.lanes = key, [None] * width
-    return True
 
 
 def _fullest(state: State) -> QueueKey | None:

@@ -19,6 +19,7 @@ seed: 3
 task: line.py:Line
 objective: {metric: validation_loss, direction: minimize}
 executor: inline
+lanes: 1
 space:
   learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}
   accumulation_steps: {choices: [1, 2]}
@@ -83,5 +84,6 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    monkeypatch.setenv("SWEEP_CACHE", str(tmp_path / "cache"))
     return Folder(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 import optuna
@@ -11,6 +12,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import analysis
+import train_core
+import train_core.width
 from sweep.errors import RunDirError
 from sweep.journal import Journal
 from sweep.progress import Quiet
@@ -142,6 +145,7 @@ def test_invariant_3_a_driver_killed_anywhere_ends_with_the_same_table(
 def test_invariant_1_a_trial_told_in_the_log_alone_is_told_to_optuna_on_resume(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sweep.driver.COMMIT_EVERY_S", 0.0)
     told: list[int] = []
     tell = Study.tell
 
@@ -232,3 +236,44 @@ def test_replicates_train_under_their_own_keys_and_count_as_one_trial(folder: Fo
     )
     assert (last[0] != last[1]).all()
     assert loaded.trials.value.to_numpy() == pytest.approx(last.mean(axis=1).to_numpy())
+
+
+@pytest.mark.parametrize("lanes", [3, 8])
+def test_invariant_2_the_number_of_lanes_changes_no_value(
+    folder: Folder, tmp_path_factory: pytest.TempPathFactory, lanes: int
+) -> None:
+    wide = Folder(tmp_path_factory.mktemp("wide"))
+    for each, number in ((folder, 1), (wide, lanes)):
+        each.write(("trials: 4", "trials: 10"), ("lanes: 1", f"lanes: {number}"), ("epochs: 3", "epochs: 2"))
+        run(each)
+    assert table(wide) == table(folder)
+    widths = analysis.load(wide.run_dir).metrics.width
+    assert widths.max() == lanes
+    assert widths.min() < lanes, "as trials run out the width must halve"
+
+
+def test_the_summary_says_how_well_lanes_were_used(folder: Folder) -> None:
+    folder.write(("trials: 4", "trials: 16"), ("lanes: 1", "lanes: 4"))
+    found = run(folder).as_json()
+    assert found["lanes"] == 4
+    assert found["traces"] > 0
+    assert 0.9 < found["lane_busy_fraction"] <= 1.0
+
+
+def test_lanes_auto_measures_once_and_finds_it_again_in_the_cache(
+    folder: Folder, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_core.width, "SHARE", 1e9)  # so short a study would not be worth it
+    folder.write(("trials: 4", "trials: 8"), ("lanes: 1", "lanes: auto"))
+    run(folder)
+    (kept,) = (folder.path / "cache" / "lanes").iterdir()
+    choice = json.loads(kept.read_text())
+    assert [row["width"] for row in choice["table"]][:2] == [1, 2]
+    for row in choice["table"]:
+        row["examples_per_s"] = 40.0 if row["width"] == 2 else 10.0
+    kept.write_text(json.dumps({**choice, "stopped_early": False}))
+    monkeypatch.setattr(
+        "train_core.best_width", lambda *_, **__: pytest.fail("it was measured again"), raising=False
+    )
+    folder.write(("trials: 4", "trials: 8"), ("lanes: 1", "lanes: auto"), ("name: line", "name: again"))
+    assert run(folder).as_json()["lanes"] == 2

@@ -44,7 +44,10 @@ def worlds(draw: st.DrawFn) -> World:
     prunes = draw(numbers)
     bounds = limits(
         trials,
-        width=draw(st.integers(1, 4)),
+        width=draw(st.none() | st.integers(1, 4)),
+        slots=draw(st.integers(1, 3)),
+        programs=draw(st.integers(1, 3)),
+        ahead=draw(st.booleans()),
         replicates=draw(st.integers(1, 3)),
         prunes=bool(prunes),
         max_concurrent=draw(st.none() | st.integers(1, 5)),
@@ -62,7 +65,7 @@ def worlds(draw: st.DrawFn) -> World:
 
 def lanes_in_use(world: World) -> None:
     for slot in world.state.slots.values():
-        assert len(slot.lanes) <= world.state.limits.width
+        assert len(slot.lanes) <= (world.state.limits.width or 4)
         runs = [lane.run for lane in slot.lanes if lane is not None]
         assert len(runs) == len(set(runs)), "a run must be in one lane at a time"
 
@@ -174,7 +177,7 @@ def fail_turns_wider_than_one(world: World, slot: str) -> None:
         if not worker.turns:
             return
         turn = worker.turns.pop(0)
-        alone = Worker(worker.width, worker.signature, worker.lanes)
+        alone = Worker(worker.width, worker.signature, lanes=worker.lanes)
         result = alone.carry_out(turn, world.checkpoints, frozenset())
         held = {report.trial for report in result.reports}
         if turn.width > 1 or held == {2}:
@@ -297,6 +300,70 @@ def test_an_objective_that_is_not_a_number_at_the_end_fails_its_trial() -> None:
     world.work_all()
     assert world.told[0].outcome.state is TrialState.FAIL
     assert "absent" in (world.told[0].outcome.reason or "")
+
+
+def test_lanes_auto_measures_a_program_once_and_opens_the_best_width() -> None:
+    world = World.of(limits(40, width=None), length=Length(2, 1))
+    world.join()
+    (slot,) = world.workers
+    (probe,) = world.workers[slot].turns
+    assert probe.probe is not None
+    world.work(slot)
+    assert world.workers[slot].turns[0].width == 4
+    assert len(world.workers[slot].turns[0].loads) == 4
+    world.work_all()
+    assert len(world.told) == 40
+    assert any("examples a second by width: 1: 1, 2: 1, 4: 3" in note for note in world.notes)
+
+
+def test_a_second_slot_of_the_same_chip_waits_for_the_measurement_of_the_first() -> None:
+    world = World.of(limits(40, width=None, slots=2))
+    world.join()
+    world.join()
+    first, second = world.workers.values()
+    assert len(first.turns) == 1
+    assert not second.turns
+    world.work("slot-1")
+    assert second.turns[0].width == 4
+
+
+def test_useful_lane_time_stays_high_and_the_width_halves_as_trials_run_out() -> None:
+    world = World.of(limits(50, width=8, prunes=True), length=Length(9, 1), prunes=frozenset(range(0, 50, 3)))
+    world.join()
+    world.work_all()
+    assert len(world.told) == 50
+    assert world.state.lane_time_while_asking.useful_fraction > 0.95
+    assert all(busy > width / 2 for width, busy in world.widths)
+    widths = [width for width, _ in world.widths]
+    assert (widths[0], widths[-1]) == (8, 1)
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_a_slot_widens_when_runs_of_its_program_pile_up() -> None:
+    world = World.of(limits(9, width=8, programs=2), length=Length(5, 1))
+    world.asked += range(9)
+    world.enter(NoMoreAsks())
+    world.enter(Asked((world.plan(0),)))
+    world.join()
+    world.enter(Asked(tuple(world.plan(number) for number in range(1, 9))))
+    world.work_all()
+    assert world.widths[0] == (1, 1)
+    assert (8, 8) in world.widths
+    assert len(world.told) == 9
+
+
+def test_out_of_memory_halves_the_width_and_nothing_is_blamed() -> None:
+    world = World.of(limits(8, width=8))
+    world.join()
+    (slot,) = world.workers
+    turn = world.workers[slot].turns[0]
+    world.workers[slot].turns.clear()
+    for number in list(world.state.slots[slot].in_flight):
+        world.enter(TurnDone(slot, TurnResult(number, error="out of memory", out_of_memory=True)))
+    assert turn.width == 8
+    world.work_all()
+    assert {width for width, _ in world.widths[2:]} <= {4, 2, 1}
+    assert [tell.outcome.state for tell in world.told.values()] == [TrialState.COMPLETE] * 8
 
 
 def test_a_slot_keeps_its_program_while_trials_for_it_wait() -> None:

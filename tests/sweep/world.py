@@ -44,13 +44,18 @@ class Worker:
 
     width: int = 0
     signature: object = None
+    rates: dict[int, float] = field(default_factory=dict)
     lanes: dict[int, Lane] = field(default_factory=dict)
     turns: list[Turn] = field(default_factory=list)
 
     def carry_out(self, turn: Turn, checkpoints: dict[str, int], failing: frozenset[RunId]) -> TurnResult:
-        if (turn.width, turn.signature) != (self.width, self.signature):
+        if turn.probe is not None:
+            return TurnResult(turn.number, rates=self.rates)
+        if turn.signature != self.signature or (turn.width != self.width and not turn.moves):
             self.lanes.clear()
-            self.width, self.signature = turn.width, turn.signature
+        if turn.moves:
+            self.lanes = {new: self.lanes[old] for old, new in turn.moves if old in self.lanes}
+        self.width, self.signature = turn.width, turn.signature
         for dropped in turn.drops:
             self.lanes.pop(dropped, None)
         for load in turn.loads:
@@ -125,6 +130,8 @@ class World:
     replaced: list[str] = field(default_factory=list)
     now: float = 0.0
     joined: int = 0
+    rates: dict[int, float] = field(default_factory=lambda: {1: 1.0, 2: 0.9, 4: 3.0})
+    widths: list[tuple[int, int]] = field(default_factory=list)
 
     @classmethod
     def of(cls, limits: Limits, **settings: object) -> World:
@@ -133,7 +140,7 @@ class World:
     def join(self) -> None:
         self.joined += 1
         slot = f"slot-{self.joined}"
-        self.workers[slot] = Worker()
+        self.workers[slot] = Worker(rates=self.rates)
         self.enter(SlotJoined(slot, "here", "chip", self.round_trip_s))
 
     def lose(self, slot: str, loss: Loss = Loss.PROCESS) -> None:
@@ -167,6 +174,8 @@ class World:
                     answers.append(self._ask(count))
                 case RunTurn(slot, turn):
                     self.workers[slot].turns.append(turn)
+                    if turn.probe is None:
+                        self.widths.append((turn.width, self.state.slots[slot].busy))
                 case Record(report):
                     self.reports[report.trial, report.replicate, report.examples] += 1
                 case Judge():
