@@ -100,7 +100,8 @@ def run(
     """Run such a study in `folder`; a second call there goes on with it."""
     text = study_text(sampler=sampler, trials=trials, reports=reports, lanes=lanes, pruner=pruner)
     spec = parse(text, str(folder / "study.yaml"))
-    settings = WorkerSettings(TaskRef(str(folder), spec.task), snapshot_every_s=None, keep_final=False, memory_bytes=1e9)
+    task = TaskRef(str(folder), spec.task)
+    settings = WorkerSettings(task, snapshot_every_s=None, keep_final=False, memory_bytes=1e9)
     executor = Together(RayExecutor(settings, slots=WORKERS, make_worker=make_worker), WORKERS)
     with RunDir.open(folder, spec.name) as run:
         run.write_study(resolved_text(spec))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import logging
 import statistics
 import sys
 import tempfile
@@ -51,14 +52,20 @@ def tune(sampler: str, *, trials: int, reports: int, reuse_actors: bool) -> floa
     from ray import tune
     from ray.tune.search.optuna import OptunaSearch
 
-    class Started(tune.Callback):  # type: ignore[misc]
+    class Started(tune.Callback):
         at: float | None = None
 
         def on_trial_start(self, *_: object, **__: object) -> None:
             self.at = self.at or time.perf_counter()
 
     started = Started()
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
     time.sleep(ours.SETTLE_S)
     with tempfile.TemporaryDirectory() as folder:
         tuner = tune.Tuner(
@@ -94,7 +101,7 @@ def train(config: dict[str, float]) -> None:
 if importlib.util.find_spec("tensorboardX"):
     from ray.tune import Trainable as _Trainable
 
-    class Trainable(_Trainable):  # type: ignore[misc]
+    class Trainable(_Trainable):
         """The objective as Ray Tune needs it to keep an actor from trial to trial."""
 
         def setup(self, config: dict[str, float]) -> None:
@@ -179,9 +186,7 @@ def main() -> int:
         ours_case = ("ours", "tpe", 1_000, 1)
         if ours_case in costs and theirs in costs:
             ratio = costs[theirs] / costs[ours_case]
-            benchmark.checks.append(
-                measure.check(f"{theirs[0]} / ours", ratio, bound=bound, side="at least")
-            )
+            benchmark.checks.append(measure.check(f"{theirs[0]} / ours", ratio, bound=bound, side="at least"))
     return benchmark.finish(as_json=arguments.json)
 
 

@@ -176,9 +176,10 @@ class Driver:
             self._study.report(found.number, examples, value)
         checkpoints = {
             run.replicate: replace(snapshot, path=str(self._run.path / snapshot.path))
-            for run, snapshot in found.checkpoints.items()
+            for run, snapshot in self._run.sound_checkpoints(found.number).items()
         }
-        return Taken(trial_plan, reports, checkpoints, found.attempt + 1)
+        lane_s = {run.replicate: seconds for run, seconds in found.lane_s.items()}
+        return Taken(trial_plan, reports, checkpoints, found.attempt + 1, lane_s)
 
     def _values(self, reports: Mapping[int, tuple[Report, ...]]) -> list[tuple[int, float]]:
         """The pruner's metric at each boundary that all replicates have reached."""
@@ -233,7 +234,7 @@ class Driver:
                 case RunTurn():
                     self._executor.submit(instruction.slot, instruction.turn)
                 case Record():
-                    self._run.record_reports([instruction.report])
+                    self._run.record_reports([instruction.report], lane_s=instruction.lane_s)
                 case Note():
                     self._run.record_message("warning", instruction.text)
                     self._progress.note(instruction.text)

@@ -25,6 +25,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from runlog.reader import whole_bytes
+from sweep.errors import JournalError
 from sweep.log import LogWriter
 
 WORKER = "sweep"
@@ -36,7 +37,8 @@ _BATCH_BYTES = 1 << 17
 class Journal(InMemoryStorage):
     """The storage whose every change is on disk once `commit` returns; what the file holds is there at once.
 
-    Study and trial ids are those that Optuna's `JournalStorage` gives when it reads the file.
+    Study and trial ids are those that Optuna's `JournalStorage` gives when it reads the file. Raises
+    JournalError where what the file holds cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +46,11 @@ class Journal(InMemoryStorage):
         size = whole_bytes(path)
         if size:
             stored = _Stored(path, size)
-            self._adopt(JournalStorage(stored), stored.reports)
+            try:
+                self._adopt(JournalStorage(stored), stored.reports)
+            except (ValueError, LookupError, TypeError, AssertionError) as error:
+                # Whatever Optuna makes of a record that is none: the file as a whole is not to be trusted.
+                raise JournalError(f"{path}: must hold Optuna's records: {error!r}") from error
             self._max_study_id = stored.created[JournalOperation.CREATE_STUDY] - 1
             self._max_trial_id = stored.created[JournalOperation.CREATE_TRIAL] - 1
         self._log = LogWriter(path, size=size)

@@ -13,6 +13,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from typing import Any, Self
 from runlog import layout
 from runlog.reader import whole_bytes
 from runlog.records import encode
-from sweep.checkpoints import CheckpointWriter, remove_partial, stored_name, unrecorded
+from sweep.checkpoints import CheckpointWriter, read_chunks, remove_partial, stored_name, unrecorded
 from sweep.disk import disk_errors, replace_file, sync_directory
 from sweep.errors import CheckpointError, RunDirError
 from sweep.history import read_history
@@ -28,7 +29,7 @@ from sweep.lock import WriterLock
 from sweep.log import LogWriter
 from sweep.provenance import read_provenance, with_session
 from sweep.tables import covered_bytes, refresh_metrics, write_trials
-from sweep.trial import Outcome, Report, Scalar, Snapshot, TrialPlan
+from sweep.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
 
 _PART_EVERY_S = 60.0
 _NAME_BYTES = 120
@@ -106,6 +107,9 @@ class RunDir:
             self.record_message("warning", text)
         for path in self.history.damaged_checkpoints:
             self.set_aside(path, "its size is not the recorded one")
+        for path in self.history.removed_checkpoints:
+            if layout.CheckpointName.parse(path) is not None:
+                (self.path / path).unlink(missing_ok=True)  # killed between its record and its removal
         for snapshot in unrecorded(self.path, set(self._checkpoints)):
             self._record_checkpoint(snapshot)
 
@@ -119,12 +123,16 @@ class RunDir:
         """The study file as last resolved; None where there is none yet."""
         path = self.path / layout.STUDY
         with disk_errors(path):
-            return path.read_text("utf-8") if path.exists() else None
+            return path.read_text("utf-8", errors="replace") if path.exists() else None
 
     @property
     def provenance(self) -> dict[str, Any] | None:
-        """What `write_provenance` last wrote; None where there is none yet."""
-        return read_provenance(self.path / layout.PROVENANCE)
+        """What `write_provenance` last wrote; None where there is none yet; a damaged file is set aside."""
+        try:
+            return read_provenance(self.path / layout.PROVENANCE)
+        except RunDirError as error:
+            self.set_aside(layout.PROVENANCE, str(error))
+            return None
 
     @property
     def session(self) -> int:
@@ -183,8 +191,8 @@ class RunDir:
             **({"notes": dict(notes)} if notes else {}),
         )
 
-    def record_reports(self, reports: Iterable[Report]) -> list[Report]:
-        """Record reports; gives those that are new.
+    def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:
+        """Record reports; gives those that are new. `lane_s` is what the run has spent in lanes up to here.
 
         What a run has reported before (it went on from an earlier snapshot), and what a trial reports
         that was told meanwhile, is not recorded again.
@@ -198,6 +206,8 @@ class RunDir:
             if keys is not None and key not in keys:
                 keys.add(key)
                 fields = {**vars(report), "metrics": dict(report.metrics)}
+                if lane_s is not None:
+                    fields["lane_s"] = round(lane_s, 3)
                 self._log.append(encode("report", fields.pop("time"), fields))
                 new.append(report)
         return new
@@ -278,13 +288,32 @@ class RunDir:
         self._append("checkpoint_removed", path=path)
         self._removed.append(path)
 
+    def sound_checkpoints(self, number: int) -> dict[RunId, Snapshot]:
+        """Each run's last checkpoint whose bytes are the recorded ones; others are set aside on the way."""
+        sound: dict[RunId, Snapshot] = {}
+        own = [each for each in self.checkpoints if each.trial == number]
+        for snapshot in sorted(own, key=lambda each: each.examples, reverse=True):
+            if snapshot.run in sound:
+                continue
+            try:
+                for _ in read_chunks(self.path, snapshot):
+                    pass
+            except CheckpointError as error:
+                self.set_aside(snapshot.path, str(error))
+            else:
+                sound[snapshot.run] = snapshot
+        return sound
+
     def set_aside(self, path: str, why: str) -> None:
-        """Rename a checkpoint that turned out damaged to `.damaged`, and say so in the log."""
+        """Rename a file that turned out damaged to `.damaged`, and say so in the log.
+
+        `path` is relative to the run directory: a checkpoint's, or another file that is made anew.
+        """
         damaged = self.path / path
-        with disk_errors(damaged):
+        if self._checkpoints.pop(path, None) is not None or layout.CheckpointName.parse(path) is not None:
+            self._append("checkpoint_removed", path=path)
+        with disk_errors(damaged), suppress(FileNotFoundError):
             damaged.replace(damaged.with_name(damaged.name + ".damaged"))
-        self._checkpoints.pop(path, None)
-        self._append("checkpoint_removed", path=path)
         self.record_message("warning", f"{path} is damaged and was set aside: {why}")
 
     def close(self, reason: str) -> None:

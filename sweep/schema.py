@@ -237,6 +237,12 @@ class Checkpoints(Section):
     every_s: Seconds = Field(60.0, alias="every")
 
 
+class Worker(Section):
+    """What each worker may use; without `memory` a slot's share of the machine's."""
+
+    memory_bytes: Bytes | None = Field(None, alias="memory")
+
+
 class StudySpec(Section):
     """A study file that can be run: every default filled in, every rule of the file alone kept.
 
@@ -258,6 +264,7 @@ class StudySpec(Section):
     executor: Literal["ray", "inline"] = "ray"
     lanes: CountOrAuto = "auto"
     max_concurrent: CountOrAuto = "auto"
+    worker: Worker = Worker.model_validate({})
     checkpoints: Checkpoints = Checkpoints.model_validate({})
 
     _document: Document = PrivateAttr()

@@ -17,11 +17,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from runlog import layout
 from runlog.ranking import best_first
 from sweep import spec as specs
 from sweep.describing import describe
 from sweep.description import Description
-from sweep.errors import RunDirError, SpecError
+from sweep.errors import JournalError, RunDirError, SpecError
 from sweep.executors.base import Executor
 from sweep.planning import longest, sample_values
 from sweep.progress import Progress
@@ -34,10 +35,14 @@ from sweep.turn import TaskRef, WorkerSettings
 
 if TYPE_CHECKING:
     from sweep.driver import Driver
+    from sweep.study import Study
 
 
 MEMORY_SHARE = 0.6
 """How much of the device's memory populations may take, all slots together: the rest is the system's."""
+
+GUARD_SHARE = 0.9
+"""Above this much, divided by the slots, a worker's turn is ended as out of memory."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +147,15 @@ def _check_same_study(spec: StudySpec, run: RunDir) -> None:
     text = run.study_text
     if text is None:
         return
-    changes = specs.differences(specs.parse(text, file=str(run.path / "study.yaml")), spec)
+    path = run.path / layout.STUDY
+    try:
+        before = specs.parse(text, file=str(path))
+    except SpecError as error:
+        raise RunDirError(
+            f"{path}: must be the study as it was resolved, but is damaged: {error}; if "
+            f"{spec.document.file} is still the same study, move that file away and run the same command again"
+        ) from error
+    changes = specs.differences(before, spec)
     if changes:
         lines = [f"  {change.key}: was {change.old}, is {change.new}" for change in changes]
         raise RunDirError(
@@ -163,7 +176,6 @@ def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
 
 def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Progress) -> Driver:
     from sweep.driver import Driver
-    from sweep.study import Study
 
     run.write_study(specs.resolved_text(spec))
     run.write_provenance(task_hash=source_hash(task_ref(spec)) or "", hosts=[])
@@ -173,7 +185,7 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
         trials=spec.budget.trials,
     )
     run.commit()
-    study = Study(spec, run.journal_path, longest(spec, description))
+    study = _open_study(spec, description, run)
     executor = make_executor(spec, description)
     driver = Driver(
         spec=spec, description=description, run=run, study=study, executor=executor, progress=progress
@@ -188,6 +200,24 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     return driver
 
 
+def _open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
+    """Optuna's side; a journal that is damaged is set aside, and the driver builds it again from the log."""
+    from sweep.study import Study
+
+    length = longest(spec, description)
+    asked = {number: row.params for number, row in run.history.study.trials.items()}
+    study = None
+    try:
+        study = Study(spec, run.journal_path, length)
+        study.check_against(asked, run.history.told)
+    except JournalError as error:
+        if study is not None:
+            study.close()
+        run.set_aside(layout.JOURNAL, str(error))
+        study = Study(spec, run.journal_path, length)
+    return study
+
+
 def make_executor(spec: StudySpec, description: Description) -> Executor:
     """The executor that the study file names: one slot an accelerator, or one a core where there is none."""
     on_gpu = description.device == "gpu"
@@ -197,6 +227,7 @@ def make_executor(spec: StudySpec, description: Description) -> Executor:
         snapshot_every_s=spec.checkpoints.every_s,
         keep_final=spec.checkpoints.keep_best > 0,
         memory_bytes=MEMORY_SHARE * description.memory_bytes / slots,
+        limit_bytes=spec.worker.memory_bytes or GUARD_SHARE * description.memory_bytes / slots,
     )
     if spec.executor == "inline":
         from sweep.executors.inline import InlineExecutor
@@ -214,7 +245,7 @@ def cores() -> int:
 
 @contextmanager
 def _interrupting(interrupt: Callable[[], None], progress: Progress) -> Iterator[None]:
-    """The first SIGINT or SIGTERM ends the study in order, the second at once; what is recorded stays."""
+    """The first SIGINT, SIGTERM or SIGHUP ends the study in order, the second at once; nothing is lost."""
     seen = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -225,7 +256,7 @@ def _interrupting(interrupt: Callable[[], None], progress: Progress) -> Iterator
         interrupt()
         progress.note("stopping: the advances in flight end, runs are saved; once more to stop at once")
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield

@@ -17,6 +17,7 @@ import optuna
 from optuna.study._tell import _tell_with_warning
 
 from sweep import space
+from sweep.errors import JournalError
 from sweep.journal import Journal
 from sweep.schema import Pruner, Sampler, StudySpec
 from sweep.trial import Length, Outcome, Scalar, TrialState
@@ -103,7 +104,8 @@ class Study:
     ) -> None:
         """Enter again a trial that the log holds and the journal has lost; numbers go up one by one.
 
-        `notes` is what the sampler wrote down, `values` are (examples, objective) pairs. Raises ValueError where `number` is not the next one.
+        `notes` is what the sampler wrote down, `values` are (examples, objective) pairs. Raises ValueError
+        where `number` is not the next one.
         """
         if number != self.known():
             raise ValueError(f"trial {self.known()} must come first, got {number}")
@@ -127,6 +129,36 @@ class Study:
             trial.number: Outcome(trial.number, ends[trial.state], tuple(trial.values or ()) or None)
             for trial in frozen
         }
+
+    def check_against(self, params: Mapping[int, Mapping[str, Scalar]], told: Mapping[int, Outcome]) -> None:
+        """Hold the journal's trials against the log's, by number, and complete what a kill cut short.
+
+        Raises JournalError where they are not the same.
+        """
+        for trial in self._study.get_trials(deepcopy=False):
+            expected = params.get(trial.number)
+            if expected is None:
+                continue
+            outcome = told.get(trial.number)
+            missing = expected.keys() - trial.params.keys()
+            values = outcome.values if outcome is not None and outcome.state is TrialState.COMPLETE else None
+            if (
+                any(expected.get(name) != value for name, value in trial.params.items())
+                or (missing and trial.state.is_finished())
+                or (values and trial.state == STATES[TrialState.COMPLETE] and tuple(trial.values) != values)
+            ):
+                raise JournalError(
+                    f"trial {trial.number} must be as the log has it, {dict(expected)} with values {values}; "
+                    f"found {trial.params} with {trial.values}"
+                )
+            self._complete(trial, {name: expected[name] for name in missing})
+
+    def _complete(self, trial: optuna.trial.FrozenTrial, missing: Mapping[str, Scalar]) -> None:
+        distributions = space.distributions(self._spec) if missing else {}
+        for name, distribution in distributions.items():
+            if name in missing:
+                value = distribution.to_internal_repr(missing[name])
+                self._journal.set_trial_param(trial._trial_id, name, value, distribution)
 
     def report(self, number: int, examples: int, value: float) -> None:
         """Enter an objective's value at a boundary; with several objectives Optuna's samplers take none."""

@@ -59,11 +59,13 @@ class _Actor:
 
     @ray.method(concurrency_group="io")
     def read_chunk(self, path: str, offset: int) -> bytes:
-        return self._worker.spool.read_chunk(path, offset)
+        chunk: bytes = self._worker.spool.read_chunk(path, offset)
+        return chunk
 
     @ray.method(concurrency_group="io")
     def write_chunk(self, name: str, chunk: bytes, first: bool) -> str:
-        return self._worker.spool.write_chunk(name, chunk, first=first)
+        written: str = self._worker.spool.write_chunk(name, chunk, first=first)
+        return written
 
     @ray.method(concurrency_group="io")
     def discard(self, path: str) -> None:
@@ -152,6 +154,7 @@ class RayExecutor:
 
     def replace(self, slot: str, reason: str) -> None:
         if slot in self._slots:
+            self._restarts = 0
             self._lose(slot, reason)
 
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
