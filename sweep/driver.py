@@ -252,7 +252,10 @@ class Driver:
                     asks += instruction.count
         for outcome in tells:
             self._run.record_outcome(outcome)
-        self._run.write()
+        if self._study.buffered:
+            self._run.write()
+        else:
+            self._run.commit()
         answers: list[Event] = [self._judge(judges)] if judges else []
         for outcome in tells:
             self._tell(outcome)

@@ -153,7 +153,7 @@ def _check_same_study(spec: StudySpec, run: RunDir) -> None:
     except SpecError as error:
         raise RunDirError(
             f"{path}: must be the study as it was resolved, but is damaged: {error}; if "
-            f"{spec.document.file} is still the same study, move that file away and run the same command again"
+            f"{spec.document.file} is still the same study, move it away and run the same command again"
         ) from error
     changes = specs.differences(before, spec)
     if changes:
@@ -211,6 +211,8 @@ def _open_study(spec: StudySpec, description: Description, run: RunDir) -> Study
         study = Study(spec, run.journal_path, length)
         study.check_against(asked, run.history.told)
     except JournalError as error:
+        if spec.storage is not None:
+            raise RunDirError(f"{spec.storage}: must hold this study as the log does: {error}") from error
         if study is not None:
             study.close()
         run.set_aside(layout.JOURNAL, str(error))

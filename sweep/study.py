@@ -1,6 +1,7 @@
 """Optuna: ask, record, judge, tell, and take up again what a killed run left.
 
-The storage is Optuna's journal, readable by optuna-dashboard and `optuna.load_study` while the study runs.
+The storage is Optuna's journal, or another one that the study file names; either can be read by
+optuna-dashboard and `optuna.load_study` while the study runs.
 Only this module, `space` and `journal` import Optuna.
 """
 
@@ -17,7 +18,7 @@ import optuna
 from optuna.study._tell import _tell_with_warning
 
 from sweep import space
-from sweep.errors import JournalError
+from sweep.errors import JournalError, SpecError
 from sweep.journal import Journal
 from sweep.schema import Pruner, Sampler, StudySpec
 from sweep.trial import Length, Outcome, Scalar, TrialState
@@ -57,14 +58,15 @@ class Study:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._spec = spec
         self._multi = len(spec.objective) > 1
-        self._journal = Journal(journal)
+        self._journal = Journal(journal) if spec.storage is None else None
+        storage = self._journal if self._journal is not None else _storage(spec)
         directions = [objective.direction for objective in spec.objective]
         optuna.create_study(
-            study_name=spec.name, storage=self._journal, directions=directions, load_if_exists=True
+            study_name=spec.name, storage=storage, directions=directions, load_if_exists=True
         )
         self._study = _Study(
             spec.name,
-            self._journal,
+            storage,
             sampler=_sampler(spec.sampler, spec),
             pruner=_pruner(spec.pruner, length),
         )
@@ -158,7 +160,7 @@ class Study:
         for name, distribution in distributions.items():
             if name in missing:
                 value = distribution.to_internal_repr(missing[name])
-                self._journal.set_trial_param(trial._trial_id, name, value, distribution)
+                self._study._storage.set_trial_param(trial._trial_id, name, value, distribution)
 
     def report(self, number: int, examples: int, value: float) -> None:
         """Enter an objective's value at a boundary; with several objectives Optuna's samplers take none."""
@@ -182,15 +184,22 @@ class Study:
     @property
     def dirty(self) -> bool:
         """Whether a commit would have anything to do."""
-        return self._journal.dirty
+        return self._journal is not None and self._journal.dirty
+
+    @property
+    def buffered(self) -> bool:
+        """Whether Optuna's storage waits for `commit`; others write whatever they are told at once."""
+        return self._journal is not None
 
     def commit(self) -> None:
         """Wait until Optuna's journal is on disk."""
-        self._journal.commit()
+        if self._journal is not None:
+            self._journal.commit()
 
     def close(self) -> None:
         """Let go of the journal."""
-        self._journal.close()
+        if self._journal is not None:
+            self._journal.close()
 
     def _ask(self) -> Proposal:
         _reseed(self._study.sampler, self._spec.seed, self._known)
@@ -204,6 +213,18 @@ class Study:
         suggested = space.suggest_all(trial, self._spec)
         notes = trial.storage.get_trial(trial._trial_id).system_attrs
         return Proposal(trial.number, suggested, notes)
+
+
+def _storage(spec: StudySpec) -> optuna.storages.BaseStorage:
+    """The storage that the study file names. Raises SpecError where it cannot be opened."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    assert spec.storage is not None
+    try:
+        return optuna.storages.get_storage(spec.storage)
+    except (ImportError, ValueError, OSError, optuna.exceptions.OptunaError, SQLAlchemyError) as error:
+        rule = f"must be a storage that Optuna can open: {str(error).splitlines()[0]}"
+        raise SpecError([spec.document.problem(("storage",), rule, spec.storage)]) from error
 
 
 def _sampler(sampler: Sampler, spec: StudySpec) -> optuna.samplers.BaseSampler:

@@ -32,6 +32,9 @@ OBJECT_STORE_BYTES = 256 * 1024 * 1024
 RESOURCE = "mlx_slot"
 MAX_RESTARTS_IN_A_ROW = 5
 
+LOOK_EVERY_S = 5.0
+"""How often it is looked whether Ray's node still lives, while nothing else happens."""
+
 
 def training_worker(settings: WorkerSettings) -> Any:
     """A worker that trains; called in its own process, so that the driver never loads MLX."""
@@ -94,7 +97,10 @@ class _Call:
 
 
 class RayExecutor:
-    """`slots` actors on this machine; a lost one is replaced by another under a new slot name."""
+    """`slots` actors on this machine; a lost one is replaced by another under a new slot name.
+
+    Where Ray's node itself has died, Ray is started anew and all slots with it.
+    """
 
     def __init__(
         self,
@@ -115,6 +121,7 @@ class RayExecutor:
         self._ready: deque[ExecutorEvent] = deque()
         self._restarts = 0
         self._started = 0
+        self._looked = time.monotonic()
 
     def start(self) -> None:
         """Start a Ray of our own and one actor a slot."""
@@ -162,12 +169,34 @@ class RayExecutor:
             self._collect(timeout_s)
         elif not self._ready:
             time.sleep(timeout_s)
+        if not self._ready and time.monotonic() - self._looked > LOOK_EVERY_S:
+            self._looked = time.monotonic()
+            if not _node_lives():
+                self._start_anew()
         events = list(self._ready)
         self._ready.clear()
         return events
 
     def close(self) -> None:
         ray.shutdown()
+
+    def _start_anew(self) -> None:
+        """Ray's node process is gone: nobody would ever start a worker again."""
+        for slot in self._slots:
+            self._ready.append(SlotLost(slot, Loss.NODE, "Ray's own process on this machine has ended"))
+        self._slots.clear()
+        self._calls.clear()
+        self._count_restart("Ray's own process on this machine has ended")
+        ray.shutdown()
+        self.start()
+
+    def _count_restart(self, reason: str) -> None:
+        self._restarts += 1
+        if self._restarts > MAX_RESTARTS_IN_A_ROW:
+            raise SweepError(
+                f"workers ended {self._restarts} times in a row before a turn was done; the last: {reason}; "
+                "what was recorded is safe, the same command goes on"
+            )
 
     def _begin(self, place: int) -> None:
         """Start a worker in a place; it joins once it has answered twice, the second time for its speed."""
@@ -259,12 +288,16 @@ class RayExecutor:
         self._calls = {ref: call for ref, call in self._calls.items() if call.slot != slot_id}
         ray.kill(slot.actor, no_restart=True)
         self._ready.append(SlotLost(slot_id, Loss.PROCESS, reason))
-        self._restarts += 1
-        if self._restarts > MAX_RESTARTS_IN_A_ROW:
-            raise SweepError(
-                f"workers ended {self._restarts} times in a row before a turn was done; the last: {reason}"
-            )
+        self._count_restart(reason)
         self._begin(slot.place)
+
+
+def _node_lives() -> bool:
+    """Whether Ray knows of a node that lives; it takes it some seconds to notice an end."""
+    try:
+        return any(node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
+    except (RayError, RuntimeError, OSError):
+        return False
 
 
 def _first_line(error: Exception) -> str:

@@ -57,9 +57,9 @@ class Dying(Line):
 class Faulty(Line):
     """What `fault` says goes wrong in training: nothing, an error, a hang, or memory without end."""
 
-    static = ("slow", "fault")
+    static = ("slow", "fault")  # type: ignore[assignment]
 
-    def model(self, slow: float, fault: str) -> nn.Module:
+    def model(self, slow: float, fault: str) -> nn.Module:  # type: ignore[override]
         match fault:
             case "raise":
                 raise RuntimeError("this model cannot be built")
