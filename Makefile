@@ -4,11 +4,12 @@ STUDY ?= examples/digits/study.yaml
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: help run test lint lock check-lock clean
+.PHONY: help run test chaos lint lock check-lock clean
 
 help:
 	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
 	@echo "make test    run all tests"
+	@echo "make chaos   kill drivers and workers of studies on Ray 200 times, and say what can be seen of it"
 	@echo "make lint    run ruff, mypy and the import contracts"
 	@echo "make lock    bring requirements.lock up to what pyproject.toml asks for (needs uv)"
 	@echo "make clean   remove .venv and what the tools left; runs/ stays"
@@ -18,6 +19,9 @@ run: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PYTHON) -m pytest
+
+chaos: $(INSTALLED)
+	$(PYTHON) -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),0)
 
 lint: $(INSTALLED)
 	$(PYTHON) -m ruff check .

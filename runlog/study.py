@@ -42,7 +42,10 @@ class TrialRow:
 
 @dataclass
 class StudyFold:
-    """The study so far; feed it records in the order of the log."""
+    """The study so far; feed it records in the order of the log.
+
+    `ledger` says where the time of the last session that ended in order went, in seconds.
+    """
 
     trials: dict[int, TrialRow] = field(default_factory=dict)
     objectives: list[tuple[str, str]] = field(default_factory=list)
@@ -52,6 +55,7 @@ class StudyFold:
     pid: int | None = None
     host: str | None = None
     closed: str | None = None
+    ledger: dict[str, Any] = field(default_factory=dict)
     messages: list[tuple[float, str, str]] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
@@ -67,6 +71,7 @@ class StudyFold:
                 self.messages.append((record["time"], record["level"], record["text"]))
             case "closed":
                 self.closed = record["reason"]
+                self.ledger = record.get("ledger", {})
 
     def _asked(self, record: Record) -> None:
         row = self._row(record)

@@ -45,6 +45,7 @@ from sweep.scheduler.messages import (
 )
 from sweep.schema import StudySpec
 from sweep.study import Proposal, Study
+from sweep.study_ledger import StudyLedger
 from sweep.trial import Outcome, Report, Scalar, TrialPlan, TrialState
 
 WAIT_S = 0.25
@@ -76,6 +77,7 @@ class Driver:
         self._progress = progress
         self._clock = clock
         self._began = clock()
+        self.ledger = StudyLedger(clock)
         self._interrupts = 0
         self._committed = -COMMIT_EVERY_S
         self._hosts: dict[str, str] = {}
@@ -116,7 +118,10 @@ class Driver:
     def _step(self) -> None:
         if self._interrupts and self.state.phase is not Phase.STOPPING:
             self._settle([Interrupted()])
-        self._settle(self._translate(self._executor.wait(self._wait_s())))
+        with self.ledger.doing("wait"):
+            happened = self._executor.wait(self._wait_s())
+        self.ledger.look(self.state)
+        self._settle(self._translate(happened))
         if self._clock() - self._committed >= COMMIT_EVERY_S:
             self._commit()
         self._run.maintain()
@@ -131,8 +136,9 @@ class Driver:
     def _commit(self) -> None:
         """Wait for the disk: first the log, then Optuna's journal."""
         if self._run.dirty or self._study.dirty:
-            self._run.commit()
-            self._study.commit()
+            with self.ledger.doing("disk"):
+                self._run.commit()
+                self._study.commit()
             self._committed = self._clock()
 
     # Resuming
@@ -256,10 +262,17 @@ class Driver:
             self._run.write()
         else:
             self._run.commit()
-        answers: list[Event] = [self._judge(judges)] if judges else []
-        for outcome in tells:
-            self._tell(outcome)
-        return [*answers, self._ask(asks)] if asks else answers
+        answers: list[Event] = []
+        if judges:
+            with self.ledger.doing("judge"):
+                answers.append(self._judge(judges))
+        with self.ledger.doing("tell"):
+            for outcome in tells:
+                self._tell(outcome)
+        if asks:
+            with self.ledger.doing("ask"):
+                answers.append(self._ask(asks))
+        return answers
 
     def _judge(self, judges: list[Judge]) -> Judged:
         """All reports that arrived together are entered, then each trial is judged once, in number order."""

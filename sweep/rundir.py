@@ -316,10 +316,10 @@ class RunDir:
             damaged.replace(damaged.with_name(damaged.name + ".damaged"))
         self.record_message("warning", f"{path} is damaged and was set aside: {why}")
 
-    def close(self, reason: str) -> None:
-        """Record why the session ends, derive all tables, let the next writer in."""
+    def close(self, reason: str, *, ledger: Mapping[str, object] | None = None) -> None:
+        """Record why the session ends and where its time went, derive all tables, let the next writer in."""
         try:
-            self._append("closed", reason=reason)
+            self._append("closed", reason=reason, **({"ledger": ledger} if ledger else {}))
             self.commit()
             self._thread.shutdown()
             refresh_metrics(self.path, stop=self._log.size, compact=True)

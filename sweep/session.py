@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -58,6 +58,7 @@ class Summary:
     wall_s: float
     reason: str
     totals: Mapping[str, float]
+    ledger: Mapping[str, object] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -68,6 +69,7 @@ class Summary:
             "best": self._best_json(),
             "wall_s": round(self.wall_s, 3),
             **self.totals,
+            "ledger": dict(self.ledger),
         }
 
     def _best_json(self) -> dict[str, Any] | list[dict[str, Any]] | None:
@@ -114,7 +116,8 @@ def run_study(
         description = describe_task(spec)
         driver = _drive(spec, description, run, progress)
         reason = "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
-        run.close(reason)
+        ledger = driver.ledger.as_json()
+        run.close(reason, ledger=ledger)
         state = driver.state
         summary = _summary(spec, run.path, driver.told, driver.params, len(state.trials), began, reason)
         lanes = {
@@ -122,7 +125,7 @@ def run_study(
             "lane_busy_fraction": round(state.lane_time.useful_fraction, 4),
             "lane_busy_fraction_while_asking": round(state.lane_time_while_asking.useful_fraction, 4),
         }
-        return replace(summary, totals={**summary.totals, **lanes})
+        return replace(summary, totals={**summary.totals, **lanes}, ledger=ledger)
 
 
 def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
