@@ -28,6 +28,7 @@ from sweep.schema import (
     Section,
     StudySpec,
     Trial,
+    Worker,
     is_scalar,
 )
 from sweep.trial import Scalar
@@ -44,6 +45,7 @@ _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "pruner": (Pruner,),
     "budget": (Budget,),
     "checkpoints": (Checkpoints,),
+    "worker": (Worker,),
     "space.*": (IntRange, Choices),
     "space.*.when.*": (Interval,),
 }

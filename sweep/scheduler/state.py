@@ -174,7 +174,8 @@ class Slot:
 
     `lanes` is the plan after the last turn given out; `in_flight` holds the turns that are out;
     `holding` the runs whose end has not come back yet. `waits` says that it waits for verdicts, since
-    its advances last longer than `advance_outlasts` seconds; `parked` that it has had its parting turn.
+    its advances last longer than `advance_outlasts` seconds; `parked` that it has had its parting turn;
+    `silence_noted` is the turn whose silence was last spoken of.
     """
 
     id: str
@@ -189,6 +190,7 @@ class Slot:
     started: float = 0.0
     waits: bool = True
     parked: bool = False
+    silence_noted: int = 0
 
     @property
     def busy(self) -> int:
