@@ -179,10 +179,9 @@ def _same_trial(one: object, other: object) -> bool:
 
 
 def _metric_rows(run: Run) -> dict[tuple[int, int, int], tuple[float, float]]:
-    return {
-        (row.trial, row.replicate, row.examples): (row.train_loss, row.validation_loss)
-        for row in run.metrics.itertuples()
-    }
+    rows = run.metrics
+    keys = zip(rows.trial, rows.replicate, rows.examples, strict=True)
+    return dict(zip(keys, zip(rows.train_loss, rows.validation_loss, strict=True), strict=True))
 
 
 def _doubles(study: Study) -> int:
