@@ -103,7 +103,8 @@ class Driver:
         """Train until the budget is used or somebody interrupts; what is unfinished stays resumable."""
         try:
             self._take_up()
-            self._executor.start()
+            if not self.done:
+                self._executor.start()
             while not self.done:
                 self._step()
             self._commit()

@@ -141,9 +141,13 @@ def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDi
 
 
 def finished(spec: StudySpec, run: RunDir) -> bool:
-    """Whether the budget is used up and no trial is open."""
-    trials = spec.budget.trials
-    return trials is not None and len(run.history.told) >= trials and not run.history.live
+    """Whether the budget is used up, no trial is open, and the last session came to its end.
+
+    One that was killed may have told the log what Optuna was not told any more.
+    """
+    trials, history = spec.budget.trials, run.history
+    used_up = trials is not None and len(history.told) >= trials
+    return used_up and not history.live and history.closed == "finished"
 
 
 def _check_same_study(spec: StudySpec, run: RunDir) -> None:
