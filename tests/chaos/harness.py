@@ -178,11 +178,9 @@ def _same_trial(one: object, other: object) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
-def _metric_rows(run: Run) -> dict[tuple[int, int, int], tuple[float, float]]:
-    return {
-        (row.trial, row.replicate, row.examples): (row.train_loss, row.validation_loss)
-        for row in run.metrics.itertuples()
-    }
+def _metric_rows(run: Run) -> dict[object, tuple[object, ...]]:
+    metrics = run.metrics.set_index(["trial", "replicate", "examples"])[["train_loss", "validation_loss"]]
+    return dict(zip(metrics.index, metrics.itertuples(index=False, name=None), strict=True))
 
 
 def _doubles(study: Study) -> int:
