@@ -61,9 +61,7 @@ class Study:
         self._journal = Journal(journal) if spec.storage is None else None
         storage = self._journal if self._journal is not None else _storage(spec)
         directions = [objective.direction for objective in spec.objective]
-        optuna.create_study(
-            study_name=spec.name, storage=storage, directions=directions, load_if_exists=True
-        )
+        optuna.create_study(study_name=spec.name, storage=storage, directions=directions, load_if_exists=True)
         self._study = _Study(
             spec.name,
             storage,

@@ -7,8 +7,11 @@ batch's update (a mean of means does not, where weights differ).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 
 import mlx.core as mx
+
+from train_core.scalars import beside
 
 Flat = dict[str, mx.array]
 
@@ -18,16 +21,25 @@ def zeros(parameters: Mapping[str, mx.array]) -> Flat:
     return {path: mx.zeros(leaf.shape, mx.float32) for path, leaf in parameters.items()}
 
 
-def add(window: Mapping[str, mx.array], weight: mx.array, gradients: Mapping[str, mx.array]) -> Flat:
-    """Return the window with one micro-batch's gradient of the summed loss.
+def add(
+    window: Mapping[str, mx.array],
+    weight: mx.array,
+    gradients: Mapping[str, mx.array],
+    *,
+    mapped: bool = False,
+) -> Flat:
+    """Return the window of this weight with one micro-batch's gradient of the summed loss.
 
-    A window without weight counts as empty whatever it holds, so an update need not write zeros.
+    `mapped` says that this is traced under `mx.vmap` (see `scalars.beside`).
     """
+    held = content(window, weight, mapped=mapped)
+    return {path: total + gradients[path].astype(mx.float32) for path, total in held.items()}
+
+
+def content(window: Mapping[str, mx.array], weight: mx.array, *, mapped: bool = False) -> Flat:
+    """Return what a window holds: without weight zeros, so an update need not write any."""
     begun = weight > 0
-    return {
-        path: mx.where(begun, total, 0.0) + gradients[path].astype(mx.float32)
-        for path, total in window.items()
-    }
+    return {path: mx.where(beside(w, begun, mapped=mapped), w, 0.0) for path, w in window.items()}
 
 
 def mean(window: Mapping[str, mx.array], weight: mx.array, threshold: mx.array | None = None) -> Flat:
@@ -39,7 +51,7 @@ def mean(window: Mapping[str, mx.array], weight: mx.array, threshold: mx.array |
     factor = 1.0 / mx.where(weight > 0, weight, 1.0)
     if threshold is not None:
         factor = factor * mx.minimum(threshold / (global_norm(window) * factor + 1e-6), 1.0)
-    return {path: total * factor for path, total in window.items()}
+    return {path: total.astype(mx.float32) * factor for path, total in window.items()}
 
 
 def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
@@ -51,4 +63,4 @@ def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
     """
     squares = (mx.square(gradient) for gradient in gradients.values())
     flat = (square.reshape(-1) if square.ndim > 1 else square for square in squares)
-    return mx.sqrt(sum((square.sum() for square in flat), start=mx.array(0.0)))
+    return mx.sqrt(reduce(mx.add, (square.sum() for square in flat)))

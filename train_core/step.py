@@ -23,6 +23,7 @@ from train_core import accumulate, functional, keys, precision, schedule
 from train_core.errors import TaskError
 from train_core.hyperparameters import Static
 from train_core.optim import Optimizer
+from train_core.scalars import beside
 from train_core.task import Batch, Hyperparameters, Mean, Task, blamed, static_values
 
 State = dict[str, Any]
@@ -48,6 +49,10 @@ class Step:
         self._dtype = precision.DTYPES[static.precision]
         self._scaled = self._dtype == mx.float16
         self._augment = getattr(task, "augment", None)
+        # Evaluated, and so constants of the trace: computed once, not in every step.
+        self._empty = mx.array(0.0)
+        self._places = mx.arange(static.micro_batch_size)
+        mx.eval(self._empty, self._places)
 
     def init(self, key: mx.array, model: nn.Module) -> State:
         """Return the state of a run before its first micro-batch; `model` was just built."""
@@ -69,10 +74,42 @@ class Step:
                 "finite": mx.array(0, mx.int32),
             },
         }
-        return state | ({"loss_scale": precision.first_scale()} if self._scaled else {})
+        if self._scaled:
+            state["loss_scale"] = precision.first_scale(self.static.micro_batch_size)
+        return state
 
-    def micro_batch(self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None) -> State:
-        """Add one micro-batch to the window; only its first `count` examples count, all without it."""
+    def micro_batch(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
+    ) -> State:
+        """Add one micro-batch to the window; only its first `count` examples count, all without it.
+
+        `mapped` says, here and below, that this is traced under `mx.vmap` (see `scalars.beside`).
+        """
+        after, gradients, weight = self._gradients(state, hp, batch, count)
+        return {
+            **after,
+            "window": accumulate.add(state["window"], state["weight"], gradients, mapped=mapped),
+            "weight": state["weight"] + weight,
+        }
+
+    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
+        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.content`)."""
+        updated = self._apply(state, state["window"], state["weight"], hp, mapped)
+        return {**updated, "weight": self._empty}
+
+    def at_once(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
+    ) -> State:
+        """Return what `micro_batch` and `update` would, where the window is empty: it stays so."""
+        after, gradients, weight = self._gradients(state, hp, batch, count)
+        # Gradients of matrices come transposed: one copy here saves strided passes in norm and optimizer.
+        gradients = tree_map(mx.contiguous, gradients)
+        return self._apply(after, gradients, weight, hp, mapped)
+
+    def _gradients(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None
+    ) -> tuple[State, Flat, mx.array]:
+        """Return the state but for the window, the gradients of the summed loss, and their weight."""
         threaded, dropout, augment = self._split(state["keys"])
         batch = self.augmented(batch, augment)
 
@@ -82,42 +119,29 @@ class Step:
             return scaled, total, weight, model
 
         (_, total, weight, model), gradients = mx.value_and_grad(summed_loss)(state["parameters"])
-        return {
+        after = {
             **state,
-            # Row-major whatever the task's model left: a product's last bits depend on how its factors lie
-            # in memory. The rest of the state is computed element by element from itself, and stays so.
-            "model": tree_map(mx.contiguous, model),
-            "window": accumulate.add(state["window"], state["weight"], gradients),
-            "weight": state["weight"] + weight,
+            "model": model,
             "keys": threaded,
             "loss": _track(state["loss"], total, weight),
         }
+        return after, gradients, weight
 
-    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
-        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.add`).
-
-        `mapped` says that this is traced under `mx.vmap` (see `optim.Optimizer.update`).
-        """
-        weight = state["weight"]
+    def _apply(self, state: State, window: Flat, weight: mx.array, hp: Dynamic, mapped: bool) -> State:
         if self._scaled:
             weight = weight * state["loss_scale"]["scale"]
-        finite = precision.all_finite(state["window"]) if self._scaled else None
         threshold = hp["gradient_clip"] if self.static.gradient_clip else None
-        gradients = accumulate.mean(state["window"], weight, threshold)
+        gradients = accumulate.mean(window, weight, threshold)
         rate = schedule.learning_rate(hp, state["optimizer"]["step"])
         parameters, optimizer = self.optimizer.update(
             state["parameters"], gradients, state["optimizer"], hp, rate, mapped=mapped
         )
-        updated = {
-            **state,
-            "parameters": parameters,
-            "optimizer": optimizer,
-            "weight": mx.zeros_like(state["weight"]),
-        }
-        if finite is None:
+        updated = {**state, "parameters": parameters, "optimizer": optimizer}
+        if not self._scaled:
             return updated
+        finite = precision.all_finite(window)
         for part in ("parameters", "optimizer"):
-            updated[part] = select(finite, updated[part], state[part])
+            updated[part] = select(finite, updated[part], state[part], mapped=mapped)
         return updated | {"loss_scale": precision.next_scale(state["loss_scale"], finite)}
 
     def evaluate(
@@ -162,7 +186,7 @@ class Step:
             after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
         values, weights = self._mean("loss", found, batch)
         size = len(values)
-        mask = None if count is None else first(count, size)
+        mask = None if count is None else first(count, self._places)
         if weights is None:
             return _sum(values, mask), mx.array(float(size)) if count is None else count, after
         weights = weights if mask is None else weights * mask
@@ -226,28 +250,29 @@ def _pair(key: mx.array) -> tuple[mx.array, mx.array]:
     return first, second
 
 
-def first(count: mx.array, size: int) -> mx.array:
-    """Return a mask of the first `count` of `size` places, float32."""
-    return (mx.arange(size) < count).astype(mx.float32)
+def first(count: mx.array, places: mx.array) -> mx.array:
+    """Return a float32 mask of the first `count` of `places`, which are 0, 1, 2, ..."""
+    return (places < count).astype(mx.float32)
 
 
-def select(condition: mx.array, new: Any, old: Any) -> Any:
+def select(condition: mx.array, new: Any, old: Any, *, mapped: bool) -> Any:
     """Return `new` where the 0-d condition holds, else `old`, for two trees of one shape."""
 
     def choose(n: mx.array, o: mx.array) -> mx.array:
-        # As many axes as the leaf has: see `optim.Optimizer.update`.
-        return o if n is o else mx.where(condition.reshape((1,) * n.ndim), n, o)
+        return o if n is o else mx.where(beside(n, condition, mapped=mapped), n, o)
 
     return tree_map(choose, new, old)
 
 
 def _track(loss: Flat, total: mx.array, weight: mx.array) -> Flat:
-    summed, count = loss["sum"] + total, loss["finite"]  # the sum stays non-finite until the next report
-    counted = mx.where(mx.isfinite(summed), count + 1, -count - 1)
+    # A chain, each from the one before: so all of it becomes one fused kernel.
+    summed = loss["sum"] + total  # stays non-finite until the next report
+    counted = mx.where(mx.isfinite(summed), loss["finite"] + 1, -loss["finite"] - 1)
+    finite = mx.where(loss["finite"] < 0, loss["finite"], counted)
     mean = total / mx.where(weight > 0, weight, 1.0)
     return {
         "sum": summed,
         "weight": loss["weight"] + weight,
-        "last": mx.where(mx.isfinite(mean), mean, loss["last"]),
-        "finite": mx.where(count < 0, count, counted),
+        "last": mx.where(finite < 0, loss["last"], mean),
+        "finite": finite,
     }

@@ -43,6 +43,11 @@ class Geometry:
             self.flip,
         )
 
+    @property
+    def strided(self) -> bool:
+        """Whether the kernel leaves positions of the input or the output out."""
+        return max(*self.stride, *self.input_dilation) > 1
+
     def cut(self, x: mx.array) -> mx.array:
         """Return x without what a negative padding takes away: MLX cuts before it dilates."""
         if min(*self.low, *self.high) >= 0:

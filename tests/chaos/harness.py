@@ -178,9 +178,10 @@ def _same_trial(one: object, other: object) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
-def _metric_rows(run: Run) -> dict[object, tuple[object, ...]]:
-    metrics = run.metrics.set_index(["trial", "replicate", "examples"])[["train_loss", "validation_loss"]]
-    return dict(zip(metrics.index, metrics.itertuples(index=False, name=None), strict=True))
+def _metric_rows(run: Run) -> dict[tuple[int, int, int], tuple[float, float]]:
+    rows = run.metrics
+    keys = zip(rows.trial, rows.replicate, rows.examples, strict=True)
+    return dict(zip(keys, zip(rows.train_loss, rows.validation_loss, strict=True), strict=True))
 
 
 def _doubles(study: Study) -> int:
