@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
+import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
@@ -82,12 +84,32 @@ def tune(sampler: str, *, trials: int, reports: int, reuse_actors: bool) -> floa
                 max_concurrent_trials=2,
                 reuse_actors=reuse_actors,
             ),
-            run_config=tune.RunConfig(storage_path=folder, callbacks=[started], verbose=0),
+            run_config=tune.RunConfig(
+                storage_path=folder,
+                callbacks=[started],
+                verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
         )
-        tuner.fit()
+        with _silent():
+            results = tuner.fit()
+        assert not results.num_errors, "every trial must end well"
         seconds = time.perf_counter() - (started.at or 0.0)
     ray.shutdown()
     return seconds
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Ray Tune prints whatever `verbose` says; the result stands alone on stdout."""
+    kept = os.dup(1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 def train(config: dict[str, float]) -> None:
