@@ -146,9 +146,9 @@ def _rows(benchmark: Benchmark, arguments: argparse.Namespace) -> dict[tuple[str
         *(("optuna", "random", trials, 1) for trials in (100, 1_000, 10_000)),
         *((system, "tpe", 1_000, reports) for system in ("ours", "optuna") for reports in (1, 20)),
         ("tune, reused actors", "tpe", 1_000, 1),
-        ("tune, reused actors", "tpe", 200, 20),
+        ("tune, reused actors", "tpe", 100, 20),
         ("tune, as documented", "tpe", 20, 1),
-        ("tune, as documented", "tpe", 20, 20),
+        ("tune, as documented", "tpe", 10, 20),
     ]
     if not importlib.util.find_spec("tensorboardX"):
         cases = [case for case in cases if not case[0].startswith("tune")]

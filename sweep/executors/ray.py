@@ -137,8 +137,12 @@ class RayExecutor:
                 logging_level=logging.ERROR,
                 namespace="sweep",
             )
-        except (RayError, OSError, RuntimeError, ValueError) as error:
-            raise SweepError(f"Ray did not start on this machine: {error}") from error
+        except Exception as error:  # Ray raises a bare one where it is too slow to start
+            ray.shutdown()
+            raise SweepError(
+                f"Ray did not start on this machine: {error}; where the machine is very busy, wait and run "
+                "the same command again"
+            ) from error
         for place in range(self.slots):
             self._begin(place)
 

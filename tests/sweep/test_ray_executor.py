@@ -1,0 +1,21 @@
+"""The edge to Ray alone: what it raises becomes an error that a person can act on."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweep.errors import SweepError
+from sweep.executors import ray as executor
+from sweep.turn import TaskRef, WorkerSettings
+
+
+def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**_: object) -> None:
+        raise Exception("The current node timed out during startup")  # as Ray does, without a kind
+
+    monkeypatch.setattr("sweep.executors.ray.ray.init", refuse)
+    settings = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False, memory_bytes=1e9)
+    with pytest.raises(SweepError, match=r"did not start .* timed out .* run the same command again"):
+        executor.RayExecutor(settings, slots=1).start()
