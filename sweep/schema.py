@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from sweep import nearest
 from sweep.quantities import format_duration, format_size, parse_duration, parse_size
 from sweep.trial import Scalar
 from sweep.yamlfile import Document
@@ -85,6 +86,7 @@ _TASK_RULE = "must be `file.py:Class`, a file in this one's folder or below, or 
 Name = Annotated[str, _matching(r"\w[\w.-]{0,99}", _NAME_RULE)]
 _TASK_FILE = r"(?:(?!\.\.?/)[^/:\0\\]+/)*[^/:\0\\]+\.py"
 _TASK_MODULE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+_CLASS = rf"{_TASK_MODULE}:[A-Za-z_]\w*"
 TaskPath = Annotated[str, _matching(rf"(?:{_TASK_FILE}|{_TASK_MODULE}):[A-Za-z_]\w*", _TASK_RULE)]
 Value = Annotated[Scalar, PlainValidator(_scalar)]
 Count = Annotated[int, Field(ge=1)]
@@ -203,16 +205,47 @@ class Trial(Section):
     timeout_s: Seconds | None = Field(None, alias="timeout")
 
 
-class Sampler(Section):
+SAMPLERS = ("tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii")
+PRUNERS = (
+    "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon",
+)  # fmt: skip
+
+
+def _class_name(known: tuple[str, ...]) -> BeforeValidator:
+    """One of Optuna's by the names above, or any class that can be imported."""
+
+    def validate(value: object) -> object:
+        if isinstance(value, str) and value not in known and not re.fullmatch(_CLASS, value, re.ASCII):
+            rule = f"must be one of {', '.join(known)}, or package.module:Class"
+            raise broken(rule, nearest.remedy(value, known))
+        return value
+
+    return BeforeValidator(validate)
+
+
+class Choice(Section):
+    """A class by its name; all other keys are its arguments, checked where the class can be imported."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """What the class is built with, under its own names."""
+        return self.model_extra or {}
+
+
+class Sampler(Choice):
     """Who proposes hyperparameters."""
 
-    name: Literal["tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii"] = "tpe"
+    name: Annotated[str, _class_name(SAMPLERS)] = "tpe"
 
 
-class Pruner(Section):
+class Pruner(Choice):
     """Who ends trials early; with several objectives, on the one whose `metric` it names."""
 
-    name: Literal["none", "median", "successive_halving", "hyperband"] = "none"
+    name: Annotated[str, _class_name(PRUNERS)] = "none"
     metric: str | None = None
 
 

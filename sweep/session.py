@@ -80,6 +80,15 @@ def task_ref(spec: StudySpec) -> TaskRef:
     return TaskRef(str(spec.folder.resolve()), spec.task)
 
 
+def check_choices(spec: StudySpec) -> None:
+    """Hold sampler and pruner against Optuna. Raises SpecError with all that does not fit."""
+    from sweep import pruners, samplers
+
+    problems = [*samplers.problems(spec), *pruners.problems(spec)]
+    if problems:
+        raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
+
+
 def describe_task(spec: StudySpec) -> Description:
     """The task as its own process describes it. Raises SpecError with all that does not fit the file."""
     line = spec.document.line(("task",))
@@ -95,6 +104,7 @@ def run_study(
 ) -> Summary:
     """Run a study to its budget, or to Ctrl-C. Raises SweepError; nothing recorded is ever lost."""
     began = time.monotonic()
+    check_choices(spec)
     with open_run(spec, runs, accept_changed_task=accept_changed_task) as run:
         if finished(spec, run):
             history = run.history

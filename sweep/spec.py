@@ -191,7 +191,7 @@ def resolved(spec: StudySpec) -> dict[str, Any]:
 def _without_unset(value: Any, key: str = "") -> Any:
     """Leaves out keys that hold null, except where null is a value that somebody chose."""
     if isinstance(value, dict):
-        chosen = key in ("fixed", "enqueue", "when")
+        chosen = key in ("fixed", "enqueue", "when", "sampler")
         kept = {name: item for name, item in value.items() if chosen or item is not None}
         return {name: _without_unset(item, name) for name, item in kept.items()}
     return [_without_unset(item, key) for item in value] if isinstance(value, list) else value

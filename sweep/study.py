@@ -7,17 +7,16 @@ Only this module, `space` and `journal` import Optuna.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import optuna
 from optuna.storages import JournalStorage
 
-from sweep import space
+from sweep import pruners, samplers, space
 from sweep.journal import GroupCommitBackend
-from sweep.schema import Pruner, Sampler, StudySpec
+from sweep.schema import StudySpec
 from sweep.trial import Length, Outcome, Scalar, TrialState
 
 STATES = {
@@ -56,19 +55,22 @@ class Study:
         directions = [objective.direction for objective in spec.objective]
         optuna.create_study(study_name=spec.name, storage=storage, directions=directions, load_if_exists=True)
         self._study = _Study(
-            spec.name, storage, sampler=_sampler(spec.sampler, spec), pruner=_pruner(spec.pruner, length)
+            spec.name, storage, sampler=samplers.make(spec), pruner=pruners.make(spec, length)
         )
+        self._grid_size = samplers.grid_size(spec)
         self._trials: dict[int, optuna.Trial] = {}
 
     @property
     def exhausted(self) -> bool:
-        return self._study.exhausted
+        """Whether the sampler has nothing further to propose."""
+        whole_grid = self._grid_size is not None and self.known() >= self._grid_size
+        return self._study.exhausted or whole_grid
 
     def ask(self, count: int) -> list[Proposal]:
         """Up to `count` proposals; fewer once the sampler is exhausted."""
         proposals = []
         for _ in range(count):
-            if self._study.exhausted:
+            if self.exhausted:
                 break
             proposals.append(self._ask())
         return proposals
@@ -143,66 +145,10 @@ class Study:
 
     def _ask(self) -> Proposal:
         number = len(self._study.get_trials(deepcopy=False))
-        _reseed(self._study.sampler, self._spec.seed, number)
+        samplers.reseed(self._study.sampler, self._spec.seed, number)
         return self._suggest(self._study.ask())
 
     def _suggest(self, trial: optuna.Trial) -> Proposal:
         """Suggest what is not yet suggested: on a trial taken up again its own values come back."""
         self._trials[trial.number] = trial
         return Proposal(trial.number, space.suggest_all(trial, self._spec))
-
-
-def _sampler(sampler: Sampler, spec: StudySpec) -> optuna.samplers.BaseSampler:
-    """Optuna's sampler of that name under the study's seed."""
-    seed = spec.seed % 2**32
-    match sampler.name:
-        case "tpe":
-            # Trials in flight count as poor ones, so that concurrent proposals keep apart.
-            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-        case "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        case "qmc":
-            return optuna.samplers.QMCSampler(seed=seed)
-        case "grid":
-            return optuna.samplers.GridSampler(space.grid(spec), seed=seed)
-        case "cmaes":
-            return optuna.samplers.CmaEsSampler(seed=seed)
-        case "gp":
-            return optuna.samplers.GPSampler(seed=seed)
-        case "nsgaii":
-            return optuna.samplers.NSGAIISampler(seed=seed)
-        case "nsgaiii":
-            return optuna.samplers.NSGAIIISampler(seed=seed)
-
-
-def _reseed(sampler: optuna.samplers.BaseSampler, seed: int, number: int) -> None:
-    """Set the random state from (seed, number), so that proposals follow from the told history alone.
-
-    Grid, QMC and CMA-ES keep one seed: their sequences are a state of the whole study.
-    """
-    words = np.random.SeedSequence([seed, number]).generate_state(4)
-    for rng in _random_states(sampler):
-        rng.seed(words)
-
-
-def _random_states(sampler: object) -> Iterator[np.random.RandomState]:
-    for name in ("_rng", "_random_sampler", "_independent_sampler"):
-        part = getattr(sampler, name, None)
-        if isinstance(part, optuna.samplers.BaseSampler):
-            yield from _random_states(part)
-        elif part is not None and hasattr(part, "rng"):
-            yield part.rng
-
-
-def _pruner(pruner: Pruner, length: Length) -> optuna.pruners.BasePruner:
-    """Optuna's pruner of that name with its resources in examples: least one report, most the length."""
-    least, most = length.report_every, length.examples
-    match pruner.name:
-        case "none":
-            return optuna.pruners.NopPruner()
-        case "median":
-            return optuna.pruners.MedianPruner(n_warmup_steps=least)
-        case "successive_halving":
-            return optuna.pruners.SuccessiveHalvingPruner(min_resource=least)
-        case "hyperband":
-            return optuna.pruners.HyperbandPruner(min_resource=least, max_resource=most)

@@ -240,7 +240,6 @@ SECTIONS = [
     ("fixed", "{warmup_fraction: 1.5}", "fixed.warmup_fraction", "[0, 1]"),
     ("fixed", "{precision: 32}", "fixed.precision", "bfloat16"),
     ("sampler", "{name: tp}", "sampler.name", "did you mean `tpe`"),
-    ("sampler", "{nam: tpe}", "sampler.nam", "did you mean `name`"),
     ("sampler", "{name: grid}", "space.learning_rate", "countable"),
     ("pruner", "{name: hyperbnd}", "pruner.name", "did you mean `hyperband`"),
     ("pruner", "{metric: accuracy}", "pruner.metric", "did you mean `validation_accuracy`"),
