@@ -14,6 +14,7 @@ from optuna.exceptions import ExperimentalWarning
 from sweep import arguments, space
 from sweep.errors import Problem, SpecError
 from sweep.schema import StudySpec
+from sweep.yamlfile import Path
 
 
 class Grid(optuna.samplers.GridSampler):
@@ -107,7 +108,7 @@ def quietly() -> warnings.catch_warnings[None]:
     return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
 
 
-def missing_packages(spec: StudySpec, path: tuple[str, ...], packages: tuple[str, ...]) -> list[Problem]:
+def missing_packages(spec: StudySpec, path: Path, packages: tuple[str, ...]) -> list[Problem]:
     """The packages that are not installed, and how to install them."""
     missing = [package for package in packages if find_spec(package) is None]
     rule = f"must be installed to use {spec.document.at(path)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -45,6 +46,16 @@ def _quantity(parse: Callable[[str], Any]) -> BeforeValidator:
             raise broken(str(error)) from error
 
     return BeforeValidator(validate)
+
+
+def _amount(value: object) -> object:
+    """A number, a size in bytes or a duration in seconds."""
+    if not isinstance(value, str):
+        return value
+    for parse in (parse_size, parse_duration):
+        with suppress(ValueError):
+            return float(parse(value))
+    raise broken("must be a number, a size such as 8 GB or a duration such as 10m")
 
 
 SCALAR_RULE = "must be one finite number, word, true, false or null"
@@ -91,6 +102,7 @@ TaskPath = Annotated[str, _matching(rf"(?:{_TASK_FILE}|{_TASK_MODULE}):[A-Za-z_]
 Value = Annotated[Scalar, PlainValidator(_scalar)]
 Count = Annotated[int, Field(ge=1)]
 CountOrAuto = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
+Amount = Annotated[float, BeforeValidator(_amount)]
 Seconds = Annotated[float, _quantity(parse_duration), PlainSerializer(format_duration)]
 Bytes = Annotated[int, _quantity(parse_size), PlainSerializer(format_size)]
 
@@ -249,8 +261,44 @@ class Pruner(Choice):
     metric: str | None = None
 
 
+class Bound(Section):
+    """What a trial must keep within to count as the best, both ends included; one may be left out."""
+
+    min: Annotated[Amount, Field(allow_inf_nan=False)] | None = None
+    max: Annotated[Amount, Field(allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Self:
+        if self.min is None and self.max is None:
+            raise broken("must have min, max or both", "write {max: 8 GB}, say")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise broken("`min <= max` must hold")
+        return self
+
+
+TERMINATORS = ("regret_bound", "emmr", "best_value_stagnation")
+
+
+class Terminator(Choice):
+    """One of Optuna's rules for when further trials will not pay, asked from `min_n_trials` on."""
+
+    name: Literal["regret_bound", "emmr", "best_value_stagnation"]
+    min_n_trials: Count = 20
+
+
+class Stop(Section):
+    """When to ask no further trials before the budget is spent; any of them is enough.
+
+    `target` is a value to be reached, `patience` how many trials in a row may end without a new best.
+    """
+
+    target: FiniteFloat | None = None
+    patience: Count | None = None
+    terminator: Terminator | None = None
+
+
 class Budget(Section):
-    """When the study ends: `trials` is the total, earlier runs of the study included."""
+    """When the study ends: `trials` and `time` are totals, earlier sessions of the study included."""
 
     trials: Count | None = None
     time_s: Seconds | None = Field(None, alias="time")
@@ -283,10 +331,13 @@ class StudySpec(Section):
     space: Mapping[str, Entry]
     fixed: Mapping[str, Value] = {}
     enqueue: tuple[Mapping[str, Value], ...] = ()
+    constraints: Mapping[str, Bound] = {}
+    warm_start: Annotated[str, StringConstraints(min_length=1)] | None = None
     trial: Trial
     sampler: Sampler = Sampler()
     pruner: Pruner = Pruner()
     budget: Budget
+    stop: Stop = Stop()
     cluster: Annotated[str, StringConstraints(min_length=1)] = "local"
     executor: Literal["ray", "inline"] = "ray"
     lanes: CountOrAuto = "auto"

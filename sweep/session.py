@@ -82,9 +82,10 @@ def task_ref(spec: StudySpec) -> TaskRef:
 
 def check_choices(spec: StudySpec) -> None:
     """Hold sampler and pruner against Optuna. Raises SpecError with all that does not fit."""
-    from sweep import pruners, samplers
+    from sweep import pruners, samplers, terminators, warm_start
 
-    problems = [*samplers.problems(spec), *pruners.problems(spec)]
+    choosers = (samplers, pruners, terminators, warm_start)
+    problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
     if problems:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
 
@@ -248,7 +249,7 @@ def _summary(
     complete = {
         number: outcome.values
         for number, outcome in told.items()
-        if outcome.state is TrialState.COMPLETE and outcome.values is not None
+        if outcome.state is TrialState.COMPLETE and outcome.feasible and outcome.values is not None
     }
     order = best_first(complete, [objective.direction for objective in spec.objective])
     counts = {state.value: 0 for state in TrialState}

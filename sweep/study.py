@@ -14,9 +14,10 @@ from pathlib import Path
 import optuna
 from optuna.storages import JournalStorage
 
-from sweep import pruners, samplers, space
+from sweep import pruners, samplers, space, terminators, views, warm_start
+from sweep.history import BoundaryRow
 from sweep.journal import GroupCommitBackend
-from sweep.schema import StudySpec
+from sweep.schema import FloatRange, StudySpec
 from sweep.trial import Length, Outcome, Scalar, TrialState
 
 STATES = {
@@ -24,6 +25,9 @@ STATES = {
     TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
     TrialState.FAIL: optuna.trial.TrialState.FAIL,
 }
+
+
+WARM_START_TRIALS = "warm_start_trials"
 
 
 @dataclass(frozen=True)
@@ -54,17 +58,43 @@ class Study:
         storage = JournalStorage(self._journal)
         directions = [objective.direction for objective in spec.objective]
         optuna.create_study(study_name=spec.name, storage=storage, directions=directions, load_if_exists=True)
+        pruner = pruners.make(spec, length)
+        self._view = views.make(spec, pruner)
         self._study = _Study(
-            spec.name, storage, sampler=samplers.make(spec), pruner=pruners.make(spec, length)
+            spec.name, storage, pruner=pruner if self._view is None else optuna.pruners.NopPruner()
         )
+        self._take_waiting()
+        self._given = self._enter_warm_start()
+        self._study.sampler = samplers.make(spec, **self._source_trials())
         self._grid_size = samplers.grid_size(spec)
+        self._terminator = terminators.make(spec)
         self._trials: dict[int, optuna.Trial] = {}
 
     @property
     def exhausted(self) -> bool:
         """Whether the sampler has nothing further to propose."""
-        whole_grid = self._grid_size is not None and self.known() >= self._grid_size
-        return self._study.exhausted or whole_grid
+        if self._grid_size is None:
+            return self._study.exhausted
+        return self.known() - self._given - len(self._spec.enqueue) >= self._grid_size
+
+    @property
+    def follows_reports(self) -> bool:
+        """Whether told trials must be entered again with `follow` when a study is taken up."""
+        return self._view is not None
+
+    def follow(self, number: int, rows: Sequence[BoundaryRow], outcome: Outcome | None) -> None:
+        """Show the pruner a trial of an earlier session; numbers go up one by one, from 0."""
+        assert self._view is not None
+        self._view.enter(number)
+        for row in rows:
+            self._view.report(number, row)
+            self._view.should_prune(number)  # what it notes at each boundary is compared with later
+        if outcome is not None:
+            self._tell_view(outcome)
+
+    def should_terminate(self) -> bool:
+        """Whether the study's terminator holds that further trials will not pay."""
+        return self._terminator is not None and self._terminator.should_terminate(self._study)
 
     def ask(self, count: int) -> list[Proposal]:
         """Up to `count` proposals; fewer once the sampler is exhausted."""
@@ -105,6 +135,7 @@ class Study:
             params=dict(suggested),
             distributions={name: distributions[name] for name in suggested},
             intermediate_values={} if self._multi else dict(values),
+            constraints=dict(outcome.constraints) if outcome is not None else None,
         )
         self._study.add_trial(trial)
 
@@ -117,14 +148,20 @@ class Study:
             for trial in frozen
         }
 
-    def report(self, number: int, examples: int, value: float) -> None:
-        """Enter an objective's value at a boundary; with several objectives Optuna's samplers take none."""
+    def report(self, number: int, row: BoundaryRow) -> None:
+        """Enter an objective at a boundary; with several objectives Optuna's samplers take none."""
         trial = self._trials[number]
+        examples, values = row
+        value = sum(values) / len(values)
+        if self._view is not None:
+            self._view.report(number, row)
         if not self._multi and examples not in trial._cached_frozen_trial.intermediate_values:
             trial.report(value, examples)
 
     def should_prune(self, number: int) -> bool:
-        return not self._multi and self._trials[number].should_prune()
+        if self._view is not None:
+            return self._view.should_prune(number)
+        return self._trials[number].should_prune()
 
     def tell(self, outcome: Outcome) -> None:
         """End a trial, unless that was done before a kill."""
@@ -133,7 +170,26 @@ class Study:
         target = trial if trial is not None else outcome.number
         if outcome.reason is not None and trial is not None:
             trial.set_user_attr("reason", outcome.reason.splitlines()[0])
+        if trial is not None:
+            self._note(trial, outcome)
         self._study.tell(target, values, state=STATES[outcome.state], skip_if_finished=True)
+        if self._view is not None:
+            self._tell_view(outcome)
+
+    def _note(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        """What samplers, terminators and readers of the journal want to know beside the values."""
+        known = trial.constraints if outcome.constraints else {}
+        for name, excess in outcome.constraints.items():
+            if name not in known:
+                trial.set_constraint(name, excess)
+        if outcome.replicates:
+            trial.set_user_attr("replicates", outcome.replicates)
+            terminators.note_replicates(trial, outcome.replicates[0])
+
+    def _tell_view(self, outcome: Outcome) -> None:
+        assert self._view is not None
+        value = outcome.values[views.judged_objective(self._spec)] if outcome.values else None
+        self._view.tell(outcome.number, STATES[outcome.state], value)
 
     def commit(self) -> None:
         """Wait until Optuna's journal is on disk."""
@@ -146,9 +202,45 @@ class Study:
     def _ask(self) -> Proposal:
         number = len(self._study.get_trials(deepcopy=False))
         samplers.reseed(self._study.sampler, self._spec.seed, number)
+        if (point := self._point(number)) is not None:
+            self._study.enqueue_trial(point)
+        if self._view is not None:
+            self._view.enter(number)
         return self._suggest(self._study.ask())
 
     def _suggest(self, trial: optuna.Trial) -> Proposal:
         """Suggest what is not yet suggested: on a trial taken up again its own values come back."""
         self._trials[trial.number] = trial
         return Proposal(trial.number, space.suggest_all(trial, self._spec))
+
+    def _point(self, number: int) -> dict[str, Scalar] | None:
+        """The point of `enqueue` that this trial is to try; the first trials try them in order."""
+        index = number - self._given
+        if not 0 <= index < len(self._spec.enqueue):
+            return None
+        whole = {name for name, entry in self._spec.space.items() if isinstance(entry, FloatRange)}
+        point = self._spec.enqueue[index].items()
+        return {name: float(value) if name in whole else value for name, value in point}  # type: ignore[arg-type]
+
+    def _take_waiting(self) -> None:
+        """A kill between the entry of a point and its ask leaves it waiting; it is taken as asked."""
+        for trial in self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
+            self._study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.RUNNING)
+
+    def _enter_warm_start(self) -> int:
+        """The trials of the earlier run come first, with the numbers from 0 on; how many there are."""
+        if self._spec.warm_start is None:
+            return 0
+        entered: int | None = self._study.user_attrs.get(WARM_START_TRIALS)
+        if entered is None:
+            earlier = warm_start.read(self._spec)
+            for trial in earlier[self.known() :]:
+                self._study.add_trial(trial)
+            entered = len(earlier)
+            self._study.set_user_attr(WARM_START_TRIALS, entered)
+            self.commit()
+        return entered
+
+    def _source_trials(self) -> dict[str, object]:
+        given = self._study.get_trials(deepcopy=False)[: self._given]
+        return warm_start.source_trials(self._spec, given) if given else {}

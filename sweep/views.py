@@ -15,10 +15,8 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from sweep.history import BoundaryRow
 from sweep.schema import StudySpec
-
-Row = tuple[int, tuple[float, ...]]
-"""A boundary in examples, and the metric of each replicate there."""
 
 
 class View(Protocol):
@@ -26,7 +24,7 @@ class View(Protocol):
 
     def enter(self, number: int) -> None: ...
 
-    def report(self, number: int, row: Row) -> None:
+    def report(self, number: int, row: BoundaryRow) -> None:
         """A boundary; one that was entered before is ignored."""
 
     def should_prune(self, number: int) -> bool: ...
@@ -56,7 +54,7 @@ class OneDirection:
 
     def __init__(self, name: str, pruner: optuna.pruners.BasePruner, direction: str) -> None:
         self._study = optuna.create_study(
-            study_name=name, storage=InMemoryStorage(), pruner=pruner, direction=direction,
+            study_name=name, storage=InMemoryStorage(), pruner=pruner, direction=_direction(direction),
             sampler=optuna.samplers.RandomSampler(seed=0),
         )  # fmt: skip
         self._trials: dict[int, optuna.Trial] = {}
@@ -66,7 +64,7 @@ class OneDirection:
         assert trial.number == number, "trials are entered in number order"
         self._trials[number] = trial
 
-    def report(self, number: int, row: Row) -> None:
+    def report(self, number: int, row: BoundaryRow) -> None:
         examples, values = row
         trial = self._trials[number]
         if examples not in trial._cached_frozen_trial.intermediate_values:
@@ -88,7 +86,7 @@ class Replicates:
     def __init__(self, pruner: optuna.pruners.WilcoxonPruner, direction: str) -> None:
         self._pruner = pruner
         self._sign = 1.0 if direction == "minimize" else -1.0
-        self.direction = StudyDirection.MINIMIZE if direction == "minimize" else StudyDirection.MAXIMIZE
+        self.direction = _direction(direction)
         self._rows: dict[int, dict[int, tuple[float, ...]]] = {}
         self._best: tuple[float, int] | None = None
         self._boundary = 0
@@ -107,7 +105,7 @@ class Replicates:
     def enter(self, number: int) -> None:
         self._rows[number] = {}
 
-    def report(self, number: int, row: Row) -> None:
+    def report(self, number: int, row: BoundaryRow) -> None:
         examples, values = row
         self._rows[number][examples] = values
 
@@ -128,6 +126,10 @@ class Replicates:
                 self._best = cost
                 return
         self._rows.pop(number, None)
+
+
+def _direction(word: str) -> StudyDirection:
+    return StudyDirection.MINIMIZE if word == "minimize" else StudyDirection.MAXIMIZE
 
 
 def _frozen(values: Sequence[float]) -> optuna.trial.FrozenTrial:

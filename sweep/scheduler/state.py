@@ -25,6 +25,7 @@ class Limits:
 
     trials: int
     objectives: tuple[str, ...]
+    constraints: tuple[Constraint, ...] = ()
     width: int | None = 1
     slots: int = 1
     programs: int = 1
@@ -36,6 +37,14 @@ class Limits:
     timeout_s: float | None = None
     max_losses: int = 3
     grace_s: float = 60.0
+
+
+class Constraint(NamedTuple):
+    """A metric or an entry of the ledger must lie between `low` and `high`; None: no end there."""
+
+    name: str
+    low: float | None
+    high: float | None
 
 
 class QueueKey(NamedTuple):
@@ -82,12 +91,16 @@ class Run:
 
 @dataclass
 class LiveTrial:
-    """A trial that is asked and not told; `boundaries` holds what some but not all replicates reported."""
+    """A trial that is asked and not told; `boundaries` holds what some but not all replicates reported.
+
+    `last` holds the means over replicates at the last boundary that all have reached, `each` their own.
+    """
 
     plan: TrialPlan
     runs: dict[int, Run]
     boundaries: dict[int, dict[int, Mapping[str, float]]] = field(default_factory=dict)
     last: Mapping[str, float] = field(default_factory=dict)
+    each: tuple[Mapping[str, float], ...] = ()
     ledger: dict[str, float] = field(default_factory=dict)
 
     def add(self, name: str, amount: float) -> None:
@@ -116,7 +129,8 @@ class LiveTrial:
         if len(here) < len(self.runs):
             return None
         del self.boundaries[report.examples]
-        self.last = mean_metrics(here[replicate] for replicate in sorted(here))
+        self.each = tuple(here[replicate] for replicate in sorted(here))
+        self.last = mean_metrics(self.each)
         return self.last
 
     @property

@@ -154,10 +154,11 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
         return
     run.recorded += 1
     out.append(Record(report))
-    means = state.trials[report.trial].gather_boundary(report)
+    trial = state.trials[report.trial]
+    means = trial.gather_boundary(report)
     if means is not None:
         last = report.examples >= run.length.examples
-        out.append(Judge(report.trial, report.examples, means, last))
+        out.append(Judge(report.trial, report.examples, means, trial.each, last))
         if state.limits.prunes and not last:
             state.unjudged.add(report.trial)
 
