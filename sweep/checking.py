@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Check:
             "metrics": list(self.description.metrics),
             "device": self.description.device,
             "lanes_stopped_by": self.description.vmap_obstacle,
+            "purity": self.description.purity,
         }
 
     def as_text(self) -> str:
@@ -56,6 +58,8 @@ class Check:
             "space:",
             *(f"  {name}: {entry_text(entry)}" for name, entry in spec.space.items()),
         ]
+        if described.purity is not None:
+            lines += _purity_text(described.purity)
         if described.vmap_obstacle:
             lines.append(f"lanes: one only, since {described.vmap_obstacle}")
         return "\n".join(lines)
@@ -79,8 +83,18 @@ def check_study(path: Path) -> Check:
     missing = missing_files(spec)
     if missing:
         raise SpecError(missing)
-    description = describe_task(spec)
+    description = describe_task(spec, purity=True)
     return Check(spec, description, longest(spec, description), programs(spec, description))
+
+
+def _purity_text(purity: Mapping[str, Any]) -> Iterator[str]:
+    """Of a task without problems: what was tried and held, and what it is worth knowing besides."""
+    unreached = ", ".join(purity["unreached"])
+    yield "purity: the task is pure"
+    yield "  inputs unchanged; global generators undrawn; same key, same result; traces under compile"
+    yield f"  random: {'yes, another key, another result' if purity['random'] else 'no'}"
+    yield f"  vmap: {'no' if purity['vmap_obstacle'] else 'yes, trials can share a step'}"
+    yield f"  gradients: {f'none reaches {unreached}' if unreached else 'reach every trainable parameter'}"
 
 
 def _signature_text(signature: Signature) -> str:

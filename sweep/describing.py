@@ -16,14 +16,26 @@ DEADLINE_S = 600.0
 
 
 def describe(
-    ref: TaskRef, hyperparameters: dict[str, Any], *, key_line: int | None, file: str
+    ref: TaskRef,
+    hyperparameters: dict[str, Any],
+    *,
+    key_line: int | None,
+    file: str,
+    purity: bool = False,
 ) -> Description:
     """Load the task once, elsewhere, with one set of hyperparameters.
 
-    Raises SpecError where the task does not load or does not run, with the task's own error and line;
-    what the task itself prints goes to stderr.
+    Raises SpecError where the task does not load or does not run, with the task's own error and line, or
+    where `purity` is asked for and is lacking; what the task itself prints goes to stderr.
     """
-    request = json.dumps({"folder": ref.folder, "target": ref.target, "hyperparameters": hyperparameters})
+    request = json.dumps(
+        {
+            "folder": ref.folder,
+            "target": ref.target,
+            "hyperparameters": hyperparameters,
+            "purity": purity,
+        }
+    )
     command = [sys.executable, "-m", "sweep.worker"]
     try:
         answer = subprocess.run(
@@ -38,6 +50,10 @@ def describe(
     found = json.loads(answer.stdout)
     if "problem" in found:
         raise SpecError([_problem(found, ref, key_line, file)])
+    report = found.get("purity")
+    if report is not None and report["problems"]:
+        lacking = [{"problem": text} for text in report["problems"]]
+        raise SpecError([_problem(problem, ref, key_line, file) for problem in lacking])
     return Description(
         static=tuple(found["static"]),
         switches=tuple(found["switches"]),
@@ -47,7 +63,9 @@ def describe(
         validation_examples=found["validation_size"],
         device=found["device"],
         chip=found["chip"],
+        memory_bytes=found["memory_bytes"],
         vmap_obstacle=found["vmap_obstacle"],
+        purity=report,
     )
 
 

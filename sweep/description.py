@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -12,7 +14,7 @@ class Description:
     `static` are the names that shape the program (the core's and the task's own), `switches` those of
     which only on or off does, `dynamic` those that the task's functions read; `metrics` is what is
     reported; `device` is "cpu" or "gpu"; `vmap_obstacle` says why two lanes cannot train in one step,
-    None where they can.
+    None where they can; `purity` is `train_core.Purity` as JSON, without problems, where it was asked for.
     """
 
     static: tuple[str, ...]
@@ -23,4 +25,6 @@ class Description:
     validation_examples: int
     device: str
     chip: str
+    memory_bytes: int
     vmap_obstacle: str | None
+    purity: Mapping[str, Any] | None = None

@@ -53,6 +53,9 @@ class Progress(Protocol):
     def note(self, text: str) -> None:
         """Say one thing, once."""
 
+    def stage(self, text: str) -> None:
+        """Say what is being done before there is anything to show."""
+
     def show(self, view: View) -> None:
         """The study as it stands; called often."""
 
@@ -64,6 +67,9 @@ class Quiet:
 
     def note(self, text: str) -> None:
         print(text, file=sys.stderr)
+
+    def stage(self, text: str) -> None:
+        pass
 
     def show(self, view: View) -> None:
         pass
@@ -81,6 +87,9 @@ class Lines:
 
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+    def stage(self, text: str) -> None:
+        self.note(f"{self.name}: {text}")
 
     def show(self, view: View) -> None:
         now = time.monotonic()
@@ -104,6 +113,9 @@ class Panel:
 
     def note(self, text: str) -> None:
         self._open().console.print(text, markup=False, highlight=False)
+
+    def stage(self, text: str) -> None:
+        self._open().update(f"{self.name}: {text} ...", refresh=True)
 
     def show(self, view: View) -> None:
         now = time.monotonic()

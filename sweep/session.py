@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from sweep.driver import Driver
 
 
+MEMORY_SHARE = 0.6
+"""How much of the device's memory populations may take, all slots together: the rest is the system's."""
+
+
 @dataclass(frozen=True)
 class Summary:
     """How a study stands when the command ends; `best` holds the best trials first, at most five."""
@@ -90,10 +94,11 @@ def check_choices(spec: StudySpec) -> None:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
 
 
-def describe_task(spec: StudySpec) -> Description:
+def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
     """The task as its own process describes it. Raises SpecError with all that does not fit the file."""
     line = spec.document.line(("task",))
-    description = describe(task_ref(spec), sample_values(spec), key_line=line, file=str(spec.document.file))
+    file = str(spec.document.file)
+    description = describe(task_ref(spec), sample_values(spec), key_line=line, file=file, purity=purity)
     problems = specs.validate_against(spec, description)
     if problems:
         raise SpecError(problems)
@@ -111,6 +116,7 @@ def run_study(
             history = run.history
             params = {number: row.params for number, row in history.study.trials.items()}
             return _summary(spec, run.path, history.told, params, 0, began, "finished before")
+        progress.stage(f"looking at the task {spec.task}")
         description = describe_task(spec)
         driver = _drive(spec, description, run, progress)
         reason = "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
@@ -183,6 +189,7 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     driver = Driver(
         spec=spec, description=description, run=run, study=study, executor=executor, progress=progress
     )
+    progress.stage("starting workers")
     try:
         with _interrupting(driver.interrupt, progress):
             driver.run()
@@ -194,10 +201,13 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
 
 def make_executor(spec: StudySpec, description: Description) -> Executor:
     """The executor that the study file names: one slot an accelerator, or one a core where there is none."""
+    on_gpu = description.device == "gpu"
+    slots = 1 if on_gpu or spec.executor == "inline" else cores()
     settings = WorkerSettings(
         task=task_ref(spec),
         snapshot_every_s=spec.checkpoints.every_s,
         keep_final=spec.checkpoints.keep_best > 0,
+        memory_bytes=MEMORY_SHARE * description.memory_bytes / slots,
     )
     if spec.executor == "inline":
         from sweep.executors.inline import InlineExecutor
@@ -205,8 +215,6 @@ def make_executor(spec: StudySpec, description: Description) -> Executor:
         return InlineExecutor(settings)
     from sweep.executors.ray import RayExecutor
 
-    on_gpu = description.device == "gpu"
-    slots = 1 if on_gpu else cores()
     return RayExecutor(settings, slots=slots, gpus=int(on_gpu), name=spec.name)
 
 

@@ -27,13 +27,13 @@ class TaskRef:
 class WorkerSettings:
     """What a worker knows of the study for as long as it lives.
 
-    `snapshot_every_s` None means never; `memory_bytes` is its share of the machine's memory.
+    `snapshot_every_s` None means never; `memory_bytes` is what its populations may use.
     """
 
     task: TaskRef
     snapshot_every_s: float | None
     keep_final: bool
-    memory_bytes: int | None = None
+    memory_bytes: float
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,23 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """Measure widths up to `most` with this trial's program.
+
+    `examples` is all that this slot may still have to train with it: measuring must be worth it.
+    """
+
+    plan: TrialPlan
+    most: int
+    examples: float
+
+
+@dataclass(frozen=True)
 class Turn:
     """One round trip of a slot: open (signature, width), move, drop, load, advance, snapshot.
 
     Where the width changes under the same program, `moves` say which old lane goes on as which new one.
-    A turn with a `probe` trains nothing: it measures widths up to `width` with that trial's program.
+    A turn with a `probe` trains nothing: it measures how many lanes pay.
     """
 
     number: int
@@ -67,7 +79,7 @@ class Turn:
     loads: tuple[Load, ...] = ()
     advance: bool = True
     snapshot_all: bool = False
-    probe: TrialPlan | None = None
+    probe: Probe | None = None
 
     @property
     def checkpoints(self) -> tuple[str, ...]:

@@ -14,19 +14,17 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import mlx.core as mx
 
 import train_core
-from sweep import rate_cache
+from sweep import lane_cache
 from sweep.spool import Spool
 from sweep.task_loading import TaskLoadError, load_task, source_hash
 from sweep.trial import Report, RunId, Signature, Snapshot, TrialPlan
-from sweep.turn import Load, RunFailure, Spent, TaskRef, Turn, TurnResult, WorkerSettings
-from train_core import device, keys
-from train_core.width import measure_widths
+from sweep.turn import Load, Probe, RunFailure, Spent, TaskRef, Turn, TurnResult, WorkerSettings
+from train_core import device, keys, width
 
 FIRST_MICRO_BATCHES = 64
 """How far an advance goes before anything is known of its speed, and at least."""
@@ -147,18 +145,21 @@ class Worker:
             self._programs[signature] = train_core.Program(self._task, static, self._data)
         return self._programs[signature]
 
-    def _measure(self, turn: Turn, plan: TrialPlan) -> dict[int, float]:
+    def _measure(self, turn: Turn, probe: Probe) -> dict[int, float]:
         """Examples per second at each width worth having: from the host's cache, or measured now."""
-        program = self._program(turn.signature, plan)
-        task = self._settings.task
-        parts = (device.chip(), version("mlx"), source_hash(task), task.target, turn.signature, turn.width)
-        kept = rate_cache.path_for(*parts)
-        rates = rate_cache.read(kept)
-        if rates is None:
-            limit_bytes = self._settings.memory_bytes
-            rates = measure_widths(program, plan.hyperparameters, most=turn.width, limit_bytes=limit_bytes)
-            rate_cache.write(kept, rates)
-        return rates
+        program = self._program(turn.signature, probe.plan)
+        kept = lane_cache.path_for(width.cache_key(program), source_hash(self._settings.task))
+        choice = _decoded(lane_cache.read(kept))
+        if choice is None or (choice.stopped_early and choice.table[-1].width < probe.most):
+            choice = train_core.best_width(
+                program,
+                probe.plan.hyperparameters,
+                limit_bytes=self._settings.memory_bytes,
+                most=probe.most,
+                examples=probe.examples,
+            )
+            lane_cache.write(kept, width.encode(choice))
+        return {row.width: row.examples_per_s for row in choice.table if row.width <= probe.most}
 
     def _forget_lanes(self) -> None:
         self._population, self._signature = None, None
@@ -287,6 +288,14 @@ class Worker:
         )
 
 
+def _decoded(kept: Any) -> train_core.WidthChoice | None:
+    """A choice as the cache has it; None where it has none that can be read."""
+    try:
+        return width.decode(kept) if kept is not None else None
+    except ValueError:
+        return None
+
+
 def _length(plan: TrialPlan) -> train_core.Length:
     return train_core.Length(plan.length.examples, plan.length.report_every)
 
@@ -310,10 +319,20 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Describe a task; {"problem", "file", "line"} where it cannot be loaded or does not run."""
+    """Describe a task, and where "purity" is asked for, try that first: with problems it is all there is.
+
+    {"problem", "file", "line"} where the task cannot be loaded or does not run.
+    """
     try:
         task = load_task(TaskRef(request["folder"], request["target"]))
-        return dict(train_core.describe(task, request["hyperparameters"]))
+        data = train_core.Resident.of(task)
+        found = {}
+        if request["purity"]:
+            purity = train_core.purity(task, request["hyperparameters"], data)
+            found = {"purity": purity.as_json()}
+            if purity.problems:
+                return found
+        return {**train_core.describe(task, request["hyperparameters"], data), **found}
     except TaskLoadError as error:
         return {"problem": error.problem, "file": error.file, "line": error.line}
     except train_core.TrainingError as error:

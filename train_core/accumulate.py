@@ -18,28 +18,37 @@ def zeros(parameters: Mapping[str, mx.array]) -> Flat:
     return {path: mx.zeros(leaf.shape, mx.float32) for path, leaf in parameters.items()}
 
 
-def add(window: Mapping[str, mx.array], gradients: Mapping[str, mx.array]) -> Flat:
-    """Return the window with one micro-batch's gradient of the summed loss."""
-    return {path: total + gradients[path].astype(mx.float32) for path, total in window.items()}
+def add(window: Mapping[str, mx.array], weight: mx.array, gradients: Mapping[str, mx.array]) -> Flat:
+    """Return the window with one micro-batch's gradient of the summed loss.
+
+    A window without weight counts as empty whatever it holds, so an update need not write zeros.
+    """
+    begun = weight > 0
+    return {
+        path: mx.where(begun, total, 0.0) + gradients[path].astype(mx.float32)
+        for path, total in window.items()
+    }
 
 
-def mean(window: Mapping[str, mx.array], weight: mx.array) -> Flat:
-    """Return the gradient of the window's weighted mean loss; zero where nothing had weight."""
-    divisor = mx.where(weight > 0, weight, 1.0)
-    return {path: total / divisor for path, total in window.items()}
+def mean(window: Mapping[str, mx.array], weight: mx.array, threshold: mx.array | None = None) -> Flat:
+    """Return the gradient of the window's weighted mean loss; zero where nothing had weight.
+
+    With `threshold` all are scaled down to that global norm, where theirs is larger. Both are one
+    factor, so that the window is read once for its norm and once by the optimizer.
+    """
+    factor = 1.0 / mx.where(weight > 0, weight, 1.0)
+    if threshold is not None:
+        factor = factor * mx.minimum(threshold / (global_norm(window) * factor + 1e-6), 1.0)
+    return {path: total * factor for path, total in window.items()}
 
 
 def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
     """Return the L2 norm over all gradients.
 
-    Each is flattened first: a whole-tensor reduction of a transposed array inside a compiled
-    function differs in its last bits from the same reduction in a batch of lanes.
+    Each is flattened before it is summed: a whole-tensor reduction of a transposed array inside a
+    compiled function differs in its last bits from the same reduction in a batch of lanes. Squared
+    before that, so that the squares come out of the kernel that adds the gradients up.
     """
-    flat = (gradient.reshape(-1) for gradient in gradients.values())
-    return mx.sqrt(sum((mx.square(g).sum() for g in flat), start=mx.array(0.0)))
-
-
-def clip(gradients: Mapping[str, mx.array], threshold: mx.array) -> Flat:
-    """Scale all gradients down to the global norm `threshold`, where theirs is larger."""
-    factor = mx.minimum(threshold / (global_norm(gradients) + 1e-6), 1.0)
-    return {path: gradient * factor for path, gradient in gradients.items()}
+    squares = (mx.square(gradient) for gradient in gradients.values())
+    flat = (square.reshape(-1) if square.ndim > 1 else square for square in squares)
+    return mx.sqrt(sum((square.sum() for square in flat), start=mx.array(0.0)))

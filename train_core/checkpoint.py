@@ -36,6 +36,13 @@ class Checkpoint:
     key: tuple[int, int]
     static: Mapping[str, str]
 
+    @property
+    def weights(self) -> dict[str, mx.array]:
+        """The model's arrays by path, for `model.load_weights(list(weights.items()))`."""
+        parts = ("parameters.", "model.")
+        named = ((part, path) for path in self.arrays for part in parts if path.startswith(part))
+        return {path.removeprefix(part): self.arrays[path] for part, path in named}
+
 
 def save(path: str | os.PathLike[str], checkpoint: Checkpoint) -> str:
     """Write the checkpoint atomically; return the SHA-256 of the file, in hexadecimal.

@@ -1,4 +1,4 @@
-"""Data: one resident copy on the device, and each lane's stream of example indices on the host.
+"""Data: one copy on the device or a reader of sources, and each lane's stream of example indices on the host.
 
 A stream is the concatenation of one permutation an epoch. It is pure: what stands at a position
 depends on the run's key and the number of examples only, so the position alone resumes it.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import mlx.core as mx
 import numpy as np
@@ -16,40 +16,70 @@ import numpy.typing as npt
 
 from train_core import boundary, keys
 from train_core.errors import TaskError
+from train_core.sources import Indices, Reader, Source
 from train_core.task import Batch, Task, blamed
-
-Indices = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True)
 class Resident:
-    """A task's arrays on the device, shared by all lanes and programs."""
+    """A task's data, shared by all lanes and programs: arrays on the device, or readers of sources.
+
+    A part that is a source has no arrays here: {} and a reader.
+    """
 
     train: Batch
     validation: Batch
     train_size: int
     validation_size: int
+    train_reader: Reader | None = None
+    validation_reader: Reader | None = None
 
     @staticmethod
     def of(task: Task) -> Resident:
-        """Upload the task's data, once; raises TaskError where it is not equal-length arrays."""
-        with blamed(task, "data"):
+        """Upload the task's arrays, once; raises TaskError where a part is neither arrays nor a source.
+
+        What `data` draws from MLX's global generator is the same in every process.
+        """
+        with keys.generator(keys.key(0)), blamed(task, "data"):
             dataset = task.data()
-        parts = {"train": dataset.train, "validation": dataset.validation}
-        sizes = {part: _size(task, part, arrays) for part, arrays in parts.items()}
-        train, validation = (
-            {name: boundary.to_mlx(np.asarray(a)) for name, a in p.items()} for p in parts.values()
+        train = _Part.of(task, "train", dataset.train)
+        validation = _Part.of(task, "validation", dataset.validation)
+        return Resident(
+            train.arrays, validation.arrays, train.size, validation.size, train.reader, validation.reader
         )
-        mx.eval(train, validation)
-        return Resident(train, validation, sizes["train"], sizes["validation"])
+
+    def batch(self, part: str, index: Indices) -> Batch:
+        """Return examples of "train" or "validation", (n, ...)."""
+        reader = self.train_reader if part == "train" else self.validation_reader
+        if reader is None:
+            return gather(self.train if part == "train" else self.validation, mx.array(index))
+        return {name: mx.array(array) for name, array in reader.read(index).items()}
+
+
+class _Part(NamedTuple):
+    arrays: Batch
+    size: int
+    reader: Reader | None
+
+    @staticmethod
+    def of(task: Task, name: str, found: Mapping[str, npt.NDArray[Any]] | Source) -> _Part:
+        if isinstance(found, Source):
+            with blamed(task, "data"):
+                reader = Reader(found, f"{type(task).__name__}.data: {name}")
+            return _Part({}, reader.size, reader)
+        size = _size(task, name, found)
+        arrays = {field: boundary.to_mlx(np.asarray(array)) for field, array in found.items()}
+        mx.eval(arrays)
+        return _Part(arrays, size, None)
 
 
 def _size(task: Task, part: str, arrays: Mapping[str, npt.NDArray[Any]]) -> int:
+    where = f"{type(task).__name__}.data: {part}"
+    if not isinstance(arrays, Mapping):
+        raise TaskError(f"{where} must be a dict of arrays or a Source (len, fetch), but got {arrays!r}")
     sizes = {name: len(array) for name, array in arrays.items()}
     if not sizes or len(set(sizes.values())) != 1 or 0 in sizes.values():
-        raise TaskError(
-            f"{type(task).__name__}.data: {part} must hold arrays of one first dimension > 0, but got {sizes}"
-        )
+        raise TaskError(f"{where} must hold arrays of one first dimension > 0, but got {sizes}")
     return next(iter(sizes.values()))
 
 

@@ -6,71 +6,38 @@ from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
-from mlx.utils import tree_map
 
-from train_core import device, keys
-from train_core.data import Resident, gather
-from train_core.errors import TaskError
-from train_core.hyperparameters import CORE, STATIC, SWITCHES, split
-from train_core.program import Program
-from train_core.step import HIDDEN
+from train_core import device, obstacles
+from train_core.data import Resident
+from train_core.hyperparameters import CORE, STATIC, SWITCHES
+from train_core.probe import Probe
 from train_core.task import Task
 
 
 def describe(
     task: Task, hyperparameters: Mapping[str, object], data: Resident | None = None
 ) -> dict[str, Any]:
-    """Build the task once, run its functions on one batch, uncompiled, and say what it is.
+    """Build the task once, try its functions on one batch, uncompiled, and say what it is.
 
     The hyperparameters are those of any one trial: the model needs the static ones. Raises TaskError.
     """
-    static, dynamic = split(hyperparameters, task.static)
-    program = Program(task, static, data)
-    hp = {name: mx.array(value) for name, value in {**dynamic, HIDDEN: 1.0}.items()}
-    metrics = _metric_names(program, hp)
-    obstacle = _vmap_obstacle(program, hp)
+    probe = Probe(task, hyperparameters, data)
+    metrics = probe.evaluate(probe.state(), probe.hp, probe.batch("validation"))
+    mx.eval(metrics)
+    probe.trace()
+    obstacle = obstacles.find(probe)
+    scaled = ["skipped_updates"] if probe.program.static.precision == "float16" else []
     return {
         "static": sorted({*STATIC, *task.static}),
         "switches": list(SWITCHES),
         "core": list(CORE),
-        "dynamic": sorted(program.step.read),
-        "metrics": ["train_loss", *metrics],
-        "train_size": program.data.train_size,
-        "validation_size": program.data.validation_size,
+        "dynamic": sorted(probe.step.read),
+        "metrics": ["train_loss", *(f"validation_{name}" for name in metrics), *scaled],
+        "train_size": probe.program.data.train_size,
+        "validation_size": probe.program.data.validation_size,
         "vmap": obstacle is None,
         "vmap_obstacle": obstacle,
         "device": device.kind(),
         "chip": device.chip(),
+        "memory_bytes": device.memory_bytes(),
     }
-
-
-def _metric_names(program: Program, hp: dict[str, mx.array]) -> list[str]:
-    state = program.init(keys.key(0))
-    batch = gather(program.data.validation, mx.arange(program.evaluation_batch_size))
-    pairs = program.step.evaluate(
-        state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mx.array(1.0)
-    )
-    mx.eval(pairs)
-    return [f"validation_{name}" for name in pairs]
-
-
-def _vmap_obstacle(program: Program, hp: dict[str, mx.array]) -> str | None:
-    """Return why two lanes cannot train in one step, or None when they can."""
-    state = program.init(keys.key(0))
-    batch = gather(program.data.train, mx.zeros((program.static.micro_batch_size,), mx.uint32))
-    alone = program.step.update(program.step.micro_batch(state, hp, batch, None), hp)
-    mx.eval(alone)  # what fails here is the task's own fault, at any width
-    two = _twice(state), _twice(hp), _twice(batch)
-
-    def lane(state: Any, hp: Any, batch: Any) -> Any:
-        return program.step.update(program.step.micro_batch(state, hp, batch, None), hp)
-
-    try:
-        mx.eval(mx.vmap(lane)(*two))
-    except (ValueError, RuntimeError, TaskError) as error:
-        return str(error)
-    return None
-
-
-def _twice(tree: Any) -> Any:
-    return tree_map(lambda leaf: mx.stack([leaf, leaf]), tree)

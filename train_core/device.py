@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,15 @@ def chip() -> str:
     """Return the name of the default device's chip."""
     info = mx.device_info()
     return str(info.get("device_name") or info.get("architecture") or "unknown")
+
+
+def memory_bytes() -> int:
+    """Return the memory that arrays can use: the device's own, or the machine's."""
+    info = mx.device_info()
+    for name in ("max_recommended_working_set_size", "total_memory", "memory_size"):
+        if name in info:
+            return int(info[name])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 @contextmanager

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
 from train_core.data import Stream
+from train_core.sources import Indices
 
 
 @dataclass(frozen=True)
@@ -75,25 +73,11 @@ class Lane:
             return 0
         return -(-self.boundary(self.reports + 1) // self.micro_batch_size) - self.done
 
-    def due(self, steps: int) -> npt.NDArray[np.bool_]:
-        """Return for each of the next micro-batches whether an update follows it."""
-        after = np.arange(self.done + 1, self.done + steps + 1)
-        ends: npt.NDArray[np.bool_] = (after % self.accumulation_steps == 0) | (after == self.total)
-        return ends
-
-    def counts(self, steps: int) -> npt.NDArray[np.float32]:
-        """Return how many examples of each of the next micro-batches count."""
-        counts = np.full(steps, self.micro_batch_size, np.float32)
-        if self.done + steps >= self.total and self.done < self.total:
-            seen = (self.total - 1) * self.micro_batch_size
-            counts[self.total - self.done - 1] = self.length.examples - seen
-        return counts
-
     def wanted(self, steps: int) -> tuple[Stream, int, int]:
         """Return what `indices` will take from the stream."""
         return self.stream, self.done * self.micro_batch_size, steps * self.micro_batch_size
 
-    def indices(self, steps: int) -> npt.NDArray[np.uint32]:
+    def indices(self, steps: int) -> Indices:
         """Return the examples of the next micro-batches, (steps, micro_batch_size)."""
         stream, position, count = self.wanted(steps)
         return stream.take(position, count).reshape(steps, self.micro_batch_size)

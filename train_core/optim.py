@@ -52,12 +52,22 @@ class Traced:
         return -self.value
 
 
+class Muon(mlx.optimizers.Muon):
+    """MLX's Muon with tall matrices laid out row-major, so that a lane's product equals that alone."""
+
+    def _zeropower_via_newtonschulz5(self, X: mx.array, steps: int) -> mx.array:
+        tall = X.shape[0] > X.shape[1]
+        wide = mx.contiguous(X.T) if tall else X
+        found: mx.array = super()._zeropower_via_newtonschulz5(wide, steps)
+        return found.T if tall else found
+
+
 class Optimizer:
     """`init` and `update` over a flat dict of parameters, by an optimizer of MLX."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._class = getattr(mlx.optimizers, OPTIMIZERS[name].class_name)
+        self._class: Any = Muon if name == "muon" else getattr(mlx.optimizers, OPTIMIZERS[name].class_name)
 
     def init(self, parameters: Mapping[str, mx.array]) -> Tree:
         """Return the state before the first update; `step` counts updates."""
@@ -72,21 +82,26 @@ class Optimizer:
         state: Tree,
         hp: Mapping[str, mx.array],
         learning_rate: mx.array,
+        *,
+        mapped: bool = False,
     ) -> tuple[dict[str, mx.array], Tree]:
-        """Return parameters and state after one update; the inputs stay as they are."""
+        """Return parameters and state after one update; the inputs stay as they are.
+
+        `mapped` gives each number one axis for every axis of the parameter: mapped over lanes, a 0-d
+        number as the first operand (`beta * m`) would move the lanes to the last, slowest axis of the
+        result. For one run alone, 0-d numbers let fused kernels walk the arrays without strides.
+        """
         optimizer = self._make()
         # MLX writes into its state: hand it fresh containers (tree_map copies them).
         fresh = {**tree_map(lambda leaf: leaf, state), "step": state["step"] + 1}
         updated = {}
         for path, gradient in gradients.items():
             leaf = parameters[path]
-            # One axis for every axis of the parameter: mapped over lanes, a 0-d number as the first
-            # operand (`beta * m`) would move the lanes to the last, slowest axis of the result.
-            shape = (1,) * leaf.ndim
-            numbers = {name: hp[name].reshape(shape) for name in NUMBERS}
+            axes = leaf.ndim if mapped else 0
+            numbers = {name: _with_axes(hp[name], axes) for name in NUMBERS}
             optimizer.state = {
-                "learning_rate": learning_rate.reshape(shape),
-                "step": fresh["step"] if self.name == "adafactor" else fresh["step"].reshape(shape),
+                "learning_rate": _with_axes(learning_rate, axes),
+                "step": fresh["step"] if self.name == "adafactor" else _with_axes(fresh["step"], axes),
             }
             gradient = self._set(optimizer, numbers, gradient, leaf)
             updated[path] = optimizer.apply_single(gradient, leaf, fresh[path])
@@ -113,3 +128,7 @@ class Optimizer:
                 return self._class(learning_rate=0.0, bias_correction=True)
             case _:
                 return self._class(learning_rate=0.0)
+
+
+def _with_axes(number: mx.array, axes: int) -> mx.array:
+    return number.reshape((1,) * axes) if axes else number

@@ -18,14 +18,16 @@ from mlx.utils import tree_map
 
 from train_core import boundary, checkpoint, data
 from train_core.checkpoint import Checkpoint
-from train_core.chunk import plan
+from train_core.chunk import Chunk, plan
 from train_core.errors import HyperparameterError, TrialError
 from train_core.evaluation import Clock, Evaluation, LaneReport
+from train_core.feed import Feed
 from train_core.functional import flatten
 from train_core.hyperparameters import split
 from train_core.lane import Lane, Length
 from train_core.program import Program
 from train_core.step import HIDDEN, State
+from train_core.task import Batch, blamed
 
 CHUNK = 64
 """Micro-batches whose indices and masks are built and uploaded at once."""
@@ -59,10 +61,14 @@ class Population:
         self._lanes: dict[int, Lane] = {}
         self._keys: dict[int, tuple[int, int]] = {}
         self._dynamic: dict[int, Mapping[str, float]] = {}
-        self._fresh: dict[int, State] = {}
+        self._fresh: dict[int, State | None] = {}  # None: to be initialised from the run's key
         self._state: State = {}
         self._hp: dict[str, mx.array] = {}
         self._evaluation = Evaluation(program, width)
+        self._chunk, self._feed = CHUNK, None
+        if program.data.train_reader is not None:
+            self._feed = Feed(program.data.train_reader, width, program.static.micro_batch_size)
+            self._chunk = min(CHUNK, self._feed.max_steps)
 
     @property
     def loaded(self) -> tuple[int, ...]:
@@ -74,7 +80,7 @@ class Population:
     ) -> None:
         """Put a run into a free lane, at its beginning."""
         dynamic = self._claim(lane, hyperparameters)
-        self._fresh[lane] = self.program.init(key)
+        self._fresh[lane] = None
         self._occupy(lane, key, dynamic, length, micro_batches=0)
 
     def restore(
@@ -108,6 +114,28 @@ class Population:
             static=self.program.description,
         )
 
+    def resized(self, width: int) -> tuple[Population, dict[int, int]]:
+        """Return a population of another width with these runs, and where each lane went.
+
+        Runs are moved in memory and go on as they would have, bit for bit on a CPU; this population is
+        done with. Raises ValueError where they do not fit.
+        """
+        if len(self._lanes) > width:
+            raise ValueError(f"at most {width} runs must hold, but got {len(self._lanes)}")
+        self._settle()
+        other = Population(self.program, width)
+        places = {lane: place for place, lane in enumerate(self.loaded)}
+        for lane, place in places.items():
+            other._lanes[place], other._keys[place] = self._lanes[lane], self._keys[lane]
+            other._dynamic[place] = self._dynamic[lane]
+            row = self._state if self.width == 1 else tree_map(lambda leaf, i=lane: leaf[i], self._state)
+            other._fresh[place] = row
+        other._settle()
+        for held in (self._lanes, self._keys, self._dynamic):
+            held.clear()
+        self._state = {}
+        return other, places
+
     def advance(self, max_micro_batches: int | None = None) -> Advance:
         """Train every loaded lane to its own next report, at most `max_micro_batches`; evaluate those there.
 
@@ -121,8 +149,8 @@ class Population:
         steps = max(to_go.values(), default=0)
         steps = steps if max_micro_batches is None else min(steps, max_micro_batches)
         self._begin_intervals()
-        for done in range(0, steps, CHUNK):
-            self._train({lane: n - done for lane, n in to_go.items()}, min(CHUNK, steps - done), clock)
+        for done in range(0, steps, self._chunk):
+            self._train({lane: n - done for lane, n in to_go.items()}, min(self._chunk, steps - done), clock)
         reached = [lane for lane, held in self._lanes.items() if held.reports > before[lane]]
         reports = self._report({lane: before[lane] for lane in sorted(reached)}, clock) if reached else ()
         return Advance(
@@ -172,18 +200,25 @@ class Population:
         """Write the runs loaded since into the lanes' arrays, all in one pass."""
         if not self._fresh:
             return
-        lanes, states = list(self._fresh), list(self._fresh.values())
-        if self.width == 1:
-            self._state = states[0]
-        else:
-            if not self._state:  # places without a run hold a copy of one: finite, and nobody's
-                lanes = list(range(self.width))
-                states = [self._fresh.get(lane, states[0]) for lane in lanes]
-            rows = tree_map(lambda *leaves: mx.stack(list(leaves)), *states)
-            self._state = rows if len(lanes) == self.width else _put(self._state, mx.array(lanes), rows)
+        lanes, rows = self._fresh_rows()
+        if self._state and self.width > 1:
+            self._state = _put(self._state, mx.array(lanes), rows)
+        else:  # places without a run hold a copy of one: finite, and nobody's
+            row_of = {lane: row for row, lane in enumerate(lanes)}
+            order = mx.array([row_of.get(lane, 0) for lane in range(self.width)])
+            self._state = tree_map(lambda leaf: leaf[order if self.width > 1 else 0], rows)
         self._fresh.clear()
         self._hp = self._stacked_hyperparameters()
         mx.eval(self._state, self._hp)
+
+    def _fresh_rows(self) -> tuple[list[int], State]:
+        """Return the lanes loaded since and their states, one row each."""
+        new = [lane for lane, state in self._fresh.items() if state is None]
+        moved = {lane: state for lane, state in self._fresh.items() if state is not None}
+        parts = [tree_map(lambda *leaves: mx.stack(list(leaves)), *moved.values())] if moved else []
+        if new:
+            parts.append(self.program.init_lanes([mx.array(self._keys[lane], mx.uint32) for lane in new]))
+        return [*moved, *new], tree_map(lambda *leaves: mx.concatenate(list(leaves)), *parts)
 
     def _stacked_hyperparameters(self) -> dict[str, mx.array]:
         names = sorted(set().union(*self._dynamic.values()))
@@ -204,7 +239,7 @@ class Population:
     def _report(self, before: Mapping[int, int], clock: Clock) -> tuple[LaneReport, ...]:
         started, compiled = time.perf_counter(), clock.compile_s
         metrics = self._evaluation.metrics(self._functions.evaluate, self._state, self._hp, clock)
-        errors = self._evaluation.errors(self._state)
+        errors = self._evaluation.errors(self._state, self._lanes)
         clock.evaluate_s += time.perf_counter() - started - (clock.compile_s - compiled)
         return tuple(
             LaneReport(
@@ -223,16 +258,14 @@ class Population:
     def _train(self, to_go: Mapping[int, int], steps: int, clock: Clock) -> None:
         started, compiled = time.perf_counter(), clock.compile_s
         chunk = plan(self._lanes, to_go, steps, self.width)
-        arrays = self.program.data.train
+        fed = self._fed(chunk)
+        functions = self._functions
         for step in range(steps):
-            index, before = chunk.index[step], self._state.get("weight")
+            before = self._state.get("weight")
+            arrays, index = fed[step] if fed else (self.program.data.train, chunk.index(step))
+            function = functions.accumulate_and_update if chunk.updates[step] else functions.accumulate
             with clock.compiling(self.program):
-                if chunk.updates[step]:
-                    masks = [mask[step] for mask in chunk.masks]
-                    update = self._functions.accumulate_and_update
-                    self._state = update(self._state, self._hp, arrays, index, *masks)
-                else:
-                    self._state = self._functions.accumulate(self._state, self._hp, arrays, index)
+                self._state = function(self._state, self._hp, arrays, index, *chunk.masks(step))
                 mx.async_eval(self._state)
             mx.eval(before)
         mx.eval(self._state)
@@ -241,6 +274,13 @@ class Population:
         clock.steps += steps
         clock.lane_steps += sum(chunk.advanced.values())
         clock.train_s += time.perf_counter() - started - (clock.compile_s - compiled)
+
+    def _fed(self, chunk: Chunk) -> list[tuple[Batch, mx.array]]:
+        """Return each step's examples where they come from a source."""
+        if self._feed is None:
+            return []
+        with blamed(self.program.task, "data"):
+            return self._feed.steps(chunk, self._lanes, self._chunk)
 
 
 def _put(state: State, lanes: mx.array, rows: State) -> State:

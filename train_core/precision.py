@@ -41,7 +41,8 @@ def master(parameters: Mapping[str, mx.array]) -> Flat:
 class AtBoundary:
     """A model as a task sees it below float32: arrays go in in `dtype` and come out in float32.
 
-    Scalars keep their dtype (a rate of 0.1 is 0.1), attributes are the model's own.
+    So they do at its methods and submodules (`model.encode(x)`); other attributes are the model's own.
+    Scalars keep their dtype: a rate of 0.1 is 0.1.
     """
 
     def __init__(self, model: Any, dtype: mx.Dtype) -> None:
@@ -56,7 +57,8 @@ class AtBoundary:
         return tree_map(lambda leaf: cast(leaf, mx.float32), self._model(*args, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
+        found = getattr(self._model, name)
+        return AtBoundary(found, self._dtype) if callable(found) else found
 
 
 def at_boundary(model: Any, dtype: mx.Dtype) -> Any:

@@ -7,22 +7,23 @@ with a mask of the lanes that are due for an update and one of those that take p
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_map_with_path
+import numpy as np
+from mlx.utils import tree_map, tree_map_with_path
 
-from train_core import keys
+from train_core import boundary, functional, keys, shared
 from train_core.data import Resident, gather
 from train_core.errors import TaskError
-from train_core.functional import flatten
 from train_core.hyperparameters import Static
-from train_core.step import State, Step, select, settled
+from train_core.step import State, Step, first, select
 from train_core.task import Batch, Task, blamed, static_values
+from train_core.vmap_rules import over_lanes
 
 Hp = dict[str, mx.array]
 
@@ -45,27 +46,69 @@ class Program:
         self.data = Resident.of(task) if data is None else data
         self.traces = 0
         template = self.build(keys.key(0))
-        self.step = Step(task, static, template)
+        self.step = Step(task, static, template, self._shared(template))
         self._example = self.step.init(keys.key(0), template)  # unevaluated but for the template itself
         if not self._example["parameters"]:
             raise TaskError(f"{type(task).__name__}.model: at least one trainable parameter must hold")
         self.functions = cache(self._functions)
 
+    def _shared(self, template: nn.Module) -> functional.Flat:
+        if not functional.model_state(template):
+            return {}
+        first = np.zeros(self.static.micro_batch_size, np.uint32)
+        other = self.build(keys.key(1))
+        return shared.arrays(self.task, self.static, template, other, self.data.batch("train", first))
+
     def build(self, key: mx.array) -> nn.Module:
         """Build the task's model with its initial parameters drawn under `key`."""
-        with keys.generator(key), blamed(self.task, "model"):
-            model = self.task.model(**dict(self.static.task))
-            mx.eval(model.parameters())
+        model = self._built(key)
+        mx.eval(model.parameters())
         return model
 
     def init(self, key: mx.array) -> State:
         """Return the state of the run with this key before its first micro-batch."""
         return self.step.init(key, self.build(keys.fold_in(key, keys.INIT)))
 
+    def init_lanes(self, parents: Sequence[mx.array]) -> State:
+        """Return the states of runs with these keys, lanes first, as `init` gives them one by one."""
+        if len(parents) > 1 and self._maps_init:
+            return self._mapped_init(parents)
+        return tree_map(lambda *leaves: mx.stack(list(leaves)), *map(self.init, parents))  # type: ignore[no-any-return]
+
+    @cached_property
+    def _maps_init(self) -> bool:
+        """Whether building the model maps over keys: it is tried, since MLX maps some assignments wrongly."""
+        parents = [keys.fold_in(keys.key(0), n) for n in range(2)]
+        try:
+            lanes = functional.flatten(self._mapped_init(parents))
+            mx.eval(lanes)
+        except (ValueError, RuntimeError, TaskError):
+            return False
+        alone = [functional.flatten(self.init(parent)) for parent in parents]
+        return all(
+            boundary.raw_bytes(lanes[path][i]) == boundary.raw_bytes(leaf)
+            for i, state in enumerate(alone)
+            for path, leaf in state.items()
+        )
+
+    def _mapped_init(self, parents: Sequence[mx.array]) -> State:
+        """As `init_lanes`, in operations whose number does not grow with the lanes."""
+
+        def one(key: mx.array) -> State:
+            return self.step.init(key, self._built(keys.fold_in(key, keys.INIT)))
+
+        states: State = tree_map(mx.contiguous, mx.vmap(one)(mx.stack(list(parents))))
+        return states
+
+    def _built(self, key: mx.array) -> nn.Module:
+        with keys.generator(key), blamed(self.task, "model"):
+            return self.task.model(**dict(self.static.task))
+
     @cached_property
     def layout(self) -> dict[str, tuple[tuple[int, ...], mx.Dtype]]:
         """Shape and dtype of one lane's state by path: what a checkpoint has to fit."""
-        return {path: (tuple(leaf.shape), leaf.dtype) for path, leaf in flatten(self._example).items()}
+        example = functional.flatten(self._example)
+        return {path: (tuple(leaf.shape), leaf.dtype) for path, leaf in example.items()}
 
     @cached_property
     def paths(self) -> dict[str, Any]:
@@ -96,22 +139,19 @@ class Program:
 
         return counted
 
-    def _mask(self, count: mx.array, size: int) -> mx.array:
-        return (mx.arange(size) < count).astype(mx.float32)
-
     def _accumulate(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
-        return settled(self.step.micro_batch(state, hp, gather(data, index), None))
+        return self.step.micro_batch(state, hp, gather(data, index), None)
 
     def _update(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
-        mask = self._mask(count, len(index))
-        accumulated = self.step.micro_batch(state, hp, gather(data, index), mask)
-        return settled(self.step.update(accumulated, hp))
+        accumulated = self.step.micro_batch(state, hp, gather(data, index), count)
+        return self.step.update(accumulated, hp)
 
     def _accumulate_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
         def lane(state: State, hp: Hp, batch: Batch) -> State:
             return self.step.micro_batch(state, hp, batch, None)
 
-        return settled(mx.vmap(lane)(state, hp, gather(data, index)))
+        mapped: State = over_lanes(lane)(state, hp, gather(data, index))
+        return mapped
 
     def _update_lanes(
         self,
@@ -126,17 +166,17 @@ class Program:
         def lane(
             state: State, hp: Hp, batch: Batch, count: mx.array, due: mx.array, active: mx.array
         ) -> State:
-            mask = self._mask(count, index.shape[-1])
-            accumulated = self.step.micro_batch(state, hp, batch, mask)
-            updated = select(due, self.step.update(accumulated, hp), accumulated)
+            accumulated = self.step.micro_batch(state, hp, batch, count)
+            updated = select(due, self.step.update(accumulated, hp, mapped=True), accumulated)
             return select(active, updated, state)  # type: ignore[no-any-return]
 
-        return settled(mx.vmap(lane)(state, hp, gather(data, index), count, due, active))
+        mapped: State = over_lanes(lane)(state, hp, gather(data, index), count, due, active)
+        return mapped
 
     def _evaluate(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), self._mask(count, len(index))
+        batch, mask = gather(data, index), first(count, len(index))
         return self.step.evaluate(
             state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
         )
@@ -144,12 +184,12 @@ class Program:
     def _evaluate_lanes(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), self._mask(count, len(index))
+        batch, mask = gather(data, index), first(count, len(index))
 
         def lane(state: State, hp: Hp) -> dict[str, tuple[mx.array, mx.array]]:
             return self.step.evaluate(
                 state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
             )
 
-        mapped: dict[str, tuple[mx.array, mx.array]] = mx.vmap(lane)(state, hp)
+        mapped: dict[str, tuple[mx.array, mx.array]] = over_lanes(lane)(state, hp)
         return mapped

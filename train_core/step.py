@@ -1,10 +1,11 @@
 """One lane's micro-batch, update and evaluation as pure functions of arrays; nothing is compiled here.
 
 State of a lane (a tree of arrays, all of it in a checkpoint):
-    parameters   float32 master copies, by path        model     frozen arrays and running statistics
+    parameters   float32 master copies, by path        model     running statistics, what is frozen by run
     optimizer    its moments and `step`                window    summed gradients, by path
     weight       of the window                         keys      `dropout` and `augment`, threaded
-    loss         sum and weight since the last report; last finite one; first update without one
+    loss         sum and weight since the last report; last finite one; how many were `finite` in a
+                 row from the start, less 1 and negative (-n - 1) once one after these n was not
     loss_scale   float16 only
 """
 
@@ -35,12 +36,15 @@ HIDDEN = "total_updates"
 class Step:
     """The pure functions of one program: init, micro_batch, update, evaluate."""
 
-    def __init__(self, task: Task, static: Static, model: nn.Module) -> None:
+    def __init__(
+        self, task: Task, static: Static, model: nn.Module, shared: Mapping[str, mx.array] | None = None
+    ) -> None:
         self.task = task
         self.static = static
         self.optimizer = Optimizer(static.optimizer)
         self.read: set[str] = set()
         self._model = model
+        self._shared = dict(shared or {})
         self._dtype = precision.DTYPES[static.precision]
         self._scaled = self._dtype == mx.float16
         self._augment = getattr(task, "augment", None)
@@ -50,7 +54,7 @@ class Step:
         parameters = precision.master(functional.trainable(model))
         state: State = {
             "parameters": parameters,
-            "model": functional.fixed(model),
+            "model": {p: a for p, a in functional.model_state(model).items() if p not in self._shared},
             "optimizer": self.optimizer.init(parameters),
             "window": accumulate.zeros(parameters),
             "weight": mx.array(0.0),
@@ -62,52 +66,52 @@ class Step:
                 "sum": mx.array(0.0),
                 "weight": mx.array(0.0),
                 "last": mx.array(float("nan")),
-                "failed": mx.array(-1, mx.int32),
+                "finite": mx.array(0, mx.int32),
             },
         }
         return state | ({"loss_scale": precision.first_scale()} if self._scaled else {})
 
-    def micro_batch(self, state: State, hp: Dynamic, batch: Batch, mask: mx.array | None) -> State:
-        """Add one micro-batch to the window. `mask` (B,) cuts a run's last one; None counts all."""
+    def micro_batch(self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None) -> State:
+        """Add one micro-batch to the window; only its first `count` examples count, all without it."""
         threaded, dropout, augment = self._split(state["keys"])
-        if self._augment is not None:
-            size = next(iter(batch.values())).shape[0]
-            with blamed(self.task, "augment"):
-                batch = mx.vmap(self._augment)(batch, mx.random.split(augment, size))
+        batch = self.augmented(batch, augment)
 
         def summed_loss(parameters: Flat) -> tuple[mx.array, mx.array, mx.array, Flat]:
-            total, weight, model = self._loss(parameters, state["model"], hp, batch, mask, dropout)
+            total, weight, model = self.loss(parameters, state["model"], hp, batch, count, dropout)
             scaled = total * state["loss_scale"]["scale"] if self._scaled else total
             return scaled, total, weight, model
 
         (_, total, weight, model), gradients = mx.value_and_grad(summed_loss)(state["parameters"])
         return {
             **state,
-            "model": model,
-            "window": accumulate.add(state["window"], gradients),
+            # Row-major whatever the task's model left: a product's last bits depend on how its factors lie
+            # in memory. The rest of the state is computed element by element from itself, and stays so.
+            "model": tree_map(mx.contiguous, model),
+            "window": accumulate.add(state["window"], state["weight"], gradients),
             "weight": state["weight"] + weight,
             "keys": threaded,
-            "loss": _track(state["loss"], total, weight, state["optimizer"]["step"]),
+            "loss": _track(state["loss"], total, weight),
         }
 
-    def update(self, state: State, hp: Dynamic) -> State:
-        """Apply the window: divide once by its weight, clip, update, empty it."""
+    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
+        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.add`).
+
+        `mapped` says that this is traced under `mx.vmap` (see `optim.Optimizer.update`).
+        """
         weight = state["weight"]
         if self._scaled:
             weight = weight * state["loss_scale"]["scale"]
-        gradients = accumulate.mean(state["window"], weight)
-        finite = precision.all_finite(gradients) if self._scaled else None
-        if self.static.gradient_clip:
-            gradients = accumulate.clip(gradients, hp["gradient_clip"])
+        finite = precision.all_finite(state["window"]) if self._scaled else None
+        threshold = hp["gradient_clip"] if self.static.gradient_clip else None
+        gradients = accumulate.mean(state["window"], weight, threshold)
         rate = schedule.learning_rate(hp, state["optimizer"]["step"])
         parameters, optimizer = self.optimizer.update(
-            state["parameters"], gradients, state["optimizer"], hp, rate
+            state["parameters"], gradients, state["optimizer"], hp, rate, mapped=mapped
         )
         updated = {
             **state,
             "parameters": parameters,
             "optimizer": optimizer,
-            "window": tree_map(mx.zeros_like, state["window"]),
             "weight": mx.zeros_like(state["weight"]),
         }
         if finite is None:
@@ -123,8 +127,8 @@ class Step:
 
         Nothing drops out and no statistic moves; a task that draws all the same draws under `key`.
         """
-        with self._called("evaluate", parameters, model, key, hp) as (module, namespace):
-            metrics = self.task.evaluate(module, batch, namespace)
+        with self._called("evaluate", parameters, model, key, hp) as (held, namespace):
+            metrics = self.task.evaluate(held.model, batch, namespace)
         if not isinstance(metrics, dict) or not metrics:
             raise TaskError(f"{self._name}.evaluate must return a dict of Mean, but got {metrics!r}")
         pairs = {}
@@ -134,38 +138,56 @@ class Step:
             pairs[name] = (values * weights, weights)
         return pairs
 
-    def _loss(
+    def augmented(self, batch: Batch, key: mx.array) -> Batch:
+        """Return the batch with the task's `augment` mapped over it, an independent subkey an example."""
+        if self._augment is None:
+            return batch
+        size = next(iter(batch.values())).shape[0]
+        with keys.generator(key), blamed(self.task, "augment"):
+            found: Batch = mx.vmap(self._augment)(batch, mx.random.split(key, size))
+        return found
+
+    def loss(
         self,
         parameters: Flat,
         model: Flat,
         hp: Dynamic,
         batch: Batch,
-        mask: mx.array | None,
+        count: mx.array | None,
         key: mx.array,
     ) -> tuple[mx.array, mx.array, Flat]:
-        with self._called("loss", parameters, model, key, hp) as (module, namespace):
-            found = self.task.loss(module, batch, namespace)
-            after = functional.read(self._model, model)
+        """Return the sum of the batch's loss, its weight, and the model state after the call."""
+        with self._called("loss", parameters, model, key, hp) as (held, namespace):
+            found = self.task.loss(held.model, batch, namespace)
+            after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
         values, weights = self._mean("loss", found, batch)
-        if mask is not None:
-            weights = mask if weights is None else weights * mask
-        total = values.sum() if weights is None else (values * weights).sum()
-        return total, mx.array(float(len(values))) if weights is None else weights.sum(), after
+        size = len(values)
+        mask = None if count is None else first(count, size)
+        if weights is None:
+            return _sum(values, mask), mx.array(float(size)) if count is None else count, after
+        weights = weights if mask is None else weights * mask
+        return _sum(values, weights), weights.sum(), after
 
     @contextmanager
     def _called(
         self, method: str, parameters: Flat, model: Flat, key: mx.array, hp: Dynamic
-    ) -> Iterator[tuple[Any, Hyperparameters]]:
+    ) -> Iterator[tuple[functional.Bound, Hyperparameters]]:
         """Give a method of the task its model and `hp`, randomness under `key`, errors with a place."""
-        computed = {path: precision.cast(leaf, self._dtype) for path, leaf in parameters.items()}
         visible = {name: value for name, value in hp.items() if name != HIDDEN}
         namespace = Hyperparameters(visible, static_values(self.static))
         with (
-            functional.bound(self._model, computed | model, training=method == "loss") as module,
+            functional.bound(
+                self._model,
+                parameters,
+                model | self._shared,
+                training=method == "loss",
+                dtype=self._dtype,
+                deterministic=self.task.deterministic,
+            ) as held,
             keys.generator(key),
             blamed(self.task, method, namespace),
         ):
-            yield precision.at_boundary(module, self._dtype), namespace
+            yield held, namespace
         self.read.update(namespace.dynamic_read)
 
     def _mean(self, where: str, found: Any, batch: Batch) -> tuple[mx.array, mx.array | None]:
@@ -184,15 +206,29 @@ class Step:
         return found.values.astype(mx.float32), weights
 
     def _split(self, held: Flat) -> tuple[Flat, mx.array, mx.array]:
-        dropout = mx.random.split(held["dropout"])
+        dropout, used = _pair(held["dropout"])
         if self._augment is None:
-            return {"dropout": dropout[0], "augment": held["augment"]}, dropout[1], held["augment"]
-        augment = mx.random.split(held["augment"])
-        return {"dropout": dropout[0], "augment": augment[0]}, dropout[1], augment[1]
+            return {"dropout": dropout, "augment": held["augment"]}, used, held["augment"]
+        augment, spent = _pair(held["augment"])
+        return {"dropout": dropout, "augment": augment}, used, spent
 
     @property
     def _name(self) -> str:
         return type(self.task).__name__
+
+
+def _sum(values: mx.array, weights: mx.array | None) -> mx.array:
+    return values.sum() if weights is None else (values * weights).sum()
+
+
+def _pair(key: mx.array) -> tuple[mx.array, mx.array]:
+    first, second = mx.split(mx.random.split(key).reshape(-1), 2)  # indexing would gather
+    return first, second
+
+
+def first(count: mx.array, size: int) -> mx.array:
+    """Return a mask of the first `count` of `size` places, float32."""
+    return (mx.arange(size) < count).astype(mx.float32)
 
 
 def select(condition: mx.array, new: Any, old: Any) -> Any:
@@ -200,23 +236,18 @@ def select(condition: mx.array, new: Any, old: Any) -> Any:
 
     def choose(n: mx.array, o: mx.array) -> mx.array:
         # As many axes as the leaf has: see `optim.Optimizer.update`.
-        return mx.where(condition.reshape((1,) * n.ndim), n, o)
+        return o if n is o else mx.where(condition.reshape((1,) * n.ndim), n, o)
 
     return tree_map(choose, new, old)
 
 
-def settled(state: State) -> State:
-    """Return the state in row-major layout: a product's last bits depend on how its factors lie in memory."""
-    return tree_map(mx.contiguous, state)  # type: ignore[no-any-return]
-
-
-def _track(loss: Flat, total: mx.array, weight: mx.array, update: mx.array) -> Flat:
+def _track(loss: Flat, total: mx.array, weight: mx.array) -> Flat:
+    summed, count = loss["sum"] + total, loss["finite"]  # the sum stays non-finite until the next report
+    counted = mx.where(mx.isfinite(summed), count + 1, -count - 1)
     mean = total / mx.where(weight > 0, weight, 1.0)
-    finite = mx.isfinite(mean)
-    first = mx.logical_and(loss["failed"] < 0, mx.logical_not(finite))
     return {
-        "sum": loss["sum"] + total,
+        "sum": summed,
         "weight": loss["weight"] + weight,
-        "last": mx.where(finite, mean, loss["last"]),
-        "failed": mx.where(first, update.astype(mx.int32), loss["failed"]),
+        "last": mx.where(mx.isfinite(mean), mean, loss["last"]),
+        "finite": mx.where(count < 0, count, counted),
     }

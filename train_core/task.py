@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from train_core.errors import TaskError, TrainingError
 from train_core.hyperparameters import Scalar, Static
+from train_core.sources import Source
 
 Batch = dict[str, mx.array]
 
@@ -29,12 +30,19 @@ class Mean(NamedTuple):
     weights: mx.array | None = None
 
 
+def token_mean(values_BxT: mx.array, weights_BxT: mx.array) -> Mean:
+    """Return a mean over all tokens that count, whatever example they stand in: losses and a mask (B, T)."""
+    weights = weights_BxT.astype(mx.float32)
+    total, weight = (values_BxT.astype(mx.float32) * weights).sum(axis=1), weights.sum(axis=1)
+    return Mean(total / mx.where(weight > 0, weight, 1.0), weight)
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Two mappings from a name to an array, examples along the first dimension."""
+    """Two parts: each a mapping from a name to an array, examples along the first dimension, or a Source."""
 
-    train: Mapping[str, npt.NDArray[Any]]
-    validation: Mapping[str, npt.NDArray[Any]]
+    train: Mapping[str, npt.NDArray[Any]] | Source
+    validation: Mapping[str, npt.NDArray[Any]] | Source
 
 
 class Task:
@@ -42,10 +50,12 @@ class Task:
 
     `static` names the hyperparameters the model is built from; `model` receives these as keywords.
     A method `augment(self, example, key)` is optional: it gets one example (a dict of arrays without
-    the batch dimension) and one key, and is mapped over the batch.
+    the batch dimension) and one key, and is mapped over the batch. With `deterministic` the model's
+    embeddings are `train_core.Embedding`: on a GPU two runs then agree bit for bit.
     """
 
     static: ClassVar[tuple[str, ...]] = ()
+    deterministic: ClassVar[bool] = False
 
     def data(self) -> Dataset:
         raise NotImplementedError
@@ -117,13 +127,23 @@ def blamed(task: Task, method: str, hp: Hyperparameters | None = None) -> Iterat
         raise
     except Exception as error:
         place = _place(task, method, error.__traceback__)
-        if hp is not None and hp.dynamic_read and _NUMBER_NEEDED.search(str(error)):
-            raise TaskError(f"{place}: {_add_to_static(hp, error.__traceback__)}") from error
+        if _NUMBER_NEEDED.search(str(error)):
+            raise TaskError(f"{place}: {_no_number(hp, error.__traceback__)}") from error
         raise TaskError(f"{place}: {type(error).__name__}: {error}") from error
 
 
+def needs_a_value(error: TaskError) -> bool:
+    """Whether Python asked for the value of a traced array."""
+    return bool(_NUMBER_NEEDED.search(str(error.__cause__)))
+
+
+def is_foreign(filename: str) -> bool:
+    """Whether a source file is MLX's or this package's own, so not the task's."""
+    return filename.startswith(_NOT_THE_TASK)
+
+
 def _frame(trace: TracebackType | None) -> traceback.FrameSummary | None:
-    frames = [f for f in traceback.extract_tb(trace) if not f.filename.startswith(_NOT_THE_TASK)]
+    frames = [f for f in traceback.extract_tb(trace) if not is_foreign(f.filename)]
     return frames[-1] if frames else None
 
 
@@ -133,14 +153,19 @@ def _place(task: Task, method: str, trace: TracebackType | None) -> str:
     return called if frame is None else f"{frame.filename}:{frame.lineno}: in {called}"
 
 
-def _add_to_static(hp: Hyperparameters, trace: TracebackType | None) -> str:
+def _no_number(hp: Hyperparameters | None, trace: TracebackType | None) -> str:
     frame = _frame(trace)
     line = (frame.line or "") if frame else ""
-    on_line = [n for n in hp.dynamic_read if re.search(rf"\bhp\.{n}\b", line)]
-    on_line = on_line or [n for n in hp.dynamic_read if re.search(rf"\b{n}\b", line)]
-    names = on_line or list(hp.dynamic_read)
-    listed = " or ".join(f'"{name}"' for name in names)
-    return (
-        f"Python needs a number where `{line}` uses a dynamic hyperparameter, which is a traced array; "
-        f"add {listed} to `static` of the task (one program a value), or compute with arrays (mx.where)"
-    )
+    read = () if hp is None else hp.dynamic_read
+    on_line = [n for n in read if re.search(rf"\bhp\.{n}\b", line)]
+    on_line = on_line or [n for n in read if re.search(rf"\b{n}\b", line)]
+    if on_line:
+        listed = " or ".join(f'"{name}"' for name in on_line)
+        return (
+            f"Python needs a number where `{line}` uses a dynamic hyperparameter, which is a traced array; "
+            f"add {listed} to `static` of the task (one program a value), or compute with arrays (mx.where)"
+        )
+    instead = "compute with arrays of mx (mx.where for a branch)"
+    if read:
+        instead += f", or add to `static` of the task what of {', '.join(read)} it is computed from"
+    return f"Python or NumPy needs values where `{line}` uses a traced array, which has none; {instead}"

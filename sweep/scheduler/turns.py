@@ -146,7 +146,8 @@ def _probe(state: State, slot: Slot, key: QueueKey) -> Turn | None:
         return None
     state.turns += 1
     plan = state.trials[state.waiting[key][0].trial].plan
-    return Turn(state.turns, key.signature, widths.most_useful(state), advance=False, probe=plan)
+    probe = widths.probe(state, plan)
+    return Turn(state.turns, key.signature, width=1, advance=False, probe=probe)
 
 
 def _resize(state: State, slot: Slot) -> tuple[tuple[int, int], ...]:

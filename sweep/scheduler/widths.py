@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from sweep.scheduler.messages import Instruction, Note
 from sweep.scheduler.state import QueueKey, Slot, State
-from sweep.trial import Signature
-from sweep.turn import TurnResult
+from sweep.trial import Signature, TrialPlan
+from sweep.turn import Probe, TurnResult
 
 ASSUMED_GAIN = 0.8
 """Where nothing was measured, w lanes are taken to be this power of w times as fast as one."""
@@ -86,9 +86,13 @@ def _fair_share(state: State) -> int:
     return max(1, -(-trials * limits.replicates // slots))
 
 
-def most_useful(state: State) -> int:
-    """The width beyond which there would be no runs for it: the least power of two for a fair share."""
-    return 1 << (_fair_share(state) - 1).bit_length()
+def probe(state: State, plan: TrialPlan) -> Probe:
+    """Measure as far as a slot's fair share of runs reaches, and as its share of the work is worth."""
+    limits = state.limits
+    most = 1 << (_fair_share(state) - 1).bit_length()
+    left = (limits.trials - limits.told - state.told) * limits.replicates
+    slots = max(len(state.slots), limits.slots)
+    return Probe(plan, most, examples=left * plan.length.examples / slots / limits.programs)
 
 
 def measured(

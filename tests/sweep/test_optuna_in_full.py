@@ -228,5 +228,5 @@ def test_conditional_entries_may_be_nested_and_of_any_kind(folder: Folder) -> No
     assert summary.trials["COMPLETE"] == 12
     for values in summary.params.values():
         assert ("b" in values) == (values["a"] in (0.5, True) and values["a"] != 0)
-        assert ("c" in values) == (values.get("b", 0) in (4, 8) and values["a"] is True)  # type: ignore[operator]
+        assert ("c" in values) == (values.get("b", 0) in (4, 8) and values["a"] is True)
         assert ("d" in values) == (values.get("c", 9) <= 0.5)  # type: ignore[operator]

@@ -12,6 +12,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import analysis
+import train_core
+import train_core.width
 from sweep.errors import RunDirError
 from sweep.journal import GroupCommitBackend
 from sweep.progress import Quiet
@@ -260,11 +262,17 @@ def test_the_summary_says_how_well_lanes_were_used(folder: Folder) -> None:
 def test_lanes_auto_measures_once_and_finds_it_again_in_the_cache(
     folder: Folder, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(train_core.width, "SHARE", 1e9)  # so short a study would not be worth it
     folder.write(("trials: 4", "trials: 8"), ("lanes: 1", "lanes: auto"))
     run(folder)
     (kept,) = (folder.path / "cache" / "lanes").iterdir()
-    assert sorted(json.loads(kept.read_text()), key=int)[:2] == ["1", "2"]
-    kept.write_text('{"1": 10, "2": 40, "4": 20}')
-    monkeypatch.setattr("sweep.worker.measure_widths", lambda *_, **__: pytest.fail("it was measured again"))
+    choice = json.loads(kept.read_text())
+    assert [row["width"] for row in choice["table"]][:2] == [1, 2]
+    for row in choice["table"]:
+        row["examples_per_s"] = 40.0 if row["width"] == 2 else 10.0
+    kept.write_text(json.dumps({**choice, "stopped_early": False}))
+    monkeypatch.setattr(
+        "train_core.best_width", lambda *_, **__: pytest.fail("it was measured again"), raising=False
+    )
     folder.write(("trials: 4", "trials: 8"), ("lanes: 1", "lanes: auto"), ("name: line", "name: again"))
     assert run(folder).as_json()["lanes"] == 2

@@ -45,6 +45,7 @@ DIGITS = Description(
     validation_examples=360,
     device="cpu",
     chip="a chip",
+    memory_bytes=10**9,
     vmap_obstacle=None,
 )
 PLAIN = replace(DIGITS, static=())

@@ -6,10 +6,9 @@ import importlib.util
 import json
 from pathlib import Path
 
-import mlx.nn as nn
 import pytest
 
-from tests.train_core.conftest import BASE, Small, program_of
+from tests.train_core.conftest import program_of
 from train_core import Length, Population, Task, describe, keys
 
 FILE = Path(__file__).parents[2] / "examples" / "digits" / "task.py"
@@ -45,20 +44,3 @@ def test_describe_says_what_a_driver_needs(digits: Task) -> None:
     assert (facts["train_size"], facts["validation_size"]) == (1437, 360)
     assert facts["dynamic"] == ["dropout"]
     assert facts["vmap"] is True
-
-
-class Pooled(Small):
-    """A model with an operation that does not vmap."""
-
-    def model(self, hidden: int) -> nn.Module:
-        model = super().model(hidden)
-        layers = [lambda x: x[..., None], nn.MaxPool1d(4, 2, 1), lambda x: x[..., 0], nn.Linear(3, hidden)]
-        model.first = nn.Sequential(*layers)
-        return model
-
-
-def test_describe_names_what_stops_vmap() -> None:
-    facts = describe(Pooled(), BASE)
-    assert facts["vmap"] is False
-    print(facts["vmap_obstacle"])
-    assert "vmap" in facts["vmap_obstacle"]

@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sweep.disk import replace_file
 from sweep.errors import RunDirError
@@ -28,18 +28,18 @@ def path_for(*parts: object) -> Path:
     return folder() / "lanes" / f"{name}.json"
 
 
-def read(path: Path) -> dict[int, float] | None:
-    """Examples per second by width; None where nothing readable is kept."""
+def read(path: Path) -> Any:
+    """What is kept there, as JSON has it; None where nothing readable is."""
     try:
-        return {int(width): float(rate) for width, rate in json.loads(path.read_bytes()).items()} or None
-    except (OSError, ValueError, AttributeError, TypeError):
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
         return None
 
 
-def write(path: Path, rates: Mapping[int, float]) -> None:
-    """Keep them, if the disk lets us: the study does not depend on it."""
+def write(path: Path, value: object) -> None:
+    """Keep it, if the disk lets us: the study does not depend on it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, json.dumps(rates).encode())
+        replace_file(path, json.dumps(value).encode())
     except (OSError, RunDirError):
         return

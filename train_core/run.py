@@ -1,0 +1,52 @@
+"""One run by itself: a population of one lane, for those who train a single model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import mlx.core as mx
+
+from train_core.checkpoint import Checkpoint
+from train_core.data import Resident
+from train_core.evaluation import LaneReport
+from train_core.hyperparameters import split
+from train_core.lane import Length
+from train_core.population import Population
+from train_core.program import Program
+from train_core.task import Task
+
+
+class Run:
+    """A task's training under one key; iterating trains from report to report, to the end.
+
+    With a checkpoint it goes on where that was made, bit for bit on a CPU. Raises TrialError where the
+    training loss is not finite.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        hyperparameters: Mapping[str, object],
+        *,
+        key: mx.array,
+        length: Length,
+        data: Resident | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        static, _ = split(hyperparameters, task.static)
+        self._population = Population(Program(task, static, data), 1)
+        if checkpoint is None:
+            self._population.load(0, key=key, hyperparameters=hyperparameters, length=length)
+        else:
+            self._population.restore(0, checkpoint, hyperparameters=hyperparameters, length=length)
+
+    def __iter__(self) -> Iterator[LaneReport]:
+        finished = False
+        while not finished:
+            for report in self._population.advance().reports:
+                finished = report.finished
+                yield report.checked()
+
+    def snapshot(self) -> Checkpoint:
+        """Return the complete state by now."""
+        return self._population.snapshot(0)
