@@ -14,6 +14,10 @@ from sweep.scheduler.state import Flight, QueueKey, Run, Slot, State
 from sweep.turn import TurnResult
 
 
+LOOK_EVERY_S = 1.0
+"""Deadlines are looked at this often."""
+
+
 def turn_failed(
     state: State, slot: Slot, flight: Flight, result: TurnResult, now: float, out: list[Instruction]
 ) -> None:
@@ -40,6 +44,8 @@ def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction])
     if slot is None:
         return
     state.open_slots.pop(event.slot, None)
+    state.hungry_slots.pop(event.slot, None)
+    state.wanted = None
     out.append(Note(f"{event.slot} on {slot.host} was lost: {event.reason}"))
     widths = {run.id: flight.width for flight in slot.in_flight.values() for run in state.still_in(flight)}
     for id in list(slot.holding):
@@ -81,8 +87,9 @@ def check_timeouts(state: State, result: TurnResult, out: list[Instruction]) -> 
 def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
     """A worker that stays silent past a trial's time-out is replaced, and that trial fails."""
     timeout_s = state.limits.timeout_s
-    if timeout_s is None:
+    if timeout_s is None or now - state.checked < LOOK_EVERY_S:
         return
+    state.checked = now
     for slot in list(state.slots.values()):
         elapsed = now - slot.started if slot.in_flight else 0.0
         runs = [run for run in map(state.run, slot.holding) if run is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ class Run:
     attempt: int = 0
     losses: int = 0
     finished: bool = False
+    waiting: bool = False
     lane_s: float = 0.0
 
     @property
@@ -188,7 +190,8 @@ class Slot:
 
     `lanes` is the plan after the last turn given out; `in_flight` holds the turns that are out;
     `holding` the runs whose end has not come back yet. `waits` says that it waits for verdicts, since
-    its advances last longer than `advance_outlasts` seconds; `parked` that it has had its parting turn.
+    its advances last longer than `advance_outlasts` seconds; `parked` that it has had its parting turn;
+    `wanted` how many lanes it would fill.
     """
 
     id: str
@@ -203,6 +206,7 @@ class Slot:
     started: float = 0.0
     waits: bool = True
     parked: bool = False
+    wanted: int = 0
 
     @property
     def busy(self) -> int:
@@ -236,7 +240,9 @@ class State:
     """Everything the scheduler knows.
 
     `waiting` holds runs in no lane; `unjudged` trials whose verdict is awaited; `open_slots` those that
-    could take a further turn; `turns` numbers turns. `rates` holds examples per second by width, as
+    could take a further turn, `hungry_slots` those of them that only a waiting run could give one; `wanted`
+    is the sum of what slots want, None where that has to be counted again; `checked` is when deadlines were
+    looked at; `turns` numbers turns. `rates` holds examples per second by width, as
     measured or assumed, for each chip and program; `lane_time_while_asking` ends with the last ask.
     """
 
@@ -247,6 +253,9 @@ class State:
     waiting: dict[QueueKey, deque[RunId]] = field(default_factory=dict)
     unjudged: set[int] = field(default_factory=set)
     open_slots: dict[str, None] = field(default_factory=dict)
+    hungry_slots: dict[str, None] = field(default_factory=dict)
+    wanted: int | None = None
+    checked: float = -math.inf
     rates: dict[tuple[str, Signature], dict[int, float]] = field(default_factory=dict)
     lane_time: LaneTime = field(default_factory=LaneTime)
     lane_time_while_asking: LaneTime = field(default_factory=LaneTime)
@@ -278,11 +287,14 @@ class State:
     @property
     def ended(self) -> bool:
         """Nothing is in flight and nothing further will be started."""
+        stopping = self.phase is Phase.STOPPING
+        if not stopping and (self.trials or not self.all_asked):
+            return False
         if any(slot.in_flight for slot in self.slots.values()):
             return False
-        if self.phase is Phase.STOPPING:
+        if stopping:
             return all(slot.parked or not slot.holding for slot in self.slots.values())
-        return not self.trials and self.all_asked
+        return True
 
     def run(self, run: RunId) -> Run | None:
         trial = self.trials.get(run.trial)

@@ -34,8 +34,10 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
     match event:
         case SlotJoined():
             outlasts = turns.WAIT_FOR_VERDICTS * event.round_trip_s
-            state.slots[event.slot] = Slot(event.slot, event.host, event.chip, advance_outlasts=outlasts)
-            state.open_slots[event.slot] = None
+            slot = Slot(event.slot, event.host, event.chip, advance_outlasts=outlasts)
+            state.slots[event.slot] = slot
+            state.wanted = None
+            turns.open_slot(state, slot)
         case SlotLost():
             faults.slot_lost(state, event, now, out)
         case TurnDone():
@@ -60,6 +62,8 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
                 state.phase = Phase.DRAINING
         case Interrupted():
             state.phase = Phase.STOPPING
+            for slot in state.slots.values():
+                turns.open_slot(state, slot)
         case _:
             assert_never(event)
     turns.ask(state, out)
@@ -103,7 +107,7 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     flight = slot.in_flight.pop(result.number)
     slot.started = now
     slot.waits = result.turn_s > slot.advance_outlasts
-    state.open_slots[slot_id] = None
+    turns.open_slot(state, slot)
     if flight.probes is not None:
         widths.measured(state, slot, flight.probes, result, out)
         return
