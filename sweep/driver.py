@@ -11,13 +11,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from math import nan
+from math import inf, nan
 from statistics import fmean as mean
 
 from sweep.description import Description
 from sweep.executors.base import Chunk, Executor, ExecutorEvent
 from sweep.gathering import Gatherer
 from sweep.history import BoundaryRow, LiveTrial, boundary_rows, read_reports
+from sweep.nowhere import Nowhere
 from sweep.planning import limits, plan
 from sweep.progress import Best, Progress, View
 from sweep.rundir import RunDir
@@ -53,6 +54,10 @@ WAIT_S = 0.25
 """How long a wait for events lasts at most, so that signals and deadlines are seen in time."""
 
 
+SHOW_EVERY_S = 0.1
+"""Counting over all slots for a person to see is not done at every event."""
+
+
 class Driver:
     """One session of a study."""
 
@@ -61,7 +66,7 @@ class Driver:
         *,
         spec: StudySpec,
         description: Description,
-        run: RunDir,
+        run: RunDir | Nowhere,
         study: Study,
         executor: Executor,
         progress: Progress,
@@ -76,6 +81,7 @@ class Driver:
         self._clock = clock
         self._began = clock()
         self._interrupts = 0
+        self._shown = -inf
         self._hosts: dict[str, str] = {}
         self._examples = 0
         self._stopping = Stopping(spec)
@@ -118,7 +124,9 @@ class Driver:
             self._settle([Interrupted()])
         self._settle(self._translate(self._executor.wait(WAIT_S)))
         self._run.maintain()
-        self._progress.show(self._view())
+        if self.done or time.monotonic() - self._shown >= SHOW_EVERY_S:
+            self._shown = time.monotonic()
+            self._progress.show(self._view())
 
     # Resuming
 

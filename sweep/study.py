@@ -13,10 +13,13 @@ from pathlib import Path
 
 import optuna
 from optuna.storages import JournalStorage
+from optuna.study._tell import _tell_with_warning
 
 from sweep import pruners, samplers, space, terminators, views, warm_start
+from sweep.conditions import dependency_order
 from sweep.history import BoundaryRow
 from sweep.journal import GroupCommitBackend
+from sweep.memory import Memory
 from sweep.schema import FloatRange, StudySpec
 from sweep.trial import Length, Outcome, Scalar, TrialState
 
@@ -50,12 +53,13 @@ class _Study(optuna.Study):
 class Study:
     """One sampler object and one pruner object for a study's whole session."""
 
-    def __init__(self, spec: StudySpec, journal: Path, length: Length) -> None:
+    def __init__(self, spec: StudySpec, journal: Path | None, length: Length) -> None:
+        """`journal` None keeps everything in memory."""
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._spec = spec
         self._multi = len(spec.objective) > 1
-        self._journal = GroupCommitBackend(journal)
-        storage = JournalStorage(self._journal)
+        self._journal = GroupCommitBackend(journal) if journal is not None else Memory()
+        storage = self._journal if isinstance(self._journal, Memory) else JournalStorage(self._journal)
         directions = [objective.direction for objective in spec.objective]
         optuna.create_study(study_name=spec.name, storage=storage, directions=directions, load_if_exists=True)
         pruner = pruners.make(spec, length)
@@ -64,10 +68,12 @@ class Study:
             spec.name, storage, pruner=pruner if self._view is None else optuna.pruners.NopPruner()
         )
         self._take_waiting()
+        self._known = len(self._study.get_trials(deepcopy=False))
         self._given = self._enter_warm_start()
         self._study.sampler = samplers.make(spec, **self._source_trials())
         self._grid_size = samplers.grid_size(spec)
         self._terminator = terminators.make(spec)
+        self._order = dependency_order(spec.space)
         self._trials: dict[int, optuna.Trial] = {}
 
     @property
@@ -113,7 +119,7 @@ class Study:
 
     def known(self) -> int:
         """How many trials Optuna knows: their numbers are below this."""
-        return len(self._study.get_trials(deepcopy=False))
+        return self._known
 
     def restore(
         self,
@@ -138,6 +144,7 @@ class Study:
             constraints=dict(outcome.constraints) if outcome is not None else None,
         )
         self._study.add_trial(trial)
+        self._known += 1
 
     def told(self) -> dict[int, Outcome]:
         """What Optuna knows to be finished, by number."""
@@ -172,7 +179,8 @@ class Study:
             trial.set_user_attr("reason", outcome.reason.splitlines()[0])
         if trial is not None:
             self._note(trial, outcome)
-        self._study.tell(target, values, state=STATES[outcome.state], skip_if_finished=True)
+        # As `Study.tell`, which copies the whole trial once more for whom it returns it to.
+        _tell_with_warning(self._study, target, values, STATES[outcome.state], skip_if_finished=True)
         if self._view is not None:
             self._tell_view(outcome)
 
@@ -200,18 +208,20 @@ class Study:
         self._journal.close()
 
     def _ask(self) -> Proposal:
-        number = len(self._study.get_trials(deepcopy=False))
+        number = self.known()
         samplers.reseed(self._study.sampler, self._spec.seed, number)
         if (point := self._point(number)) is not None:
             self._study.enqueue_trial(point)
         if self._view is not None:
             self._view.enter(number)
-        return self._suggest(self._study.ask())
+        trial = self._study.ask()
+        self._known += 1
+        return self._suggest(trial)
 
     def _suggest(self, trial: optuna.Trial) -> Proposal:
         """Suggest what is not yet suggested: on a trial taken up again its own values come back."""
         self._trials[trial.number] = trial
-        return Proposal(trial.number, space.suggest_all(trial, self._spec))
+        return Proposal(trial.number, space.suggest_all(trial, self._spec, self._order))
 
     def _point(self, number: int) -> dict[str, Scalar] | None:
         """The point of `enqueue` that this trial is to try; the first trials try them in order."""
@@ -236,6 +246,7 @@ class Study:
             earlier = warm_start.read(self._spec)
             for trial in earlier[self.known() :]:
                 self._study.add_trial(trial)
+                self._known += 1
             entered = len(earlier)
             self._study.set_user_attr(WARM_START_TRIALS, entered)
             self.commit()

@@ -13,7 +13,6 @@ from sweep.scheduler.messages import Instruction, Loss, Note, Replace, SlotLost
 from sweep.scheduler.state import Flight, QueueKey, Run, Slot, State
 from sweep.turn import TurnResult
 
-
 LOOK_EVERY_S = 1.0
 """Deadlines are looked at this often."""
 
@@ -43,8 +42,7 @@ def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction])
     slot = state.slots.pop(event.slot, None)
     if slot is None:
         return
-    state.open_slots.pop(event.slot, None)
-    state.hungry_slots.pop(event.slot, None)
+    turns.close_slot(state, slot)
     state.wanted = None
     out.append(Note(f"{event.slot} on {slot.host} was lost: {event.reason}"))
     widths = {run.id: flight.width for flight in slot.in_flight.values() for run in state.still_in(flight)}

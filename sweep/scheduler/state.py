@@ -240,10 +240,11 @@ class State:
     """Everything the scheduler knows.
 
     `waiting` holds runs in no lane; `unjudged` trials whose verdict is awaited; `open_slots` those that
-    could take a further turn, `hungry_slots` those of them that only a waiting run could give one; `wanted`
-    is the sum of what slots want, None where that has to be counted again; `checked` is when deadlines were
-    looked at; `turns` numbers turns. `rates` holds examples per second by width, as
-    measured or assumed, for each chip and program; `lane_time_while_asking` ends with the last ask.
+    could take a further turn; `hungry_slots` those that only a waiting run could give a further one, and
+    `idle_slots` those that have none out and only a waiting run could give one. `wanted` is the sum of what
+    slots want, None where that has to be counted again; `checked` is when deadlines were looked at; `turns`
+    numbers turns. `rates` holds examples per second by width, as measured or assumed, for each chip and
+    program; `lane_time_while_asking` ends with the last ask.
     """
 
     limits: Limits
@@ -254,6 +255,7 @@ class State:
     unjudged: set[int] = field(default_factory=set)
     open_slots: dict[str, None] = field(default_factory=dict)
     hungry_slots: dict[str, None] = field(default_factory=dict)
+    idle_slots: dict[str, None] = field(default_factory=dict)
     wanted: int | None = None
     checked: float = -math.inf
     rates: dict[tuple[str, Signature], dict[int, float]] = field(default_factory=dict)

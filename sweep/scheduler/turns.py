@@ -59,37 +59,58 @@ def ask(state: State, out: list[Instruction]) -> None:
 
 
 def feed(state: State, now: float, out: list[Instruction]) -> None:
-    """Give turns to every slot that can take one; those that only want runs are looked at when some wait."""
+    """Give turns to every slot that can take one; those that only want runs are looked at when some wait.
+
+    No slot is given a second turn while another one stands idle.
+    """
     for slot_id in list(state.open_slots):
-        _feed_slot(state, state.slots[slot_id], now, out)
-    if state.waiting and not state.asking:
-        for slot_id in list(state.hungry_slots):
-            _feed_slot(state, state.slots[slot_id], now, out)
-            if not state.waiting:
-                break
+        _feed_slot(state, state.slots[slot_id], 1, now, out)
+    _feed_hungry(state, state.idle_slots, 1, now, out)
+    for slot_id in list(state.open_slots):
+        _feed_slot(state, state.slots[slot_id], 2, now, out)
+    _feed_hungry(state, state.idle_slots, 2, now, out)
+    _feed_hungry(state, state.hungry_slots, 2, now, out)
+
+
+def _feed_hungry(state: State, slots: dict[str, None], most: int, now: float, out: list[Instruction]) -> None:
+    if not state.waiting or state.asking:
+        return
+    for slot_id in list(slots):
+        _feed_slot(state, state.slots[slot_id], most, now, out)
+        if not state.waiting:
+            return
 
 
 def open_slot(state: State, slot: Slot) -> None:
     """The slot may be able to take a turn."""
-    state.hungry_slots.pop(slot.id, None)
+    close_slot(state, slot)
     state.open_slots[slot.id] = None
 
 
-def _feed_slot(state: State, slot: Slot, now: float, out: list[Instruction]) -> None:
-    """Give it as many turns as it may have."""
-    state.hungry_slots.pop(slot.id, None)
-    while len(slot.in_flight) < _depth(state, slot):
+def close_slot(state: State, slot: Slot) -> None:
+    """The slot is not to be looked at."""
+    for slots in (state.open_slots, state.hungry_slots, state.idle_slots):
+        slots.pop(slot.id, None)
+
+
+def _feed_slot(state: State, slot: Slot, most: int, now: float, out: list[Instruction]) -> None:
+    """Give it as many turns as it may have, `most` for now."""
+    depth = _depth(state, slot)
+    while len(slot.in_flight) < min(depth, most):
         turn = _next_turn(state, slot, now)
         if turn is None:
             if _is_hungry(state, slot):
-                state.open_slots.pop(slot.id, None)
-                state.hungry_slots[slot.id] = None
+                close_slot(state, slot)
+                (state.hungry_slots if slot.in_flight else state.idle_slots)[slot.id] = None
             return
         if not slot.in_flight:
             slot.started = now
         slot.in_flight[turn.number] = _flight(state, slot, turn)
         out.append(RunTurn(slot.id, turn))
-    state.open_slots.pop(slot.id, None)
+    if len(slot.in_flight) >= depth:
+        close_slot(state, slot)
+    elif slot.id not in state.open_slots:
+        open_slot(state, slot)
 
 
 def _is_hungry(state: State, slot: Slot) -> bool:
