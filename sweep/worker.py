@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import mlx.core as mx
 
@@ -51,14 +51,6 @@ class _Occupant:
         return self.load.run
 
 
-class _Staying(NamedTuple):
-    """A run that goes on in a lane of another population."""
-
-    lane: int
-    occupant: _Occupant
-    snapshot: train_core.Checkpoint
-
-
 class Worker:
     """One slot: at most one population at a time; programs stay compiled for as long as it lives."""
 
@@ -86,7 +78,9 @@ class Worker:
         except Exception as error:
             # Whatever the task's code raises is its trials' failure, and the scheduler decides whose.
             self._forget_lanes()
-            result = TurnResult(turn.number, error=_explain(error), out_of_memory=_is_out_of_memory(error))
+            result = TurnResult(
+                turn.number, error=_explain(error), out_of_memory=width.is_out_of_memory(error)
+            )
         self._idle_since = time.perf_counter()
         return replace(result, turn_s=self._idle_since - began)
 
@@ -120,21 +114,19 @@ class Worker:
         old = self._population if turn.signature == self._signature else None
         if old is not None and old.width == turn.width and not turn.moves:
             return old
-        staying = self._staying(turn, old) if old is not None else []
+        moves = {lane: new for lane, new in turn.moves if lane in self._lanes} if old is not None else {}
+        occupants = {new: self._lanes[lane] for lane, new in moves.items()}
         self._forget_lanes()
-        if not turn.loads and not staying:
+        if old is not None and moves:
+            self._population = old.moved(turn.width, moves)
+        elif turn.loads:
+            program = self._program(turn.signature, turn.loads[0].plan)
+            self._population = train_core.Population(program, turn.width)
+        else:
             return None
-        plan = turn.loads[0].plan if turn.loads else staying[0].occupant.load.plan
-        self._population = train_core.Population(self._program(turn.signature, plan), turn.width)
         self._signature = turn.signature
-        for lane, occupant, snapshot in staying:
-            self._restore(self._population, lane, occupant.load.plan, snapshot)
-            self._lanes[lane] = occupant
+        self._lanes.update(occupants)
         return self._population
-
-    def _staying(self, turn: Turn, old: train_core.Population) -> list[_Staying]:
-        moves = [(lane, new) for lane, new in turn.moves if lane in self._lanes]
-        return [_Staying(new, self._lanes[lane], old.snapshot(lane)) for lane, new in moves]
 
     def _program(self, signature: Signature, plan: TrialPlan) -> train_core.Program:
         if self._task is None:
@@ -171,13 +163,11 @@ class Worker:
             key = run_key(plan, load.replicate)
             population.load(load.lane, key=key, hyperparameters=plan.hyperparameters, length=_length(plan))
         else:
-            self._restore(population, load.lane, plan, train_core.load(load.checkpoint))
+            snapshot = train_core.load(load.checkpoint)
+            population.restore(
+                load.lane, snapshot, hyperparameters=plan.hyperparameters, length=_length(plan)
+            )
         self._lanes[load.lane] = _Occupant(load, saved_at=time.perf_counter())
-
-    def _restore(
-        self, population: train_core.Population, lane: int, plan: TrialPlan, snapshot: train_core.Checkpoint
-    ) -> None:
-        population.restore(lane, snapshot, hyperparameters=plan.hyperparameters, length=_length(plan))
 
     def _advance(self, turn: Turn, population: train_core.Population) -> TurnResult:
         """Train every lane to its next report, stopping in between where a snapshot falls due."""
@@ -311,11 +301,6 @@ def _explain(error: Exception) -> str:
     if isinstance(error, train_core.TrainingError | TaskLoadError):
         return str(error)
     return f"{type(error).__name__}: {error}\n{text}"
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "out of memory" in text or "unable to allocate" in text
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ batch's update (a mean of means does not, where weights differ).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 
 import mlx.core as mx
 
@@ -23,11 +24,14 @@ def add(window: Mapping[str, mx.array], weight: mx.array, gradients: Mapping[str
 
     A window without weight counts as empty whatever it holds, so an update need not write zeros.
     """
+    held = content(window, weight)
+    return {path: total + gradients[path].astype(mx.float32) for path, total in held.items()}
+
+
+def content(window: Mapping[str, mx.array], weight: mx.array) -> Flat:
+    """Return what a window holds: zeros when it has no weight."""
     begun = weight > 0
-    return {
-        path: mx.where(begun, total, 0.0) + gradients[path].astype(mx.float32)
-        for path, total in window.items()
-    }
+    return {path: mx.where(begun, total, 0.0) for path, total in window.items()}
 
 
 def mean(window: Mapping[str, mx.array], weight: mx.array, threshold: mx.array | None = None) -> Flat:
@@ -39,7 +43,7 @@ def mean(window: Mapping[str, mx.array], weight: mx.array, threshold: mx.array |
     factor = 1.0 / mx.where(weight > 0, weight, 1.0)
     if threshold is not None:
         factor = factor * mx.minimum(threshold / (global_norm(window) * factor + 1e-6), 1.0)
-    return {path: total * factor for path, total in window.items()}
+    return {path: total.astype(mx.float32) * factor for path, total in window.items()}
 
 
 def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
@@ -51,4 +55,4 @@ def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:
     """
     squares = (mx.square(gradient) for gradient in gradients.values())
     flat = (square.reshape(-1) if square.ndim > 1 else square for square in squares)
-    return mx.sqrt(sum((square.sum() for square in flat), start=mx.array(0.0)))
+    return mx.sqrt(reduce(mx.add, (square.sum() for square in flat)))

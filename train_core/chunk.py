@@ -1,10 +1,9 @@
-"""Several steps planned at once on the host: indices, counts, masks."""
+"""Several steps planned and uploaded at once: indices, counts, masks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -12,49 +11,39 @@ import numpy.typing as npt
 
 from train_core import data
 from train_core.lane import Lane
+from train_core.program import Kind
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """The next steps S of all lanes L, on the host.
+    """The next steps S of all lanes L; at width 1 the arrays of MLX have no lane axis.
 
-    `order` (S, L, B): examples; `columns`: how many of them count, update due, takes part, each (S, L), at
-    width 1 the count alone and no lane axis. `updates[s]` says which function step s is; `advanced` how
-    many micro-batches each lane does.
+    `order` (S, L, B), on the host: examples; `index[s]` (L, B): the same. `kinds[s]` says which function
+    step s is, `masks[s]` what it takes besides: how many examples count, update due, takes part, each (L,).
+    `advanced` says how many micro-batches each lane does.
     """
 
     order: npt.NDArray[np.uint32]
-    columns: tuple[npt.NDArray[Any], ...]
-    updates: npt.NDArray[np.bool_]
+    index: Sequence[mx.array]
+    kinds: Sequence[Kind]
+    masks: Sequence[Sequence[mx.array]]
     advanced: Mapping[int, int]
-
-    def index(self, step: int) -> mx.array:
-        """Return the examples of one step, (B,) at width 1, else (L, B).
-
-        Copied row by row: taking rows from one array on the device costs two operations each.
-        """
-        rows = self.order[step]
-        return mx.array(rows if len(rows) > 1 else rows[0])
-
-    def masks(self, step: int) -> list[mx.array]:
-        """Return what an updating function takes besides: nothing when the step has no update."""
-        return [mx.array(mask[step]) for mask in self.columns] if self.updates[step] else []
 
 
 def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width: int) -> Chunk:
     """Plan the next `steps` micro-batches, lane i taking part in its first `to_go[i]`.
 
     Places without a run take part with any data: what they compute is nobody's, and a step in which
-    every run takes part and none is due needs no mask.
+    every run takes part needs no mask of lanes where none is due, or all are after each micro-batch.
     """
     advanced = {lane: max(0, min(to_go[lane], steps)) for lane in lanes}
     moving = {lane: n for lane, n in advanced.items() if n}
     data.fill([lanes[lane].wanted(n) for lane, n in moving.items()])
     held, places = list(lanes.values()), list(lanes)
     size = held[0].micro_batch_size
-    index = np.zeros((steps, width, size), np.uint32)
+    order = np.zeros((steps, width, size), np.uint32)
     for lane, n in moving.items():
-        index[:n, lane] = lanes[lane].indices(n)
+        order[:n, lane] = lanes[lane].indices(n)
     # All lanes at once: a loop over hundreds of them would take longer than a step on a GPU.
     done, total, k, examples = (
         np.array(column)
@@ -71,7 +60,19 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
     count[:, places] = np.where(moves & (after == total), examples - (total - 1) * size, size)
     due[:, places] = moves & ((after % k == 0) | (after == total))
     active[:, places] = moves
-    updates = np.logical_or(due.any(axis=1), ~active.all(axis=1))
-    if width == 1:
-        return Chunk(index, (count[:, 0],), updates, advanced)
-    return Chunk(index, (count, due, active), updates, advanced)
+    all_active, at_once = active.all(axis=1), bool((k == 1).all())
+    mixed = due.any(axis=1) | ~all_active
+    kinds = [
+        Kind.UPDATE if at_once and everyone else Kind.MIXED if some else Kind.ACCUMULATE
+        for everyone, some in zip(all_active.tolist(), mixed.tolist(), strict=True)
+    ]
+    # Uploaded row by row: taking rows from one array on the device would cost two operations each.
+    columns = [count[:, 0]] if width == 1 else [count, due, active]
+    taken = {Kind.ACCUMULATE: 0, Kind.UPDATE: 1, Kind.MIXED: len(columns)}
+    return Chunk(
+        order=order,
+        index=[mx.array(rows if width > 1 else rows[0]) for rows in order],
+        kinds=kinds,
+        masks=[[mx.array(c[step]) for c in columns[: taken[kind]]] for step, kind in enumerate(kinds)],
+        advanced=advanced,
+    )

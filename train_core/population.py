@@ -16,7 +16,7 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_map
 
-from train_core import boundary, checkpoint, data
+from train_core import accumulate, boundary, checkpoint, data
 from train_core.checkpoint import Checkpoint
 from train_core.chunk import Chunk, plan
 from train_core.errors import HyperparameterError, TrialError
@@ -104,6 +104,7 @@ class Population:
         held = self._held(lane)
         self._settle()
         state = self._state if self.width == 1 else tree_map(lambda leaf: leaf[lane], self._state)
+        state = {**state, "window": accumulate.content(state["window"], state["weight"])}
         arrays = {path: mx.contiguous(leaf) for path, leaf in flatten(state).items()}
         mx.eval(arrays)
         return Checkpoint(
@@ -114,27 +115,29 @@ class Population:
             static=self.program.description,
         )
 
-    def resized(self, width: int) -> tuple[Population, dict[int, int]]:
-        """Return a population of another width with these runs, and where each lane went.
+    def moved(self, width: int, places: Mapping[int, int]) -> Population:
+        """Return a population of another width with the runs of `places`, a new lane for each old one.
 
-        Runs are moved in memory and go on as they would have, bit for bit on a CPU; this population is
-        done with. Raises ValueError where they do not fit.
+        They go on as they would have, bit for bit on a CPU; nothing is written. This population is
+        done with.
         """
-        if len(self._lanes) > width:
-            raise ValueError(f"at most {width} runs must hold, but got {len(self._lanes)}")
         self._settle()
         other = Population(self.program, width)
-        places = {lane: place for place, lane in enumerate(self.loaded)}
         for lane, place in places.items():
-            other._lanes[place], other._keys[place] = self._lanes[lane], self._keys[lane]
+            held = self._held(lane)
+            if not 0 <= place < width or place in other._lanes:
+                raise ValueError(f"free lanes below {width} must hold, but got {dict(places)}")
+            other._lanes[place], other._keys[place] = held, self._keys[lane]
             other._dynamic[place] = self._dynamic[lane]
-            row = self._state if self.width == 1 else tree_map(lambda leaf, i=lane: leaf[i], self._state)
-            other._fresh[place] = row
-        other._settle()
-        for held in (self._lanes, self._keys, self._dynamic):
-            held.clear()
-        self._state = {}
-        return other, places
+        if places:
+            lane_at = {place: lane for lane, place in places.items()}
+            order = [lane_at.get(place, next(iter(places))) for place in range(width)]
+            rows = self._state if self.width > 1 else tree_map(lambda leaf: leaf[None], self._state)
+            taken = mx.array(order) if width > 1 else order[0]
+            other._state = tree_map(lambda leaf: leaf[taken], rows)
+            other._hp = other._stacked_hyperparameters()
+            mx.eval(other._state, other._hp)
+        return other
 
     def advance(self, max_micro_batches: int | None = None) -> Advance:
         """Train every loaded lane to its own next report, at most `max_micro_batches`; evaluate those there.
@@ -259,15 +262,12 @@ class Population:
         started, compiled = time.perf_counter(), clock.compile_s
         chunk = plan(self._lanes, to_go, steps, self.width)
         fed = self._fed(chunk)
-        functions = self._functions
         for step in range(steps):
-            before = self._state.get("weight")
-            arrays, index = fed[step] if fed else (self.program.data.train, chunk.index(step))
-            function = functions.accumulate_and_update if chunk.updates[step] else functions.accumulate
+            arrays, index = fed[step] if fed else (self.program.data.train, chunk.index[step])
+            train = self._functions.train[chunk.kinds[step]]
             with clock.compiling(self.program):
-                self._state = function(self._state, self._hp, arrays, index, *chunk.masks(step))
+                self._state = train(self._state, self._hp, arrays, index, *chunk.masks[step])
                 mx.async_eval(self._state)
-            mx.eval(before)
         mx.eval(self._state)
         for lane, n in chunk.advanced.items():
             self._lanes[lane].done += n

@@ -71,10 +71,13 @@ def all_finite(gradients: Mapping[str, mx.array]) -> mx.array:
     return mx.all(mx.stack([mx.all(mx.isfinite(g.reshape(-1))) for g in gradients.values()]))
 
 
-def first_scale() -> Flat:
-    """Return the loss scale's state: the scale, finite updates since it changed, updates skipped."""
+def first_scale(examples: int) -> Flat:
+    """Return the loss scale's state: the scale, finite updates since it changed, updates skipped.
+
+    The loss of a micro-batch is a sum over `examples`: it starts as that of a mean would.
+    """
     return {
-        "scale": mx.array(FIRST_SCALE, mx.float32),
+        "scale": mx.array(FIRST_SCALE / examples, mx.float32),
         "finite": mx.array(0, mx.uint32),
         "skipped": mx.array(0, mx.uint32),
     }

@@ -1,14 +1,16 @@
-"""A task and its static hyperparameters -> the compiled functions, two to train and one to evaluate.
+"""A task and its static hyperparameters -> the compiled functions, three to train and one to evaluate.
 
 Everything that may change without compiling again is an argument: state, dynamic hyperparameters,
 data, indices, masks. At width 1 nothing is mapped; above, one lane's functions are mapped over lanes,
-with a mask of the lanes that are due for an update and one of those that take part at all.
+with a mask of the lanes that are due for an update and one of those that take part at all, unless every
+lane is due after each micro-batch: then nothing is masked and no window of gradients is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache, cached_property
 from typing import Any
 
@@ -28,12 +30,23 @@ from train_core.vmap_rules import over_lanes
 Hp = dict[str, mx.array]
 
 
+class Kind(Enum):
+    """What a step of all lanes is: which compiled function, and which masks it takes."""
+
+    ACCUMULATE = "no lane is due"
+    UPDATE = "every lane is due, after one micro-batch"
+    MIXED = "any lanes are due, any take part"
+
+
 @dataclass(frozen=True)
 class Functions:
-    """The compiled functions at one width; above 1 lanes come first in all but evaluation's batch."""
+    """The compiled functions at one width; above 1 lanes come first in all but evaluation's batch.
 
-    accumulate: Callable[[State, Hp, Batch, mx.array], State]
-    accumulate_and_update: Callable[..., State]
+    `train` functions take state, hyperparameters, data, index and masks: ACCUMULATE none, UPDATE how many
+    examples count, MIXED also which lanes are due and which take part (at width 1 neither).
+    """
+
+    train: Mapping[Kind, Callable[..., State]]
     evaluate: Callable[..., dict[str, tuple[mx.array, mx.array]]]
 
 
@@ -127,10 +140,17 @@ class Program:
         return min(4 * self.static.micro_batch_size, self.data.validation_size)
 
     def _functions(self, width: int) -> Functions:
-        single = width == 1
-        train = (self._accumulate, self._update) if single else (self._accumulate_lanes, self._update_lanes)
-        evaluate = self._evaluate if single else self._evaluate_lanes
-        return Functions(*(mx.compile(self._counted(body)) for body in (*train, evaluate)))
+        alone = {Kind.ACCUMULATE: self._accumulate, Kind.UPDATE: self._update, Kind.MIXED: self._mixed}
+        lanes = {
+            Kind.ACCUMULATE: self._accumulate_lanes,
+            Kind.UPDATE: self._update_lanes,
+            Kind.MIXED: self._mixed_lanes,
+        }
+        bodies: Mapping[Kind, Callable[..., State]] = alone if width == 1 else lanes
+        return Functions(
+            train={kind: mx.compile(self._counted(body)) for kind, body in bodies.items()},
+            evaluate=mx.compile(self._counted(self._evaluate if width == 1 else self._evaluate_lanes)),
+        )
 
     def _counted(self, body: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any) -> Any:
@@ -143,6 +163,9 @@ class Program:
         return self.step.micro_batch(state, hp, gather(data, index), None)
 
     def _update(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
+        return self.step.at_once(state, hp, gather(data, index), count)
+
+    def _mixed(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
         accumulated = self.step.micro_batch(state, hp, gather(data, index), count)
         return self.step.update(accumulated, hp)
 
@@ -153,7 +176,14 @@ class Program:
         mapped: State = over_lanes(lane)(state, hp, gather(data, index))
         return mapped
 
-    def _update_lanes(
+    def _update_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
+        def lane(state: State, hp: Hp, batch: Batch, count: mx.array) -> State:
+            return self.step.at_once(state, hp, batch, count, mapped=True)
+
+        mapped: State = over_lanes(lane)(state, hp, gather(data, index), count)
+        return mapped
+
+    def _mixed_lanes(
         self,
         state: State,
         hp: Hp,
@@ -176,7 +206,7 @@ class Program:
     def _evaluate(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), first(count, len(index))
+        batch, mask = gather(data, index), first(count, mx.arange(len(index)))
         return self.step.evaluate(
             state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
         )
@@ -184,7 +214,7 @@ class Program:
     def _evaluate_lanes(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), first(count, len(index))
+        batch, mask = gather(data, index), first(count, mx.arange(len(index)))
 
         def lane(state: State, hp: Hp) -> dict[str, tuple[mx.array, mx.array]]:
             return self.step.evaluate(

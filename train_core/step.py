@@ -48,6 +48,10 @@ class Step:
         self._dtype = precision.DTYPES[static.precision]
         self._scaled = self._dtype == mx.float16
         self._augment = getattr(task, "augment", None)
+        # Evaluated, and so constants of the trace: computed once, not in every step.
+        self._empty = mx.array(0.0)
+        self._places = mx.arange(static.micro_batch_size)
+        mx.eval(self._empty, self._places)
 
     def init(self, key: mx.array, model: nn.Module) -> State:
         """Return the state of a run before its first micro-batch; `model` was just built."""
@@ -69,10 +73,40 @@ class Step:
                 "finite": mx.array(0, mx.int32),
             },
         }
-        return state | ({"loss_scale": precision.first_scale()} if self._scaled else {})
+        if self._scaled:
+            state["loss_scale"] = precision.first_scale(self.static.micro_batch_size)
+        return state
 
     def micro_batch(self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None) -> State:
         """Add one micro-batch to the window; only its first `count` examples count, all without it."""
+        after, gradients, weight = self._gradients(state, hp, batch, count)
+        return {
+            **after,
+            "window": accumulate.add(state["window"], state["weight"], gradients),
+            "weight": state["weight"] + weight,
+        }
+
+    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
+        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.add`).
+
+        `mapped` says that this is traced under `mx.vmap` (see `optim.Optimizer.update`).
+        """
+        updated = self._apply(state, state["window"], state["weight"], hp, mapped)
+        return {**updated, "weight": self._empty}
+
+    def at_once(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
+    ) -> State:
+        """Return what `micro_batch` and `update` would, where the window is empty: it stays so."""
+        after, gradients, weight = self._gradients(state, hp, batch, count)
+        # Gradients of matrices come transposed: one copy here saves strided passes in norm and optimizer.
+        gradients = tree_map(mx.contiguous, gradients)
+        return self._apply(after, gradients, weight, hp, mapped)
+
+    def _gradients(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None
+    ) -> tuple[State, Flat, mx.array]:
+        """Return the state but for the window, the gradients of the summed loss, and their weight."""
         threaded, dropout, augment = self._split(state["keys"])
         batch = self.augmented(batch, augment)
 
@@ -82,40 +116,29 @@ class Step:
             return scaled, total, weight, model
 
         (_, total, weight, model), gradients = mx.value_and_grad(summed_loss)(state["parameters"])
-        return {
+        after = {
             **state,
             # Row-major whatever the task's model left: a product's last bits depend on how its factors lie
             # in memory. The rest of the state is computed element by element from itself, and stays so.
             "model": tree_map(mx.contiguous, model),
-            "window": accumulate.add(state["window"], state["weight"], gradients),
-            "weight": state["weight"] + weight,
             "keys": threaded,
             "loss": _track(state["loss"], total, weight),
         }
+        return after, gradients, weight
 
-    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
-        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.add`).
-
-        `mapped` says that this is traced under `mx.vmap` (see `optim.Optimizer.update`).
-        """
-        weight = state["weight"]
+    def _apply(self, state: State, window: Flat, weight: mx.array, hp: Dynamic, mapped: bool) -> State:
         if self._scaled:
             weight = weight * state["loss_scale"]["scale"]
-        finite = precision.all_finite(state["window"]) if self._scaled else None
         threshold = hp["gradient_clip"] if self.static.gradient_clip else None
-        gradients = accumulate.mean(state["window"], weight, threshold)
+        gradients = accumulate.mean(window, weight, threshold)
         rate = schedule.learning_rate(hp, state["optimizer"]["step"])
         parameters, optimizer = self.optimizer.update(
             state["parameters"], gradients, state["optimizer"], hp, rate, mapped=mapped
         )
-        updated = {
-            **state,
-            "parameters": parameters,
-            "optimizer": optimizer,
-            "weight": mx.zeros_like(state["weight"]),
-        }
-        if finite is None:
+        updated = {**state, "parameters": parameters, "optimizer": optimizer}
+        if not self._scaled:
             return updated
+        finite = precision.all_finite(window)
         for part in ("parameters", "optimizer"):
             updated[part] = select(finite, updated[part], state[part])
         return updated | {"loss_scale": precision.next_scale(state["loss_scale"], finite)}
@@ -162,7 +185,7 @@ class Step:
             after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
         values, weights = self._mean("loss", found, batch)
         size = len(values)
-        mask = None if count is None else first(count, size)
+        mask = None if count is None else first(count, self._places)
         if weights is None:
             return _sum(values, mask), mx.array(float(size)) if count is None else count, after
         weights = weights if mask is None else weights * mask
@@ -226,9 +249,9 @@ def _pair(key: mx.array) -> tuple[mx.array, mx.array]:
     return first, second
 
 
-def first(count: mx.array, size: int) -> mx.array:
-    """Return a mask of the first `count` of `size` places, float32."""
-    return (mx.arange(size) < count).astype(mx.float32)
+def first(count: mx.array, places: mx.array) -> mx.array:
+    """Return a float32 mask of the first `count` of `places`, which are 0, 1, 2, ..."""
+    return (places < count).astype(mx.float32)
 
 
 def select(condition: mx.array, new: Any, old: Any) -> Any:
@@ -242,12 +265,14 @@ def select(condition: mx.array, new: Any, old: Any) -> Any:
 
 
 def _track(loss: Flat, total: mx.array, weight: mx.array) -> Flat:
-    summed, count = loss["sum"] + total, loss["finite"]  # the sum stays non-finite until the next report
-    counted = mx.where(mx.isfinite(summed), count + 1, -count - 1)
+    # A chain, each from the one before: so all of it becomes one fused kernel.
+    summed = loss["sum"] + total  # stays non-finite until the next report
+    counted = mx.where(mx.isfinite(summed), loss["finite"] + 1, -loss["finite"] - 1)
+    finite = mx.where(loss["finite"] < 0, loss["finite"], counted)
     mean = total / mx.where(weight > 0, weight, 1.0)
     return {
         "sum": summed,
         "weight": loss["weight"] + weight,
-        "last": mx.where(mx.isfinite(mean), mean, loss["last"]),
-        "finite": mx.where(count < 0, count, counted),
+        "last": mx.where(finite < 0, loss["last"], mean),
+        "finite": finite,
     }

@@ -83,8 +83,8 @@ def test_every_problem_of_a_study_file_is_named_with_its_line(folder: Folder) ->
     for verb in ("check", "run"):
         said = refused(folder, verb, "study.yaml")
         assert re.search(r"study.yaml:2: sed: .*seed", said)
-        assert "study.yaml:7: space.learning_rate" in said
-        assert "study.yaml:12: budget.trials" in said
+        assert "study.yaml:8: space.learning_rate" in said
+        assert "study.yaml:13: budget.trials" in said
 
 
 def test_a_task_that_does_not_import_is_named_with_its_own_line(folder: Folder) -> None:

@@ -1,8 +1,17 @@
-"""A small task and populations over it; what is not about compilation runs without it."""
+"""A small task and populations over it; what is not about compilation runs without it.
+
+Needs mlx, numpy and pytest alone. What is bit for bit on MLX's x86-64 CPU build only is compared to a
+tolerance elsewhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+
+os.environ.setdefault("MLX_ENABLE_TF32", "0")  # before mlx loads: lanes and single runs round alike
+
+import platform
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import mlx.core as mx
@@ -11,7 +20,26 @@ import numpy as np
 import pytest
 
 import train_core
-from train_core import Dataset, Mean, Program, Task, split
+from train_core import (
+    Checkpoint,
+    Dataset,
+    LaneReport,
+    Length,
+    Mean,
+    Population,
+    Program,
+    Task,
+    device,
+    keys,
+    split,
+)
+
+EXACT = device.kind() == "cpu" and platform.machine() in ("x86_64", "AMD64")
+"""Whether a lane equals its run alone bit for bit here."""
+
+TOLERANCE = 0.0 if EXACT else 2e-3
+
+LENGTH = Length(examples=130, report_every=50)
 
 
 class Net(nn.Module):
@@ -66,6 +94,54 @@ BASE: dict[str, object] = {
     "label_smoothing": 0.1,
     "gradient_clip": 1.0,
 }
+
+
+def finish(population: Population, lane: int) -> list[LaneReport]:
+    """Advance until the lane's run ends; return its reports."""
+    reports: list[LaneReport] = []
+    while not (reports and reports[-1].finished):
+        reports += [report for report in population.advance().reports if report.lane == lane]
+    return reports
+
+
+def assert_equal(one: Checkpoint, other: Checkpoint) -> None:
+    assert (one.micro_batches, one.examples, one.key) == (other.micro_batches, other.examples, other.key)
+    assert one.arrays.keys() == other.arrays.keys()
+    for path, leaf in one.arrays.items():
+        assert_close(leaf, other.arrays[path], path)
+
+
+def assert_close(found: mx.array, wanted: mx.array, name: str = "") -> None:
+    """Compare two arrays: equal bit for bit where this build is exact, else to a tolerance."""
+    assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype), name
+    one, other = (np.array(leaf.astype(mx.float32)) for leaf in (found, wanted))
+    np.testing.assert_allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE, err_msg=name)
+
+
+def assert_same(found: Sequence[LaneReport], wanted: Sequence[LaneReport]) -> None:
+    """Compare two runs' reports, whatever lane they come from."""
+    places = [[(r.examples, r.updates, r.finished, list(r.metrics)) for r in rs] for rs in (found, wanted)]
+    assert places[0] == places[1]
+    names = [name for name in wanted[0].metrics if EXACT or "loss" in name]  # an accuracy jumps
+    one, other = ([[report.metrics[n] for n in names] for report in rs] for rs in (found, wanted))
+    np.testing.assert_allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def against_alone(task: Task, *settings: dict[str, object], length: Length = LENGTH) -> list[Checkpoint]:
+    """Train settings side by side and each alone: reports and ends must agree. Returns the ends."""
+    program = program_of(task, **settings[0])
+    together = Population(program, len(settings))
+    for lane, hyperparameters in enumerate(settings):
+        together.load(lane, key=keys.key(lane), hyperparameters=hyperparameters, length=length)
+    reports: list[LaneReport] = []
+    while len({report.lane for report in reports if report.finished}) < len(settings):
+        reports += [r for r in together.advance().reports if r not in reports]
+    for lane, hyperparameters in enumerate(settings):
+        alone = Population(program, 1)
+        alone.load(0, key=keys.key(lane), hyperparameters=hyperparameters, length=length)
+        assert_same([report for report in reports if report.lane == lane], finish(alone, 0))
+        assert_equal(together.snapshot(lane), alone.snapshot(0))
+    return [together.snapshot(lane) for lane in range(len(settings))]
 
 
 def program_of(task: Task, **hyperparameters: object) -> Program:

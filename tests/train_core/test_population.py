@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.train_core.conftest import BASE, Small, program_of
+from tests.train_core.conftest import BASE, LENGTH, Small, assert_equal, assert_same, finish, program_of
 from train_core import Checkpoint, LaneReport, Length, Population, Program, TrialError, keys
 from train_core.errors import CheckpointError, HyperparameterError
-
-LENGTH = Length(examples=130, report_every=50)
 
 
 @pytest.fixture(scope="module")
@@ -39,25 +37,6 @@ def load(population: Population, lane: int, i: int, length: Length = LENGTH) -> 
     population.load(lane, key=keys.fold_in(keys.key(0), i), hyperparameters=setting(i), length=length)
 
 
-def finish(population: Population, lane: int) -> list[LaneReport]:
-    """Advance until the lane's run ends; return its reports."""
-    reports: list[LaneReport] = []
-    while not (reports and reports[-1].finished):
-        reports += [report for report in population.advance().reports if report.lane == lane]
-    return reports
-
-
-def content(report: LaneReport) -> tuple[Any, ...]:
-    return report.examples, report.updates, report.finished, tuple(report.metrics.items())
-
-
-def assert_equal(one: Checkpoint, other: Checkpoint) -> None:
-    assert (one.micro_batches, one.examples, one.key) == (other.micro_batches, other.examples, other.key)
-    assert one.arrays.keys() == other.arrays.keys()
-    for path, leaf in one.arrays.items():
-        np.testing.assert_array_equal(np.array(leaf), np.array(other.arrays[path]), err_msg=path)
-
-
 def alone(program: Program, i: int, length: Length = LENGTH) -> tuple[list[LaneReport], Checkpoint]:
     population = Population(program, 1)
     load(population, 0, i, length)
@@ -76,28 +55,43 @@ def test_invariant_2_a_lane_equals_its_run_alone_compiled_in_any_slot_and_after_
             reports[report.lane].append(report)
     for lane, i in enumerate((4, 1, 6)):
         expected, end = alone(program, i)
-        assert list(map(content, reports[lane])) == list(map(content, expected))
+        assert_same(reports[lane], expected)
         assert_equal(population.snapshot(lane), end)
     population.unload(1)
     load(population, 1, 7, Length(70, 30))  # beside two finished neighbours
     again = finish(population, 1)
     expected, end = alone(program, 7, Length(70, 30))
-    assert list(map(content, again)) == list(map(content, expected))
+    assert_same(again, expected)
     assert_equal(population.snapshot(1), end)
 
 
-def test_invariant_4_dynamic_hyperparameters_never_trace_again(program: Program) -> None:
-    for width in (1, 3):
-        population = Population(program, width)
-        traces = []
+def any_setting(random: np.random.Generator) -> dict[str, object]:
+    """Return every dynamic hyperparameter drawn at random."""
+    return BASE | {
+        "learning_rate": 10 ** random.uniform(-4, -1),
+        "accumulation_steps": int(random.integers(1, 6)),
+        "dropout": random.uniform(0, 0.9),
+        "weight_decay": random.choice([0.0, 10 ** random.uniform(-6, -1)]),
+        "betas": (random.uniform(0, 0.99), random.uniform(0.5, 0.999)),
+        "momentum": random.uniform(0, 0.99),
+        "schedule": str(random.choice(["constant", "linear", "cosine"])),
+        "warmup_fraction": random.uniform(0, 1),
+        "gradient_clip": random.uniform(0.1, 5),
+        "label_smoothing": random.choice([0.0, random.uniform(0, 0.5)]),
+    }
+
+
+def test_invariant_4_fifty_random_settings_take_one_trace_a_function_and_width() -> None:
+    program, random = program_of(Small(), **BASE), np.random.default_rng(0)
+    for width, lane in ((1, 0), (3, 2)):
+        before, population = program.traces, Population(program, width)
         for i in range(50):
-            load(population, i % width, i)
-            population.advance(4)
-            traces.append(program.traces)
-            population.unload(i % width)
-            if i == 8:  # all three functions have run by now
-                traces.clear()
-        assert len(set(traces)) == 1
+            chosen = any_setting(random)
+            length = Length(int(random.integers(41, 80)), 40)
+            population.load(lane, key=keys.key(i), hyperparameters=chosen, length=length)
+            population.advance(None if i < 3 else 4)
+            population.unload(lane)
+        assert program.traces - before == 4  # accumulate, update at once, mixed, evaluate
 
 
 @pytest.mark.usefixtures("uncompiled")
@@ -110,7 +104,7 @@ def test_invariant_2_a_lane_equals_its_run_alone_in_every_precision(precision: s
         hp = BASE | {"precision": precision, "accumulation_steps": 3 if lane == 0 and name == "lanes" else 2}
         populations[name].load(lane, key=key, hyperparameters=hp, length=LENGTH)
     ends = {name: (finish(p, p.width - 1), p.snapshot(p.width - 1)) for name, p in populations.items()}
-    assert [r.metrics for r in ends["lanes"][0]] == [r.metrics for r in ends["alone"][0]]
+    assert_same(ends["lanes"][0], ends["alone"][0])
     assert_equal(ends["lanes"][1], ends["alone"][1])
 
 
@@ -133,7 +127,7 @@ def test_invariant_3_resumed_at_any_micro_batch_equals_uninterrupted(program: Pr
     resumed.restore(1, snapshot, hyperparameters=setting(i), length=LENGTH)
     rest = finish(resumed, 1)
     reports = [r for r in reports if not r.finished]  # a finished run gives its last report again
-    assert list(map(content, reports + rest)) == list(map(content, expected))
+    assert_same(reports + rest, expected)
     assert_equal(resumed.snapshot(1), end)
 
 
@@ -162,7 +156,7 @@ def test_a_diverging_lane_is_named_and_touches_no_other(program: Program) -> Non
     population.load(1, key=keys.key(3), hyperparameters=wild, length=LENGTH)
     first, second = population.advance().reports
     assert first.error is None
-    assert content(first) == content(alone(program, 1)[0][0])
+    assert_same([first], alone(program, 1)[0][:1])
     assert second.error is not None
     assert "not finite in update" in second.error
     assert "last finite loss" in second.error
@@ -171,7 +165,8 @@ def test_a_diverging_lane_is_named_and_touches_no_other(program: Program) -> Non
 @pytest.mark.usefixtures("uncompiled")
 def test_the_final_batch_is_masked_to_the_length() -> None:
     program = program_of(Small(), **BASE)
-    weights = Small().data().train["w"]
+    train: Any = Small().data().train
+    weights = train["w"]
     population = Population(program, 1)
     load(population, 0, 0, Length(11, 11))
     population.advance()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
@@ -18,7 +16,7 @@ class Assigning(Small):
     """Writes into a parameter by an index, which MLX maps wrongly."""
 
     def model(self, hidden: int) -> nn.Module:
-        model: Any = super().model(hidden)
+        model = super().model(hidden)
         model.first.weight[0] = 0.0
         return model
 
@@ -27,7 +25,7 @@ class Looking(Small):
     """Looks at a parameter's value while it is built, which cannot be mapped."""
 
     def model(self, hidden: int) -> nn.Module:
-        model: Any = super().model(hidden)
+        model = super().model(hidden)
         assert float(model.first.weight.max()) > 0
         return model
 

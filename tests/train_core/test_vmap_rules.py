@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import train_core
-from tests.train_core.conftest import program_of
+from tests.train_core.conftest import EXACT, assert_equal, program_of
 from train_core import Dataset, Length, Mean, Population, Task, device, keys, windows
 from train_core.vmap_rules import over_lanes
 from train_core.windows import Geometry
@@ -21,7 +21,7 @@ WIDTH = 3
 LENGTH = Length(examples=44, report_every=22)
 Operation = Callable[..., mx.array]
 
-on_cpu = pytest.mark.skipif(device.kind() != "cpu", reason="bit for bit on the CPU only")
+exact = pytest.mark.skipif(not EXACT, reason="bit for bit on the x86-64 Linux CPU build only")
 
 
 def gradients(operation: Operation, *arguments: mx.array) -> tuple[mx.array, ...]:
@@ -42,7 +42,7 @@ def assert_lanes_equal_alone(
         for found, expected in zip(mapped, gradients(operation, *(leaf[i] for leaf in lanes)), strict=True):
             assert found.dtype == expected.dtype
             one, other = (np.array(leaf.astype(mx.float32)) for leaf in (found[i], expected))
-            if device.kind() == "cpu":
+            if EXACT:
                 np.testing.assert_array_equal(one, other)
             else:
                 np.testing.assert_allclose(one, other, rtol=2e-2, atol=2e-2 * abs(other).max())
@@ -109,7 +109,7 @@ def test_invariant_2_quantized_products(transpose: bool) -> None:
     assert_lanes_equal_alone(own, (5, 64), tuple(scales.shape), tuple(biases.shape))
 
 
-@on_cpu
+@exact
 def test_invariant_2_of_what_all_lanes_share_nothing_comes_out_otherwise() -> None:
     w, scales, biases = mx.quantize(mx.random.normal((64, 64), key=mx.random.key(0)), 32, 4)
     kernel = mx.random.normal((6, 3, 4), key=mx.random.key(1))
@@ -211,18 +211,16 @@ def train(task: Task, width: int, hyperparameters: dict[str, object]) -> train_c
 
 def assert_same_run(task: Task, hyperparameters: dict[str, object]) -> train_core.Checkpoint:
     alone, lane = (train(task, width, hyperparameters) for width in (1, WIDTH))
-    assert alone.arrays.keys() == lane.arrays.keys()
-    for path, leaf in alone.arrays.items():
-        np.testing.assert_array_equal(np.array(leaf), np.array(lane.arrays[path]), err_msg=path)
+    assert_equal(lane, alone)
     return lane
 
 
-@on_cpu
+@exact
 def test_invariant_2_a_cnn_in_lanes_equals_its_run_alone_compiled() -> None:
     assert_same_run(CNN(), {})
 
 
-@on_cpu
+@exact
 @pytest.mark.usefixtures("uncompiled")
 def test_invariant_2_a_cnn_in_lanes_equals_its_run_alone_below_float32() -> None:
     assert_same_run(CNN(), {"precision": "bfloat16", "optimizer": "sgd"})
@@ -232,7 +230,7 @@ class Adapted(nn.Module):
     """A frozen quantized layer and a trained low-rank one beside it."""
 
     def __init__(self, base: nn.QuantizedLinear, rank: int) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.base = base
         self.down = mx.random.normal((base.weight.shape[1] * 8, rank)) * 0.1
         self.up = mx.random.normal((rank, base.weight.shape[0])) * 0.1
@@ -262,7 +260,7 @@ class LoRA(Images):
         return model
 
 
-@on_cpu
+@exact
 def test_invariant_2_adapters_on_a_quantized_base_compiled() -> None:
     end = assert_same_run(LoRA(), {})
     assert not [path for path in end.arrays if "base" in path or "layers.2" in path]

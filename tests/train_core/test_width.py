@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.train_core.conftest import BASE, Small, program_of
-from tests.train_core.test_population import alone, assert_equal, content, finish, load
+from tests.train_core.conftest import BASE, Small, assert_equal, assert_same, finish, program_of
+from tests.train_core.test_population import alone, load
 from train_core import Population, Program, width
 from train_core.width import Measurement, WidthChoice, best_width, cache_key, decode, encode
 
@@ -84,7 +84,7 @@ def test_a_short_study_does_not_lose_by_measuring(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("uncompiled")
-def test_what_is_measured_and_its_record(program: Program) -> None:
+def test_what_is_measured(program: Program) -> None:
     choice = best_width(program, BASE | {"accumulation_steps": 2}, limit_bytes=1e12, most=2)
     assert [row.width for row in choice.table] == [1, 2]
     assert all(row.examples_per_s > 0 and row.peak_memory_bytes > 0 for row in choice.table)
@@ -103,16 +103,13 @@ def test_invariant_2_runs_moved_to_another_width_go_on_as_alone(program: Program
         load(population, lane, i)
     population.advance(3)
     population.advance(2)
-    population, places = population.resized(3)
-    assert places == {0: 0, 2: 1, 3: 2}
+    with pytest.raises(ValueError, match="free lanes below 2 must hold"):
+        population.moved(2, {0: 0, 2: 1, 3: 2})
+    population = population.moved(3, {0: 2, 2: 0, 3: 1})
     assert population.loaded == (0, 1, 2)
     population.advance(4)
-    with pytest.raises(ValueError, match="at most 2 runs must hold, but got 3"):
-        population.resized(2)
-    population.unload(0)
-    population.unload(2)
-    population, places = population.resized(1)
-    assert places == {1: 0}
+    population = population.moved(1, {0: 0})
+    assert population.loaded == (0,)
     reports, end = alone(program, 5)
-    assert content(finish(population, 0)[-1]) == content(reports[-1])
+    assert_same(finish(population, 0)[-1:], reports[-1:])
     assert_equal(population.snapshot(0), end)
