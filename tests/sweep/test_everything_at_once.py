@@ -1,4 +1,4 @@
-"""Two objectives, constraints, a conditional space, replicates and hyperband in one study, killed and resumed."""
+"""Two objectives, constraints, conditions, replicates and hyperband in one study, killed and resumed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ CHANGES = (
     ),
     ("high: 1.0e-1", "high: 1.0"),
     ("length: {epochs: 3}", "length: {epochs: 9}, replicates: 3"),
-    ("{name: random}", "{name: tpe, n_startup_trials: 5}\npruner: {name: hyperband, metric: validation_loss}"),
+    (
+        "{name: random}",
+        "{name: tpe, n_startup_trials: 5}\npruner: {name: hyperband, metric: validation_loss}",
+    ),
     ("trials: 4}", "trials: 12}\nconstraints: {validation_loss: {max: 4.0}, peak_memory_bytes: {max: 8 GB}}"),
     ("lanes: 1", "lanes: 6"),
 )
@@ -52,7 +55,9 @@ def test_objectives_constraints_conditional_space_replicates_and_hyperband_at_on
     trials, metrics = loaded.trials, loaded.metrics
     assert not metrics.duplicated(["trial", "replicate", "examples"]).any()
     assert set(metrics.replicate) == {0, 1, 2}
-    assert {"feasible", "constraints_validation_loss", "spread_train_loss", "values_train_loss"} <= set(trials)
+    assert {"feasible", "constraints_validation_loss", "spread_train_loss", "values_train_loss"} <= set(
+        trials
+    )
     assert (trials.params_momentum.notna() == (trials.params_optimizer == "sgd")).all()
     best = {outcome.number for outcome in summary.best}
     assert best <= set(trials.number[(trials.state == "COMPLETE") & trials.feasible.astype(bool)])
@@ -60,9 +65,7 @@ def test_objectives_constraints_conditional_space_replicates_and_hyperband_at_on
     backend = optuna.storages.journal.JournalFileBackend(str(folder.run_dir / "optuna.journal"))
     theirs = optuna.load_study(study_name="line", storage=optuna.storages.JournalStorage(backend))
     assert [trial.state.name for trial in theirs.trials] == list(trials.state)
-    assert {trial.number for trial in theirs.best_trials} <= set(
-        trials.number[trials.feasible.astype(bool)]
-    )
+    assert {trial.number for trial in theirs.best_trials} <= set(trials.number[trials.feasible.astype(bool)])
 
 
 def test_optuna_dashboard_opens_the_journal(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
