@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -20,7 +20,7 @@ from sweep.history import lane_time, read_history
 from sweep.nowhere import Nowhere
 from sweep.planning import longest
 from sweep.progress import Progress
-from sweep.schema import Extent, StudySpec
+from sweep.schema import Extent, Stop, StudySpec
 from sweep.study import Study
 from sweep.trial import RunId
 
@@ -147,17 +147,19 @@ def forecast(
 
 
 def _as_planned(spec: StudySpec, *, measured: bool) -> StudySpec:
-    """One report a trial unless a pruner needs them; measured trials end where they ended."""
+    """One report a trial unless a pruner needs them; measured trials end where they ended.
+
+    Stop rules are left out, as nobody knows what trials will find.
+    """
     lanes = spec.lanes if isinstance(spec.lanes, int) else 1
-    changes: dict[str, Any] = {"lanes": lanes, "warm_start": None}
+    changes: dict[str, Any] = {"lanes": lanes, "warm_start": None, "stop": Stop()}
     if measured or spec.pruner.name == "none":
         trial = spec.trial.model_copy(update={"report_every": Extent(**spec.trial.length.model_dump())})
         changes |= {"trial": trial, "pruner": type(spec.pruner)()}
-    planned = spec.model_copy(update=changes)
-    return planned
+    return spec.model_copy(update=changes)
 
 
-def _learning_curve(spec: StudySpec) -> Any:
+def _learning_curve(spec: StudySpec) -> Callable[[RunId, float], float]:
     """A metric that tells trials apart early but not surely; any will do where nothing is pruned."""
     sign = 1.0 if spec.objective[0].direction == "minimize" else -1.0
 

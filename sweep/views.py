@@ -118,7 +118,9 @@ class Replicates:
         return self._pruner.prune(study, _frozen(rows[self._boundary]))
 
     def tell(self, number: int, state: TrialState, value: float | None) -> None:
-        if state is TrialState.COMPLETE and value is not None:
+        if self._best is not None and number == self._best[1]:
+            return  # told again after a kill
+        if state is TrialState.COMPLETE and value is not None and number in self._rows:
             cost = (self._sign * value, number)
             if self._best is None or cost < self._best:
                 if self._best is not None:

@@ -166,5 +166,7 @@ def test_replicates_are_compared_at_the_boundary_that_both_have_reached(directio
         view.report(number, (1, (each, each + 0.1, each + 0.2, each + 0.3)))
     view.tell(0, complete, 1.0)
     assert [view.should_prune(1), view.should_prune(2)] == [True, False]
+    view.tell(0, complete, 1.0)
+    assert view.should_prune(1), "the best trial told once more, after a kill, stays the best"
     view.report(1, (2, (9.0,) * 4))
     assert not view.should_prune(1), "the best trial has not reached the second boundary"
