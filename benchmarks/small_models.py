@@ -67,7 +67,7 @@ class Dropped(nn.Module):
     """64-64-10 with dropout."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.hidden = nn.Linear(64, 64)
         self.out = nn.Linear(64, 10)
         self.dropout = train_core.Dropout()
@@ -91,7 +91,7 @@ class Last(nn.Module):
     """What a transformer makes of the last token."""
 
     def __init__(self, blocks: nn.TransformerEncoder) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.blocks = blocks
 
     def __call__(self, x: mx.array) -> mx.array:

@@ -60,11 +60,14 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
     count[:, places] = np.where(moves & (after == total), examples - (total - 1) * size, size)
     due[:, places] = moves & ((after % k == 0) | (after == total))
     active[:, places] = moves
-    all_active, at_once = active.all(axis=1), bool((k == 1).all())
-    mixed = due.any(axis=1) | ~all_active
+    at_once = bool((k == 1).all())
     kinds = [
-        Kind.UPDATE if at_once and everyone else Kind.MIXED if some else Kind.ACCUMULATE
-        for everyone, some in zip(all_active.tolist(), mixed.tolist(), strict=True)
+        Kind.UPDATE
+        if at_once and here.all()
+        else Kind.MIXED
+        if dues.any() or not here.all()
+        else Kind.ACCUMULATE
+        for here, dues in zip(active, due, strict=True)
     ]
     # Uploaded row by row: taking rows from one array on the device would cost two operations each.
     columns = [count[:, 0]] if width == 1 else [count, due, active]

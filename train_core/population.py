@@ -204,11 +204,12 @@ class Population:
         if not self._fresh:
             return
         lanes, rows = self._fresh_rows()
+        row_of = {lane: row for row, lane in enumerate(lanes)}
+        order = mx.array([row_of.get(lane, 0) for lane in range(self.width)])
         if self._state and self.width > 1:
-            self._state = _put(self._state, mx.array(lanes), rows)
+            fresh = mx.array([lane in row_of for lane in range(self.width)])
+            self._state = tree_map(lambda leaf, row: _put(leaf, row[order], fresh), self._state, rows)
         else:  # places without a run hold a copy of one: finite, and nobody's
-            row_of = {lane: row for row, lane in enumerate(lanes)}
-            order = mx.array([row_of.get(lane, 0) for lane in range(self.width)])
             self._state = tree_map(lambda leaf: leaf[order if self.width > 1 else 0], rows)
         self._fresh.clear()
         self._hp = self._stacked_hyperparameters()
@@ -283,10 +284,6 @@ class Population:
             return self._feed.steps(chunk, self._lanes, self._chunk)
 
 
-def _put(state: State, lanes: mx.array, rows: State) -> State:
-    def put(leaf: mx.array, row: mx.array) -> mx.array:
-        copy = mx.array(leaf)
-        copy[lanes] = row
-        return copy
-
-    return tree_map(put, state, rows)  # type: ignore[no-any-return]
+def _put(leaf: mx.array, rows: mx.array, fresh: mx.array) -> mx.array:
+    """Take the fresh lanes from `rows`; selected, since a GPU scatters no 64-bit integers."""
+    return mx.where(fresh.reshape(-1, *[1] * (leaf.ndim - 1)), rows, leaf)
