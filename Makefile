@@ -3,12 +3,15 @@
 STUDY ?= examples/digits/study.yaml
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
+BENCHMARKS ?= step memory lanes
 
-.PHONY: help run test lint lock check-lock clean
+.PHONY: help run test bench chaos lint lock check-lock clean
 
 help:
 	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
 	@echo "make test    run all tests"
+	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
+	@echo "make chaos   kill drivers and workers of studies on Ray 200 times, and say what can be seen of it"
 	@echo "make lint    run ruff, mypy and the import contracts"
 	@echo "make lock    bring requirements.lock up to what pyproject.toml asks for (needs uv)"
 	@echo "make clean   remove .venv and what the tools left; runs/ stays"
@@ -18,6 +21,12 @@ run: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PYTHON) -m pytest
+
+bench: $(INSTALLED)
+	for script in $(BENCHMARKS); do $(PYTHON) -m benchmarks.$$script || exit 1; done
+
+chaos: $(INSTALLED)
+	$(PYTHON) -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),0)
 
 lint: $(INSTALLED)
 	$(PYTHON) -m ruff check .

@@ -161,7 +161,8 @@ def arguments(description: str, **numbers: int) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     for name, default in numbers.items():
-        parser.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=int, default=default, help="default: %(default)s")
     return parser.parse_args()
 
 
@@ -185,4 +186,4 @@ def _line(facts: Mapping[str, object]) -> str:
 
 def _verdict(one: Check) -> str:
     verdict = {True: "holds", False: "DOES NOT HOLD", None: one.reason}[one.holds]
-    return f"{one.name}: {one.value:.3f}, bound {one.bound:g}: {verdict}"
+    return f"{one.name}: {one.value:.4g}, bound {one.bound:g}: {verdict}"

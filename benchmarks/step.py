@@ -126,7 +126,7 @@ class Case:
 
 CASES = (
     Case("MLP", MLP, _vectors, 64, 32),
-    Case("transformer", Transformer, _sentences, 8, 16),
+    Case("transformer", Transformer, _sentences, 8, 8),
     Case("CNN", CNN, _images, 32, 16),
 )
 
@@ -144,9 +144,10 @@ def loop(case: Case, k: int) -> Callable[[], None]:
     state = [model.state, optimizer.state, mx.random.state]
 
     def loss(x: mx.array, y: mx.array) -> mx.array:
-        return nn.losses.cross_entropy(model(x, drop), y, reduction="mean")
+        found: mx.array = nn.losses.cross_entropy(model(x, drop), y, reduction="mean")
+        return found
 
-    differentiate = nn.value_and_grad(model, loss)
+    differentiate: Callable[..., tuple[mx.array, Any]] = nn.value_and_grad(model, loss)
 
     def update(gradients: Any) -> None:
         clipped, _ = optim.clip_grad_norm(gradients, CLIP)
@@ -243,6 +244,7 @@ def core(case: Case, k: int) -> Callable[[], None]:
 
 
 def main() -> int:
+    """Measure every case; return the exit code."""
     options = measure.arguments(__doc__.splitlines()[0] if __doc__ else "", rounds=ROUNDS)
     benchmark = measure.Benchmark(
         f"Training step, medians of {options.rounds} interleaved rounds",

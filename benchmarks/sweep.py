@@ -58,7 +58,8 @@ def steady_trials_per_hour(run_dir: Path) -> float:
     times = analysis.load(run_dir).metrics.time.sort_values()
     quarter = len(times) // 4
     first, last = times.iloc[quarter], times.iloc[-quarter]
-    return (len(times) - 2 * quarter) / 20 / (last - first).total_seconds() * 3600
+    seconds = float((last - first).total_seconds())
+    return (len(times) - 2 * quarter) / 20 / seconds * 3600
 
 
 def main() -> int:

@@ -23,7 +23,10 @@ KINDS = ("opened", "asked", "told", "message", "closed")
 
 @dataclass
 class TrialRow:
-    """One trial as the log knows it so far; times are seconds since 1970, None where not recorded."""
+    """One trial as the log knows it so far; times are seconds since 1970, None where not recorded.
+
+    `notes` is what the sampler wrote down for itself when it was asked.
+    """
 
     number: int
     asked: float | None = None
@@ -37,6 +40,7 @@ class TrialRow:
     ledger: dict[str, Any] = field(default_factory=dict)
     constraints: dict[str, float] = field(default_factory=dict)
     replicates: tuple[tuple[float, ...], ...] = ()
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def feasible(self) -> bool:
@@ -46,7 +50,10 @@ class TrialRow:
 
 @dataclass
 class StudyFold:
-    """The study so far; feed it records in the order of the log."""
+    """The study so far; feed it records in the order of the log.
+
+    `ledger` says where the time of the last session that ended in order went, in seconds.
+    """
 
     trials: dict[int, TrialRow] = field(default_factory=dict)
     objectives: list[tuple[str, str]] = field(default_factory=list)
@@ -56,6 +63,7 @@ class StudyFold:
     pid: int | None = None
     host: str | None = None
     closed: str | None = None
+    ledger: dict[str, Any] = field(default_factory=dict)
     messages: list[tuple[float, str, str]] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
@@ -71,6 +79,7 @@ class StudyFold:
                 self.messages.append((record["time"], record["level"], record["text"]))
             case "closed":
                 self.closed = record["reason"]
+                self.ledger = record.get("ledger", {})
 
     def _asked(self, record: Record) -> None:
         row = self._row(record)
@@ -79,6 +88,7 @@ class StudyFold:
             row.seed = record["seed"]
             row.params = decode_mapping(record["params"])
             row.hyperparameters = decode_mapping(record["hyperparameters"])
+            row.notes = record.get("notes", {})
 
     def _told(self, record: Record) -> None:
         row = self._row(record)

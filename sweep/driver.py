@@ -1,8 +1,9 @@
 """The loop: events from the executor -> `transition` -> instructions performed. Owns the clock.
 
-What is performed keeps one order: the log is on disk before Optuna's journal hears of it, and a trial is
-told last. So whatever moment the process dies at, the log knows all that Optuna knows, and a trial that
-was not told will be.
+What is performed keeps one order: the log is on disk before Optuna's journal is written, and a trial is
+told last. So whatever moment the process dies at, the log knows all that Optuna's journal knows, and a
+trial that was not told will be. The log is written whenever something was recorded, so that a kill loses
+nothing; the disk is waited for at most every COMMIT_EVERY_S, so that waiting does not show.
 """
 
 from __future__ import annotations
@@ -48,10 +49,14 @@ from sweep.scheduler.messages import (
 from sweep.schema import StudySpec
 from sweep.stopping import Stopping
 from sweep.study import Proposal, Study
+from sweep.study_ledger import StudyLedger
 from sweep.trial import Outcome, Report, Scalar, TrialPlan, TrialState
 
 WAIT_S = 0.25
 """How long a wait for events lasts at most, so that signals and deadlines are seen in time."""
+
+COMMIT_EVERY_S = 0.25
+"""How much a power cut can lose at most, of what reports and verdicts arrived closer together than this."""
 
 
 SHOW_EVERY_S = 0.1
@@ -80,8 +85,10 @@ class Driver:
         self._progress = progress
         self._clock = clock
         self._began = clock()
+        self.ledger = StudyLedger(clock)
         self._interrupts = 0
         self._shown = -inf
+        self._committed = -COMMIT_EVERY_S
         self._hosts: dict[str, str] = {}
         self._examples = 0
         self._stopping = Stopping(spec)
@@ -111,6 +118,7 @@ class Driver:
             self._executor.start()
             while not self.done:
                 self._step()
+            self._commit()
         finally:
             self._gatherer.close()
 
@@ -122,11 +130,30 @@ class Driver:
     def _step(self) -> None:
         if self._interrupts and self.state.phase is not Phase.STOPPING:
             self._settle([Interrupted()])
-        self._settle(self._translate(self._executor.wait(WAIT_S)))
+        with self.ledger.doing("wait"):
+            happened = self._executor.wait(self._wait_s())
+        self.ledger.look(self.state)
+        self._settle(self._translate(happened))
+        if self._clock() - self._committed >= COMMIT_EVERY_S:
+            self._commit()
         self._run.maintain()
         if self.done or time.monotonic() - self._shown >= SHOW_EVERY_S:
             self._shown = time.monotonic()
             self._progress.show(self._view())
+
+    def _wait_s(self) -> float:
+        """How long nothing else is due."""
+        if not (self._run.dirty or self._study.dirty):
+            return WAIT_S
+        return min(WAIT_S, max(0.0, self._committed + COMMIT_EVERY_S - self._clock()))
+
+    def _commit(self) -> None:
+        """Wait for the disk: first the log, then Optuna's journal."""
+        if self._run.dirty or self._study.dirty:
+            with self.ledger.doing("disk"):
+                self._run.commit()
+                self._study.commit()
+            self._committed = self._clock()
 
     # Resuming
 
@@ -144,14 +171,14 @@ class Driver:
             if proposal.number in live:
                 events.append(self._taken(trial_plan, live[proposal.number]))
             else:
-                self._run.record_asked(trial_plan, proposal.suggested)
+                self._run.record_asked(trial_plan, proposal.suggested, proposal.notes)
                 events.append(Asked((trial_plan,)))
         for number, outcome in known.items():
             if number in live:
                 self._enter_told(outcome)
                 self._run.record_outcome(outcome)
-        self._run.commit()
         self._settle(events)
+        self._commit()
 
     def _restore_journal(self) -> None:
         """Give Optuna the trials that the log holds and the journal lost: it may end a moment earlier."""
@@ -159,7 +186,8 @@ class Driver:
         reports = read_reports(self._run.path, set(lost)) if lost else {}
         for number in lost:
             values = [(examples, mean(row)) for examples, row in self._rows(reports.get(number, ()))]
-            self._study.restore(number, self.params[number], values, self.told.get(number))
+            notes = self._run.history.study.trials[number].notes
+            self._study.restore(number, self.params[number], notes, values, self.told.get(number))
         if self._study.follows_reports:
             self._follow()
 
@@ -176,9 +204,10 @@ class Driver:
             self._study.report(found.number, row)
         checkpoints = {
             run.replicate: replace(snapshot, path=str(self._run.path / snapshot.path))
-            for run, snapshot in found.checkpoints.items()
+            for run, snapshot in self._run.sound_checkpoints(found.number).items()
         }
-        return Taken(trial_plan, reports, checkpoints, found.attempt + 1)
+        lane_s = {run.replicate: seconds for run, seconds in found.lane_s.items()}
+        return Taken(trial_plan, reports, checkpoints, found.attempt + 1, lane_s)
 
     def _rows(self, reports: Iterable[Report]) -> list[BoundaryRow]:
         return boundary_rows(reports, self._metric, self._spec.trial.replicates)
@@ -229,8 +258,7 @@ class Driver:
             now = self._clock()
             instructions = [made for event in pending for made in transition(self.state, event, now)]
             pending = self._perform(instructions) if instructions else []
-        self._run.commit()
-        self._study.commit()
+        self._run.write()
 
     def _perform(self, instructions: list[Instruction]) -> list[Event]:
         """Perform in the order that loses nothing; the answers come back as events."""
@@ -240,7 +268,7 @@ class Driver:
                 case RunTurn():
                     self._executor.submit(instruction.slot, instruction.turn)
                 case Record():
-                    self._run.record_reports([instruction.report])
+                    self._run.record_reports([instruction.report], lane_s=instruction.lane_s)
                 case Note():
                     self._run.record_message("warning", instruction.text)
                     self._progress.note(instruction.text)
@@ -258,11 +286,21 @@ class Driver:
                     asks += instruction.count
         for outcome in tells:
             self._run.record_outcome(outcome)
-        self._run.commit()
-        answers: list[Event] = [self._judge(judges)] if judges else []
-        for outcome in tells:
-            self._tell(outcome)
-        return [*answers, self._ask(asks)] if asks else answers
+        if self._study.buffered:
+            self._run.write()
+        else:
+            self._run.commit()
+        answers: list[Event] = []
+        if judges:
+            with self.ledger.doing("judge"):
+                answers.append(self._judge(judges))
+        with self.ledger.doing("tell"):
+            for outcome in tells:
+                self._tell(outcome)
+        if asks:
+            with self.ledger.doing("ask"):
+                answers.append(self._ask(asks))
+        return answers
 
     def _judge(self, judges: list[Judge]) -> Judged:
         """All reports that arrived together are entered, then each trial is judged once, in number order."""
@@ -310,7 +348,7 @@ class Driver:
         plans = []
         for proposal in self._study.ask(count):
             trial_plan = self._plan(proposal)
-            self._run.record_asked(trial_plan, proposal.suggested)
+            self._run.record_asked(trial_plan, proposal.suggested, proposal.notes)
             plans.append(trial_plan)
         return Asked(tuple(plans), exhausted=self._study.exhausted)
 

@@ -3,6 +3,7 @@
 SweepError            the command ends with exit code 2, its text is all a person sees
 ├── SpecError         the user edits the study file or the task; carries every problem found
 ├── RunDirError       the user chooses another run directory or waits for the one in use
+├── JournalError      Optuna's journal is damaged; it is set aside and built again from the log
 └── CheckpointError   a checkpoint file is damaged, foreign or missing
 TrialError            the trial fails, the study goes on
 WorkerLost            the infrastructure failed; the trials in it are retried
@@ -55,6 +56,10 @@ class SpecError(SweepError):
 
 class RunDirError(SweepError):
     """A run directory is in use, belongs to another study, or cannot be read or written."""
+
+
+class JournalError(SweepError):
+    """Optuna's journal cannot be read, or says other things than the log; the message says what."""
 
 
 class CheckpointError(SweepError):

@@ -28,7 +28,7 @@ class LiveTrial:
 
     `reports` are those recorded, in order, each run and boundary once; `attempt` is the highest one they
     name (0 without reports); `checkpoints` holds each run's last one that is still on disk, its path
-    relative to the run directory.
+    relative to the run directory; `lane_s` is each run's time in lanes up to its last report, in seconds.
     """
 
     number: int
@@ -39,6 +39,7 @@ class LiveTrial:
     reports: tuple[Report, ...]
     attempt: int
     checkpoints: dict[RunId, Snapshot]
+    lane_s: dict[RunId, float]
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ class History:
     """The study as the log has it.
 
     `checkpoints` maps paths of all recorded checkpoints that are on disk, `damaged_checkpoints` lists those
-    that are there in another size; `damage` names lines of the log that could not be read, `fresh_damage`
-    those of them that no earlier session has recorded as a message.
+    that are there in another size, `removed_checkpoints` those that are to be deleted; `damage` names lines
+    of the log that could not be read, `fresh_damage` those of them that no earlier session has recorded.
     `lane_s` is the lane time of the told trials together, `elapsed_s` how long all sessions took, in seconds.
     """
 
@@ -57,6 +58,7 @@ class History:
     told: dict[int, Outcome] = field(default_factory=dict)
     checkpoints: dict[str, Snapshot] = field(default_factory=dict)
     damaged_checkpoints: tuple[str, ...] = ()
+    removed_checkpoints: frozenset[str] = frozenset()
     lane_s: float = 0.0
     elapsed_s: float = 0.0
     damage: tuple[str, ...] = ()
@@ -120,6 +122,7 @@ class _Fold:
         self.checkpoints: dict[str, Snapshot] = {}
         self.elapsed_s = 0.0
         self.last: float | None = None
+        self.removed: set[str] = set()
 
     def add(self, batch: Iterable[Record]) -> None:
         for record in batch:
@@ -129,8 +132,10 @@ class _Fold:
                 self.reports.setdefault(record["trial"], []).append(record)
             elif event == "checkpoint":
                 self.checkpoints[record["path"]] = _snapshot(record)
+                self.removed.discard(record["path"])
             elif event == "checkpoint_removed":
                 self.checkpoints.pop(record["path"], None)
+                self.removed.add(record["path"])
             else:
                 self.study.add(record)
                 if event == "told":
@@ -164,6 +169,7 @@ class _Fold:
             damaged_checkpoints=tuple(
                 path for path, size in sizes.items() if size is not None and path not in present
             ),
+            removed_checkpoints=frozenset(self.removed),
             lane_s=sum(lane_time(outcome) for outcome in told.values()),
             elapsed_s=self.elapsed_s,
             damage=damage,
@@ -203,7 +209,17 @@ def _live(row: TrialRow, records: list[Record], checkpoints: dict[RunId, Snapsho
         reports=reports,
         attempt=max((report.attempt for report in reports), default=0),
         checkpoints=checkpoints,
+        lane_s=_lane_seconds(row.number, records),
     )
+
+
+def _lane_seconds(number: int, records: Iterable[Record]) -> dict[RunId, float]:
+    """The greatest that each run's records name; those of older versions name none."""
+    found: dict[RunId, float] = {}
+    for record in records:
+        run = RunId(number, record["replicate"])
+        found[run] = max(found.get(run, 0.0), record.get("lane_s", 0.0))
+    return found
 
 
 def _report(record: Record) -> Report:

@@ -8,6 +8,8 @@ from optuna.storages import InMemoryStorage
 class Memory(InMemoryStorage):
     """A journal that is kept nowhere."""
 
+    dirty = False
+
     def commit(self) -> None:
         """There is nothing to wait for."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from sweep.history import History
-from sweep.trial import Outcome, Report, Scalar, Snapshot, TrialPlan
+from sweep.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
 
 
 class Arrived:
@@ -28,6 +29,7 @@ class Nowhere:
     """The methods of a run directory that a driver calls."""
 
     path = Path("nowhere")
+    dirty = False
 
     def __init__(self) -> None:
         self.history = History()
@@ -37,9 +39,11 @@ class Nowhere:
     def checkpoints(self) -> list[Snapshot]:
         return []
 
-    def record_asked(self, plan: TrialPlan, params: Mapping[str, Scalar]) -> None: ...
+    def record_asked(
+        self, plan: TrialPlan, params: Mapping[str, Scalar], notes: Mapping[str, Any] | None = None
+    ) -> None: ...
 
-    def record_reports(self, reports: Iterable[Report]) -> list[Report]:
+    def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:
         return list(reports)
 
     def record_outcome(self, outcome: Outcome) -> None: ...
@@ -51,11 +55,16 @@ class Nowhere:
     def record_message(self, level: str, text: str) -> None:
         self.messages.append(text)
 
+    def write(self) -> None: ...
+
     def commit(self) -> None: ...
 
     def maintain(self) -> None: ...
 
     def begin_checkpoint(self, snapshot: Snapshot) -> Arrived:
         return Arrived(replace(snapshot))
+
+    def sound_checkpoints(self, number: int) -> dict[RunId, Snapshot]:
+        return {}
 
     def remove_checkpoint(self, path: str) -> None: ...

@@ -101,6 +101,10 @@ INDEPENDENT = ("random", "qmc", "grid")
 """Samplers whose proposals do not depend on results, so that any number of trials may run at once."""
 
 
+GRACE_S = 60.0
+"""How long beyond its time-out a trial's worker may be silent: compilation and loading are not its time."""
+
+
 def limits(spec: StudySpec, description: Description, *, slots: int, told: int) -> Limits:
     """What the scheduler goes by; without a number of trials only time ends a study."""
     width = spec.lanes if isinstance(spec.lanes, int) else None
@@ -117,6 +121,7 @@ def limits(spec: StudySpec, description: Description, *, slots: int, told: int) 
         prunes=spec.pruner.name != "none",
         max_concurrent=concurrency(spec, slots),
         timeout_s=spec.trial.timeout_s,
+        grace_s=GRACE_S,
     )
 
 

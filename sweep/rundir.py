@@ -13,6 +13,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,7 +21,7 @@ from typing import Any, Self
 from runlog import layout
 from runlog.reader import whole_bytes
 from runlog.records import encode
-from sweep.checkpoints import CheckpointWriter, remove_partial, stored_name, unrecorded
+from sweep.checkpoints import CheckpointWriter, read_chunks, remove_partial, stored_name, unrecorded
 from sweep.disk import disk_errors, replace_file, sync_directory
 from sweep.errors import CheckpointError, RunDirError
 from sweep.history import read_history
@@ -28,7 +29,7 @@ from sweep.lock import WriterLock
 from sweep.log import LogWriter
 from sweep.provenance import read_provenance, with_session
 from sweep.tables import covered_bytes, refresh_metrics, write_trials
-from sweep.trial import Outcome, Report, Scalar, Snapshot, TrialPlan
+from sweep.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
 
 _PART_EVERY_S = 60.0
 _NAME_BYTES = 120
@@ -49,8 +50,8 @@ _OURS = frozenset(
 class RunDir:
     """One study's directory, held open for writing.
 
-    `record_*` methods buffer; what they took is on disk once `commit` returns. `history` is the study as
-    it stood when the directory was opened.
+    `record_*` methods buffer; what they took outlives this process once `write` returns, and a power cut
+    once `commit` does. `history` is the study as it stood when the directory was opened.
     """
 
     def __init__(self, path: Path, lock: WriterLock, clock: Callable[[], float]) -> None:
@@ -67,6 +68,7 @@ class RunDir:
             for number, trial in self.history.live.items()
         }
         self._checkpoints = dict(self.history.checkpoints)
+        self._removed: list[str] = []
         self._covered = covered_bytes(path)
         self._refreshed = clock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tables")
@@ -105,6 +107,9 @@ class RunDir:
             self.record_message("warning", text)
         for path in self.history.damaged_checkpoints:
             self.set_aside(path, "its size is not the recorded one")
+        for path in self.history.removed_checkpoints:
+            if layout.CheckpointName.parse(path) is not None:
+                (self.path / path).unlink(missing_ok=True)  # killed between its record and its removal
         for snapshot in unrecorded(self.path, set(self._checkpoints)):
             self._record_checkpoint(snapshot)
 
@@ -118,12 +123,16 @@ class RunDir:
         """The study file as last resolved; None where there is none yet."""
         path = self.path / layout.STUDY
         with disk_errors(path):
-            return path.read_text("utf-8") if path.exists() else None
+            return path.read_text("utf-8", errors="replace") if path.exists() else None
 
     @property
     def provenance(self) -> dict[str, Any] | None:
-        """What `write_provenance` last wrote; None where there is none yet."""
-        return read_provenance(self.path / layout.PROVENANCE)
+        """What `write_provenance` last wrote; None where there is none yet; a damaged file is set aside."""
+        try:
+            return read_provenance(self.path / layout.PROVENANCE)
+        except RunDirError as error:
+            self.set_aside(layout.PROVENANCE, str(error))
+            return None
 
     @property
     def session(self) -> int:
@@ -163,8 +172,13 @@ class RunDir:
             trials=trials,
         )
 
-    def record_asked(self, plan: TrialPlan, params: Mapping[str, Scalar]) -> None:
-        """Record a new trial; `params` is what the sampler chose, fixed hyperparameters left out."""
+    def record_asked(
+        self, plan: TrialPlan, params: Mapping[str, Scalar], notes: Mapping[str, Any] | None = None
+    ) -> None:
+        """Record a new trial; `params` is what the sampler chose, fixed hyperparameters left out.
+
+        `notes` is what the sampler wrote down about the trial for itself, in words that JSON knows.
+        """
         if plan.number in self._keys or plan.number in self._told:
             raise ValueError(f"trial {plan.number} was asked before")
         self._keys[plan.number] = set()
@@ -174,10 +188,11 @@ class RunDir:
             params=dict(params),
             hyperparameters=dict(plan.hyperparameters),
             seed=plan.seed,
+            **({"notes": dict(notes)} if notes else {}),
         )
 
-    def record_reports(self, reports: Iterable[Report]) -> list[Report]:
-        """Record reports; gives those that are new.
+    def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:
+        """Record reports; gives those that are new. `lane_s` is what the run has spent in lanes up to here.
 
         What a run has reported before (it went on from an earlier snapshot), and what a trial reports
         that was told meanwhile, is not recorded again.
@@ -191,6 +206,8 @@ class RunDir:
             if keys is not None and key not in keys:
                 keys.add(key)
                 fields = {**vars(report), "metrics": dict(report.metrics)}
+                if lane_s is not None:
+                    fields["lane_s"] = round(lane_s, 3)
                 self._log.append(encode("report", fields.pop("time"), fields))
                 new.append(report)
         return new
@@ -224,12 +241,25 @@ class RunDir:
         """Record a line for people; `level` is "info", "warning" or "error"."""
         self._append("message", level=level, text=text)
 
+    @property
+    def dirty(self) -> bool:
+        """Whether a commit would have anything to do."""
+        return self._log.dirty
+
+    def write(self) -> None:
+        """Hand what was recorded to the system: from here on it outlives this process. Raises RunDirError."""
+        self._log.write()
+
     def commit(self) -> None:
-        """Wait until all that was recorded is on disk.
+        """Wait until all that was recorded is on disk; only then delete what the log says is removed.
 
         Raises RunDirError where the disk refuses; nothing is lost then, the next commit tries again.
         """
         self._log.commit()
+        while self._removed:
+            path = self.path / self._removed.pop()
+            with disk_errors(path):
+                path.unlink(missing_ok=True)
 
     def maintain(self) -> None:
         """Derive what is due, beside the caller: call it often; it returns at once."""
@@ -250,27 +280,48 @@ class RunDir:
         return CheckpointWriter(self.path / stored.path, stored, on_commit=self._record_checkpoint)
 
     def remove_checkpoint(self, path: str) -> None:
-        """Delete a checkpoint by its relative path. Raises CheckpointError where that names none of ours."""
+        """Delete a checkpoint by its relative path, with the next commit.
+
+        Raises CheckpointError where the path names none of ours.
+        """
         if layout.CheckpointName.parse(path) is None:
             raise CheckpointError(f"{path}: is no checkpoint of {self.path}; nothing was deleted")
-        with disk_errors(self.path / path):
-            (self.path / path).unlink(missing_ok=True)
         self._checkpoints.pop(path, None)
         self._append("checkpoint_removed", path=path)
+        self._removed.append(path)
+
+    def sound_checkpoints(self, number: int) -> dict[RunId, Snapshot]:
+        """Each run's last checkpoint whose bytes are the recorded ones; others are set aside on the way."""
+        sound: dict[RunId, Snapshot] = {}
+        own = [each for each in self.checkpoints if each.trial == number]
+        for snapshot in sorted(own, key=lambda each: each.examples, reverse=True):
+            if snapshot.run in sound:
+                continue
+            try:
+                for _ in read_chunks(self.path, snapshot):
+                    pass
+            except CheckpointError as error:
+                self.set_aside(snapshot.path, str(error))
+            else:
+                sound[snapshot.run] = snapshot
+        return sound
 
     def set_aside(self, path: str, why: str) -> None:
-        """Rename a checkpoint that turned out damaged to `.damaged`, and say so in the log."""
+        """Rename a file that turned out damaged to `.damaged`, and say so in the log.
+
+        `path` is relative to the run directory: a checkpoint's, or another file that is made anew.
+        """
         damaged = self.path / path
-        with disk_errors(damaged):
+        if self._checkpoints.pop(path, None) is not None or layout.CheckpointName.parse(path) is not None:
+            self._append("checkpoint_removed", path=path)
+        with disk_errors(damaged), suppress(FileNotFoundError):
             damaged.replace(damaged.with_name(damaged.name + ".damaged"))
-        self._checkpoints.pop(path, None)
-        self._append("checkpoint_removed", path=path)
         self.record_message("warning", f"{path} is damaged and was set aside: {why}")
 
-    def close(self, reason: str) -> None:
-        """Record why the session ends, derive all tables, let the next writer in."""
+    def close(self, reason: str, *, ledger: Mapping[str, object] | None = None) -> None:
+        """Record why the session ends and where its time went, derive all tables, let the next writer in."""
         try:
-            self._append("closed", reason=reason)
+            self._append("closed", reason=reason, **({"ledger": ledger} if ledger else {}))
             self.commit()
             self._thread.shutdown()
             refresh_metrics(self.path, stop=self._log.size, compact=True)
@@ -300,6 +351,8 @@ class RunDir:
     def _record_checkpoint(self, snapshot: Snapshot) -> None:
         self._checkpoints.pop(snapshot.path, None)
         self._checkpoints[snapshot.path] = snapshot
+        if snapshot.path in self._removed:
+            self._removed.remove(snapshot.path)
         self._append("checkpoint", **vars(snapshot))
 
 

@@ -94,6 +94,8 @@ _NAME_RULE = (
 )
 _TASK_RULE = "must be `file.py:Class`, a file in this one's folder or below, or `package.module:Class`"
 
+_STORAGE_RULE = "must be the URL of an Optuna storage, such as sqlite:///study.db"
+
 Name = Annotated[str, _matching(r"\w[\w.-]{0,99}", _NAME_RULE)]
 _TASK_FILE = r"(?:(?!\.\.?/)[^/:\0\\]+/)*[^/:\0\\]+\.py"
 _TASK_MODULE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
@@ -318,6 +320,12 @@ class Checkpoints(Section):
     every_s: Seconds = Field(60.0, alias="every")
 
 
+class Worker(Section):
+    """What each worker may use; without `memory` a slot's share of the machine's."""
+
+    memory_bytes: Bytes | None = Field(None, alias="memory")
+
+
 class StudySpec(Section):
     """A study file that can be run: every default filled in, every rule of the file alone kept.
 
@@ -342,6 +350,8 @@ class StudySpec(Section):
     executor: Literal["ray", "inline"] = "ray"
     lanes: CountOrAuto = "auto"
     max_concurrent: CountOrAuto = "auto"
+    storage: Annotated[str, _matching(r"[a-z0-9+]+://.*", _STORAGE_RULE)] | None = None
+    worker: Worker = Worker.model_validate({})
     checkpoints: Checkpoints = Checkpoints.model_validate({})
 
     _document: Document = PrivateAttr()

@@ -12,16 +12,17 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from runlog import layout
 from runlog.ranking import best_first
 from sweep import spec as specs
 from sweep.describing import describe
 from sweep.description import Description
-from sweep.errors import RunDirError, SpecError
+from sweep.errors import JournalError, RunDirError, SpecError
 from sweep.executors.base import Executor
 from sweep.planning import longest, sample_values
 from sweep.progress import Progress
@@ -34,10 +35,14 @@ from sweep.turn import TaskRef, WorkerSettings
 
 if TYPE_CHECKING:
     from sweep.driver import Driver
+    from sweep.study import Study
 
 
 MEMORY_SHARE = 0.6
 """How much of the device's memory populations may take, all slots together: the rest is the system's."""
+
+GUARD_SHARE = 0.9
+"""Above this much, divided by the slots, a worker's turn is ended as out of memory."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Summary:
     wall_s: float
     reason: str
     totals: Mapping[str, float]
+    ledger: Mapping[str, object] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -63,6 +69,7 @@ class Summary:
             "best": self._best_json(),
             "wall_s": round(self.wall_s, 3),
             **self.totals,
+            "ledger": dict(self.ledger),
         }
 
     def _best_json(self) -> dict[str, Any] | list[dict[str, Any]] | None:
@@ -120,7 +127,8 @@ def run_study(
         description = describe_task(spec)
         driver = _drive(spec, description, run, progress)
         reason = "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
-        run.close(reason)
+        ledger = driver.ledger.as_json()
+        run.close(reason, ledger=ledger)
         state = driver.state
         summary = _summary(spec, run.path, driver.told, driver.params, len(state.trials), began, reason)
         lanes = {
@@ -128,7 +136,7 @@ def run_study(
             "lane_busy_fraction": round(state.lane_time.useful_fraction, 4),
             "lane_busy_fraction_while_asking": round(state.lane_time_while_asking.useful_fraction, 4),
         }
-        return replace(summary, totals={**summary.totals, **lanes})
+        return replace(summary, totals={**summary.totals, **lanes}, ledger=ledger)
 
 
 def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
@@ -153,7 +161,15 @@ def _check_same_study(spec: StudySpec, run: RunDir) -> None:
     text = run.study_text
     if text is None:
         return
-    changes = specs.differences(specs.parse(text, file=str(run.path / "study.yaml")), spec)
+    path = run.path / layout.STUDY
+    try:
+        before = specs.parse(text, file=str(path))
+    except SpecError as error:
+        raise RunDirError(
+            f"{path}: must be the study as it was resolved, but is damaged: {error}; if "
+            f"{spec.document.file} is still the same study, move it away and run the same command again"
+        ) from error
+    changes = specs.differences(before, spec)
     if changes:
         lines = [f"  {change.key}: was {change.old}, is {change.new}" for change in changes]
         raise RunDirError(
@@ -174,7 +190,6 @@ def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
 
 def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Progress) -> Driver:
     from sweep.driver import Driver
-    from sweep.study import Study
 
     run.write_study(specs.resolved_text(spec))
     run.write_provenance(task_hash=source_hash(task_ref(spec)) or "", hosts=[])
@@ -184,7 +199,7 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
         trials=spec.budget.trials,
     )
     run.commit()
-    study = Study(spec, run.journal_path, longest(spec, description))
+    study = _open_study(spec, description, run)
     executor = make_executor(spec, description)
     driver = Driver(
         spec=spec, description=description, run=run, study=study, executor=executor, progress=progress
@@ -199,6 +214,26 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     return driver
 
 
+def _open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
+    """Optuna's side; a journal that is damaged is set aside, and the driver builds it again from the log."""
+    from sweep.study import Study
+
+    length = longest(spec, description)
+    asked = {number: row.params for number, row in run.history.study.trials.items()}
+    study = None
+    try:
+        study = Study(spec, run.journal_path, length)
+        study.check_against(asked, run.history.told)
+    except JournalError as error:
+        if spec.storage is not None:
+            raise RunDirError(f"{spec.storage}: must hold this study as the log does: {error}") from error
+        if study is not None:
+            study.close()
+        run.set_aside(layout.JOURNAL, str(error))
+        study = Study(spec, run.journal_path, length)
+    return study
+
+
 def make_executor(spec: StudySpec, description: Description) -> Executor:
     """The executor that the study file names: one slot an accelerator, or one a core where there is none."""
     on_gpu = description.device == "gpu"
@@ -208,6 +243,7 @@ def make_executor(spec: StudySpec, description: Description) -> Executor:
         snapshot_every_s=spec.checkpoints.every_s,
         keep_final=spec.checkpoints.keep_best > 0,
         memory_bytes=MEMORY_SHARE * description.memory_bytes / slots,
+        limit_bytes=spec.worker.memory_bytes or GUARD_SHARE * description.memory_bytes / slots,
     )
     if spec.executor == "inline":
         from sweep.executors.inline import InlineExecutor
@@ -225,7 +261,7 @@ def cores() -> int:
 
 @contextmanager
 def _interrupting(interrupt: Callable[[], None], progress: Progress) -> Iterator[None]:
-    """The first SIGINT or SIGTERM ends the study in order, the second at once; what is recorded stays."""
+    """The first SIGINT, SIGTERM or SIGHUP ends the study in order, the second at once; nothing is lost."""
     seen = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -236,7 +272,7 @@ def _interrupting(interrupt: Callable[[], None], progress: Progress) -> Iterator
         interrupt()
         progress.note("stopping: the advances in flight end, runs are saved; once more to stop at once")
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runlog import layout
 from runlog.reader import NewerFormatError, whole_bytes
@@ -37,8 +38,8 @@ class Status:
 
     `pid` is the live writer's, None where nobody writes; `trials` counts by state; `budget_trials` is the
     total asked for; `reports_per_s` is over the last minute of reports; `last_report` is in seconds since
-    1970; `closed` is why the last session ended, None where it runs or was killed; `damage` names lines
-    that cannot be read.
+    1970; `ledger` says where the last session's time went; `closed` is why the last session ended, None
+    where it runs or was killed; `damage` names lines that cannot be read.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Status:
     reports_per_s: float
     started: float | None
     messages: tuple[str, ...]
+    ledger: Mapping[str, Any]
     damage: tuple[str, ...]
 
 
@@ -86,6 +88,7 @@ def read_status(run_dir: Path) -> Status:
         last_report=times[-1] if times else None,
         reports_per_s=_rate(times),
         started=min((row.asked for row in fold.trials.values() if row.asked), default=None),
+        ledger=fold.ledger,
         messages=tuple(text for _, _, text in fold.messages[-5:]),
         damage=tuple(damage),
     )
@@ -150,6 +153,10 @@ def as_text(status: Status, *, now: float | None = None) -> str:
         lines.append(
             f"reports: {status.reports}, {status.reports_per_s:.1f} a second, the last {age_s:.0f} s ago"
         )
+    if status.ledger:
+        spent = {**status.ledger["driver"], **status.ledger["slots"]}
+        times = ", ".join(f"{name.removesuffix('_s')} {seconds:.1f}" for name, seconds in spent.items())
+        lines.append(f"seconds of the last session, {status.ledger['wall_s']:.1f} in all: {times}")
     lines += [f"message: {text}" for text in status.messages]
     lines += [f"damaged: {text}" for text in status.damage]
     return "\n".join(lines)

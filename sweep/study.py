@@ -1,6 +1,7 @@
 """Optuna: ask, record, judge, tell, and take up again what a killed run left.
 
-The storage is Optuna's journal, readable by optuna-dashboard and `optuna.load_study` while the study runs.
+The storage is Optuna's journal, or another one that the study file names; either can be read by
+optuna-dashboard and `optuna.load_study` while the study runs.
 Only this module, `space` and `journal` import Optuna.
 """
 
@@ -10,15 +11,16 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
 from optuna.study._tell import _tell_with_warning
 
 from sweep import pruners, samplers, space, terminators, views, warm_start
 from sweep.conditions import dependency_order
+from sweep.errors import JournalError, SpecError
 from sweep.history import BoundaryRow
-from sweep.journal import GroupCommitBackend
+from sweep.journal import Journal
 from sweep.memory import Memory
 from sweep.schema import FloatRange, StudySpec
 from sweep.trial import Length, Outcome, Scalar, TrialState
@@ -35,10 +37,14 @@ WARM_START_TRIALS = "warm_start_trials"
 
 @dataclass(frozen=True)
 class Proposal:
-    """What Optuna suggested for one trial; conditional entries that do not apply are absent."""
+    """What Optuna suggested for one trial; conditional entries that do not apply are absent.
+
+    `notes` is what the sampler wrote down for itself, to be given back should the journal lose it.
+    """
 
     number: int
     suggested: Mapping[str, Scalar]
+    notes: Mapping[str, Any]
 
 
 class _Study(optuna.Study):
@@ -58,8 +64,8 @@ class Study:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._spec = spec
         self._multi = len(spec.objective) > 1
-        self._journal = GroupCommitBackend(journal) if journal is not None else Memory()
-        storage = self._journal if isinstance(self._journal, Memory) else JournalStorage(self._journal)
+        self._journal = _own_storage(spec, journal)
+        storage = self._journal if self._journal is not None else _named_storage(spec)
         directions = [objective.direction for objective in spec.objective]
         optuna.create_study(study_name=spec.name, storage=storage, directions=directions, load_if_exists=True)
         pruner = pruners.make(spec, length)
@@ -125,12 +131,14 @@ class Study:
         self,
         number: int,
         suggested: Mapping[str, Scalar],
+        notes: Mapping[str, Any],
         values: Sequence[tuple[int, float]],
         outcome: Outcome | None,
     ) -> None:
         """Enter again a trial that the log holds and the journal has lost; numbers go up one by one.
 
-        `values` are (examples, objective) pairs. Raises ValueError where `number` is not the next one.
+        `notes` is what the sampler wrote down, `values` are (examples, objective) pairs. Raises ValueError
+        where `number` is not the next one.
         """
         if number != self.known():
             raise ValueError(f"trial {self.known()} must come first, got {number}")
@@ -140,6 +148,7 @@ class Study:
             values=list(outcome.values) if outcome is not None and outcome.values else None,
             params=dict(suggested),
             distributions={name: distributions[name] for name in suggested},
+            system_attrs=dict(notes),
             intermediate_values={} if self._multi else dict(values),
             constraints=dict(outcome.constraints) if outcome is not None else None,
         )
@@ -154,6 +163,36 @@ class Study:
             trial.number: Outcome(trial.number, ends[trial.state], tuple(trial.values or ()) or None)
             for trial in frozen
         }
+
+    def check_against(self, params: Mapping[int, Mapping[str, Scalar]], told: Mapping[int, Outcome]) -> None:
+        """Hold the journal's trials against the log's, by number, and complete what a kill cut short.
+
+        Raises JournalError where they are not the same.
+        """
+        for trial in self._study.get_trials(deepcopy=False):
+            expected = params.get(trial.number)
+            if expected is None:
+                continue
+            outcome = told.get(trial.number)
+            missing = expected.keys() - trial.params.keys()
+            values = outcome.values if outcome is not None and outcome.state is TrialState.COMPLETE else None
+            if (
+                any(expected.get(name) != value for name, value in trial.params.items())
+                or (missing and trial.state.is_finished())
+                or (values and trial.state == STATES[TrialState.COMPLETE] and tuple(trial.values) != values)
+            ):
+                raise JournalError(
+                    f"trial {trial.number} must be as the log has it, {dict(expected)} with values {values}; "
+                    f"found {trial.params} with {trial.values}"
+                )
+            self._complete(trial, {name: expected[name] for name in missing})
+
+    def _complete(self, trial: optuna.trial.FrozenTrial, missing: Mapping[str, Scalar]) -> None:
+        distributions = space.distributions(self._spec) if missing else {}
+        for name, distribution in distributions.items():
+            if name in missing:
+                value = distribution.to_internal_repr(missing[name])
+                self._study._storage.set_trial_param(trial._trial_id, name, value, distribution)
 
     def report(self, number: int, row: BoundaryRow) -> None:
         """Enter an objective at a boundary; with several objectives Optuna's samplers take none."""
@@ -199,13 +238,25 @@ class Study:
         value = outcome.values[views.judged_objective(self._spec)] if outcome.values else None
         self._view.tell(outcome.number, STATES[outcome.state], value)
 
+    @property
+    def dirty(self) -> bool:
+        """Whether a commit would have anything to do."""
+        return self._journal is not None and self._journal.dirty
+
+    @property
+    def buffered(self) -> bool:
+        """Whether Optuna's storage waits for `commit`; others write whatever they are told at once."""
+        return self._journal is not None
+
     def commit(self) -> None:
         """Wait until Optuna's journal is on disk."""
-        self._journal.commit()
+        if self._journal is not None:
+            self._journal.commit()
 
     def close(self) -> None:
         """Let go of the journal."""
-        self._journal.close()
+        if self._journal is not None:
+            self._journal.close()
 
     def _ask(self) -> Proposal:
         number = self.known()
@@ -221,7 +272,9 @@ class Study:
     def _suggest(self, trial: optuna.Trial) -> Proposal:
         """Suggest what is not yet suggested: on a trial taken up again its own values come back."""
         self._trials[trial.number] = trial
-        return Proposal(trial.number, space.suggest_all(trial, self._spec, self._order))
+        suggested = space.suggest_all(trial, self._spec, self._order)
+        notes = trial.storage.get_trial(trial._trial_id).system_attrs
+        return Proposal(trial.number, suggested, notes)
 
     def _point(self, number: int) -> dict[str, Scalar] | None:
         """The point of `enqueue` that this trial is to try; the first trials try them in order."""
@@ -255,3 +308,22 @@ class Study:
     def _source_trials(self) -> dict[str, object]:
         given = self._study.get_trials(deepcopy=False)[: self._given]
         return warm_start.source_trials(self._spec, given) if given else {}
+
+
+def _own_storage(spec: StudySpec, journal: Path | None) -> Journal | Memory | None:
+    """The storage that waits for `commit`; None where the study file names another one."""
+    if journal is None:
+        return Memory()
+    return Journal(journal) if spec.storage is None else None
+
+
+def _named_storage(spec: StudySpec) -> optuna.storages.BaseStorage:
+    """The storage that the study file names. Raises SpecError where it cannot be opened."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    assert spec.storage is not None
+    try:
+        return optuna.storages.get_storage(spec.storage)
+    except (ImportError, ValueError, OSError, optuna.exceptions.OptunaError, SQLAlchemyError) as error:
+        rule = f"must be a storage that Optuna can open: {str(error).splitlines()[0]}"
+        raise SpecError([spec.document.problem(("storage",), rule, spec.storage)]) from error

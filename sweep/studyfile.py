@@ -28,6 +28,7 @@ from sweep.schema import (
     Stop,
     StudySpec,
     Trial,
+    Worker,
     is_scalar,
 )
 from sweep.trial import Scalar
@@ -44,6 +45,7 @@ _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "stop": (Stop,),
     "constraints.*": (Bound,),
     "checkpoints": (Checkpoints,),
+    "worker": (Worker,),
     "space.*": (IntRange, Choices),
     "space.*.when.*": (Interval,),
 }

@@ -27,13 +27,15 @@ class TaskRef:
 class WorkerSettings:
     """What a worker knows of the study for as long as it lives.
 
-    `snapshot_every_s` None means never; `memory_bytes` is what its populations may use.
+    `snapshot_every_s` None means never; `memory_bytes` is what its populations may use, `limit_bytes` what
+    the whole process may, None for any amount.
     """
 
     task: TaskRef
     snapshot_every_s: float | None
     keep_final: bool
     memory_bytes: float
+    limit_bytes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ class TurnResult:
     """What came of a turn.
 
     `error` is set where the turn as a whole failed: then all its lanes are lost and nobody in
-    particular is to blame. `out_of_memory` tells that kind of failure from the others. `rates` answers
+    particular is to blame. `out_of_memory` tells that kind of failure from the others. `notes` are for
+    people: what went wrong beside training. `rates` answers
     a probe: examples per second at each width that was worth measuring.
     """
 
@@ -136,3 +139,4 @@ class TurnResult:
     error: str | None = None
     out_of_memory: bool = False
     rates: Mapping[int, float] | None = None
+    notes: tuple[str, ...] = ()

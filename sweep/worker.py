@@ -13,6 +13,7 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ import mlx.core as mx
 
 import train_core
 from sweep import lane_cache
+from sweep.memory_guard import MemoryGuard, resident_bytes
 from sweep.spool import Spool
 from sweep.task_loading import TaskLoadError, load_task, source_hash
 from sweep.trial import Report, RunId, Signature, Snapshot, TrialPlan
@@ -66,6 +68,8 @@ class Worker:
         self._population: train_core.Population | None = None
         self._lanes: dict[int, _Occupant] = {}
         self._idle_since: float | None = None
+        self._guard = MemoryGuard(settings.limit_bytes, _memory_in_use)
+        self._notes: list[str] = []
 
     def info(self) -> WorkerInfo:
         return WorkerInfo(self._host, device.chip())
@@ -74,15 +78,18 @@ class Worker:
         """Carry out one turn. A failure of the turn as a whole loses its lanes and comes back as `error`."""
         began = time.perf_counter()
         try:
-            result = self._carry_out(turn, began)
+            with self._guard.watching():
+                result = self._carry_out(turn, began)
         except Exception as error:
             # Whatever the task's code raises is its trials' failure, and the scheduler decides whose.
             self._forget_lanes()
-            result = TurnResult(
-                turn.number, error=_explain(error), out_of_memory=width.is_out_of_memory(error)
-            )
+            over = self._guard.found is not None
+            reason = self._guard.explain() if over else _explain(error)
+            out_of_memory = over or width.is_out_of_memory(error)
+            result = TurnResult(turn.number, error=reason, out_of_memory=out_of_memory)
         self._idle_since = time.perf_counter()
-        return replace(result, turn_s=self._idle_since - began)
+        notes, self._notes = tuple(self._notes), []
+        return replace(result, turn_s=self._idle_since - began, notes=notes)
 
     def close(self) -> None:
         self.spool.close()
@@ -101,7 +108,7 @@ class Worker:
         for load in turn.loads:
             self._load(population, load)
         if not turn.advance:
-            return TurnResult(turn.number, snapshots=tuple(self._save(lane) for lane in sorted(self._lanes)))
+            return TurnResult(turn.number, snapshots=tuple(self._save_all(sorted(self._lanes))))
         return self._advance(turn, population)
 
     def _enter_idle_time(self, began: float) -> None:
@@ -191,11 +198,11 @@ class Worker:
                 if report.finished and report.error is None:
                     finished.append(run)
                     if self._settings.keep_final:
-                        snapshots.append(self._save(report.lane, final=True))
+                        snapshots += self._save_all([report.lane], final=True)
                 if report.finished or report.error is not None:
                     population.unload(report.lane)
                     del self._lanes[report.lane]
-            snapshots += [self._save(lane) for lane in self._due()]
+            snapshots += self._save_all(self._due())
         return TurnResult(
             turn.number,
             reports=tuple(reports),
@@ -256,6 +263,18 @@ class Worker:
         now = time.perf_counter()
         return [lane for lane, occupant in self._lanes.items() if now - occupant.saved_at >= every_s]
 
+    def _save_all(self, lanes: Iterable[int], *, final: bool = False) -> list[Snapshot]:
+        """Snapshots of some lanes; training goes on where the disk refuses one."""
+        saved = []
+        for lane in lanes:
+            try:
+                saved.append(self._save(lane, final=final))
+            except (OSError, RuntimeError) as error:  # MLX says RuntimeError where it cannot write
+                self._lanes[lane].saved_at = time.perf_counter()
+                run = self._lanes[lane].run
+                self._notes.append(f"trial {run.trial} was not saved on {self._host}: {error}")
+        return saved
+
     def _save(self, lane: int, *, final: bool = False) -> Snapshot:
         assert self._population is not None
         began = time.perf_counter()
@@ -301,6 +320,12 @@ def _explain(error: Exception) -> str:
     if isinstance(error, train_core.TrainingError | TaskLoadError):
         return str(error)
     return f"{type(error).__name__}: {error}\n{text}"
+
+
+def _memory_in_use() -> int:
+    """What counts towards a worker's limit; an Apple GPU's buffers are not resident memory."""
+    on_gpu = mx.get_active_memory() + mx.get_cache_memory() if mx.metal.is_available() else 0
+    return max(resident_bytes(), on_gpu)
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from functools import reduce
 
 import mlx.core as mx
 
+from train_core.scalars import beside
+
 Flat = dict[str, mx.array]
 
 
@@ -19,19 +21,25 @@ def zeros(parameters: Mapping[str, mx.array]) -> Flat:
     return {path: mx.zeros(leaf.shape, mx.float32) for path, leaf in parameters.items()}
 
 
-def add(window: Mapping[str, mx.array], weight: mx.array, gradients: Mapping[str, mx.array]) -> Flat:
-    """Return the window with one micro-batch's gradient of the summed loss.
+def add(
+    window: Mapping[str, mx.array],
+    weight: mx.array,
+    gradients: Mapping[str, mx.array],
+    *,
+    mapped: bool = False,
+) -> Flat:
+    """Return the window of this weight with one micro-batch's gradient of the summed loss.
 
-    A window without weight counts as empty whatever it holds, so an update need not write zeros.
+    `mapped` says that this is traced under `mx.vmap` (see `scalars.beside`).
     """
-    held = content(window, weight)
+    held = content(window, weight, mapped=mapped)
     return {path: total + gradients[path].astype(mx.float32) for path, total in held.items()}
 
 
-def content(window: Mapping[str, mx.array], weight: mx.array) -> Flat:
-    """Return what a window holds: zeros when it has no weight."""
+def content(window: Mapping[str, mx.array], weight: mx.array, *, mapped: bool = False) -> Flat:
+    """Return what a window holds: without weight zeros, so an update need not write any."""
     begun = weight > 0
-    return {path: mx.where(begun, total, 0.0) for path, total in window.items()}
+    return {path: mx.where(beside(w, begun, mapped=mapped), w, 0.0) for path, w in window.items()}
 
 
 def mean(window: Mapping[str, mx.array], weight: mx.array, threshold: mx.array | None = None) -> Flat:

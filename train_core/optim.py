@@ -15,6 +15,7 @@ import mlx.optimizers
 from mlx.utils import tree_map
 
 from train_core.hyperparameters import OPTIMIZERS
+from train_core.scalars import beside
 
 Tree = dict[str, Any]
 
@@ -87,9 +88,7 @@ class Optimizer:
     ) -> tuple[dict[str, mx.array], Tree]:
         """Return parameters and state after one update; the inputs stay as they are.
 
-        `mapped` gives each number one axis for every axis of the parameter: mapped over lanes, a 0-d
-        number as the first operand (`beta * m`) would move the lanes to the last, slowest axis of the
-        result. For one run alone, 0-d numbers let fused kernels walk the arrays without strides.
+        `mapped` says that this is traced under `mx.vmap` (see `scalars.beside`).
         """
         optimizer = self._make()
         # MLX writes into its state: hand it fresh containers (tree_map copies them).
@@ -97,11 +96,10 @@ class Optimizer:
         updated = {}
         for path, gradient in gradients.items():
             leaf = parameters[path]
-            axes = leaf.ndim if mapped else 0
-            numbers = {name: _with_axes(hp[name], axes) for name in NUMBERS}
+            numbers = {name: beside(leaf, hp[name], mapped=mapped) for name in NUMBERS}
             optimizer.state = {
-                "learning_rate": _with_axes(learning_rate, axes),
-                "step": fresh["step"] if self.name == "adafactor" else _with_axes(fresh["step"], axes),
+                "learning_rate": beside(leaf, learning_rate, mapped=mapped),
+                "step": beside(leaf, fresh["step"], mapped=mapped and self.name != "adafactor"),
             }
             gradient = self._set(optimizer, numbers, gradient, leaf)
             updated[path] = optimizer.apply_single(gradient, leaf, fresh[path])
@@ -128,7 +126,3 @@ class Optimizer:
                 return self._class(learning_rate=0.0, bias_correction=True)
             case _:
                 return self._class(learning_rate=0.0)
-
-
-def _with_axes(number: mx.array, axes: int) -> mx.array:
-    return number.reshape((1,) * axes) if axes else number

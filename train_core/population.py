@@ -1,8 +1,7 @@
 """Lanes: many runs of one program, trained in one compiled step and refilled as they end.
 
-A lane's run is the same run at any width, in any slot, beside any neighbours. Nothing waits for the
-device inside the loop but for the step before the last: one step is computed while the next one is
-dispatched, and memory stays flat.
+A lane's run is the same run at any width, in any slot, beside any neighbours. Steps are dispatched while
+earlier ones are computed, as far as what is in flight holds little of the device's memory.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import mlx.core as mx
 import numpy as np
 from mlx.utils import tree_map
 
-from train_core import accumulate, boundary, checkpoint, data
+from train_core import accumulate, boundary, checkpoint, data, device
 from train_core.checkpoint import Checkpoint
 from train_core.chunk import Chunk, plan
 from train_core.errors import HyperparameterError, TrialError
@@ -31,6 +30,13 @@ from train_core.task import Batch, blamed
 
 CHUNK = 64
 """Micro-batches whose indices and masks are built and uploaded at once."""
+
+AHEAD = 1 / 64
+"""The fraction of the device's memory that steps in flight may hold before the loop waits for them.
+
+Arrays of a dispatched step are allocated before it is computed. Where they are small, waiting would cost
+more than the step; where they are large, dispatching is nothing beside it.
+"""
 
 
 @dataclass(frozen=True)
@@ -263,12 +269,15 @@ class Population:
         started, compiled = time.perf_counter(), clock.compile_s
         chunk = plan(self._lanes, to_go, steps, self.width)
         fed = self._fed(chunk)
+        most = mx.get_active_memory() + int(AHEAD * device.memory_bytes())
         for step in range(steps):
             arrays, index = fed[step] if fed else (self.program.data.train, chunk.index[step])
             train = self._functions.train[chunk.kinds[step]]
             with clock.compiling(self.program):
                 self._state = train(self._state, self._hp, arrays, index, *chunk.masks[step])
                 mx.async_eval(self._state)
+            if mx.get_active_memory() > most:
+                mx.eval(self._state)
         mx.eval(self._state)
         for lane, n in chunk.advanced.items():
             self._lanes[lane].done += n

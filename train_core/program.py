@@ -140,13 +140,17 @@ class Program:
         return min(4 * self.static.micro_batch_size, self.data.validation_size)
 
     def _functions(self, width: int) -> Functions:
-        alone = {Kind.ACCUMULATE: self._accumulate, Kind.UPDATE: self._update, Kind.MIXED: self._mixed}
-        lanes = {
+        alone: dict[Kind, Callable[..., State]] = {
+            Kind.ACCUMULATE: self._accumulate,
+            Kind.UPDATE: self._update,
+            Kind.MIXED: self._mixed,
+        }
+        lanes: dict[Kind, Callable[..., State]] = {
             Kind.ACCUMULATE: self._accumulate_lanes,
             Kind.UPDATE: self._update_lanes,
             Kind.MIXED: self._mixed_lanes,
         }
-        bodies: Mapping[Kind, Callable[..., State]] = alone if width == 1 else lanes
+        bodies = alone if width == 1 else lanes
         return Functions(
             train={kind: mx.compile(self._counted(body)) for kind, body in bodies.items()},
             evaluate=mx.compile(self._counted(self._evaluate if width == 1 else self._evaluate_lanes)),
@@ -159,29 +163,38 @@ class Program:
 
         return counted
 
+    def _settled(self, state: State) -> State:
+        """Return the state in row-major layout, as a snapshot has it.
+
+        A product's last bits depend on how its factors lie in memory. Most of the state is computed
+        element by element from itself and stays row-major; a copy of it would stop updates from fusing.
+        """
+        anywhere = ["model"]  # a task's model may leave anything there
+        if self.static.optimizer == "adafactor":  # see `scalars.beside`: so are its numbers operands
+            anywhere.append("optimizer")
+        return state | {part: tree_map(mx.contiguous, state[part]) for part in anywhere}
+
     def _accumulate(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
-        return self.step.micro_batch(state, hp, gather(data, index), None)
+        return self._settled(self.step.micro_batch(state, hp, gather(data, index), None))
 
     def _update(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
-        return self.step.at_once(state, hp, gather(data, index), count)
+        return self._settled(self.step.at_once(state, hp, gather(data, index), count))
 
     def _mixed(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
         accumulated = self.step.micro_batch(state, hp, gather(data, index), count)
-        return self.step.update(accumulated, hp)
+        return self._settled(self.step.update(accumulated, hp))
 
     def _accumulate_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
         def lane(state: State, hp: Hp, batch: Batch) -> State:
-            return self.step.micro_batch(state, hp, batch, None)
+            return self.step.micro_batch(state, hp, batch, None, mapped=True)
 
-        mapped: State = over_lanes(lane)(state, hp, gather(data, index))
-        return mapped
+        return self._settled(over_lanes(lane)(state, hp, gather(data, index)))
 
     def _update_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
         def lane(state: State, hp: Hp, batch: Batch, count: mx.array) -> State:
             return self.step.at_once(state, hp, batch, count, mapped=True)
 
-        mapped: State = over_lanes(lane)(state, hp, gather(data, index), count)
-        return mapped
+        return self._settled(over_lanes(lane)(state, hp, gather(data, index), count))
 
     def _mixed_lanes(
         self,
@@ -196,12 +209,12 @@ class Program:
         def lane(
             state: State, hp: Hp, batch: Batch, count: mx.array, due: mx.array, active: mx.array
         ) -> State:
-            accumulated = self.step.micro_batch(state, hp, batch, count)
-            updated = select(due, self.step.update(accumulated, hp, mapped=True), accumulated)
-            return select(active, updated, state)  # type: ignore[no-any-return]
+            accumulated = self.step.micro_batch(state, hp, batch, count, mapped=True)
+            updated = self.step.update(accumulated, hp, mapped=True)
+            updated = select(due, updated, accumulated, mapped=True)
+            return select(active, updated, state, mapped=True)  # type: ignore[no-any-return]
 
-        mapped: State = over_lanes(lane)(state, hp, gather(data, index), count, due, active)
-        return mapped
+        return self._settled(over_lanes(lane)(state, hp, gather(data, index), count, due, active))
 
     def _evaluate(
         self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array

@@ -23,6 +23,7 @@ from train_core import accumulate, functional, keys, precision, schedule
 from train_core.errors import TaskError
 from train_core.hyperparameters import Static
 from train_core.optim import Optimizer
+from train_core.scalars import beside
 from train_core.task import Batch, Hyperparameters, Mean, Task, blamed, static_values
 
 State = dict[str, Any]
@@ -77,20 +78,22 @@ class Step:
             state["loss_scale"] = precision.first_scale(self.static.micro_batch_size)
         return state
 
-    def micro_batch(self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None) -> State:
-        """Add one micro-batch to the window; only its first `count` examples count, all without it."""
+    def micro_batch(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
+    ) -> State:
+        """Add one micro-batch to the window; only its first `count` examples count, all without it.
+
+        `mapped` says, here and below, that this is traced under `mx.vmap` (see `scalars.beside`).
+        """
         after, gradients, weight = self._gradients(state, hp, batch, count)
         return {
             **after,
-            "window": accumulate.add(state["window"], state["weight"], gradients),
+            "window": accumulate.add(state["window"], state["weight"], gradients, mapped=mapped),
             "weight": state["weight"] + weight,
         }
 
     def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
-        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.add`).
-
-        `mapped` says that this is traced under `mx.vmap` (see `optim.Optimizer.update`).
-        """
+        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.content`)."""
         updated = self._apply(state, state["window"], state["weight"], hp, mapped)
         return {**updated, "weight": self._empty}
 
@@ -118,9 +121,7 @@ class Step:
         (_, total, weight, model), gradients = mx.value_and_grad(summed_loss)(state["parameters"])
         after = {
             **state,
-            # Row-major whatever the task's model left: a product's last bits depend on how its factors lie
-            # in memory. The rest of the state is computed element by element from itself, and stays so.
-            "model": tree_map(mx.contiguous, model),
+            "model": model,
             "keys": threaded,
             "loss": _track(state["loss"], total, weight),
         }
@@ -140,7 +141,7 @@ class Step:
             return updated
         finite = precision.all_finite(window)
         for part in ("parameters", "optimizer"):
-            updated[part] = select(finite, updated[part], state[part])
+            updated[part] = select(finite, updated[part], state[part], mapped=mapped)
         return updated | {"loss_scale": precision.next_scale(state["loss_scale"], finite)}
 
     def evaluate(
@@ -254,12 +255,11 @@ def first(count: mx.array, places: mx.array) -> mx.array:
     return (places < count).astype(mx.float32)
 
 
-def select(condition: mx.array, new: Any, old: Any) -> Any:
+def select(condition: mx.array, new: Any, old: Any, *, mapped: bool) -> Any:
     """Return `new` where the 0-d condition holds, else `old`, for two trees of one shape."""
 
     def choose(n: mx.array, o: mx.array) -> mx.array:
-        # As many axes as the leaf has: see `optim.Optimizer.update`.
-        return o if n is o else mx.where(condition.reshape((1,) * n.ndim), n, o)
+        return o if n is o else mx.where(beside(n, condition, mapped=mapped), n, o)
 
     return tree_map(choose, new, old)
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import deque
 
 from sweep.executors.base import Chunk, ExecutorEvent
-from sweep.scheduler.messages import SlotJoined, TurnDone
+from sweep.scheduler.messages import Loss, SlotJoined, SlotLost, TurnDone
 from sweep.trial import Snapshot
 from sweep.turn import Turn, WorkerSettings
 from sweep.worker import Worker
-
-SLOT = "inline"
 
 
 class InlineExecutor:
@@ -19,18 +17,23 @@ class InlineExecutor:
     slots = 1
 
     def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
         self._worker = Worker(settings)
+        self._slot = "inline"
+        self._started = 1
         self._turns: deque[Turn] = deque()
         self._events: deque[ExecutorEvent] = deque()
 
     def start(self) -> None:
         info = self._worker.info()
-        self._events.append(SlotJoined(SLOT, info.host, info.chip, round_trip_s=0.0))
+        self._events.append(SlotJoined(self._slot, info.host, info.chip, round_trip_s=0.0))
 
     def submit(self, slot: str, turn: Turn) -> None:
         self._turns.append(turn)
 
     def gather(self, slot: str, snapshot: Snapshot) -> None:
+        if slot != self._slot:
+            return
         offset = 0
         while chunk := self._worker.spool.read_chunk(snapshot.path, offset):
             self._events.append(Chunk(slot, snapshot, chunk))
@@ -39,15 +42,24 @@ class InlineExecutor:
         self._worker.spool.discard(snapshot.path)
 
     def discard(self, slot: str, snapshot: Snapshot) -> None:
-        self._worker.spool.discard(snapshot.path)
+        if slot == self._slot:
+            self._worker.spool.discard(snapshot.path)
 
     def replace(self, slot: str, reason: str) -> None:
-        """Nothing can end a turn of this process from within; it is heard once the turn is over."""
+        """Put another worker in its place; a turn of this process cannot be ended from within."""
+        self._worker.close()
+        self._worker = Worker(self._settings)
+        self._turns.clear()
+        self._events.clear()
+        self._events.append(SlotLost(self._slot, Loss.PROCESS, reason))
+        self._started += 1
+        self._slot = f"inline.{self._started}"
+        self.start()
 
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
         if not self._events and self._turns:
             turn = self._turns.popleft()
-            self._events.append(TurnDone(SLOT, self._worker.turn(turn)))
+            self._events.append(TurnDone(self._slot, self._worker.turn(turn)))
         events = list(self._events)
         self._events.clear()
         return events

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,29 +32,43 @@ OBJECT_STORE_BYTES = 256 * 1024 * 1024
 RESOURCE = "mlx_slot"
 MAX_RESTARTS_IN_A_ROW = 5
 
+LOOK_EVERY_S = 5.0
+"""How often it is looked whether Ray's node still lives, while nothing else happens."""
+
+
+def training_worker(settings: WorkerSettings) -> Any:
+    """A worker that trains; called in its own process, so that the driver never loads MLX."""
+    from sweep.worker import Worker
+
+    return Worker(settings)
+
 
 class _Actor:
     """A worker in a process of its own. `io` is a thread that only reads and writes files."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        from sweep.worker import Worker
-
-        self._worker = Worker(settings)
+    def __init__(self, make_worker: Callable[[WorkerSettings], Any], settings: WorkerSettings) -> None:
+        self._worker = make_worker(settings)
 
     def info(self) -> Any:
         return self._worker.info()
 
-    def turn(self, turn: Turn, *incoming: str) -> Any:
-        """`incoming` are the checkpoint files of the turn's loads, in order, already on this host."""
-        return self._worker.turn(turn.with_checkpoints(incoming))
+    def turn(self, pickled: bytes, *incoming: str) -> bytes:
+        """Carry out a turn, pickled both ways: Ray's own way for objects takes several times as long.
+
+        `incoming` are the checkpoint files of the turn's loads, in order, already on this host.
+        """
+        turn: Turn = pickle.loads(pickled)
+        return pickle.dumps(self._worker.turn(turn.with_checkpoints(incoming) if incoming else turn))
 
     @ray.method(concurrency_group="io")
     def read_chunk(self, path: str, offset: int) -> bytes:
-        return self._worker.spool.read_chunk(path, offset)
+        chunk: bytes = self._worker.spool.read_chunk(path, offset)
+        return chunk
 
     @ray.method(concurrency_group="io")
     def write_chunk(self, name: str, chunk: bytes, first: bool) -> str:
-        return self._worker.spool.write_chunk(name, chunk, first=first)
+        written: str = self._worker.spool.write_chunk(name, chunk, first=first)
+        return written
 
     @ray.method(concurrency_group="io")
     def discard(self, path: str) -> None:
@@ -81,10 +97,22 @@ class _Call:
 
 
 class RayExecutor:
-    """`slots` actors on this machine; a lost one is replaced by another under a new slot name."""
+    """`slots` actors on this machine; a lost one is replaced by another under a new slot name.
 
-    def __init__(self, settings: WorkerSettings, *, slots: int, gpus: int = 0, name: str = "sweep") -> None:
+    Where Ray's node itself has died, Ray is started anew and all slots with it.
+    """
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        *,
+        slots: int,
+        gpus: int = 0,
+        name: str = "sweep",
+        make_worker: Callable[[WorkerSettings], Any] = training_worker,
+    ) -> None:
         self._settings = settings
+        self._make_worker = make_worker
         self.slots = slots
         self._gpus = gpus
         self._name = name
@@ -93,6 +121,7 @@ class RayExecutor:
         self._ready: deque[ExecutorEvent] = deque()
         self._restarts = 0
         self._started = 0
+        self._looked = time.monotonic()
 
     def start(self) -> None:
         """Start a Ray of our own and one actor a slot."""
@@ -121,7 +150,7 @@ class RayExecutor:
     def submit(self, slot: str, turn: Turn) -> None:
         actor = self._slots[slot].actor
         incoming = [self._send(actor, path) for path in turn.checkpoints]
-        self._call(actor.turn.remote(turn, *incoming), _Call(slot, "turn", turn=turn))
+        self._call(actor.turn.remote(pickle.dumps(turn), *incoming), _Call(slot, "turn", turn=turn))
 
     def gather(self, slot: str, snapshot: Snapshot) -> None:
         self._read(slot, snapshot, offset=0)
@@ -132,6 +161,7 @@ class RayExecutor:
 
     def replace(self, slot: str, reason: str) -> None:
         if slot in self._slots:
+            self._restarts = 0
             self._lose(slot, reason)
 
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
@@ -139,6 +169,10 @@ class RayExecutor:
             self._collect(timeout_s)
         elif not self._ready:
             time.sleep(timeout_s)
+        if not self._ready and time.monotonic() - self._looked > LOOK_EVERY_S:
+            self._looked = time.monotonic()
+            if not _node_lives():
+                self._start_anew()
         events = list(self._ready)
         self._ready.clear()
         return events
@@ -146,11 +180,30 @@ class RayExecutor:
     def close(self) -> None:
         ray.shutdown()
 
+    def _start_anew(self) -> None:
+        """Ray's node process is gone: nobody would ever start a worker again."""
+        for slot in self._slots:
+            self._ready.append(SlotLost(slot, Loss.NODE, "Ray's own process on this machine has ended"))
+        self._slots.clear()
+        self._calls.clear()
+        self._count_restart("Ray's own process on this machine has ended")
+        ray.shutdown()
+        self.start()
+
+    def _count_restart(self, reason: str) -> None:
+        self._restarts += 1
+        if self._restarts > MAX_RESTARTS_IN_A_ROW:
+            raise SweepError(
+                f"workers ended {self._restarts} times in a row before a turn was done; the last: {reason}; "
+                "what was recorded is safe, the same command goes on"
+            )
+
     def _begin(self, place: int) -> None:
         """Start a worker in a place; it joins once it has answered twice, the second time for its speed."""
         self._started += 1
         slot = f"slot-{place}" if self._started <= self.slots else f"slot-{place}.{self._started}"
-        actor = self._actor_class().options(name=f"{self._name}/{slot}").remote(self._settings)
+        actor_class = self._actor_class().options(name=f"{self._name}/{slot}")
+        actor = actor_class.remote(self._make_worker, self._settings)
         self._slots[slot] = _Slot(slot, place, actor)
         self._call(actor.info.remote(), _Call(slot, "hello"))
 
@@ -164,6 +217,7 @@ class RayExecutor:
             max_restarts=0,
             max_task_retries=0,
             concurrency_groups={"io": 1},
+            enable_task_events=False,  # a record a turn for Ray's dashboard costs more than the turn's way
         )(_Actor)
 
     def _call(self, ref: Any, call: _Call) -> None:
@@ -217,7 +271,7 @@ class RayExecutor:
                 self._ready.append(SlotJoined(call.slot, value.host, value.chip, round_trip_s))
             case "turn":
                 self._restarts = 0
-                self._ready.append(TurnDone(call.slot, value))
+                self._ready.append(TurnDone(call.slot, pickle.loads(value)))
             case "chunk":
                 assert call.snapshot is not None
                 self._ready.append(Chunk(call.slot, call.snapshot, value))
@@ -234,12 +288,16 @@ class RayExecutor:
         self._calls = {ref: call for ref, call in self._calls.items() if call.slot != slot_id}
         ray.kill(slot.actor, no_restart=True)
         self._ready.append(SlotLost(slot_id, Loss.PROCESS, reason))
-        self._restarts += 1
-        if self._restarts > MAX_RESTARTS_IN_A_ROW:
-            raise SweepError(
-                f"workers ended {self._restarts} times in a row before a turn was done; the last: {reason}"
-            )
+        self._count_restart(reason)
         self._begin(slot.place)
+
+
+def _node_lives() -> bool:
+    """Whether Ray knows of a node that lives; it takes it some seconds to notice an end."""
+    try:
+        return any(node["Alive"] for node in ray.nodes())  # type: ignore[no-untyped-call]
+    except (RayError, RuntimeError, OSError):
+        return False
 
 
 def _first_line(error: Exception) -> str:

@@ -16,6 +16,9 @@ from sweep.turn import TurnResult
 LOOK_EVERY_S = 1.0
 """Deadlines are looked at this often."""
 
+SILENCE_S = 600.0
+"""How long a worker may be silent before a person is told, where no time-out is set."""
+
 
 def turn_failed(
     state: State, slot: Slot, flight: Flight, result: TurnResult, now: float, out: list[Instruction]
@@ -33,8 +36,10 @@ def turn_failed(
         else:
             _requeue(state, run, now, limit=width // 2)
     if width > 1 and suspects:
-        last_line = reason.strip().splitlines()[-1:]
-        out.append(Note(f"{slot.id}: a turn of {width} lanes failed, they run again: {''.join(last_line)}"))
+        first_line = reason.strip().splitlines()[:1]
+        out.append(Note(f"{slot.id}: a turn of {width} lanes failed, they run again: {''.join(first_line)}"))
+    if result.out_of_memory:
+        _give_up(state, slot, SlotLost(slot.id, Loss.NODE, "it ran out of memory"), now, out)
 
 
 def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction]) -> None:
@@ -83,11 +88,18 @@ def check_timeouts(state: State, result: TurnResult, out: list[Instruction]) -> 
 
 
 def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
-    """A worker that stays silent past a trial's time-out is replaced, and that trial fails."""
+    """A worker that stays silent past a trial's time-out is replaced.
+
+    A trial that was alone in it fails; of several nobody knows which one hangs: they run again, fewer at a
+    time.
+    """
     timeout_s = state.limits.timeout_s
-    if timeout_s is None or now - state.checked < LOOK_EVERY_S:
+    if now - state.checked < LOOK_EVERY_S:
         return
     state.checked = now
+    if timeout_s is None:
+        _note_silence(state, now, out)
+        return
     for slot in list(state.slots.values()):
         elapsed = now - slot.started if slot.in_flight else 0.0
         runs = [run for run in map(state.run, slot.holding) if run is not None]
@@ -95,7 +107,29 @@ def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
         if not elapsed or not late:
             continue
         silence = f"no answer for {elapsed:.0f} s"
-        out.append(Replace(slot.id, silence))
-        for run in late:
-            endings.fail(state, run.id, f"timed out: {silence}, timeout is {timeout_s:g} s", out)
-        slot_lost(state, SlotLost(slot.id, Loss.PROCESS, silence), now, out)
+        if all(flight.width == 1 for flight in slot.in_flight.values()):
+            for run in late:
+                endings.fail(state, run.id, f"timed out: {silence}, timeout is {timeout_s:g} s", out)
+        _give_up(state, slot, SlotLost(slot.id, Loss.PROCESS, silence), now, out)
+
+
+def _give_up(state: State, slot: Slot, loss: SlotLost, now: float, out: list[Instruction]) -> None:
+    """Have another worker in this one's place, and its runs go on elsewhere."""
+    out.append(Replace(slot.id, loss.reason))
+    slot_lost(state, loss, now, out)
+
+
+def _note_silence(state: State, now: float, out: list[Instruction]) -> None:
+    """Without a time-out nobody may end a silent worker: say so, once a turn."""
+    for slot in state.slots.values():
+        silent_s = now - slot.started if slot.in_flight else 0.0
+        oldest = min(slot.in_flight, default=0)
+        if silent_s > SILENCE_S and slot.silence_noted != oldest:
+            slot.silence_noted = oldest
+            trials = ", ".join(str(number) for number in sorted({run.trial for run in slot.holding}))
+            out.append(
+                Note(
+                    f"{slot.id} has not answered for {silent_s / 60:.0f} min, it holds the trials {trials}; "
+                    "with trial.timeout in the study file a hung worker is replaced"
+                )
+            )

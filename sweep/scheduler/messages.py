@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sweep.trial import Outcome, Report, Snapshot, TrialPlan
@@ -56,13 +56,14 @@ class Asked:
 class Taken:
     """A trial of an earlier session is taken up again, with what is already known of it.
 
-    `reports` by replicate in order of examples; `checkpoints` by replicate.
+    `reports` by replicate in order of examples; `checkpoints` and lane times in seconds by replicate.
     """
 
     plan: TrialPlan
     reports: Mapping[int, tuple[Report, ...]]
     checkpoints: Mapping[int, Snapshot]
     attempts: int
+    lane_s: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,9 +116,13 @@ class RunTurn:
 
 @dataclass(frozen=True)
 class Record:
-    """Write a report down; it was not seen before."""
+    """Write a report down; it was not seen before.
+
+    `lane_s` is the run's own lane time up to it, over all attempts, in seconds.
+    """
 
     report: Report
+    lane_s: float
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ class Slot:
     `lanes` is the plan after the last turn given out; `in_flight` holds the turns that are out;
     `holding` the runs whose end has not come back yet. `waits` says that it waits for verdicts, since
     its advances last longer than `advance_outlasts` seconds; `parked` that it has had its parting turn;
-    `wanted` how many lanes it would fill.
+    `wanted` how many lanes it would fill; `silence_noted` is the turn whose silence was last spoken of.
     """
 
     id: str
@@ -207,6 +207,7 @@ class Slot:
     waits: bool = True
     parked: bool = False
     wanted: int = 0
+    silence_noted: int = 0
 
     @property
     def busy(self) -> int:

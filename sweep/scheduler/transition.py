@@ -16,6 +16,7 @@ from sweep.scheduler.messages import (
     Judge,
     Judged,
     NoMoreAsks,
+    Note,
     Record,
     SlotJoined,
     SlotLost,
@@ -90,6 +91,7 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
     for replicate, run in trial.runs.items():
         run.attempt = event.attempts
         run.checkpoint = event.checkpoints.get(replicate)
+        run.lane_s = event.lane_s.get(replicate, 0.0)
         for report in event.reports.get(replicate, ()):
             run.recorded += 1
             trial.gather_boundary(report)
@@ -111,6 +113,7 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     if flight.probes is not None:
         widths.measured(state, slot, flight.probes, result, out)
         return
+    out += [Note(text) for text in result.notes]
     if result.error is not None:
         faults.turn_failed(state, slot, flight, result, now, out)
         return
@@ -157,7 +160,7 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
     if run is None or report.examples != run.expected():
         return
     run.recorded += 1
-    out.append(Record(report))
+    out.append(Record(report, run.lane_s))
     trial = state.trials[report.trial]
     means = trial.gather_boundary(report)
     if means is not None:

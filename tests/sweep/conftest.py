@@ -71,9 +71,12 @@ class Folder:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """The same, without waiting for its end."""
-        command = [sys.executable, "-m", "sweep", *arguments]
+        return self.start_python("-m", "sweep", *arguments)
+
+    def start_python(self, *arguments: str) -> subprocess.Popen[str]:
+        """Python in this folder, leading a process group of its own."""
         return subprocess.Popen(
-            command,
+            [sys.executable, *arguments],
             cwd=self.path,
             env=self.environment(),
             stdout=subprocess.PIPE,

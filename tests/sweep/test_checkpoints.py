@@ -108,7 +108,7 @@ def test_removing_is_recorded_and_a_kill_in_between_harms_nothing(tmp_path: Path
         run.commit()
         run.remove_checkpoint(stored.path)  # killed before the next commit
     with open_run(tmp_path) as run:
-        assert run.checkpoints == []
+        assert run.checkpoints == [stored], "a file goes once the log says so on disk, not before"
         run.remove_checkpoint(stored.path)
         run.commit()
     with open_run(tmp_path) as run:

@@ -15,7 +15,7 @@ import analysis
 import train_core
 import train_core.width
 from sweep.errors import RunDirError
-from sweep.journal import GroupCommitBackend
+from sweep.journal import Journal
 from sweep.progress import Quiet
 from sweep.rundir import RunDir
 from sweep.session import Summary, run_study
@@ -118,7 +118,7 @@ DEATHS = [
     (Study, "tell"),
     (Study, "report"),
     (Study, "ask"),
-    (GroupCommitBackend, "commit"),
+    (Journal, "commit"),
 ]
 
 
@@ -145,6 +145,7 @@ def test_invariant_3_a_driver_killed_anywhere_ends_with_the_same_table(
 def test_invariant_1_a_trial_told_in_the_log_alone_is_told_to_optuna_on_resume(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sweep.driver.COMMIT_EVERY_S", 0.0)
     told: list[int] = []
     tell = Study.tell
 

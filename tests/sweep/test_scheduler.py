@@ -14,6 +14,7 @@ from sweep.scheduler.messages import (
     Interrupted,
     Loss,
     NoMoreAsks,
+    Note,
     Replace,
     RunTurn,
     SlotJoined,
@@ -262,11 +263,45 @@ def test_a_silent_worker_is_replaced_and_its_trial_fails() -> None:
     world = World(state)
     transition(state, Asked((world.plan(0),)), now=0.0)
     assert not transition(state, Tick(), now=14.0)
-    replace, tell = transition(state, Tick(), now=16.0)[:2]
+    tell, replace = transition(state, Tick(), now=16.0)[:2]
     assert isinstance(replace, Replace)
     assert isinstance(tell, Tell)
     assert "timed out" in (tell.outcome.reason or "")
     assert not state.slots
+
+
+def test_a_silent_worker_of_several_lanes_blames_nobody_its_trials_run_again_fewer_at_a_time() -> None:
+    state = State(limits(2, width=2, timeout_s=10.0, grace_s=5.0))
+    transition(state, SlotJoined("slot", "here", "chip", 0.0), now=0.0)
+    world = World(state)
+    transition(state, Asked((world.plan(0), world.plan(1))), now=0.0)
+    assert not [each for each in transition(state, Tick(), now=16.0) if isinstance(each, Tell)]
+    joined = transition(state, SlotJoined("slot-2", "here", "chip", 0.0), now=20.0)
+    assert [turn.width for turn in turns_in(joined)][:1] == [1]
+
+
+def test_without_a_time_out_a_silent_worker_is_spoken_of_once_a_turn_and_left_alone() -> None:
+    state = State(limits(1))
+    transition(state, SlotJoined("slot", "here", "chip", 0.0), now=0.0)
+    transition(state, Asked((World(state).plan(0),)), now=0.0)
+    (note,) = transition(state, Tick(), now=601.0)
+    assert isinstance(note, Note)
+    assert "trial.timeout" in note.text
+    assert not transition(state, Tick(), now=900.0)
+
+
+def test_a_worker_out_of_memory_is_replaced_and_its_trials_run_again_fewer_at_a_time() -> None:
+    world = World.of(limits(4, width=4))
+    world.join()
+    (slot,) = world.workers
+    number = world.workers[slot].turns[0].number
+    world.enter(TurnDone(slot, TurnResult(number, error="out of memory: 3 GB", out_of_memory=True)))
+    assert world.replaced == [slot]
+    world.join()
+    (worker,) = world.workers.values()
+    assert worker.turns[0].width == 2
+    world.work_all()
+    assert {tell.outcome.state for tell in world.told.values()} == {TrialState.COMPLETE}
 
 
 def test_a_trial_taken_up_again_is_not_judged_again_for_what_it_reported_before() -> None:
@@ -358,8 +393,9 @@ def test_out_of_memory_halves_the_width_and_nothing_is_blamed() -> None:
     (slot,) = world.workers
     turn = world.workers[slot].turns[0]
     world.workers[slot].turns.clear()
-    for number in list(world.state.slots[slot].in_flight):
-        world.enter(TurnDone(slot, TurnResult(number, error="out of memory", out_of_memory=True)))
+    world.enter(TurnDone(slot, TurnResult(turn.number, error="out of memory", out_of_memory=True)))
+    assert world.replaced == [slot]
+    world.join()
     assert turn.width == 8
     world.work_all()
     assert {width for width, _ in world.widths[2:]} <= {4, 2, 1}

@@ -176,7 +176,7 @@ class World:
                     self.workers[slot].turns.append(turn)
                     if turn.probe is None:
                         self.widths.append((turn.width, self.state.slots[slot].busy))
-                case Record(report):
+                case Record(report, _):
                     self.reports[report.trial, report.replicate, report.examples] += 1
                 case Judge():
                     judged.append(instruction)

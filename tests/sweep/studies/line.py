@@ -52,3 +52,22 @@ class Dying(Line):
             os.remove(marker)
             os._exit(1)
         return super().model(slow)
+
+
+class Faulty(Line):
+    """What `fault` says goes wrong in training: nothing, an error, a hang, or memory without end."""
+
+    static = ("slow", "fault")  # type: ignore[assignment]
+
+    def model(self, slow: float, fault: str) -> nn.Module:  # type: ignore[override]
+        match fault:
+            case "raise":
+                raise RuntimeError("this model cannot be built")
+            case "hang":
+                time.sleep(10_000)
+            case "eat":
+                eaten = []
+                while True:
+                    eaten.append(np.ones(4_000_000))
+                    time.sleep(0.01)
+        return super().model(slow)

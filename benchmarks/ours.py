@@ -1,0 +1,126 @@
+"""A study through the real driver, run directory, journal and Ray, with a worker that trains nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.toy import DESCRIPTION, METRIC, ToyWorker
+from sweep.driver import Driver
+from sweep.executors.base import Executor, ExecutorEvent
+from sweep.executors.ray import RayExecutor
+from sweep.planning import longest
+from sweep.progress import Quiet
+from sweep.rundir import RunDir
+from sweep.scheduler.messages import SlotJoined
+from sweep.spec import parse, resolved_text
+from sweep.study import Study
+from sweep.trial import Snapshot
+from sweep.turn import TaskRef, Turn, WorkerSettings
+
+SPACE = {"learning_rate": (1e-4, 1e-1), "weight_decay": (1e-6, 1e-1)}
+WORKERS = 2
+SETTLE_S = 3.0
+"""Ray's own processes are busy for some seconds after they say that they are there."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a study took: `seconds` from the moment all workers were there to the end."""
+
+    seconds: float
+    driver: Driver
+
+
+class Together:
+    """An executor that reports no slot before all are there, and remembers when that was."""
+
+    def __init__(self, executor: Executor, slots: int) -> None:
+        self._executor = executor
+        self._joined: list[ExecutorEvent] = []
+        self.slots = slots
+        self.complete_at: float | None = None
+
+    def wait(self, timeout_s: float) -> list[ExecutorEvent]:
+        events = self._executor.wait(timeout_s)
+        if self.complete_at is not None:
+            return events
+        self._joined += events
+        if sum(isinstance(event, SlotJoined) for event in self._joined) < self.slots:
+            return []
+        time.sleep(SETTLE_S)
+        self.complete_at = time.perf_counter()
+        return self._joined
+
+    def start(self) -> None:
+        self._executor.start()
+
+    def submit(self, slot: str, turn: Turn) -> None:
+        self._executor.submit(slot, turn)
+
+    def gather(self, slot: str, snapshot: Snapshot) -> None:
+        self._executor.gather(slot, snapshot)
+
+    def discard(self, slot: str, snapshot: Snapshot) -> None:
+        self._executor.discard(slot, snapshot)
+
+    def replace(self, slot: str, reason: str) -> None:
+        self._executor.replace(slot, reason)
+
+    def close(self) -> None:
+        self._executor.close()
+
+
+def study_text(*, sampler: str, trials: int, reports: int, lanes: int = 1, pruner: str = "none") -> str:
+    """The study file: every trial of `reports` reports."""
+    space = "".join(
+        f"  {name}: {{low: {low!r}, high: {high!r}, log: true}}\n" for name, (low, high) in SPACE.items()
+    )
+    return (
+        f"name: overhead\ntask: toy.py:Toy\nobjective: {{metric: {METRIC}, direction: minimize}}\n"
+        f"space:\n{space}fixed: {{optimizer: adamw}}\n"
+        f"trial: {{micro_batch_size: 1, length: {{examples: {reports}}}, report_every: {{examples: 1}}}}\n"
+        f"sampler: {{name: {sampler}}}\npruner: {{name: {pruner}}}\nbudget: {{trials: {trials}}}\n"
+        f"lanes: {lanes}\ncheckpoints: {{keep_best: 0}}\n"
+    )
+
+
+def run(
+    folder: Path,
+    *,
+    sampler: str,
+    trials: int,
+    reports: int,
+    lanes: int = 1,
+    pruner: str = "none",
+    make_worker: Callable[[WorkerSettings], object] = ToyWorker,
+) -> Result:
+    """Run such a study in `folder`; a second call there goes on with it."""
+    text = study_text(sampler=sampler, trials=trials, reports=reports, lanes=lanes, pruner=pruner)
+    spec = parse(text, str(folder / "study.yaml"))
+    task = TaskRef(str(folder), spec.task)
+    settings = WorkerSettings(task, snapshot_every_s=None, keep_final=False, memory_bytes=1e9)
+    executor = Together(RayExecutor(settings, slots=WORKERS, make_worker=make_worker), WORKERS)
+    with RunDir.open(folder, spec.name) as run:
+        run.write_study(resolved_text(spec))
+        run.record_opened(objectives=[(METRIC, "minimize")], choices={}, trials=trials)
+        study = Study(spec, run.journal_path, longest(spec, DESCRIPTION))
+        driver = Driver(
+            spec=spec,
+            description=DESCRIPTION,
+            run=run,
+            study=study,
+            executor=executor,
+            progress=Quiet(),
+        )
+        try:
+            driver.run()
+            ended = time.perf_counter()
+        finally:
+            executor.close()
+            study.close()
+        assert executor.complete_at is not None
+        run.close("finished")
+    return Result(ended - executor.complete_at, driver)

@@ -1,0 +1,93 @@
+"""Ends work that eats more memory than a worker may, before the whole machine suffers.
+
+Linux has a killer for this that may pick any process, a Mac swaps until nothing moves. A thread looks at
+the process's memory; above the limit the guarded thread is raised a MemoryError, which reaches it with its
+next Python instruction, and above HARD times the limit the process ends itself: its trials go on elsewhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HARD = 1.5
+EVERY_S = 0.1
+
+
+class OverLimitError(MemoryError):
+    """Raised in the guarded thread."""
+
+
+class MemoryGuard:
+    """Watches this process while `watching` is entered; `limit_bytes` None watches nothing.
+
+    `used` says how many bytes are in use; it is called from another thread.
+    """
+
+    def __init__(self, limit_bytes: float | None, used: Callable[[], int]) -> None:
+        self._limit = limit_bytes
+        self._used = used
+        self._watched: int | None = None
+        self._lock = threading.Lock()
+        self.found: int | None = None
+        if limit_bytes is not None:
+            threading.Thread(target=self._watch, name="memory guard", daemon=True).start()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Guard the calling thread for as long as the block runs."""
+        self.found = None
+        with self._lock:
+            self._watched = threading.get_ident()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if self._watched is not None:
+                    _raise_in(self._watched, None)
+                self._watched = None
+
+    def explain(self) -> str:
+        """What was found and what to do."""
+        return (
+            f"out of memory: the worker must stay below {(self._limit or 0) / 1e9:.2f} GB, found "
+            f"{(self.found or 0) / 1e9:.2f} GB; make the model, its micro-batch or its data smaller, or give "
+            "workers more: worker: {memory: ...} in the study file"
+        )
+
+    def _watch(self) -> None:
+        assert self._limit is not None
+        pause = threading.Event()
+        while True:
+            pause.wait(EVERY_S)
+            used = self._used()
+            if used <= self._limit:
+                continue
+            with self._lock:
+                if self._watched is not None and self.found is None:
+                    self.found = used
+                    _raise_in(self._watched, OverLimitError)
+                elif self._watched is not None and used > HARD * self._limit:
+                    print(self.explain(), file=sys.stderr, flush=True)
+                    os._exit(1)
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM; on a Mac, which does not tell, the most there ever was."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Have an error raised in a thread, or with None take back one that has not been raised yet."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), ctypes.py_object(error) if error is not None else None
+    )
