@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from runlog import layout
@@ -37,7 +38,14 @@ class TrialRow:
     params: dict[str, Any] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     ledger: dict[str, Any] = field(default_factory=dict)
+    constraints: dict[str, float] = field(default_factory=dict)
+    replicates: tuple[tuple[float, ...], ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every constraint of the study holds."""
+        return all(excess <= 0 for excess in self.constraints.values())
 
 
 @dataclass
@@ -91,6 +99,10 @@ class StudyFold:
             row.values = None if values is None else tuple(map(decode_number, values))
             row.reason = record["reason"]
             row.ledger = decode_mapping(record["ledger"])
+            row.constraints = decode_mapping(record.get("constraints", {}))
+            row.replicates = tuple(
+                tuple(map(decode_number, values)) for values in record.get("replicates", ())
+            )
 
     def _opened(self, record: Record) -> None:
         self.sessions = record["session"]
@@ -106,12 +118,18 @@ class StudyFold:
         return self.trials.setdefault(number, TrialRow(number))
 
     def best(self, directions: Collection[str] | None = None) -> list[TrialRow]:
-        """COMPLETE trials from best to worst; directions as the log's last session had them by default."""
+        """COMPLETE trials that keep the constraints, from best to worst.
+
+        Directions are by default those of the log's last session.
+        """
         directions = [direction for _, direction in self.objectives] if directions is None else [*directions]
         values = {
             row.number: row.values
             for row in self.trials.values()
-            if row.state == "COMPLETE" and row.values is not None and len(row.values) == len(directions)
+            if row.state == "COMPLETE"
+            and row.feasible
+            and row.values is not None
+            and len(row.values) == len(directions)
         }
         return [self.trials[number] for number in best_first(values, directions)] if directions else []
 
@@ -138,7 +156,9 @@ def trial_columns(fold: StudyFold) -> dict[str, list[Any]]:
     """Lay the trials out as columns, one row a trial in number order, under the names Optuna gives them.
 
     `number, value` (with several objectives `values_<metric>`), `datetime_start, datetime_complete,
-    duration, params_<name>, state`, then `reason` and `ledger_<name>`. Times are aware, in UTC.
+    duration, params_<name>, state`, then `reason` and `ledger_<name>`; with constraints
+    `feasible` and `constraints_<name>`, with replicates `spread` (or `spread_<metric>`).
+    Times are aware, in UTC.
     """
     rows = [fold.trials[number] for number in sorted(fold.trials)]
     starts = [_when(row.asked) for row in rows]
@@ -153,6 +173,29 @@ def trial_columns(fold: StudyFold) -> dict[str, list[Any]]:
         "state": [row.state for row in rows],
         "reason": [row.reason for row in rows],
         **_spread("ledger_", [row.ledger for row in rows]),
+        **_constraint_columns(rows),
+        **_replicate_columns(fold, rows),
+    }
+
+
+def _constraint_columns(rows: list[TrialRow]) -> dict[str, list[Any]]:
+    """`feasible`, and by how much each constraint is broken (at most 0 where it holds)."""
+    if not any(row.constraints for row in rows):
+        return {}
+    feasible = [row.feasible if row.constraints else None for row in rows]
+    return {"feasible": feasible, **_spread("constraints_", [row.constraints for row in rows])}
+
+
+def _replicate_columns(fold: StudyFold, rows: list[TrialRow]) -> dict[str, list[Any]]:
+    """The standard deviation of each objective over replicates."""
+    if not any(row.replicates for row in rows):
+        return {}
+    several = len(fold.objectives) > 1
+    return {
+        f"spread_{metric}" if several else "spread": [
+            stdev(row.replicates[index]) if row.replicates else None for row in rows
+        ]
+        for index, (metric, _) in enumerate(fold.objectives)
     }
 
 

@@ -11,7 +11,7 @@ from sweep.description import Description
 from sweep.errors import SpecError
 from sweep.planning import listed_values, longest, programs
 from sweep.schema import Choices, Entry, FloatRange, IntRange, StudySpec
-from sweep.session import describe_task
+from sweep.session import check_choices, describe_task
 from sweep.spec import hyperparameters, load, missing_files
 from sweep.trial import Length, Signature
 
@@ -79,6 +79,7 @@ class Check:
 def check_study(path: Path) -> Check:
     """Check the file and its task. Raises SpecError with every problem that can be found."""
     spec = load(path)
+    check_choices(spec)
     missing = missing_files(spec)
     if missing:
         raise SpecError(missing)

@@ -95,6 +95,42 @@ def status(
         print(as_text(found))
 
 
+@app.command()
+def plan(
+    study: StudyFile,
+    nodes: Annotated[int, typer.Option(min=1, metavar="N", help="How many slots there would be.")] = 1,
+    trial_seconds: Annotated[
+        float | None, typer.Option(min=0.001, metavar="S", help="How long one trial trains alone.")
+    ] = None,
+    node_mtbf: Annotated[
+        float | None, typer.Option(min=0.001, metavar="H", help="Hours between two failures of a node.")
+    ] = None,
+    measured: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN_DIR", help="Take the times of this run's trials.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long a study would take on so many nodes, by simulating it; nothing is trained."""
+    from sweep.forecast import Times, forecast, measured_times
+    from sweep.progress import Quiet
+    from sweep.session import check_choices, describe_task
+    from sweep.spec import load
+
+    if (trial_seconds is None) == (measured is None):
+        raise typer.BadParameter("give either --trial-seconds or --from")
+    with _results_on_stdout(as_json), _errors_end_the_command():
+        spec = load(study)
+        check_choices(spec)
+        times = (
+            measured_times(measured, spec.trial.replicates)
+            if measured is not None
+            else Times({}, trial_seconds or 0.0)
+        )
+        mtbf_s = node_mtbf * 3600 if node_mtbf is not None else None
+        found = forecast(spec, describe_task(spec), nodes=nodes, times=times, progress=Quiet(), mtbf_s=mtbf_s)
+    print(json.dumps(found.as_json()) if as_json else found.as_text())
+
+
 def _print_summary(summary: Summary, study: Path) -> None:
     counts = ", ".join(f"{count} {state.lower()}" for state, count in summary.trials.items() if count)
     print(f"{summary.study}: {counts or 'no trials'}; {_ending(summary, study)}")

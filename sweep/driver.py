@@ -12,11 +12,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from math import inf, nan
+from statistics import fmean as mean
 
 from sweep.description import Description
 from sweep.executors.base import Chunk, Executor, ExecutorEvent
 from sweep.gathering import Gatherer
-from sweep.history import LiveTrial, read_reports
+from sweep.history import BoundaryRow, LiveTrial, boundary_rows, read_reports
+from sweep.nowhere import Nowhere
 from sweep.planning import limits, plan
 from sweep.progress import Best, Progress, View
 from sweep.rundir import RunDir
@@ -44,6 +47,7 @@ from sweep.scheduler.messages import (
     TurnDone,
 )
 from sweep.schema import StudySpec
+from sweep.stopping import Stopping
 from sweep.study import Proposal, Study
 from sweep.study_ledger import StudyLedger
 from sweep.trial import Outcome, Report, Scalar, TrialPlan, TrialState
@@ -55,6 +59,10 @@ COMMIT_EVERY_S = 0.25
 """How much a power cut can lose at most, of what reports and verdicts arrived closer together than this."""
 
 
+SHOW_EVERY_S = 0.1
+"""Counting over all slots for a person to see is not done at every event."""
+
+
 class Driver:
     """One session of a study."""
 
@@ -63,7 +71,7 @@ class Driver:
         *,
         spec: StudySpec,
         description: Description,
-        run: RunDir,
+        run: RunDir | Nowhere,
         study: Study,
         executor: Executor,
         progress: Progress,
@@ -79,9 +87,13 @@ class Driver:
         self._began = clock()
         self.ledger = StudyLedger(clock)
         self._interrupts = 0
+        self._shown = -inf
         self._committed = -COMMIT_EVERY_S
         self._hosts: dict[str, str] = {}
         self._examples = 0
+        self._stopping = Stopping(spec)
+        self.stopped_by: str | None = None
+        self._unseen_ends = True
         self.told: dict[int, Outcome] = {}
         self.ended: Counter[str] = Counter()
         self.best: Best | None = None
@@ -126,7 +138,9 @@ class Driver:
         if self._clock() - self._committed >= COMMIT_EVERY_S:
             self._commit()
         self._run.maintain()
-        self._progress.show(self._view())
+        if self.done or time.monotonic() - self._shown >= SHOW_EVERY_S:
+            self._shown = time.monotonic()
+            self._progress.show(self._view())
 
     def _wait_s(self) -> float:
         """How long nothing else is due."""
@@ -172,15 +186,23 @@ class Driver:
         lost = sorted(number for number in self.params if number >= self._study.known())
         reports = read_reports(self._run.path, set(lost)) if lost else {}
         for number in lost:
-            values = self._values(by_replicate(reports.get(number, ())))
+            values = [(examples, mean(row)) for examples, row in self._rows(reports.get(number, ()))]
             notes = self._run.history.study.trials[number].notes
             self._study.restore(number, self.params[number], notes, values, self.told.get(number))
+        if self._study.follows_reports:
+            self._follow()
+
+    def _follow(self) -> None:
+        """Show the pruner all that earlier sessions reported: Optuna's journal does not hold it."""
+        reports = read_reports(self._run.path, set(self.params))
+        for number in range(self._study.known()):
+            self._study.follow(number, self._rows(reports.get(number, ())), self.told.get(number))
 
     def _taken(self, trial_plan: TrialPlan, found: LiveTrial) -> Taken:
         """What the log knows of a live trial, and Optuna brought up to it."""
         reports = by_replicate(found.reports)
-        for examples, value in self._values(reports):
-            self._study.report(found.number, examples, value)
+        for row in self._rows(found.reports):
+            self._study.report(found.number, row)
         checkpoints = {
             run.replicate: replace(snapshot, path=str(self._run.path / snapshot.path))
             for run, snapshot in self._run.sound_checkpoints(found.number).items()
@@ -188,14 +210,8 @@ class Driver:
         lane_s = {run.replicate: seconds for run, seconds in found.lane_s.items()}
         return Taken(trial_plan, reports, checkpoints, found.attempt + 1, lane_s)
 
-    def _values(self, reports: Mapping[int, tuple[Report, ...]]) -> list[tuple[int, float]]:
-        """The pruner's metric at each boundary that all replicates have reached."""
-        rows: dict[int, list[float]] = {}
-        for replicate in sorted(reports):
-            for report in reports[replicate]:
-                rows.setdefault(report.examples, []).append(report.metrics[self._metric])
-        full = self._spec.trial.replicates
-        return [(examples, sum(row) / full) for examples, row in rows.items() if len(row) == full]
+    def _rows(self, reports: Iterable[Report]) -> list[BoundaryRow]:
+        return boundary_rows(reports, self._metric, self._spec.trial.replicates)
 
     # Events in, instructions performed
 
@@ -219,10 +235,22 @@ class Driver:
                     host = self._hosts.get(event.slot, "")
                     self._run.record_lost(event.slot, host=host, reason=event.reason)
             out.append(event)
-        time_s = self._spec.budget.time_s
-        if time_s is not None and self._clock() - self._began > time_s:
+        if self.state.phase is Phase.RUNNING and self._stop() is not None:
             out.append(NoMoreAsks())
         return out
+
+    def _stop(self) -> str | None:
+        """Why no further trial is to be asked for, said once; None while trials are."""
+        if self.stopped_by is None:
+            elapsed_s = self._clock() - self._began + self._run.history.elapsed_s
+            self.stopped_by = self._stopping.reason(elapsed_s)
+            if self.stopped_by is None and self._unseen_ends and self._study.should_terminate():
+                self.stopped_by = "the terminator holds that further trials will not pay"
+            self._unseen_ends = False
+            if self.stopped_by is not None:
+                self._run.record_message("info", f"no further trials: {self.stopped_by}")
+                self._progress.note(f"no further trials: {self.stopped_by}")
+        return self.stopped_by
 
     def _settle(self, events: Iterable[Event]) -> None:
         """Enter events and perform what follows, until nothing follows any more."""
@@ -279,7 +307,8 @@ class Driver:
         """All reports that arrived together are entered, then each trial is judged once, in number order."""
         judges = sorted(judges, key=lambda judge: (judge.number, judge.examples))
         for judge in judges:
-            self._study.report(judge.number, judge.examples, judge.metrics[self._metric])
+            values = tuple(metrics.get(self._metric, nan) for metrics in judge.replicates)
+            self._study.report(judge.number, (judge.examples, values))
         pruned = []
         if self.state.limits.prunes:
             last = {judge.number: judge for judge in judges}
@@ -293,6 +322,7 @@ class Driver:
     def _tell(self, outcome: Outcome) -> None:
         self._enter_told(outcome)
         self._study.tell(outcome)
+        self._unseen_ends = True
         self._gatherer.trial_told(outcome.number)
         if outcome.state is TrialState.FAIL:
             reason = (outcome.reason or "").splitlines()[:1]
@@ -301,13 +331,21 @@ class Driver:
     def _enter_told(self, outcome: Outcome) -> None:
         self.told[outcome.number] = outcome
         self.ended[outcome.state.value] += 1
-        if outcome.state is TrialState.COMPLETE and outcome.values and len(outcome.values) == 1:
+        self._stopping.enter(outcome)
+        if (
+            outcome.feasible
+            and outcome.state is TrialState.COMPLETE
+            and outcome.values
+            and len(outcome.values) == 1
+        ):
             sign = 1 if self._spec.objective[0].direction == "maximize" else -1
             value = outcome.values[0]
             if self.best is None or sign * value > sign * self.best.value:
                 self.best = Best(outcome.number, value, self.params[outcome.number])
 
     def _ask(self, count: int) -> Asked:
+        if self._stop() is not None:
+            return Asked((), exhausted=True)
         plans = []
         for proposal in self._study.ask(count):
             trial_plan = self._plan(proposal)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sweep.checkpoints import CheckpointWriter, stored_name
 from sweep.errors import CheckpointError
 from sweep.executors.base import Chunk, Executor
+from sweep.nowhere import Arrived, Nowhere
 from sweep.retention import superseded
 from sweep.rundir import RunDir
 from sweep.scheduler.messages import Gathered
@@ -27,7 +28,7 @@ class Gatherer:
 
     def __init__(
         self,
-        run: RunDir,
+        run: RunDir | Nowhere,
         executor: Executor,
         policy: Checkpoints,
         directions: Sequence[str],
@@ -38,7 +39,7 @@ class Gatherer:
         self._policy = policy
         self._directions = directions
         self._told = told
-        self._arriving: dict[Arriving, CheckpointWriter] = {}
+        self._arriving: dict[Arriving, CheckpointWriter | Arrived] = {}
         self._final: dict[int, list[tuple[str, Snapshot]]] = {}
 
     @property

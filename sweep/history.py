@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,10 @@ from sweep.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialState
 
 LANE_TIMES = ("compile_s", "train_s", "evaluate_s", "checkpoint_s")
 """Entries of a ledger during which a trial occupies its lane for itself."""
+
+
+BoundaryRow = tuple[int, tuple[float, ...]]
+"""A boundary in examples, and a metric of each replicate there."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class History:
     `checkpoints` maps paths of all recorded checkpoints that are on disk, `damaged_checkpoints` lists those
     that are there in another size, `removed_checkpoints` those that are to be deleted; `damage` names lines
     of the log that could not be read, `fresh_damage` those of them that no earlier session has recorded.
-    `lane_s` is the lane time of the told trials together, in seconds.
+    `lane_s` is the lane time of the told trials together, `elapsed_s` how long all sessions took, in seconds.
     """
 
     sessions: int = 0
@@ -55,6 +60,7 @@ class History:
     damaged_checkpoints: tuple[str, ...] = ()
     removed_checkpoints: frozenset[str] = frozenset()
     lane_s: float = 0.0
+    elapsed_s: float = 0.0
     damage: tuple[str, ...] = ()
     fresh_damage: tuple[str, ...] = ()
     study: StudyFold = field(default_factory=StudyFold)
@@ -100,16 +106,28 @@ def _first_of_each(records: Sequence[Record]) -> tuple[Report, ...]:
     return tuple(_report(record) for record in reversed(first.values()))
 
 
+def boundary_rows(reports: Iterable[Report], metric: str, replicates: int) -> list[BoundaryRow]:
+    """A metric at each boundary that all replicates have reached, in order of examples."""
+    rows: dict[int, dict[int, float]] = {}
+    for report in reports:
+        rows.setdefault(report.examples, {})[report.replicate] = report.metrics.get(metric, math.nan)
+    whole = {examples: row for examples, row in sorted(rows.items()) if len(row) == replicates}
+    return [(examples, tuple(row[each] for each in sorted(row))) for examples, row in whole.items()]
+
+
 class _Fold:
     def __init__(self) -> None:
         self.study = StudyFold()
         self.reports: dict[int, list[Record]] = {}
         self.checkpoints: dict[str, Snapshot] = {}
+        self.elapsed_s = 0.0
+        self.last: float | None = None
         self.removed: set[str] = set()
 
     def add(self, batch: Iterable[Record]) -> None:
         for record in batch:
             event = record["event"]
+            self._enter_time(event, record["time"])
             if event == "report":
                 self.reports.setdefault(record["trial"], []).append(record)
             elif event == "checkpoint":
@@ -122,6 +140,14 @@ class _Fold:
                 self.study.add(record)
                 if event == "told":
                     self.reports.pop(record["trial"], None)
+
+    def _enter_time(self, event: str, time: float) -> None:
+        """Time passes within a session; what is noted of damage comes before it is opened."""
+        if event in ("message", "checkpoint", "checkpoint_removed"):
+            return
+        if event != "opened" and self.last is not None:
+            self.elapsed_s += max(0.0, time - self.last)
+        self.last = time
 
     def history(self, run_dir: Path, damage: tuple[str, ...]) -> History:
         sizes = {path: _size(run_dir, path) for path in self.checkpoints}
@@ -145,6 +171,7 @@ class _Fold:
             ),
             removed_checkpoints=frozenset(self.removed),
             lane_s=sum(lane_time(outcome) for outcome in told.values()),
+            elapsed_s=self.elapsed_s,
             damage=damage,
             fresh_damage=tuple(text for text in damage if text not in known),
             study=self.study,
@@ -167,7 +194,8 @@ def lane_time(outcome: Outcome) -> float:
 
 
 def _outcome(row: TrialRow) -> Outcome:
-    return Outcome(row.number, TrialState(row.state), row.values, row.reason, row.ledger)
+    state = TrialState(row.state)
+    return Outcome(row.number, state, row.values, row.reason, row.ledger, row.constraints, row.replicates)
 
 
 def _live(row: TrialRow, records: list[Record], checkpoints: dict[RunId, Snapshot]) -> LiveTrial:

@@ -7,7 +7,7 @@ from itertools import islice, product
 
 from sweep.conditions import dependency_order, is_active
 from sweep.description import Description
-from sweep.scheduler import Limits
+from sweep.scheduler import Constraint, Limits
 from sweep.schema import Choices, Entry, IntRange, StudySpec
 from sweep.spec import hyperparameters, resolve_length
 from sweep.trial import Length, Scalar, Signature, TrialPlan
@@ -111,6 +111,7 @@ def limits(spec: StudySpec, description: Description, *, slots: int, told: int) 
     return Limits(
         trials=spec.budget.trials if spec.budget.trials is not None else 2**31,
         objectives=tuple(objective.metric for objective in spec.objective),
+        constraints=tuple(Constraint(name, bound.min, bound.max) for name, bound in spec.constraints.items()),
         width=1 if description.vmap_obstacle else width,
         slots=slots,
         programs=len(programs(spec, description)),

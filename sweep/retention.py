@@ -58,6 +58,7 @@ def _ranks(
         if each.final
         and (outcome := told.get(each.trial)) is not None
         and outcome.state is TrialState.COMPLETE
+        and outcome.feasible
         and outcome.values is not None
     }
     return {number: rank for rank, number in enumerate(best_first(values, directions))}

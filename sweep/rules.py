@@ -11,7 +11,7 @@ from sweep import nearest
 from sweep.conditions import Circle, can_hold, contains, dependency_order, holds, is_active
 from sweep.errors import Problem
 from sweep.hyperparameters import CORE, WORDS, Core
-from sweep.schema import Choices, Entry, FloatRange, IntRange, Objective, Pruner, Sampler, Trial
+from sweep.schema import Choices, Entry, FloatRange, IntRange, Objective, Pruner, Sampler, Stop, Trial
 from sweep.trial import Scalar
 from sweep.yamlfile import Document, Path, value_text
 
@@ -33,6 +33,7 @@ class Draft:
     trial: Trial | None
     sampler: Sampler | None
     pruner: Pruner | None
+    stop: Stop | None
 
 
 Rule = Callable[[Draft], Iterator[Problem]]
@@ -232,6 +233,19 @@ def _sampler(draft: Draft) -> Iterator[Problem]:
         if entry.when is not None:
             remedy = "leave it out, or use another sampler"
             yield say(("space", name, "when"), "must not stand with the grid sampler", remedy=remedy)
+    for index, point in enumerate(draft.enqueue):
+        if open_names := sorted(draft.space_names - set(point)):
+            remedy = f"add {', '.join(open_names)}"
+            yield say(("enqueue", index), "must name all of `space` with the grid sampler", remedy=remedy)
+
+
+def _stop(draft: Draft) -> Iterator[Problem]:
+    if draft.stop is None or len(draft.objective or ()) < 2:
+        return
+    for name in ("target", "patience", "terminator"):
+        if getattr(draft.stop, name) is not None:
+            rule, remedy = "must not stand with several objectives", "use `budget` to end the study"
+            yield draft.document.problem(("stop", name), rule, remedy=remedy)
 
 
 def _space(draft: Draft) -> Iterator[Problem]:
@@ -241,5 +255,5 @@ def _space(draft: Draft) -> Iterator[Problem]:
 
 
 RULES: tuple[Rule, ...] = (
-    _space, _names, _ranges, _core, _conditions, _enqueue, _trial, _objectives, _sampler,
+    _space, _names, _ranges, _core, _conditions, _enqueue, _trial, _objectives, _sampler, _stop,
 )  # fmt: skip

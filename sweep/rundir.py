@@ -225,6 +225,8 @@ class RunDir:
             values=None if outcome.values is None else list(outcome.values),
             reason=outcome.reason,
             ledger=dict(outcome.ledger),
+            constraints=dict(outcome.constraints),
+            replicates=[list(values) for values in outcome.replicates],
         )
 
     def record_slot(self, slot: str, *, host: str, chip: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -26,6 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from sweep import nearest
 from sweep.quantities import format_duration, format_size, parse_duration, parse_size
 from sweep.trial import Scalar
 from sweep.yamlfile import Document
@@ -44,6 +46,16 @@ def _quantity(parse: Callable[[str], Any]) -> BeforeValidator:
             raise broken(str(error)) from error
 
     return BeforeValidator(validate)
+
+
+def _amount(value: object) -> object:
+    """A number, a size in bytes or a duration in seconds."""
+    if not isinstance(value, str):
+        return value
+    for parse in (parse_size, parse_duration):
+        with suppress(ValueError):
+            return float(parse(value))
+    raise broken("must be a number, a size such as 8 GB or a duration such as 10m")
 
 
 SCALAR_RULE = "must be one finite number, word, true, false or null"
@@ -87,10 +99,12 @@ _STORAGE_RULE = "must be the URL of an Optuna storage, such as sqlite:///study.d
 Name = Annotated[str, _matching(r"\w[\w.-]{0,99}", _NAME_RULE)]
 _TASK_FILE = r"(?:(?!\.\.?/)[^/:\0\\]+/)*[^/:\0\\]+\.py"
 _TASK_MODULE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+_CLASS = rf"{_TASK_MODULE}:[A-Za-z_]\w*"
 TaskPath = Annotated[str, _matching(rf"(?:{_TASK_FILE}|{_TASK_MODULE}):[A-Za-z_]\w*", _TASK_RULE)]
 Value = Annotated[Scalar, PlainValidator(_scalar)]
 Count = Annotated[int, Field(ge=1)]
 CountOrAuto = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
+Amount = Annotated[float, BeforeValidator(_amount)]
 Seconds = Annotated[float, _quantity(parse_duration), PlainSerializer(format_duration)]
 Bytes = Annotated[int, _quantity(parse_size), PlainSerializer(format_size)]
 
@@ -205,21 +219,88 @@ class Trial(Section):
     timeout_s: Seconds | None = Field(None, alias="timeout")
 
 
-class Sampler(Section):
+SAMPLERS = ("tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii")
+PRUNERS = (
+    "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon",
+)  # fmt: skip
+
+
+def _class_name(known: tuple[str, ...]) -> BeforeValidator:
+    """One of Optuna's by the names above, or any class that can be imported."""
+
+    def validate(value: object) -> object:
+        if isinstance(value, str) and value not in known and not re.fullmatch(_CLASS, value, re.ASCII):
+            rule = f"must be one of {', '.join(known)}, or package.module:Class"
+            raise broken(rule, nearest.remedy(value, known))
+        return value
+
+    return BeforeValidator(validate)
+
+
+class Choice(Section):
+    """A class by its name; all other keys are its arguments, checked where the class can be imported."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """What the class is built with, under its own names."""
+        return self.model_extra or {}
+
+
+class Sampler(Choice):
     """Who proposes hyperparameters."""
 
-    name: Literal["tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii"] = "tpe"
+    name: Annotated[str, _class_name(SAMPLERS)] = "tpe"
 
 
-class Pruner(Section):
+class Pruner(Choice):
     """Who ends trials early; with several objectives, on the one whose `metric` it names."""
 
-    name: Literal["none", "median", "successive_halving", "hyperband"] = "none"
+    name: Annotated[str, _class_name(PRUNERS)] = "none"
     metric: str | None = None
 
 
+class Bound(Section):
+    """What a trial must keep within to count as the best, both ends included; one may be left out."""
+
+    min: Annotated[Amount, Field(allow_inf_nan=False)] | None = None
+    max: Annotated[Amount, Field(allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Self:
+        if self.min is None and self.max is None:
+            raise broken("must have min, max or both", "write {max: 8 GB}, say")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise broken("`min <= max` must hold")
+        return self
+
+
+TERMINATORS = ("regret_bound", "emmr", "best_value_stagnation")
+
+
+class Terminator(Choice):
+    """One of Optuna's rules for when further trials will not pay, asked from `min_n_trials` on."""
+
+    name: Literal["regret_bound", "emmr", "best_value_stagnation"]
+    min_n_trials: Count = 20
+
+
+class Stop(Section):
+    """When to ask no further trials before the budget is spent; any of them is enough.
+
+    `target` is a value to be reached, `patience` how many trials in a row may end without a new best.
+    """
+
+    target: FiniteFloat | None = None
+    patience: Count | None = None
+    terminator: Terminator | None = None
+
+
 class Budget(Section):
-    """When the study ends: `trials` is the total, earlier runs of the study included."""
+    """When the study ends: `trials` and `time` are totals, earlier sessions of the study included."""
 
     trials: Count | None = None
     time_s: Seconds | None = Field(None, alias="time")
@@ -258,10 +339,13 @@ class StudySpec(Section):
     space: Mapping[str, Entry]
     fixed: Mapping[str, Value] = {}
     enqueue: tuple[Mapping[str, Value], ...] = ()
+    constraints: Mapping[str, Bound] = {}
+    warm_start: Annotated[str, StringConstraints(min_length=1)] | None = None
     trial: Trial
     sampler: Sampler = Sampler()
     pruner: Pruner = Pruner()
     budget: Budget
+    stop: Stop = Stop()
     cluster: Annotated[str, StringConstraints(min_length=1)] = "local"
     executor: Literal["ray", "inline"] = "ray"
     lanes: CountOrAuto = "auto"

@@ -91,6 +91,16 @@ def task_ref(spec: StudySpec) -> TaskRef:
     return TaskRef(str(spec.folder.resolve()), spec.task)
 
 
+def check_choices(spec: StudySpec) -> None:
+    """Hold sampler and pruner against Optuna. Raises SpecError with all that does not fit."""
+    from sweep import pruners, samplers, terminators, warm_start
+
+    choosers = (samplers, pruners, terminators, warm_start)
+    problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
+    if problems:
+        raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
+
+
 def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
     """The task as its own process describes it. Raises SpecError with all that does not fit the file."""
     line = spec.document.line(("task",))
@@ -107,6 +117,7 @@ def run_study(
 ) -> Summary:
     """Run a study to its budget, or to Ctrl-C. Raises SweepError; nothing recorded is ever lost."""
     began = time.monotonic()
+    check_choices(spec)
     with open_run(spec, runs, accept_changed_task=accept_changed_task) as run:
         if finished(spec, run):
             history = run.history
@@ -286,7 +297,7 @@ def _summary(
     complete = {
         number: outcome.values
         for number, outcome in told.items()
-        if outcome.state is TrialState.COMPLETE and outcome.values is not None
+        if outcome.state is TrialState.COMPLETE and outcome.feasible and outcome.values is not None
     }
     order = best_first(complete, [objective.direction for objective in spec.objective])
     counts = {state.value: 0 for state in TrialState}

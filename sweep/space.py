@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 import optuna
@@ -53,13 +54,16 @@ def is_conditional(spec: StudySpec) -> bool:
     return any(entry.when for entry in spec.space.values())
 
 
-def suggest_all(trial: optuna.trial.BaseTrial, spec: StudySpec) -> dict[str, Scalar]:
+def suggest_all(
+    trial: optuna.trial.BaseTrial, spec: StudySpec, order: Sequence[str] | None = None
+) -> dict[str, Scalar]:
     """Suggests every entry whose `when` holds, parents first; the values suggested, without the fixed ones.
 
-    The order does not depend on the file's, so that neither do a random sampler's proposals.
+    `order` is the space's dependency order, where the caller has it already. It does not depend on the
+    file's, so that neither do a random sampler's proposals.
     """
     suggested: dict[str, Scalar] = {}
-    for name in dependency_order(spec.space):
+    for name in order if order is not None else dependency_order(spec.space):
         if is_active(spec.space[name], {**spec.fixed, **suggested}):
             suggested[name] = _suggest(trial, name, spec.space[name])
     return suggested

@@ -8,7 +8,7 @@ resolved_text(spec)                     # study.yaml with every default written 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sweep import nearest, yamlfile
@@ -17,7 +17,7 @@ from sweep.errors import Problem, SpecError
 from sweep.hyperparameters import CORE, WORDS
 from sweep.schema import Choices, Entry, Extent, StudySpec
 from sweep.studyfile import load, parse
-from sweep.trial import Length, Scalar
+from sweep.trial import LEDGER, Length, Scalar
 from sweep.yamlfile import Path as KeyPath
 
 __all__ = [
@@ -35,7 +35,10 @@ __all__ = [
     "with_budget_trials",
 ]
 
-LOCKED = ("seed", "task", "objective", "space", "fixed", "enqueue", "trial", "sampler", "pruner")
+LOCKED = (
+    "seed", "task", "objective", "space", "fixed", "enqueue", "constraints", "warm_start", "trial", "sampler",
+    "pruner",
+)  # fmt: skip
 """What may not change when a study goes on; all else may."""
 
 
@@ -94,6 +97,7 @@ def validate_against(spec: StudySpec, description: Description) -> list[Problem]
         *_static_problems(spec, description),
         *_unread_problems(spec, description),
         *_length_problems(spec, description),
+        *_constraint_problems(spec, description),
     ]
     return sorted(problems, key=lambda problem: problem.line or 0)
 
@@ -105,6 +109,17 @@ def _metric_problems(spec: StudySpec, description: Description) -> Iterator[Prob
             path: KeyPath = ("objective", "metric") if single else ("objective", index, "metric")
             remedy = nearest.remedy(objective.metric, description.metrics)
             yield spec.document.problem(path, "must be a metric that the task reports", remedy=remedy)
+
+
+def _constraint_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
+    known = (*description.metrics, *LEDGER)
+    for name in spec.constraints:
+        if name not in known:
+            rule, remedy = (
+                "must be a metric that the task reports or a ledger entry",
+                nearest.remedy(name, known),
+            )
+            yield spec.document.problem(("constraints", name), rule, yamlfile.value_text(name), remedy)
 
 
 def _static_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
@@ -191,7 +206,7 @@ def resolved(spec: StudySpec) -> dict[str, Any]:
 def _without_unset(value: Any, key: str = "") -> Any:
     """Leaves out keys that hold null, except where null is a value that somebody chose."""
     if isinstance(value, dict):
-        chosen = key in ("fixed", "enqueue", "when")
+        chosen = key in ("fixed", "enqueue", "when", "sampler")
         kept = {name: item for name, item in value.items() if chosen or item is not None}
         return {name: _without_unset(item, name) for name, item in kept.items()}
     return [_without_unset(item, key) for item in value] if isinstance(value, list) else value
@@ -202,9 +217,9 @@ def resolved_text(spec: StudySpec) -> str:
     return yamlfile.dump(resolved(spec))
 
 
-def differences(old: StudySpec, new: StudySpec) -> list[Difference]:
+def differences(old: StudySpec, new: StudySpec, keys: Sequence[str] = LOCKED) -> list[Difference]:
     """The keys that may not change when `old` goes on as `new`, and do; empty when it may go on."""
-    before, after = _leaves(resolved(old)), _leaves(resolved(new))
+    before, after = _leaves(resolved(old), keys), _leaves(resolved(new), keys)
     changed = (key for key in before | after if repr(before.get(key, ...)) != repr(after.get(key, ...)))
     return [Difference(key, *(_leaf_text(leaves, key) for leaves in (before, after))) for key in changed]
 
@@ -213,7 +228,7 @@ def _leaf_text(leaves: Mapping[str, Scalar], key: str) -> str | None:
     return yamlfile.value_text(leaves[key]) if key in leaves else None
 
 
-def _leaves(values: Mapping[str, Any]) -> dict[str, Scalar]:
+def _leaves(values: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Scalar]:
     """Key path -> the value there; to be compared as text, since Python finds 1, 1.0 and true equal."""
     leaves: dict[str, Scalar] = {}
 
@@ -224,6 +239,6 @@ def _leaves(values: Mapping[str, Any]) -> dict[str, Scalar]:
         else:
             leaves[yamlfile.key_text(path) or ""] = value
 
-    for key in LOCKED:
-        walk((key,), values[key])
+    for key in keys:
+        walk((key,), values.get(key, {}))
     return leaves

@@ -8,19 +8,21 @@ Only this module, `space` and `journal` import Optuna.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.study._tell import _tell_with_warning
 
-from sweep import space
+from sweep import pruners, samplers, space, terminators, views, warm_start
+from sweep.conditions import dependency_order
 from sweep.errors import JournalError, SpecError
+from sweep.history import BoundaryRow
 from sweep.journal import Journal
-from sweep.schema import Pruner, Sampler, StudySpec
+from sweep.memory import Memory
+from sweep.schema import FloatRange, StudySpec
 from sweep.trial import Length, Outcome, Scalar, TrialState
 
 STATES = {
@@ -28,6 +30,9 @@ STATES = {
     TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
     TrialState.FAIL: optuna.trial.TrialState.FAIL,
 }
+
+
+WARM_START_TRIALS = "warm_start_trials"
 
 
 @dataclass(frozen=True)
@@ -54,32 +59,60 @@ class _Study(optuna.Study):
 class Study:
     """One sampler object and one pruner object for a study's whole session."""
 
-    def __init__(self, spec: StudySpec, journal: Path, length: Length) -> None:
+    def __init__(self, spec: StudySpec, journal: Path | None, length: Length) -> None:
+        """`journal` None keeps everything in memory."""
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._spec = spec
         self._multi = len(spec.objective) > 1
-        self._journal = Journal(journal) if spec.storage is None else None
-        storage = self._journal if self._journal is not None else _storage(spec)
+        self._journal = _own_storage(spec, journal)
+        storage = self._journal if self._journal is not None else _named_storage(spec)
         directions = [objective.direction for objective in spec.objective]
         optuna.create_study(study_name=spec.name, storage=storage, directions=directions, load_if_exists=True)
+        pruner = pruners.make(spec, length)
+        self._view = views.make(spec, pruner)
         self._study = _Study(
-            spec.name,
-            storage,
-            sampler=_sampler(spec.sampler, spec),
-            pruner=_pruner(spec.pruner, length),
+            spec.name, storage, pruner=pruner if self._view is None else optuna.pruners.NopPruner()
         )
-        self._trials: dict[int, optuna.Trial] = {}
+        self._take_waiting()
         self._known = len(self._study.get_trials(deepcopy=False))
+        self._given = self._enter_warm_start()
+        self._study.sampler = samplers.make(spec, **self._source_trials())
+        self._grid_size = samplers.grid_size(spec)
+        self._terminator = terminators.make(spec)
+        self._order = dependency_order(spec.space)
+        self._trials: dict[int, optuna.Trial] = {}
 
     @property
     def exhausted(self) -> bool:
-        return self._study.exhausted
+        """Whether the sampler has nothing further to propose."""
+        if self._grid_size is None:
+            return self._study.exhausted
+        return self.known() - self._given - len(self._spec.enqueue) >= self._grid_size
+
+    @property
+    def follows_reports(self) -> bool:
+        """Whether told trials must be entered again with `follow` when a study is taken up."""
+        return self._view is not None
+
+    def follow(self, number: int, rows: Sequence[BoundaryRow], outcome: Outcome | None) -> None:
+        """Show the pruner a trial of an earlier session; numbers go up one by one, from 0."""
+        assert self._view is not None
+        self._view.enter(number)
+        for row in rows:
+            self._view.report(number, row)
+            self._view.should_prune(number)  # what it notes at each boundary is compared with later
+        if outcome is not None:
+            self._tell_view(outcome)
+
+    def should_terminate(self) -> bool:
+        """Whether the study's terminator holds that further trials will not pay."""
+        return self._terminator is not None and self._terminator.should_terminate(self._study)
 
     def ask(self, count: int) -> list[Proposal]:
         """Up to `count` proposals; fewer once the sampler is exhausted."""
         proposals = []
         for _ in range(count):
-            if self._study.exhausted:
+            if self.exhausted:
                 break
             proposals.append(self._ask())
         return proposals
@@ -117,6 +150,7 @@ class Study:
             distributions={name: distributions[name] for name in suggested},
             system_attrs=dict(notes),
             intermediate_values={} if self._multi else dict(values),
+            constraints=dict(outcome.constraints) if outcome is not None else None,
         )
         self._study.add_trial(trial)
         self._known += 1
@@ -160,14 +194,20 @@ class Study:
                 value = distribution.to_internal_repr(missing[name])
                 self._study._storage.set_trial_param(trial._trial_id, name, value, distribution)
 
-    def report(self, number: int, examples: int, value: float) -> None:
-        """Enter an objective's value at a boundary; with several objectives Optuna's samplers take none."""
+    def report(self, number: int, row: BoundaryRow) -> None:
+        """Enter an objective at a boundary; with several objectives Optuna's samplers take none."""
         trial = self._trials[number]
+        examples, values = row
+        value = sum(values) / len(values)
+        if self._view is not None:
+            self._view.report(number, row)
         if not self._multi and examples not in trial._cached_frozen_trial.intermediate_values:
             trial.report(value, examples)
 
     def should_prune(self, number: int) -> bool:
-        return not self._multi and self._trials[number].should_prune()
+        if self._view is not None:
+            return self._view.should_prune(number)
+        return self._trials[number].should_prune()
 
     def tell(self, outcome: Outcome) -> None:
         """End a trial, unless that was done before a kill."""
@@ -176,8 +216,27 @@ class Study:
         target = trial if trial is not None else outcome.number
         if outcome.reason is not None and trial is not None:
             trial.set_user_attr("reason", outcome.reason.splitlines()[0])
-        # What `Study.tell` does, less its copy of the whole trial, which takes longer than the rest.
+        if trial is not None:
+            self._note(trial, outcome)
+        # As `Study.tell`, which copies the whole trial once more for whom it returns it to.
         _tell_with_warning(self._study, target, values, STATES[outcome.state], skip_if_finished=True)
+        if self._view is not None:
+            self._tell_view(outcome)
+
+    def _note(self, trial: optuna.Trial, outcome: Outcome) -> None:
+        """What samplers, terminators and readers of the journal want to know beside the values."""
+        known = trial.constraints if outcome.constraints else {}
+        for name, excess in outcome.constraints.items():
+            if name not in known:
+                trial.set_constraint(name, excess)
+        if outcome.replicates:
+            trial.set_user_attr("replicates", outcome.replicates)
+            terminators.note_replicates(trial, outcome.replicates[0])
+
+    def _tell_view(self, outcome: Outcome) -> None:
+        assert self._view is not None
+        value = outcome.values[views.judged_objective(self._spec)] if outcome.values else None
+        self._view.tell(outcome.number, STATES[outcome.state], value)
 
     @property
     def dirty(self) -> bool:
@@ -200,7 +259,12 @@ class Study:
             self._journal.close()
 
     def _ask(self) -> Proposal:
-        _reseed(self._study.sampler, self._spec.seed, self._known)
+        number = self.known()
+        samplers.reseed(self._study.sampler, self._spec.seed, number)
+        if (point := self._point(number)) is not None:
+            self._study.enqueue_trial(point)
+        if self._view is not None:
+            self._view.enter(number)
         trial = self._study.ask()
         self._known += 1
         return self._suggest(trial)
@@ -208,12 +272,52 @@ class Study:
     def _suggest(self, trial: optuna.Trial) -> Proposal:
         """Suggest what is not yet suggested: on a trial taken up again its own values come back."""
         self._trials[trial.number] = trial
-        suggested = space.suggest_all(trial, self._spec)
+        suggested = space.suggest_all(trial, self._spec, self._order)
         notes = trial.storage.get_trial(trial._trial_id).system_attrs
         return Proposal(trial.number, suggested, notes)
 
+    def _point(self, number: int) -> dict[str, Scalar] | None:
+        """The point of `enqueue` that this trial is to try; the first trials try them in order."""
+        index = number - self._given
+        if not 0 <= index < len(self._spec.enqueue):
+            return None
+        whole = {name for name, entry in self._spec.space.items() if isinstance(entry, FloatRange)}
+        point = self._spec.enqueue[index].items()
+        return {name: float(value) if name in whole else value for name, value in point}  # type: ignore[arg-type]
 
-def _storage(spec: StudySpec) -> optuna.storages.BaseStorage:
+    def _take_waiting(self) -> None:
+        """A kill between the entry of a point and its ask leaves it waiting; it is taken as asked."""
+        for trial in self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
+            self._study._storage.set_trial_state_values(trial._trial_id, optuna.trial.TrialState.RUNNING)
+
+    def _enter_warm_start(self) -> int:
+        """The trials of the earlier run come first, with the numbers from 0 on; how many there are."""
+        if self._spec.warm_start is None:
+            return 0
+        entered: int | None = self._study.user_attrs.get(WARM_START_TRIALS)
+        if entered is None:
+            earlier = warm_start.read(self._spec)
+            for trial in earlier[self.known() :]:
+                self._study.add_trial(trial)
+                self._known += 1
+            entered = len(earlier)
+            self._study.set_user_attr(WARM_START_TRIALS, entered)
+            self.commit()
+        return entered
+
+    def _source_trials(self) -> dict[str, object]:
+        given = self._study.get_trials(deepcopy=False)[: self._given]
+        return warm_start.source_trials(self._spec, given) if given else {}
+
+
+def _own_storage(spec: StudySpec, journal: Path | None) -> Journal | Memory | None:
+    """The storage that waits for `commit`; None where the study file names another one."""
+    if journal is None:
+        return Memory()
+    return Journal(journal) if spec.storage is None else None
+
+
+def _named_storage(spec: StudySpec) -> optuna.storages.BaseStorage:
     """The storage that the study file names. Raises SpecError where it cannot be opened."""
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -223,59 +327,3 @@ def _storage(spec: StudySpec) -> optuna.storages.BaseStorage:
     except (ImportError, ValueError, OSError, optuna.exceptions.OptunaError, SQLAlchemyError) as error:
         rule = f"must be a storage that Optuna can open: {str(error).splitlines()[0]}"
         raise SpecError([spec.document.problem(("storage",), rule, spec.storage)]) from error
-
-
-def _sampler(sampler: Sampler, spec: StudySpec) -> optuna.samplers.BaseSampler:
-    """Optuna's sampler of that name under the study's seed."""
-    seed = spec.seed % 2**32
-    match sampler.name:
-        case "tpe":
-            # Trials in flight count as poor ones, so that concurrent proposals keep apart.
-            return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-        case "random":
-            return optuna.samplers.RandomSampler(seed=seed)
-        case "qmc":
-            return optuna.samplers.QMCSampler(seed=seed)
-        case "grid":
-            return optuna.samplers.GridSampler(space.grid(spec), seed=seed)
-        case "cmaes":
-            return optuna.samplers.CmaEsSampler(seed=seed)
-        case "gp":
-            return optuna.samplers.GPSampler(seed=seed)
-        case "nsgaii":
-            return optuna.samplers.NSGAIISampler(seed=seed)
-        case "nsgaiii":
-            return optuna.samplers.NSGAIIISampler(seed=seed)
-
-
-def _reseed(sampler: optuna.samplers.BaseSampler, seed: int, number: int) -> None:
-    """Set the random state from (seed, number), so that proposals follow from the told history alone.
-
-    Grid, QMC and CMA-ES keep one seed: their sequences are a state of the whole study.
-    """
-    words = np.random.SeedSequence([seed, number]).generate_state(4)
-    for rng in _random_states(sampler):
-        rng.seed(words)
-
-
-def _random_states(sampler: object) -> Iterator[np.random.RandomState]:
-    for name in ("_rng", "_random_sampler", "_independent_sampler"):
-        part = getattr(sampler, name, None)
-        if isinstance(part, optuna.samplers.BaseSampler):
-            yield from _random_states(part)
-        elif part is not None and hasattr(part, "rng"):
-            yield part.rng
-
-
-def _pruner(pruner: Pruner, length: Length) -> optuna.pruners.BasePruner:
-    """Optuna's pruner of that name with its resources in examples: least one report, most the length."""
-    least, most = length.report_every, length.examples
-    match pruner.name:
-        case "none":
-            return optuna.pruners.NopPruner()
-        case "median":
-            return optuna.pruners.MedianPruner(n_warmup_steps=least)
-        case "successive_halving":
-            return optuna.pruners.SuccessiveHalvingPruner(min_resource=least)
-        case "hyperband":
-            return optuna.pruners.HyperbandPruner(min_resource=least, max_resource=most)

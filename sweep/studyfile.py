@@ -14,6 +14,7 @@ from sweep import nearest, rules, yamlfile
 from sweep.errors import Problem, SpecError
 from sweep.schema import (
     SCALAR_RULE,
+    Bound,
     Budget,
     Checkpoints,
     Choices,
@@ -23,9 +24,8 @@ from sweep.schema import (
     Interval,
     IntRange,
     Objective,
-    Pruner,
-    Sampler,
     Section,
+    Stop,
     StudySpec,
     Trial,
     Worker,
@@ -41,9 +41,9 @@ _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "trial": (Trial,),
     "trial.length": (Extent,),
     "trial.report_every": (Extent,),
-    "sampler": (Sampler,),
-    "pruner": (Pruner,),
     "budget": (Budget,),
+    "stop": (Stop,),
+    "constraints.*": (Bound,),
     "checkpoints": (Checkpoints,),
     "worker": (Worker,),
     "space.*": (IntRange, Choices),
@@ -161,8 +161,8 @@ def _draft(document: Document, sections: Mapping[str, Any]) -> rules.Draft:
         key: frozenset(raw) if isinstance(raw := document.value.get(key), dict) else frozenset()
         for key in ("space", "fixed")
     }
-    optional = {key: sections.get(key) for key in ("objective", "trial", "sampler", "pruner")}
-    for key in ("sampler", "pruner"):
+    optional = {key: sections.get(key) for key in ("objective", "trial", "sampler", "pruner", "stop")}
+    for key in ("sampler", "pruner", "stop"):
         if key not in document.value:
             optional[key] = StudySpec.model_fields[key].default
     return rules.Draft(
@@ -234,7 +234,10 @@ def _missing(document: Document, path: KeyPath) -> Problem:
 
 
 def _unknown(document: Document, path: KeyPath) -> Problem:
-    parts = ["*" if index % 2 and path[0] == "space" else str(part) for index, part in enumerate(path[:-1])]
+    parts = [
+        "*" if index % 2 and path[0] in ("space", "constraints") else str(part)
+        for index, part in enumerate(path[:-1])
+    ]
     place = ".".join(part for part in parts if not part.isdigit())
     known = [
         field.alias or name for section in _SECTIONS[place] for name, field in section.model_fields.items()

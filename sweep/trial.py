@@ -94,11 +94,20 @@ class TrialState(StrEnum):
     FAIL = "FAIL"
 
 
+LEDGER = (
+    "queue_s", "compile_s", "train_s", "evaluate_s", "checkpoint_s", "idle_s", "lost_s", "examples", "traces",
+    "peak_memory_bytes",
+)  # fmt: skip
+"""What a trial's ledger holds."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a trial ended: `values` one an objective (None where there is none), `reason` for a failure.
 
-    `ledger` says where its time went, in seconds, beside counts (examples, traces, bytes).
+    `ledger` says where its time went, in seconds, beside counts (examples, traces, bytes). `constraints`
+    says by how much each is broken, at most 0 where it holds. `replicates` holds the values of all
+    replicates for each objective, nothing where there is one replicate.
     """
 
     number: int
@@ -106,3 +115,10 @@ class Outcome:
     values: tuple[float, ...] | None = None
     reason: str | None = None
     ledger: Mapping[str, float | int | str] = field(default_factory=dict)
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    replicates: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every constraint holds."""
+        return all(excess <= 0 for excess in self.constraints.values())

@@ -9,7 +9,7 @@ a test can play any interleaving.
     faults     what goes wrong
 """
 
-from sweep.scheduler.state import Limits, Phase, State
+from sweep.scheduler.state import Constraint, Limits, Phase, State
 from sweep.scheduler.transition import transition
 
-__all__ = ["Limits", "Phase", "State", "transition"]
+__all__ = ["Constraint", "Limits", "Phase", "State", "transition"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
 
 from sweep.scheduler.messages import Instruction, Tell
-from sweep.scheduler.state import LiveTrial, State
+from sweep.scheduler.state import Constraint, LiveTrial, State
 from sweep.scheduler.turns import unqueue
-from sweep.trial import Outcome, RunId, TrialState
+from sweep.trial import LEDGER, Outcome, RunId, TrialState
 
 
 def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
@@ -50,7 +51,24 @@ def _tell(
 
 
 def _outcome(state: State, trial: LiveTrial, end: TrialState, reason: str | None) -> Outcome:
-    values = None
-    if end is not TrialState.FAIL and all(name in trial.last for name in state.limits.objectives):
-        values = tuple(trial.last[name] for name in state.limits.objectives)
-    return Outcome(trial.plan.number, end, values, reason, dict(trial.ledger))
+    names = state.limits.objectives
+    values: tuple[float, ...] | None = None
+    replicates: tuple[tuple[float, ...], ...] = ()
+    if end is not TrialState.FAIL and all(name in trial.last for name in names):
+        values = tuple(trial.last[name] for name in names)
+        if len(trial.each) > 1:
+            replicates = tuple(tuple(each[name] for each in trial.each) for name in names)
+    constraints = {} if end is TrialState.FAIL else _excess(state.limits.constraints, trial)
+    return Outcome(trial.plan.number, end, values, reason, dict(trial.ledger), constraints, replicates)
+
+
+def _excess(constraints: tuple[Constraint, ...], trial: LiveTrial) -> dict[str, float]:
+    """By how much each constraint is broken; what is not a number breaks it beyond all measure."""
+    found = {**trial.ledger, **trial.last}
+    excess = {}
+    for name, low, high in constraints:
+        value = found.get(name, 0.0 if name in LEDGER else math.nan)
+        beyond = [low - value] if low is not None else []
+        beyond += [value - high] if high is not None else []
+        excess[name] = sys.float_info.max if math.isnan(value) else max(beyond)
+    return excess

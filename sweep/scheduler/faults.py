@@ -13,6 +13,9 @@ from sweep.scheduler.messages import Instruction, Loss, Note, Replace, SlotLost
 from sweep.scheduler.state import Flight, QueueKey, Run, Slot, State
 from sweep.turn import TurnResult
 
+LOOK_EVERY_S = 1.0
+"""Deadlines are looked at this often."""
+
 SILENCE_S = 600.0
 """How long a worker may be silent before a person is told, where no time-out is set."""
 
@@ -44,7 +47,8 @@ def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction])
     slot = state.slots.pop(event.slot, None)
     if slot is None:
         return
-    state.open_slots.pop(event.slot, None)
+    turns.close_slot(state, slot)
+    state.wanted = None
     out.append(Note(f"{event.slot} on {slot.host} was lost: {event.reason}"))
     widths = {run.id: flight.width for flight in slot.in_flight.values() for run in state.still_in(flight)}
     for id in list(slot.holding):
@@ -90,6 +94,9 @@ def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
     time.
     """
     timeout_s = state.limits.timeout_s
+    if now - state.checked < LOOK_EVERY_S:
+        return
+    state.checked = now
     if timeout_s is None:
         _note_silence(state, now, out)
         return

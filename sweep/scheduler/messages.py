@@ -129,12 +129,14 @@ class Record:
 class Judge:
     """All replicates of a trial have reached a boundary: tell the pruner, ask for its verdict.
 
-    `metrics` are means over replicates. At the `last` boundary the verdict changes nothing.
+    `metrics` are means over replicates, `replicates` each one's own. At the `last` boundary the verdict
+    changes nothing.
     """
 
     number: int
     examples: int
     metrics: Mapping[str, float]
+    replicates: tuple[Mapping[str, float], ...]
     last: bool
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class Limits:
 
     trials: int
     objectives: tuple[str, ...]
+    constraints: tuple[Constraint, ...] = ()
     width: int | None = 1
     slots: int = 1
     programs: int = 1
@@ -36,6 +38,14 @@ class Limits:
     timeout_s: float | None = None
     max_losses: int = 3
     grace_s: float = 60.0
+
+
+class Constraint(NamedTuple):
+    """A metric or an entry of the ledger must lie between `low` and `high`; None: no end there."""
+
+    name: str
+    low: float | None
+    high: float | None
 
 
 class QueueKey(NamedTuple):
@@ -63,6 +73,7 @@ class Run:
     attempt: int = 0
     losses: int = 0
     finished: bool = False
+    waiting: bool = False
     lane_s: float = 0.0
 
     @property
@@ -82,12 +93,16 @@ class Run:
 
 @dataclass
 class LiveTrial:
-    """A trial that is asked and not told; `boundaries` holds what some but not all replicates reported."""
+    """A trial that is asked and not told; `boundaries` holds what some but not all replicates reported.
+
+    `last` holds the means over replicates at the last boundary that all have reached, `each` their own.
+    """
 
     plan: TrialPlan
     runs: dict[int, Run]
     boundaries: dict[int, dict[int, Mapping[str, float]]] = field(default_factory=dict)
     last: Mapping[str, float] = field(default_factory=dict)
+    each: tuple[Mapping[str, float], ...] = ()
     ledger: dict[str, float] = field(default_factory=dict)
 
     def add(self, name: str, amount: float) -> None:
@@ -116,7 +131,8 @@ class LiveTrial:
         if len(here) < len(self.runs):
             return None
         del self.boundaries[report.examples]
-        self.last = mean_metrics(here[replicate] for replicate in sorted(here))
+        self.each = tuple(here[replicate] for replicate in sorted(here))
+        self.last = mean_metrics(self.each)
         return self.last
 
     @property
@@ -175,7 +191,7 @@ class Slot:
     `lanes` is the plan after the last turn given out; `in_flight` holds the turns that are out;
     `holding` the runs whose end has not come back yet. `waits` says that it waits for verdicts, since
     its advances last longer than `advance_outlasts` seconds; `parked` that it has had its parting turn;
-    `silence_noted` is the turn whose silence was last spoken of.
+    `wanted` how many lanes it would fill; `silence_noted` is the turn whose silence was last spoken of.
     """
 
     id: str
@@ -190,6 +206,7 @@ class Slot:
     started: float = 0.0
     waits: bool = True
     parked: bool = False
+    wanted: int = 0
     silence_noted: int = 0
 
     @property
@@ -224,8 +241,11 @@ class State:
     """Everything the scheduler knows.
 
     `waiting` holds runs in no lane; `unjudged` trials whose verdict is awaited; `open_slots` those that
-    could take a further turn; `turns` numbers turns. `rates` holds examples per second by width, as
-    measured or assumed, for each chip and program; `lane_time_while_asking` ends with the last ask.
+    could take a further turn; `hungry_slots` those that only a waiting run could give a further one, and
+    `idle_slots` those that have none out and only a waiting run could give one. `wanted` is the sum of what
+    slots want, None where that has to be counted again; `checked` is when deadlines were looked at; `turns`
+    numbers turns. `rates` holds examples per second by width, as measured or assumed, for each chip and
+    program; `lane_time_while_asking` ends with the last ask.
     """
 
     limits: Limits
@@ -235,6 +255,10 @@ class State:
     waiting: dict[QueueKey, deque[RunId]] = field(default_factory=dict)
     unjudged: set[int] = field(default_factory=set)
     open_slots: dict[str, None] = field(default_factory=dict)
+    hungry_slots: dict[str, None] = field(default_factory=dict)
+    idle_slots: dict[str, None] = field(default_factory=dict)
+    wanted: int | None = None
+    checked: float = -math.inf
     rates: dict[tuple[str, Signature], dict[int, float]] = field(default_factory=dict)
     lane_time: LaneTime = field(default_factory=LaneTime)
     lane_time_while_asking: LaneTime = field(default_factory=LaneTime)
@@ -266,11 +290,14 @@ class State:
     @property
     def ended(self) -> bool:
         """Nothing is in flight and nothing further will be started."""
+        stopping = self.phase is Phase.STOPPING
+        if not stopping and (self.trials or not self.all_asked):
+            return False
         if any(slot.in_flight for slot in self.slots.values()):
             return False
-        if self.phase is Phase.STOPPING:
+        if stopping:
             return all(slot.parked or not slot.holding for slot in self.slots.values())
-        return not self.trials and self.all_asked
+        return True
 
     def run(self, run: RunId) -> Run | None:
         trial = self.trials.get(run.trial)

@@ -35,8 +35,10 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
     match event:
         case SlotJoined():
             outlasts = turns.WAIT_FOR_VERDICTS * event.round_trip_s
-            state.slots[event.slot] = Slot(event.slot, event.host, event.chip, advance_outlasts=outlasts)
-            state.open_slots[event.slot] = None
+            slot = Slot(event.slot, event.host, event.chip, advance_outlasts=outlasts)
+            state.slots[event.slot] = slot
+            state.wanted = None
+            turns.open_slot(state, slot)
         case SlotLost():
             faults.slot_lost(state, event, now, out)
         case TurnDone():
@@ -61,6 +63,8 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
                 state.phase = Phase.DRAINING
         case Interrupted():
             state.phase = Phase.STOPPING
+            for slot in state.slots.values():
+                turns.open_slot(state, slot)
         case _:
             assert_never(event)
     turns.ask(state, out)
@@ -105,7 +109,7 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     flight = slot.in_flight.pop(result.number)
     slot.started = now
     slot.waits = result.turn_s > slot.advance_outlasts
-    state.open_slots[slot_id] = None
+    turns.open_slot(state, slot)
     if flight.probes is not None:
         widths.measured(state, slot, flight.probes, result, out)
         return
@@ -157,10 +161,11 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
         return
     run.recorded += 1
     out.append(Record(report, run.lane_s))
-    means = state.trials[report.trial].gather_boundary(report)
+    trial = state.trials[report.trial]
+    means = trial.gather_boundary(report)
     if means is not None:
         last = report.examples >= run.length.examples
-        out.append(Judge(report.trial, report.examples, means, last))
+        out.append(Judge(report.trial, report.examples, means, trial.each, last))
         if state.limits.prunes and not last:
             state.unjudged.add(report.trial)
 

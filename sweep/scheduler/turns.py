@@ -24,6 +24,7 @@ WAIT_FOR_VERDICTS = 20
 
 def enqueue(state: State, run: Run, *, first: bool = False) -> None:
     """Let a run wait for a lane."""
+    run.waiting = True
     queue = state.waiting.setdefault(run.key, deque())
     if first:
         queue.appendleft(run.id)
@@ -33,9 +34,12 @@ def enqueue(state: State, run: Run, *, first: bool = False) -> None:
 
 def unqueue(state: State, run: Run) -> None:
     """Let it wait no longer, if it does."""
-    queue = state.waiting.get(run.key)
-    if queue is not None and run.id in queue:
+    if run.waiting:
+        run.waiting = False
+        queue = state.waiting[run.key]
         queue.remove(run.id)
+        if not queue:
+            del state.waiting[run.key]
 
 
 def ask(state: State, out: list[Instruction]) -> None:
@@ -55,24 +59,64 @@ def ask(state: State, out: list[Instruction]) -> None:
 
 
 def feed(state: State, now: float, out: list[Instruction]) -> None:
-    """Give turns to every slot that can take one."""
+    """Give turns to every slot that can take one; those that only want runs are looked at when some wait.
+
+    No slot is given a second turn while another one stands idle.
+    """
     for slot_id in list(state.open_slots):
-        slot = state.slots[slot_id]
-        if _feed_slot(state, slot, now, out):
-            del state.open_slots[slot_id]
+        _feed_slot(state, state.slots[slot_id], 1, now, out)
+    _feed_hungry(state, state.idle_slots, 1, now, out)
+    for slot_id in list(state.open_slots):
+        _feed_slot(state, state.slots[slot_id], 2, now, out)
+    _feed_hungry(state, state.idle_slots, 2, now, out)
+    _feed_hungry(state, state.hungry_slots, 2, now, out)
 
 
-def _feed_slot(state: State, slot: Slot, now: float, out: list[Instruction]) -> bool:
-    """True where the slot has as many turns as it may have."""
-    while len(slot.in_flight) < _depth(state, slot):
+def _feed_hungry(state: State, slots: dict[str, None], most: int, now: float, out: list[Instruction]) -> None:
+    if not state.waiting or state.asking:
+        return
+    for slot_id in list(slots):
+        _feed_slot(state, state.slots[slot_id], most, now, out)
+        if not state.waiting:
+            return
+
+
+def open_slot(state: State, slot: Slot) -> None:
+    """The slot may be able to take a turn."""
+    close_slot(state, slot)
+    state.open_slots[slot.id] = None
+
+
+def close_slot(state: State, slot: Slot) -> None:
+    """The slot is not to be looked at."""
+    for slots in (state.open_slots, state.hungry_slots, state.idle_slots):
+        slots.pop(slot.id, None)
+
+
+def _feed_slot(state: State, slot: Slot, most: int, now: float, out: list[Instruction]) -> None:
+    """Give it as many turns as it may have, `most` for now."""
+    depth = _depth(state, slot)
+    while len(slot.in_flight) < min(depth, most):
         turn = _next_turn(state, slot, now)
         if turn is None:
-            return False
+            if _is_hungry(state, slot):
+                close_slot(state, slot)
+                (state.hungry_slots if slot.in_flight else state.idle_slots)[slot.id] = None
+            return
         if not slot.in_flight:
             slot.started = now
         slot.in_flight[turn.number] = _flight(state, slot, turn)
         out.append(RunTurn(slot.id, turn))
-    return True
+    if len(slot.in_flight) >= depth:
+        close_slot(state, slot)
+    elif slot.id not in state.open_slots:
+        open_slot(state, slot)
+
+
+def _is_hungry(state: State, slot: Slot) -> bool:
+    """Whether only a run that waits could give the slot something to do."""
+    judged = not (slot.waits and any(run.trial in state.unjudged for run in slot.holding))
+    return judged and state.phase is not Phase.STOPPING and not slot.occupied_lanes()
 
 
 def _flight(state: State, slot: Slot, turn: Turn) -> Flight:
@@ -105,7 +149,7 @@ def _next_turn(state: State, slot: Slot, now: float) -> Turn | None:
         rates = widths.rates_for(state, slot, key)
         if rates is None:
             return _probe(state, slot, key)
-        _open_program(slot, key, widths.best_width(rates, widths.runs_for(state, slot, key)))
+        _open_program(state, slot, key, widths.best_width(rates, widths.runs_for(state, slot, key)))
         moves = ()
     loads = _fill(state, slot, now)
     for lane in slot.lanes:
@@ -167,6 +211,7 @@ def _resize(state: State, slot: Slot) -> tuple[tuple[int, int], ...]:
     moves = tuple((index, place) for place, index in enumerate(held))
     lanes = [slot.lanes[index] for index in held]
     slot.lanes = [*lanes, *[None] * (new - len(lanes))]
+    widths.wants_anew(state, slot)
     slot.drops.clear()  # only lanes that move go on
     return moves
 
@@ -184,15 +229,17 @@ def _choose_program(state: State, slot: Slot) -> QueueKey | None:
     return slot.key if slot.key is not None and state.waiting.get(slot.key) else _fullest(state)
 
 
-def _open_program(slot: Slot, key: QueueKey, width: int) -> None:
-    if key != slot.key or width != len(slot.lanes):
-        slot.drops.clear()  # the population they belonged to is gone
+def _open_program(state: State, slot: Slot, key: QueueKey, width: int) -> None:
+    other = key != slot.key or width != len(slot.lanes)
     slot.key, slot.lanes = key, [None] * width
+    if other:
+        slot.drops.clear()  # the population they belonged to is gone
+        widths.wants_anew(state, slot)
 
 
 def _fullest(state: State) -> QueueKey | None:
-    """The queue with most runs; of equal ones that with the oldest trial."""
-    waiting = [(len(queue), -min(queue).trial, key) for key, queue in state.waiting.items() if queue]
+    """The queue with most runs; of equal ones that whose head is the oldest trial."""
+    waiting = [(len(queue), -queue[0].trial, key) for key, queue in state.waiting.items()]
     return max(waiting, key=lambda entry: entry[:2])[2] if waiting else None
 
 
@@ -203,6 +250,8 @@ def _fill(state: State, slot: Slot, now: float) -> tuple[Load, ...]:
     for index, lane in enumerate(slot.lanes):
         if lane is None and queue:
             loads.append(_load(state, slot, index, queue.popleft(), now))
+    if queue is not None and not queue:
+        del state.waiting[slot.key]
     return tuple(loads)
 
 
@@ -210,7 +259,7 @@ def _load(state: State, slot: Slot, index: int, id: RunId, now: float) -> Load:
     trial = state.trials[id.trial]
     run = trial.runs[id.replicate]
     trial.add("queue_s", now - run.since)
-    run.slot = slot.id
+    run.slot, run.waiting = slot.id, False
     slot.holding[id] = None
     slot.lanes[index] = Lane(id, run.reports_left())
     path = run.checkpoint.path if run.checkpoint else None

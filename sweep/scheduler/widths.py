@@ -62,8 +62,22 @@ def runs_for(state: State, slot: Slot, key: QueueKey) -> int:
 
 
 def lanes_wanted(state: State) -> int:
-    """Lanes that all slots together would fill, if there were runs of the right programs."""
-    return sum(_lanes_wanted(state, slot) for slot in state.slots.values())
+    """Lanes that all slots together would fill, if there were runs of the right programs.
+
+    Counted in full when slots come and go; in between each slot enters its own change.
+    """
+    if state.wanted is None:
+        for slot in state.slots.values():
+            slot.wanted = _lanes_wanted(state, slot)
+        state.wanted = sum(slot.wanted for slot in state.slots.values())
+    return state.wanted
+
+
+def wants_anew(state: State, slot: Slot) -> None:
+    """The slot has another program or width."""
+    if state.wanted is not None:
+        before, slot.wanted = slot.wanted, _lanes_wanted(state, slot)
+        state.wanted += slot.wanted - before
 
 
 def _lanes_wanted(state: State, slot: Slot) -> int:
@@ -100,6 +114,7 @@ def measured(
 ) -> None:
     """Enter what a probe found; a probe that failed leaves one lane."""
     state.rates[slot.chip, signature] = dict(result.rates) if result.rates else {1: 1.0}
+    state.wanted = None
     program = ", ".join(f"{name}={value}" for name, value in signature)
     if result.rates:
         table = ", ".join(f"{width}: {rate:,.0f}" for width, rate in result.rates.items())
@@ -114,3 +129,4 @@ def out_of_memory(state: State, slot: Slot, key: QueueKey, width: int) -> None:
     rates = state.rates.get((slot.chip, key.signature)) or halvings(width)
     less = {each: rate for each, rate in rates.items() if each < width}
     state.rates[slot.chip, key.signature] = less or {1: 1.0}
+    state.wanted = None

@@ -241,7 +241,6 @@ SECTIONS = [
     ("fixed", "{warmup_fraction: 1.5}", "fixed.warmup_fraction", "[0, 1]"),
     ("fixed", "{precision: 32}", "fixed.precision", "bfloat16"),
     ("sampler", "{name: tp}", "sampler.name", "did you mean `tpe`"),
-    ("sampler", "{nam: tpe}", "sampler.nam", "did you mean `name`"),
     ("sampler", "{name: grid}", "space.learning_rate", "countable"),
     ("pruner", "{name: hyperbnd}", "pruner.name", "did you mean `hyperband`"),
     ("pruner", "{metric: accuracy}", "pruner.metric", "did you mean `validation_accuracy`"),
@@ -260,7 +259,24 @@ SECTIONS = [
     ("checkpoints", "{max_bytes: -2 GB}", "checkpoints.max_bytes", "above zero"),
     ("checkpoints", "{every: 60}", "checkpoints.every", "duration"),
     ("checkpoints", "{keep_best: -1}", "checkpoints.keep_best", "at least 0"),
-    ("constraints", "{}", "constraints", "must be a known key"),
+    ("constraint", "{}", "constraint", "did you mean `constraints`"),
+    ("constraints", "{peak_memory_bytes: {}}", "constraints.peak_memory_bytes", "min, max or both"),
+    (
+        "constraints",
+        "{peak_memory_bytes: {mx: 1}}",
+        "constraints.peak_memory_bytes.mx",
+        "must be a known key",
+    ),
+    ("constraints", "{train_s: {max: soon}}", "constraints.train_s.max", "a size such as 8 GB"),
+    ("constraints", "{train_s: {min: 2m, max: 1m}}", "constraints.train_s", "`min <= max`"),
+    ("stop", "{targt: 0.9}", "stop.targt", "did you mean `target`"),
+    ("stop", "{patience: 0}", "stop.patience", "at least 1"),
+    (
+        "stop",
+        "{terminator: {name: stagnation}}",
+        "stop.terminator.name",
+        "did you mean `best_value_stagnation`",
+    ),
 ]
 
 

@@ -1,0 +1,29 @@
+"""The reference of the study file says what the schema says, and its examples are right."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sweep import pruners, samplers, terminators
+from sweep.schema import PRUNERS, SAMPLERS, TERMINATORS, Stop, StudySpec, Trial
+from sweep.spec import LOCKED, parse
+
+PAGE = Path(__file__).parents[2] / "docs" / "study.md"
+TEXT = PAGE.read_text()
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.splitlines()[0])
+def test_each_example_of_the_page_is_a_right_study(example: str) -> None:
+    spec = parse(example, "study.yaml")
+    assert samplers.problems(spec) == pruners.problems(spec) == terminators.problems(spec) == []
+
+
+def test_the_page_names_all_there_is() -> None:
+    keys = [*StudySpec.model_fields, *SAMPLERS, *PRUNERS, *TERMINATORS, *LOCKED]
+    keys += [field.alias or name for section in (Trial, Stop) for name, field in section.model_fields.items()]
+    missing = [key for key in keys if not re.search(rf"\b{key}\b", TEXT)]
+    assert not missing
