@@ -230,11 +230,11 @@ def _choose_program(state: State, slot: Slot) -> QueueKey | None:
 
 
 def _open_program(state: State, slot: Slot, key: QueueKey, width: int) -> None:
-    other = key != slot.key or width != len(slot.lanes)
+    population = (slot.key.signature, len(slot.lanes)) if slot.key is not None else None
+    if population != (key.signature, width):
+        slot.drops.clear()  # the lanes they belonged to are gone; another limit alone keeps them
     slot.key, slot.lanes = key, [None] * width
-    if other:
-        slot.drops.clear()  # the population they belonged to is gone
-        widths.wants_anew(state, slot)
+    widths.wants_anew(state, slot)
 
 
 def _fullest(state: State) -> QueueKey | None:

@@ -103,6 +103,18 @@ def test_invariant_1_every_asked_trial_is_told_once_whatever_happens(
             assert max(boundaries) == world.length.examples
 
 
+def test_a_pruned_lane_is_dropped_where_the_next_program_differs_by_its_limit_only() -> None:
+    bounds = limits(3, width=None, prunes=True, max_concurrent=2)
+    world = World.of(bounds, length=Length(2, 1), prunes=frozenset({0}))
+    world.join()
+    world.work("slot-1")
+    world.lose("slot-1")  # the two trials in it may share a population of two at most, the third is free
+    world.join()
+    world.work_all()
+    assert sorted(world.told) == [0, 1, 2]
+    assert world.told[0].outcome.state is TrialState.PRUNED
+
+
 def test_a_second_turn_is_out_while_the_first_one_runs() -> None:
     world = World.of(limits(4))
     world.join()
