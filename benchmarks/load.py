@@ -115,7 +115,7 @@ def _fill(run: RunDir, spec: StudySpec, *, trials: int, reports: int) -> None:
         for step in range(1, reports + 1):
             metrics = {METRIC: 1.0 / step}
             run.record_reports([Report(number, 0, step, step, step, metrics, 0, 1, 0, "here", 0.0)])
-            study.report(number, step, 1.0 / step)
+            study.report(number, (step, (1.0 / step,)))
         outcome = Outcome(number, TrialState.COMPLETE, (1.0 / reports,), None, {"train_s": 1.0})
         run.record_outcome(outcome)
         study.tell(outcome)

@@ -24,6 +24,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
         "asked": "trial params hyperparameters seed",
         "report": "trial replicate examples epoch updates attempt width lane host metrics",
         "checkpoint": "trial replicate examples path bytes sha256 final",
+        "checkpoint_stored": "path url",
         "checkpoint_removed": "path",
         "told": "trial state values reason ledger",
         "lost": "slot host reason",

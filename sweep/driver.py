@@ -48,9 +48,10 @@ from sweep.scheduler.messages import (
 )
 from sweep.schema import StudySpec
 from sweep.stopping import Stopping
+from sweep.store import Store
 from sweep.study import Proposal, Study
 from sweep.study_ledger import StudyLedger
-from sweep.trial import Outcome, Report, Scalar, TrialPlan, TrialState
+from sweep.trial import Outcome, Report, Scalar, Snapshot, TrialPlan, TrialState
 
 WAIT_S = 0.25
 """How long a wait for events lasts at most, so that signals and deadlines are seen in time."""
@@ -75,6 +76,7 @@ class Driver:
         study: Study,
         executor: Executor,
         progress: Progress,
+        store: Store | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spec = spec
@@ -101,7 +103,7 @@ class Driver:
             number: row.params for number, row in run.history.study.trials.items()
         }
         directions = [objective.direction for objective in spec.objective]
-        self._gatherer = Gatherer(run, executor, spec.checkpoints, directions, self.told)
+        self._gatherer = Gatherer(run, executor, spec.checkpoints, directions, self.told, store)
         for outcome in run.history.told.values():
             self._enter_told(outcome)
         self.state = State(limits(spec, description, slots=executor.slots, told=len(self.told)))
@@ -138,6 +140,7 @@ class Driver:
         if self._clock() - self._committed >= COMMIT_EVERY_S:
             self._commit()
         self._run.maintain()
+        self._gatherer.look_at_store()
         if self.done or time.monotonic() - self._shown >= SHOW_EVERY_S:
             self._shown = time.monotonic()
             self._progress.show(self._view())
@@ -203,9 +206,16 @@ class Driver:
         reports = by_replicate(found.reports)
         for row in self._rows(found.reports):
             self._study.report(found.number, row)
+        recorded = {replicate: len(each) for replicate, each in reports.items()}
+        length = trial_plan.length
+
+        def is_covered(snapshot: Snapshot) -> bool:
+            """Whether the log has all that the run reported before: a power cut may have taken the last."""
+            return length.boundaries(snapshot.examples) <= recorded.get(snapshot.replicate, 0)
+
         checkpoints = {
             run.replicate: replace(snapshot, path=str(self._run.path / snapshot.path))
-            for run, snapshot in self._run.sound_checkpoints(found.number).items()
+            for run, snapshot in self._run.sound_checkpoints(found.number, is_covered).items()
         }
         lane_s = {run.replicate: seconds for run, seconds in found.lane_s.items()}
         return Taken(trial_plan, reports, checkpoints, found.attempt + 1, lane_s)

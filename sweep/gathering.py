@@ -13,6 +13,7 @@ from sweep.retention import superseded
 from sweep.rundir import RunDir
 from sweep.scheduler.messages import Gathered
 from sweep.schema import Checkpoints
+from sweep.store import Refused, Removed, Store, Stored
 from sweep.trial import Outcome, Snapshot
 
 Arriving = tuple[str, str]
@@ -33,18 +34,22 @@ class Gatherer:
         policy: Checkpoints,
         directions: Sequence[str],
         told: Mapping[int, Outcome],
+        store: Store | None = None,
     ) -> None:
         self._run = run
         self._executor = executor
         self._policy = policy
         self._directions = directions
         self._told = told
+        self._store = store
+        self._refusal = ""
         self._arriving: dict[Arriving, CheckpointWriter | Arrived] = {}
         self._final: dict[int, list[tuple[str, Snapshot]]] = {}
+        self._coming: dict[Arriving, Snapshot] = {}
 
     @property
     def busy(self) -> bool:
-        return bool(self._arriving)
+        return bool(self._arriving) or (self._store is not None and self._store.busy)
 
     def offer(self, slot: str, snapshot: Snapshot) -> None:
         """A worker has a snapshot: fetch it now, or once its trial is told."""
@@ -73,7 +78,7 @@ class Gatherer:
         if chunk.data:
             writer.write(chunk.data)
             return None
-        del self._arriving[key]
+        del self._arriving[key], self._coming[key]
         try:
             stored = writer.commit()
         except CheckpointError as error:
@@ -86,6 +91,7 @@ class Gatherer:
         """What was on its way from there will not arrive."""
         for key in [key for key in self._arriving if key[0] == slot]:
             self._arriving.pop(key).abandon()
+            del self._coming[key]
         for number, offers in list(self._final.items()):
             self._final[number] = [offer for offer in offers if offer[0] != slot]
 
@@ -94,18 +100,54 @@ class Gatherer:
         for writer in self._arriving.values():
             writer.abandon()
         self._arriving.clear()
+        self._coming.clear()
+        if self._store is not None:
+            self._store.close()
 
     def _fetch(self, slot: str, snapshot: Snapshot) -> None:
         self._arriving[slot, snapshot.path] = self._run.begin_checkpoint(snapshot)
+        self._coming[slot, snapshot.path] = replace(snapshot, path=stored_name(snapshot))
         self._executor.gather(slot, snapshot)
 
     def _would_stay(self, snapshot: Snapshot) -> bool:
         stored = replace(snapshot, path=stored_name(snapshot))
         return stored not in self._superseded([*self._run.checkpoints, stored])
 
+    def look_at_store(self) -> None:
+        """Enter what the store has done since the last look."""
+        if self._store is None:
+            return
+        for answer in self._store.answers():
+            path = answer.snapshot.path
+            kept = answer.snapshot in self._run.checkpoints
+            match answer:
+                case Stored() if not kept:
+                    self._store.remove(answer.snapshot)
+                case Stored():
+                    self._run.record_stored(path, answer.url)
+                    self._retain()
+                case Removed() if kept:
+                    self._run.remove_checkpoint(path)
+                case Refused() if kept and answer.reason != self._refusal:
+                    self._refusal = answer.reason
+                    text = f"{path} stays, the store refuses: {answer.reason}"
+                    self._run.record_message("warning", text)
+
     def _retain(self) -> None:
-        for snapshot in self._superseded(self._run.checkpoints):
-            self._run.remove_checkpoint(snapshot.path)
+        """Let go what is superseded; what stays of ended trials goes to the store, where there is one."""
+        checkpoints = self._run.checkpoints
+        superseded = self._superseded([*checkpoints, *self._coming.values()])
+        gone = [each for each in superseded if each in checkpoints]
+        for snapshot in gone:
+            if self._store is not None and snapshot.path in self._run.stored:
+                self._store.remove(snapshot)
+            else:
+                self._run.remove_checkpoint(snapshot.path)
+        if self._store is not None:
+            kept = set(checkpoints) - set(gone)
+            for snapshot in kept:
+                if snapshot.trial in self._told and snapshot.path not in self._run.stored:
+                    self._store.send(snapshot, self._run.path / snapshot.path)
 
     def _superseded(self, checkpoints: Sequence[Snapshot]) -> list[Snapshot]:
         return superseded(
@@ -113,5 +155,6 @@ class Gatherer:
             told=self._told,
             directions=self._directions,
             keep_best=self._policy.keep_best,
+            keep_best_report=self._policy.keep_best_report,
             max_bytes=self._policy.max_bytes,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runlog import layout
 from runlog.reader import NewerFormatError, read_batches
-from runlog.records import Record, decode_mapping
+from runlog.records import Record, decode_mapping, decode_number
 from runlog.study import RUNNING, StudyFold, TrialRow
 from sweep.errors import RunDirError
 from sweep.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialState
@@ -46,9 +46,10 @@ class LiveTrial:
 class History:
     """The study as the log has it.
 
-    `checkpoints` maps paths of all recorded checkpoints that are on disk, `damaged_checkpoints` lists those
-    that are there in another size, `removed_checkpoints` those that are to be deleted; `damage` names lines
-    of the log that could not be read, `fresh_damage` those of them that no earlier session has recorded.
+    `checkpoints` maps paths of all recorded checkpoints that are on disk or in the store,
+    `stored_checkpoints` names the latter, `damaged_checkpoints` those that are there in another size,
+    `removed_checkpoints` those that are to be deleted; `damage` names lines of the log that could not be
+    read, `fresh_damage` those of them that no earlier session has recorded.
     `lane_s` is the lane time of the told trials together, `elapsed_s` how long all sessions took, in seconds.
     """
 
@@ -58,6 +59,7 @@ class History:
     told: dict[int, Outcome] = field(default_factory=dict)
     checkpoints: dict[str, Snapshot] = field(default_factory=dict)
     damaged_checkpoints: tuple[str, ...] = ()
+    stored_checkpoints: frozenset[str] = frozenset()
     removed_checkpoints: frozenset[str] = frozenset()
     lane_s: float = 0.0
     elapsed_s: float = 0.0
@@ -120,6 +122,7 @@ class _Fold:
         self.study = StudyFold()
         self.reports: dict[int, list[Record]] = {}
         self.checkpoints: dict[str, Snapshot] = {}
+        self.stored: set[str] = set()
         self.elapsed_s = 0.0
         self.last: float | None = None
         self.removed: set[str] = set()
@@ -133,8 +136,11 @@ class _Fold:
             elif event == "checkpoint":
                 self.checkpoints[record["path"]] = _snapshot(record)
                 self.removed.discard(record["path"])
+            elif event == "checkpoint_stored":
+                self.stored.add(record["path"])
             elif event == "checkpoint_removed":
                 self.checkpoints.pop(record["path"], None)
+                self.stored.discard(record["path"])
                 self.removed.add(record["path"])
             else:
                 self.study.add(record)
@@ -143,7 +149,7 @@ class _Fold:
 
     def _enter_time(self, event: str, time: float) -> None:
         """Time passes within a session; what is noted of damage comes before it is opened."""
-        if event in ("message", "checkpoint", "checkpoint_removed"):
+        if event in ("message", "checkpoint", "checkpoint_stored", "checkpoint_removed"):
             return
         if event != "opened" and self.last is not None:
             self.elapsed_s += max(0.0, time - self.last)
@@ -151,7 +157,11 @@ class _Fold:
 
     def history(self, run_dir: Path, damage: tuple[str, ...]) -> History:
         sizes = {path: _size(run_dir, path) for path in self.checkpoints}
-        present = {path: each for path, each in self.checkpoints.items() if sizes[path] == each.bytes}
+        present = {
+            path: each
+            for path, each in self.checkpoints.items()
+            if path in self.stored or sizes[path] == each.bytes
+        }
         last = _last_by_trial(present.values())
         rows = self.study.trials.values()
         told = {row.number: _outcome(row) for row in rows if row.state != RUNNING}
@@ -169,6 +179,7 @@ class _Fold:
             damaged_checkpoints=tuple(
                 path for path, size in sizes.items() if size is not None and path not in present
             ),
+            stored_checkpoints=frozenset(self.stored),
             removed_checkpoints=frozenset(self.removed),
             lane_s=sum(lane_time(outcome) for outcome in told.values()),
             elapsed_s=self.elapsed_s,
@@ -247,6 +258,7 @@ def _snapshot(record: Record) -> Snapshot:
         bytes=record["bytes"],
         sha256=record["sha256"],
         final=record["final"],
+        value=decode_number(record.get("value")),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class Nowhere:
     def __init__(self) -> None:
         self.history = History()
         self.messages: list[str] = []
+        self.stored: set[str] = set()
 
     @property
     def checkpoints(self) -> list[Snapshot]:
@@ -64,7 +65,11 @@ class Nowhere:
     def begin_checkpoint(self, snapshot: Snapshot) -> Arrived:
         return Arrived(replace(snapshot))
 
-    def sound_checkpoints(self, number: int) -> dict[RunId, Snapshot]:
+    def sound_checkpoints(
+        self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True
+    ) -> dict[RunId, Snapshot]:
         return {}
+
+    def record_stored(self, path: str, url: str) -> None: ...
 
     def remove_checkpoint(self, path: str) -> None: ...

@@ -14,20 +14,25 @@ def superseded(
     told: Mapping[int, Outcome],
     directions: Sequence[str],
     keep_best: int,
+    keep_best_report: bool = False,
     max_bytes: int | None = None,
 ) -> list[Snapshot]:
     """Choose the checkpoints to delete, those first that are missed least.
 
     Kept are the last checkpoint of each run of a trial not told yet, since it goes on from there, and
-    the final ones of the `keep_best` best COMPLETE trials. Where these exceed `max_bytes`, the worst of
-    the best go too; what unfinished trials need stays whatever its size.
+    the final ones of the `keep_best` best COMPLETE trials; with `keep_best_report` the one of each such
+    run's best report too. Where these exceed `max_bytes`, the worst of the best go too; what unfinished
+    trials need stays whatever its size.
     """
     last = _last_of_each_run(checkpoints)
     ranks = _ranks(last.values(), told, directions)
     best = {number for number, rank in ranks.items() if rank < keep_best}
-    needed = [each for each in last.values() if each.trial not in told]
-    kept = [each for each in last.values() if each.trial in best]
-    kept.sort(key=lambda each: (ranks[each.trial], each.replicate))
+    stay = dict.fromkeys(last.values())
+    if keep_best_report:
+        stay |= dict.fromkeys(_best_of_each_run(checkpoints, directions[0]).values())
+    needed = [each for each in stay if each.trial not in told]
+    kept = [each for each in stay if each.trial in best]
+    kept.sort(key=lambda each: (ranks[each.trial], each.replicate, each.examples))
     keeping = {each.path for each in (*needed, *kept)}
     deleted = [each for each in checkpoints if each.path not in keeping]
     if max_bytes is not None:
@@ -46,6 +51,16 @@ def _last_of_each_run(checkpoints: Iterable[Snapshot]) -> dict[RunId, Snapshot]:
         if each.run not in last or each.examples > last[each.run].examples:
             last[each.run] = each
     return last
+
+
+def _best_of_each_run(checkpoints: Iterable[Snapshot], direction: str) -> dict[RunId, Snapshot]:
+    """Where each run's value was best; of equal ones the first."""
+    sign = -1 if direction == "maximize" else 1
+    order = {each: sign * each.value for each in checkpoints if each.value is not None}
+    best: dict[RunId, Snapshot] = {}
+    for each in sorted(order, key=lambda each: (order[each], each.examples)):
+        best.setdefault(each.run, each)
+    return best
 
 
 def _ranks(

@@ -68,6 +68,7 @@ class RunDir:
             for number, trial in self.history.live.items()
         }
         self._checkpoints = dict(self.history.checkpoints)
+        self.stored = set(self.history.stored_checkpoints)
         self._removed: list[str] = []
         self._covered = covered_bytes(path)
         self._refreshed = clock()
@@ -107,7 +108,7 @@ class RunDir:
             self.record_message("warning", text)
         for path in self.history.damaged_checkpoints:
             self.set_aside(path, "its size is not the recorded one")
-        for path in self.history.removed_checkpoints:
+        for path in self.history.removed_checkpoints | self.history.stored_checkpoints:
             if layout.CheckpointName.parse(path) is not None:
                 (self.path / path).unlink(missing_ok=True)  # killed between its record and its removal
         for snapshot in unrecorded(self.path, set(self._checkpoints)):
@@ -279,6 +280,12 @@ class RunDir:
         stored = Snapshot(**{**vars(snapshot), "path": stored_name(snapshot)})
         return CheckpointWriter(self.path / stored.path, stored, on_commit=self._record_checkpoint)
 
+    def record_stored(self, path: str, url: str) -> None:
+        """Record that a checkpoint now lies in the store; its file here goes with the next commit."""
+        self.stored.add(path)
+        self._append("checkpoint_stored", path=path, url=url)
+        self._removed.append(path)
+
     def remove_checkpoint(self, path: str) -> None:
         """Delete a checkpoint by its relative path, with the next commit.
 
@@ -287,13 +294,16 @@ class RunDir:
         if layout.CheckpointName.parse(path) is None:
             raise CheckpointError(f"{path}: is no checkpoint of {self.path}; nothing was deleted")
         self._checkpoints.pop(path, None)
+        self.stored.discard(path)
         self._append("checkpoint_removed", path=path)
         self._removed.append(path)
 
-    def sound_checkpoints(self, number: int) -> dict[RunId, Snapshot]:
-        """Each run's last checkpoint whose bytes are the recorded ones; others are set aside on the way."""
+    def sound_checkpoints(
+        self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True
+    ) -> dict[RunId, Snapshot]:
+        """Each run's last wanted checkpoint whose bytes are the recorded ones; others are set aside."""
         sound: dict[RunId, Snapshot] = {}
-        own = [each for each in self.checkpoints if each.trial == number]
+        own = [each for each in self.checkpoints if each.trial == number and wanted(each)]
         for snapshot in sorted(own, key=lambda each: each.examples, reverse=True):
             if snapshot.run in sound:
                 continue

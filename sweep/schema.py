@@ -96,6 +96,8 @@ _TASK_RULE = "must be `file.py:Class`, a file in this one's folder or below, or 
 
 _STORAGE_RULE = "must be the URL of an Optuna storage, such as sqlite:///study.db"
 
+_STORE_RULE = "must be a URL that fsspec knows, such as file:///Volumes/share/sweeps or s3://bucket/sweeps"
+
 Name = Annotated[str, _matching(r"\w[\w.-]{0,99}", _NAME_RULE)]
 _TASK_FILE = r"(?:(?!\.\.?/)[^/:\0\\]+/)*[^/:\0\\]+\.py"
 _TASK_MODULE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
@@ -313,11 +315,13 @@ class Budget(Section):
 
 
 class Checkpoints(Section):
-    """What is kept: the best of the study, within a number of bytes, saved so often."""
+    """What is kept: the best of the study, within a number of bytes, saved so often, and where."""
 
     keep_best: Annotated[int, Field(ge=0)] = 3
+    keep_best_report: bool = False
     max_bytes: Bytes = 2_000_000_000
     every_s: Seconds = Field(60.0, alias="every")
+    store: Annotated[str, _matching(r"[A-Za-z][A-Za-z0-9+.-]*://.+", _STORE_RULE)] | None = None
 
 
 class Worker(Section):

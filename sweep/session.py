@@ -93,9 +93,9 @@ def task_ref(spec: StudySpec) -> TaskRef:
 
 def check_choices(spec: StudySpec) -> None:
     """Hold sampler and pruner against Optuna. Raises SpecError with all that does not fit."""
-    from sweep import pruners, samplers, terminators, warm_start
+    from sweep import pruners, samplers, store, terminators, warm_start
 
-    choosers = (samplers, pruners, terminators, warm_start)
+    choosers = (samplers, pruners, terminators, warm_start, store)
     problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
     if problems:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
@@ -194,7 +194,11 @@ def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
 
 def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Progress) -> Driver:
     from sweep.driver import Driver
+    from sweep.store import Store
 
+    store = None if spec.checkpoints.store is None else Store(spec.checkpoints.store, spec.name)
+    if store is not None:
+        store.check()
     run.write_study(specs.resolved_text(spec))
     run.write_provenance(task_hash=source_hash(task_ref(spec)) or "", hosts=[])
     run.record_opened(
@@ -206,7 +210,13 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     study = _open_study(spec, description, run)
     executor = make_executor(spec, description)
     driver = Driver(
-        spec=spec, description=description, run=run, study=study, executor=executor, progress=progress
+        spec=spec,
+        description=description,
+        run=run,
+        study=study,
+        executor=executor,
+        progress=progress,
+        store=store,
     )
     progress.stage("starting workers")
     try:
@@ -246,6 +256,8 @@ def make_executor(spec: StudySpec, description: Description) -> Executor:
         task=task_ref(spec),
         snapshot_every_s=spec.checkpoints.every_s,
         keep_final=spec.checkpoints.keep_best > 0,
+        objective=(spec.objective[0].metric, spec.objective[0].direction),
+        keep_best_report=spec.checkpoints.keep_best > 0 and spec.checkpoints.keep_best_report,
         memory_bytes=MEMORY_SHARE * description.memory_bytes / slots,
         limit_bytes=spec.worker.memory_bytes or GUARD_SHARE * description.memory_bytes / slots,
     )

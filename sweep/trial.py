@@ -28,6 +28,10 @@ class Length:
     examples: int
     report_every: int
 
+    def boundaries(self, examples: int) -> int:
+        """How many reports a run that has seen so many examples has given."""
+        return self.reports if examples >= self.examples else examples // self.report_every
+
     @property
     def reports(self) -> int:
         return -(-self.examples // self.report_every)
@@ -71,7 +75,10 @@ class Report:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A complete checkpoint of one run as a file on the disk of the host that wrote it."""
+    """A complete checkpoint of one run as a file on the disk of the host that wrote it.
+
+    `value` is the objective that was reported where it stands, None where nothing was.
+    """
 
     trial: int
     replicate: int
@@ -80,6 +87,7 @@ class Snapshot:
     bytes: int
     sha256: str
     final: bool = False
+    value: float | None = None
 
     @property
     def run(self) -> RunId:

@@ -27,8 +27,9 @@ class TaskRef:
 class WorkerSettings:
     """What a worker knows of the study for as long as it lives.
 
-    `snapshot_every_s` None means never; `memory_bytes` is what its populations may use, `limit_bytes` what
-    the whole process may, None for any amount.
+    `snapshot_every_s` None means never; `objective` is a metric and its direction; `keep_best_report` says
+    whether a run is saved at each report that is its best so far; `memory_bytes` is what its populations may
+    use, `limit_bytes` what the whole process may, None for any amount.
     """
 
     task: TaskRef
@@ -36,6 +37,8 @@ class WorkerSettings:
     keep_final: bool
     memory_bytes: float
     limit_bytes: float | None = None
+    objective: tuple[str, str] | None = None
+    keep_best_report: bool = False
 
 
 @dataclass(frozen=True)

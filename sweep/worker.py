@@ -8,6 +8,7 @@ no MLX. Run as a program it describes a task for the driver: a JSON request in, 
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import sys
@@ -42,11 +43,15 @@ class WorkerInfo:
 
 @dataclass
 class _Occupant:
-    """The run in a lane: what loaded it, when it was last saved, what it has spent in this turn."""
+    """The run in a lane: what loaded it, when it was last saved, what it has spent in this turn.
+
+    `best` is the best objective that it has reported since it was loaded, greater being better.
+    """
 
     load: Load
     saved_at: float
     spent: Spent = field(default_factory=Spent)
+    best: float = -math.inf
 
     @property
     def run(self) -> RunId:
@@ -195,10 +200,9 @@ class Worker:
                     failures.append(RunFailure(run, report.error))
                 else:
                     reports.append(self._report(turn, report))
+                    snapshots += self._save_report(report)
                 if report.finished and report.error is None:
                     finished.append(run)
-                    if self._settings.keep_final:
-                        snapshots += self._save_all([report.lane], final=True)
                 if report.finished or report.error is not None:
                     population.unload(report.lane)
                     del self._lanes[report.lane]
@@ -263,19 +267,36 @@ class Worker:
         now = time.perf_counter()
         return [lane for lane, occupant in self._lanes.items() if now - occupant.saved_at >= every_s]
 
-    def _save_all(self, lanes: Iterable[int], *, final: bool = False) -> list[Snapshot]:
+    def _save_report(self, report: train_core.LaneReport) -> list[Snapshot]:
+        """What is saved where a run has reported: its end, and its best report if that is wanted."""
+        settings, occupant = self._settings, self._lanes[report.lane]
+        metric, direction = settings.objective or ("", "")
+        sign = 1 if direction == "maximize" else -1
+        value = report.metrics.get(metric)
+        better = value is not None and sign * value > occupant.best
+        if value is not None and better:
+            occupant.best = sign * value
+        if report.finished and settings.keep_final:
+            return self._save_all([report.lane], final=True, value=value)
+        if better and settings.keep_best_report:
+            return self._save_all([report.lane], value=value)
+        return []
+
+    def _save_all(
+        self, lanes: Iterable[int], *, final: bool = False, value: float | None = None
+    ) -> list[Snapshot]:
         """Snapshots of some lanes; training goes on where the disk refuses one."""
         saved = []
         for lane in lanes:
             try:
-                saved.append(self._save(lane, final=final))
+                saved.append(replace(self._save(lane), final=final, value=value))
             except (OSError, RuntimeError) as error:  # MLX says RuntimeError where it cannot write
                 self._lanes[lane].saved_at = time.perf_counter()
                 run = self._lanes[lane].run
                 self._notes.append(f"trial {run.trial} was not saved on {self._host}: {error}")
         return saved
 
-    def _save(self, lane: int, *, final: bool = False) -> Snapshot:
+    def _save(self, lane: int) -> Snapshot:
         assert self._population is not None
         began = time.perf_counter()
         occupant = self._lanes[lane]
@@ -293,7 +314,6 @@ class Worker:
             path=str(path),
             bytes=path.stat().st_size,
             sha256=sha256,
-            final=final,
         )
 
 

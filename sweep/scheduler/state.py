@@ -82,9 +82,7 @@ class Run:
 
     def reports_left(self) -> int:
         """How many advances it takes from its checkpoint to the end."""
-        if self.seen >= self.length.examples:
-            return 0
-        return self.length.reports - self.seen // self.length.report_every
+        return self.length.reports - self.length.boundaries(self.seen)
 
     def expected(self) -> int:
         """The boundary of the next report to be written down."""

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,6 +106,22 @@ def test_lane_time_before_a_kill_counts_towards_the_time_out(folder: Folder) -> 
     trials = analysis.load(folder.run_dir).trials.set_index("number")
     assert "timed out" in trials.reason[killed[-1]["trial"]]
     assert (trials.state == "COMPLETE").sum() == 3
+
+
+def test_a_checkpoint_that_is_ahead_of_the_log_is_not_gone_on_from(folder: Folder) -> None:
+    """A power cut may take the log's end and leave the file: the reports in between must come again."""
+    run(folder)
+    before = table(folder)
+    log = folder.run_dir / "log.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    cut = next(index for index, line in enumerate(lines) if line.startswith('{"event":"report"')) + 1
+    log.write_text("".join(lines[:cut]))
+    (folder.run_dir / "optuna.journal").unlink()
+    shutil.rmtree(folder.run_dir / "metrics")
+    run(folder)
+    assert table(folder) == before
+    metrics = analysis.load(folder.run_dir).metrics
+    assert list(metrics[metrics.trial == 0].examples) == [64, 128, 192]
 
 
 def test_a_full_disk_ends_the_command_with_what_to_do_and_the_same_command_goes_on(
