@@ -14,17 +14,19 @@ import typer
 
 from sweep.errors import SweepError
 
+_SAFE = "stopped at once; what was recorded is safe, the same command goes on"
+
 
 @contextmanager
-def errors_end_the_command() -> Iterator[None]:
-    """Say an error in its own words and end with 2; a second Ctrl-C ends with 130."""
+def errors_end_the_command(interrupted: str = _SAFE) -> Iterator[None]:
+    """Say an error in its own words and end with 2; after a Ctrl-C say `interrupted`, 130."""
     try:
         yield
     except SweepError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
-        print("stopped at once; what was recorded is safe, the same command goes on", file=sys.stderr)
+        print(interrupted, file=sys.stderr)
         raise typer.Exit(130) from None
 
 

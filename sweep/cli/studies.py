@@ -11,6 +11,7 @@ import typer
 
 from sweep.cli.ending import errors_end_the_command, results_on_stdout
 from sweep.cli.options import AsJson, RunsFolder, StudyFile
+from sweep.cli.tables import pairs, print_table
 
 if TYPE_CHECKING:
     from sweep.session import Summary
@@ -29,7 +30,13 @@ def run(
         bool, typer.Option("--accept-changed-task", help="Go on although the task's source has changed.")
     ] = False,
 ) -> None:
-    """Run a study to its budget; run it again to go on where it stopped."""
+    """Run a study to its budget; run it again to go on where it stopped.
+
+    \b
+    sweep run study.yaml
+    sweep run study.yaml --trials 100       go on to 100 trials in all
+    sweep run study.yaml --json > end.json  one JSON object at the end
+    """
     from sweep.progress import progress_for
     from sweep.session import run_study
     from sweep.spec import load, with_budget_trials
@@ -51,7 +58,11 @@ def run(
 
 
 def check(study: StudyFile, as_json: AsJson = False) -> None:
-    """Check a study file and its task without training; say what would run."""
+    """Check a study file and its task without training; say what would run.
+
+    \b
+    sweep check study.yaml
+    """
     from sweep.checking import check_study
 
     with results_on_stdout(as_json), errors_end_the_command():
@@ -69,11 +80,16 @@ def plan(
         float | None, typer.Option(min=0.001, metavar="H", help="Hours between two failures of a node.")
     ] = None,
     measured: Annotated[
-        Path | None, typer.Option("--from", metavar="RUN_DIR", help="Take the times of this run's trials.")
+        Path | None, typer.Option("--from", metavar="RUN", help="Take the times of this run's trials.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how long a study would take on so many nodes, by simulating it; nothing is trained."""
+    """Say how long a study would take on so many nodes, by simulating it; nothing is trained.
+
+    \b
+    sweep plan study.yaml --nodes 8 --trial-seconds 60
+    sweep plan study.yaml --nodes 8 --from runs/digits
+    """
     from sweep.forecast import Times, forecast, measured_times
     from sweep.progress import Quiet
     from sweep.session import check_choices, describe_task
@@ -114,23 +130,16 @@ def _ending(summary: Summary, study: Path) -> str:
 
 
 def _print_best(summary: Summary) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="Best trials", title_justify="left", box=None)
-    table.add_column("trial", justify="right")
-    for objective in summary.objectives:
-        table.add_column(objective, justify="right", no_wrap=True)
-    table.add_column("hyperparameters", overflow="fold")
-    for best in summary.best:
-        values = [f"{value:.6g}" for value in best.values or ()]
-        params = [f"{name}={_short(value)}" for name, value in summary.params[best.number].items()]
-        table.add_row(str(best.number), *values, " ".join(params))
-    Console().print(table)
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+    rows = [
+        (
+            str(best.number),
+            *(f"{value:.6g}" for value in best.values or ()),
+            pairs(summary.params[best.number].items()),
+        )
+        for best in summary.best
+    ]
+    columns = ("trial", *summary.objectives, "hyperparameters")
+    print_table(columns, rows, title="Best trials", left=("hyperparameters",))
 
 
 def _exit_for(summary: Summary) -> None:
