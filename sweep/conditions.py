@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from sweep.schema import Choices, Condition, Entry, FloatRange, Interval, IntRange
+from sweep.fields import Condition, Interval
+from sweep.schema import Choices, Entry, FloatRange, IntRange
 from sweep.trial import Scalar
 
 

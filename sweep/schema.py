@@ -1,190 +1,75 @@
 """What a study file may say: one frozen pydantic model a section, strict types, no unknown keys.
 
-Only what one value must be on its own stands here; rules between values are in `sweep.rules`.
+Only what one value must be on its own stands here; rules between values are in `sweep.rules`. The text under
+each key is what editors show and what docs/study.md says.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    PlainSerializer,
-    PlainValidator,
-    PrivateAttr,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, FiniteFloat, PrivateAttr, StringConstraints, model_validator
 
-from sweep import nearest
-from sweep.quantities import format_duration, format_size, parse_duration, parse_size
-from sweep.trial import Scalar
+from sweep.fields import (
+    Amount,
+    Bytes,
+    Count,
+    CountOrAuto,
+    Name,
+    Seconds,
+    Section,
+    TaskPath,
+    Value,
+    When,
+    broken,
+    class_name,
+    matching,
+)
 from sweep.yamlfile import Document
 
-
-def broken(rule: str, remedy: str | None = None) -> PydanticCustomError:
-    """The error of a validator of ours: `rule` says what must hold, `remedy` what to do."""
-    return PydanticCustomError("sweep", "{rule}", {"rule": rule, "remedy": remedy})
-
-
-def _quantity(parse: Callable[[str], Any]) -> BeforeValidator:
-    def validate(value: object) -> Any:
-        try:
-            return parse(value if isinstance(value, str) else "")
-        except ValueError as error:
-            raise broken(str(error)) from error
-
-    return BeforeValidator(validate)
-
-
-def _amount(value: object) -> object:
-    """A number, a size in bytes or a duration in seconds."""
-    if not isinstance(value, str):
-        return value
-    for parse in (parse_size, parse_duration):
-        with suppress(ValueError):
-            return float(parse(value))
-    raise broken("must be a number, a size such as 8 GB or a duration such as 10m")
-
-
-SCALAR_RULE = "must be one finite number, word, true, false or null"
-
-
-def is_scalar(value: object) -> bool:
-    """Whether a value can be a hyperparameter: true, false, null, a word or a finite number."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return value is None or isinstance(value, bool | int | str)
-
-
-def _scalar(value: Scalar) -> Scalar:
-    if not is_scalar(value):
-        raise broken(SCALAR_RULE)
-    return value
-
-
-def _count_or_auto(value: object) -> object:
-    if value != "auto" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise broken("must be an integer of at least 1, or auto")
-    return value
-
-
-def _matching(pattern: str, rule: str) -> BeforeValidator:
-    def validate(value: object) -> object:
-        if isinstance(value, str) and not re.fullmatch(pattern, value, re.ASCII):
-            raise broken(rule)
-        return value
-
-    return BeforeValidator(validate)
-
-
-_NAME_RULE = (
-    "must be a folder name of at most 100 letters, digits, `_`, `-`, `.`, not starting with `-` or `.`"
-)
-_TASK_RULE = "must be `file.py:Class`, a file in this one's folder or below, or `package.module:Class`"
-
-_STORAGE_RULE = "must be the URL of an Optuna storage, such as sqlite:///study.db"
-
 _STORE_RULE = "must be a URL that fsspec knows, such as file:///Volumes/share/sweeps or s3://bucket/sweeps"
-
-Name = Annotated[str, _matching(r"\w[\w.-]{0,99}", _NAME_RULE)]
-_TASK_FILE = r"(?:(?!\.\.?/)[^/:\0\\]+/)*[^/:\0\\]+\.py"
-_TASK_MODULE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
-_CLASS = rf"{_TASK_MODULE}:[A-Za-z_]\w*"
-TaskPath = Annotated[str, _matching(rf"(?:{_TASK_FILE}|{_TASK_MODULE}):[A-Za-z_]\w*", _TASK_RULE)]
-Value = Annotated[Scalar, PlainValidator(_scalar)]
-Count = Annotated[int, Field(ge=1)]
-CountOrAuto = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
-Amount = Annotated[float, BeforeValidator(_amount)]
-Seconds = Annotated[float, _quantity(parse_duration), PlainSerializer(format_duration)]
-Bytes = Annotated[int, _quantity(parse_size), PlainSerializer(format_size)]
-
-
-class Section(BaseModel):
-    """A mapping of the study file."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
-
-
-class Interval(Section):
-    """The values from `low` to `high`, both included; an end left out is open."""
-
-    low: FiniteFloat | None = None
-    high: FiniteFloat | None = None
-
-
-Condition = Scalar | tuple[Scalar, ...] | Interval
-"""What another hyperparameter must be: a value, one of several, or within an interval."""
-
-
-def _condition(value: object) -> Condition:
-    match value:
-        case None | bool() | int() | float() | str() if is_scalar(value):
-            return value
-        case list() if value and all(is_scalar(item) for item in value):
-            return tuple(value)
-        case dict() if value:
-            try:
-                return Interval.model_validate(value)
-            except ValidationError as error:
-                raise broken(_CONDITION_RULE) from error
-        case tuple() | Interval():
-            return value
-    raise broken(_CONDITION_RULE)
-
-
-_CONDITION_RULE = "must be a value, a list of values or {low: number, high: number}"
-
-
-def _condition_values(condition: Condition) -> object:
-    match condition:
-        case Interval():
-            return condition.model_dump(exclude_none=True)
-        case tuple():
-            return list(condition)
-        case _:
-            return condition
-
-
-When = Mapping[str, Annotated[Condition, PlainValidator(_condition), PlainSerializer(_condition_values)]]
+_STORAGE_RULE = "must be the URL of an Optuna storage, such as sqlite:///study.db"
 
 
 class IntRange(Section):
-    """Integers from `low` to `high`, both included, `step` apart; `log` searches in the logarithm."""
+    """An integer hyperparameter: both bounds are integers."""
 
     low: int
+    """The least value, included."""
     high: int
+    """The greatest value, included."""
     log: bool = False
+    """Search in the logarithm: 1 to 10 as eagerly as 10 to 100."""
     step: Count = 1
+    """How far apart the values are; divides `high - low`, does not stand with `log`."""
     when: When | None = None
+    """Part of a trial only where all of this holds: another's name and its value, values or {low, high}."""
 
 
 class FloatRange(Section):
-    """Numbers from `low` to `high`, both included, `step` apart if given; `log` searches in the logarithm."""
+    """A hyperparameter that is a number: a bound has a decimal point or an exponent."""
 
     low: FiniteFloat
+    """The least value, included."""
     high: FiniteFloat
+    """The greatest value, included."""
     log: bool = False
+    """Search in the logarithm: 0.001 to 0.01 as eagerly as 0.01 to 0.1."""
     step: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """How far apart the values are; divides `high - low`, does not stand with `log`."""
     when: When | None = None
+    """Part of a trial only where all of this holds: another's name and its value, values or {low, high}."""
 
 
 class Choices(Section):
-    """One of the values listed."""
+    """A hyperparameter that is one of the values listed."""
 
     choices: Annotated[tuple[Value, ...], Field(strict=False)]
+    """Numbers, words, true, false or null."""
     when: When | None = None
+    """Part of a trial only where all of this holds: another's name and its value, values or {low, high}."""
 
 
 Entry = IntRange | FloatRange | Choices
@@ -194,15 +79,20 @@ class Objective(Section):
     """A reported metric and which way is better."""
 
     metric: Annotated[str, StringConstraints(min_length=1)]
+    """A metric that the task reports, such as validation_accuracy."""
     direction: Literal["minimize", "maximize"]
+    """Which way is better."""
 
 
 class Extent(Section):
-    """A length of training in exactly one unit; `updates` are optimizer steps."""
+    """A length of training in exactly one unit."""
 
     epochs: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """Passes over the training examples."""
     examples: Count | None = None
+    """Training examples."""
     updates: Count | None = None
+    """Optimizer steps."""
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
@@ -212,31 +102,24 @@ class Extent(Section):
 
 
 class Trial(Section):
-    """How each trial trains and reports; `micro_batch_size` may be a hyperparameter instead."""
+    """How each trial trains and reports."""
 
     micro_batch_size: Count | None = None
+    """Examples a step; required, but may stand in `space` or `fixed` instead."""
     length: Extent
+    """How long a trial trains: `{epochs}`, `{examples}` or `{updates}`."""
     report_every: Extent = Extent(epochs=1)
+    """When metrics are reported and pruners may judge; the same units."""
     replicates: Count = 1
+    """Runs of each trial under keys of their own; the trial's value is their mean."""
     timeout_s: Seconds | None = Field(None, alias="timeout")
+    """How long a run may take of its lane's time, such as `10m`; one that takes longer fails."""
 
 
 SAMPLERS = ("tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii")
 PRUNERS = (
     "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon",
 )  # fmt: skip
-
-
-def _class_name(known: tuple[str, ...]) -> BeforeValidator:
-    """One of Optuna's by the names above, or any class that can be imported."""
-
-    def validate(value: object) -> object:
-        if isinstance(value, str) and value not in known and not re.fullmatch(_CLASS, value, re.ASCII):
-            rule = f"must be one of {', '.join(known)}, or package.module:Class"
-            raise broken(rule, nearest.remedy(value, known))
-        return value
-
-    return BeforeValidator(validate)
 
 
 class Choice(Section):
@@ -253,23 +136,28 @@ class Choice(Section):
 
 
 class Sampler(Choice):
-    """Who proposes hyperparameters."""
+    """Who proposes hyperparameters; further keys are the class's own arguments."""
 
-    name: Annotated[str, _class_name(SAMPLERS)] = "tpe"
+    name: Annotated[str, class_name(SAMPLERS)] = "tpe"
+    """One of Optuna's samplers, or `package.module:Class`."""
 
 
 class Pruner(Choice):
-    """Who ends trials early; with several objectives, on the one whose `metric` it names."""
+    """Who ends trials early; further keys are the class's own arguments."""
 
-    name: Annotated[str, _class_name(PRUNERS)] = "none"
+    name: Annotated[str, class_name(PRUNERS)] = "none"
+    """One of Optuna's pruners, or `package.module:Class`."""
     metric: str | None = None
+    """With several objectives, the metric of the one that is judged."""
 
 
 class Bound(Section):
     """What a trial must keep within to count as the best, both ends included; one may be left out."""
 
     min: Annotated[Amount, Field(allow_inf_nan=False)] | None = None
+    """The least that is allowed: a number, a size such as `8 GB` or a duration such as `10m`."""
     max: Annotated[Amount, Field(allow_inf_nan=False)] | None = None
+    """The most that is allowed."""
 
     @model_validator(mode="after")
     def _some_bound(self) -> Self:
@@ -284,28 +172,32 @@ TERMINATORS = ("regret_bound", "emmr", "best_value_stagnation")
 
 
 class Terminator(Choice):
-    """One of Optuna's rules for when further trials will not pay, asked from `min_n_trials` on."""
+    """One of Optuna's rules for when further trials will not pay."""
 
     name: Literal["regret_bound", "emmr", "best_value_stagnation"]
+    """Which rule; further keys are its own arguments."""
     min_n_trials: Count = 20
+    """How many trials must have ended before it is asked."""
 
 
 class Stop(Section):
-    """When to ask no further trials before the budget is spent; any of them is enough.
-
-    `target` is a value to be reached, `patience` how many trials in a row may end without a new best.
-    """
+    """When to ask no further trials before the budget is spent; any of them is enough."""
 
     target: FiniteFloat | None = None
+    """A value of the objective that is good enough."""
     patience: Count | None = None
+    """How many trials in a row may end without a new best."""
     terminator: Terminator | None = None
+    """One of Optuna's rules for when further trials will not pay; `regret_bound` needs replicates."""
 
 
 class Budget(Section):
-    """When the study ends: `trials` and `time` are totals, earlier sessions of the study included."""
+    """When the study ends: totals, earlier sessions of the study included."""
 
     trials: Count | None = None
+    """Trials in all; complete, pruned and failed ones count."""
     time_s: Seconds | None = Field(None, alias="time")
+    """Time in all, such as `2h`; what runs then may end."""
 
     @model_validator(mode="after")
     def _some_end(self) -> Self:
@@ -315,19 +207,25 @@ class Budget(Section):
 
 
 class Checkpoints(Section):
-    """What is kept: the best of the study, within a number of bytes, saved so often, and where."""
+    """What is kept on disk, and how often."""
 
     keep_best: Annotated[int, Field(ge=0)] = 3
+    """Of how many of the best trials the final checkpoints stay."""
     keep_best_report: bool = False
+    """Whether these trials keep the checkpoint of their best report too."""
     max_bytes: Bytes = 2_000_000_000
+    """How much these may take in all, such as `2 GB`."""
     every_s: Seconds = Field(60.0, alias="every")
-    store: Annotated[str, _matching(r"[A-Za-z][A-Za-z0-9+.-]*://.+", _STORE_RULE)] | None = None
+    """How often a running trial is saved, such as `60s`."""
+    store: Annotated[str, matching(r"[A-Za-z][A-Za-z0-9+.-]*://.+", _STORE_RULE)] | None = None
+    """Where those of ended trials go: a URL that fsspec knows, such as `file:///Volumes/share/sweeps`."""
 
 
 class Worker(Section):
-    """What each worker may use; without `memory` a slot's share of the machine's."""
+    """What each worker may use."""
 
     memory_bytes: Bytes | None = Field(None, alias="memory")
+    """Its memory, such as `16 GB`; without it, a slot's share of the machine's."""
 
 
 class StudySpec(Section):
@@ -337,26 +235,47 @@ class StudySpec(Section):
     """
 
     name: Name
+    """The folder under `runs/`."""
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    """Root key of all training and seed of the sampler."""
     task: TaskPath
+    """`file.py:Class`, a file beside this one or below, or `package.module:Class`."""
     objective: tuple[Objective, ...]
+    """`{metric, direction}`; a list of them for several objectives."""
     space: Mapping[str, Entry]
+    """What differs from trial to trial, by the names of hyperparameters."""
     fixed: Mapping[str, Value] = {}
+    """Hyperparameters that are the same for every trial."""
     enqueue: tuple[Mapping[str, Value], ...] = ()
+    """Points to try first, a list; they count in the budget."""
     constraints: Mapping[str, Bound] = {}
+    """What the best must keep within, by metric or ledger entry."""
     warm_start: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """A run directory, from this file's folder, whose trials the sampler is shown."""
     trial: Trial
+    """How each trial trains and reports."""
     sampler: Sampler = Sampler()
+    """Who proposes hyperparameters."""
     pruner: Pruner = Pruner()
+    """Who ends trials early."""
     budget: Budget
+    """When the study ends."""
     stop: Stop = Stop()
+    """When to end before the budget is spent."""
     cluster: Annotated[str, StringConstraints(min_length=1)] = "local"
+    """`local`, or a file that lists Macs."""
     executor: Literal["ray", "inline"] = "ray"
+    """`ray`, or `inline`: in this very process, one trial's step at a time."""
     lanes: CountOrAuto = "auto"
+    """Trials in one compiled step of a worker; `auto` measures how many gain."""
     max_concurrent: CountOrAuto = "auto"
-    storage: Annotated[str, _matching(r"[a-z0-9+]+://.*", _STORAGE_RULE)] | None = None
+    """Trials that run at once at most, in all workers."""
+    storage: Annotated[str, matching(r"[a-z0-9+]+://.*", _STORAGE_RULE)] | None = None
+    """The URL of another Optuna storage than the run directory's journal, such as sqlite:///study.db."""
     worker: Worker = Worker.model_validate({})
+    """What each worker may use."""
     checkpoints: Checkpoints = Checkpoints.model_validate({})
+    """What is kept on disk, and how often."""
 
     _document: Document = PrivateAttr()
 

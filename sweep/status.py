@@ -63,17 +63,9 @@ class Status:
 def read_status(run_dir: Path) -> Status:
     """Summarise a run directory. Raises RunDirError where there is none, or one of a newer version."""
     log = run_dir / layout.LOG
-    damage: list[str] = []
-    try:
-        fold = read_study(run_dir, on_damage=lambda each: damage.append(str(each)))
-        reports = _count_reports(log)
-        times = _last_report_times(log)
-    except NewerFormatError as error:
-        raise RunDirError(str(error)) from error
-    except FileNotFoundError as error:
-        raise RunDirError(
-            f"{run_dir}: is not a run directory, it has no {layout.LOG}; give the path of a run"
-        ) from error
+    fold, damage = read_fold(run_dir)
+    reports = _count_reports(log)
+    times = _last_report_times(log)
     return Status(
         name=run_dir.resolve().name,
         run_dir=str(run_dir),
@@ -90,8 +82,26 @@ def read_status(run_dir: Path) -> Status:
         started=min((row.asked for row in fold.trials.values() if row.asked), default=None),
         ledger=fold.ledger,
         messages=tuple(text for _, _, text in fold.messages[-5:]),
-        damage=tuple(damage),
+        damage=damage,
     )
+
+
+def read_fold(run_dir: Path) -> tuple[StudyFold, tuple[str, ...]]:
+    """The study and its trials, and the lines of the log that cannot be read.
+
+    Raises RunDirError where there is no run directory, or one of a newer version.
+    """
+    damage: list[str] = []
+    if not (run_dir / layout.LOG).is_file():
+        what = f"it has no {layout.LOG}" if run_dir.is_dir() else "there is no such folder"
+        raise RunDirError(f"{run_dir}: is not a run directory, {what}; give the path of a run")
+    try:
+        fold = read_study(run_dir, on_damage=lambda each: damage.append(str(each)))
+    except NewerFormatError as error:
+        raise RunDirError(str(error)) from error
+    except OSError as error:
+        raise RunDirError(f"{run_dir}: cannot be read: {error.strerror or error}") from error
+    return fold, tuple(damage)
 
 
 def _best(fold: StudyFold) -> Best | None:
@@ -142,7 +152,7 @@ def as_text(status: Status, *, now: float | None = None) -> str:
         ", ".join(f"{count} {state.lower()}" for state, count in status.trials.items()) or "no trials yet"
     )
     total = f" of {status.budget_trials}" if status.budget_trials is not None else ""
-    lines = [f"{status.name}: {counts}{total}; {_liveness(status)}"]
+    lines = [f"{status.name}: {counts}{total}; {liveness(status)}"]
     if status.best is not None:
         named = zip(status.objectives, status.best.values, strict=False)
         values = ", ".join(f"{metric} {value:.6g}" for (metric, _), value in named)
@@ -162,9 +172,12 @@ def as_text(status: Status, *, now: float | None = None) -> str:
     return "\n".join(lines)
 
 
-def _liveness(status: Status) -> str:
+def liveness(status: Status) -> str:
+    """Whether somebody writes, and else why nobody does."""
     if status.pid is not None:
         return f"running, process {status.pid}"
+    if not status.sessions and not status.trials:
+        return "nothing has been recorded yet"
     if status.closed is None:
         return "not running: it was killed, the same command goes on"
     return status.closed

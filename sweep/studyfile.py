@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 
 from sweep import nearest, rules, yamlfile
 from sweep.errors import Problem, SpecError
+from sweep.fields import SCALAR_RULE, Interval, Section, is_scalar
 from sweep.schema import (
-    SCALAR_RULE,
     Bound,
     Budget,
     Checkpoints,
@@ -21,15 +21,12 @@ from sweep.schema import (
     Entry,
     Extent,
     FloatRange,
-    Interval,
     IntRange,
     Objective,
-    Section,
     Stop,
     StudySpec,
     Trial,
     Worker,
-    is_scalar,
 )
 from sweep.trial import Scalar
 from sweep.yamlfile import Document

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import analysis
+from sweep.cli import app
 from tests.sweep.conftest import Folder
 
 
@@ -188,6 +189,27 @@ def test_help_answers_without_loading_what_trains() -> None:
         [sys.executable, "-m", "sweep", "--help"], cwd=root, capture_output=True, text=True, check=True
     ).stdout
     assert all(verb in help_text for verb in ("run", "check", "status"))
+
+
+def test_each_verb_s_help_has_examples() -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert "\n    sweep " in (command.callback.__doc__ or ""), command.callback
+
+
+def test_the_shell_completes_verbs_and_options() -> None:
+    def completed(words: str) -> str:
+        variables = {"_SWEEP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "1"}
+        variables["COMP_CWORD"] = str(len(words.split(" ")) - 1)
+        command = [sys.executable, "-m", "sweep"]
+        root = Path(__file__).parent.parent.parent
+        return subprocess.run(
+            command, cwd=root, env={**os.environ, **variables}, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert completed("sweep sta").split() == ["status"]
+    assert completed("sweep export --fo").split() == ["--format"]
+    assert completed("sweep init m").split() == ["module"]
 
 
 @pytest.mark.parametrize("name", ["../outside", "a/b", ".hidden", "/etc"])

@@ -9,7 +9,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from sweep.conditions import Circle, can_hold, dependency_order, holds
-from sweep.schema import Choices, Condition, Entry, FloatRange, Interval, IntRange
+from sweep.fields import Condition, Interval
+from sweep.schema import Choices, Entry, FloatRange, IntRange
 from sweep.space import distributions, is_conditional, suggest_all
 from sweep.spec import StudySpec, parse
 from sweep.trial import Scalar

@@ -81,7 +81,8 @@ def test_damage_is_named(tmp_path: Path) -> None:
 def test_no_run_directory_is_one_line(tmp_path: Path, make: bool) -> None:
     if make:
         (tmp_path / "study").mkdir()
-    with pytest.raises(RunDirError, match=r"study: is not a run directory, it has no log.jsonl"):
+    why = "it has no log.jsonl" if make else "there is no such folder"
+    with pytest.raises(RunDirError, match=f"study: is not a run directory, {why}"):
         read_status(tmp_path / "study")
 
 

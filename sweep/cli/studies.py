@@ -1,41 +1,25 @@
-"""The verbs of `python -m sweep`; the only place that prints results.
-
-Exit codes: 0 fine, 1 no trial ended well, 2 something to mend is said on stderr, 130 interrupted.
-"""
+"""Verbs on a study file: run it, check it, or say how long it would take."""
 
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.errors import SweepError
+from sweep.cli.ending import errors_end_the_command, results_on_stdout
+from sweep.cli.options import AsJson, RunsFolder, StudyFile
+from sweep.cli.tables import pairs, print_table
 
 if TYPE_CHECKING:
     from sweep.session import Summary
 
-app = typer.Typer(
-    name="sweep",
-    help="Hyperparameter sweeps for Macs: Optuna proposes, Ray dispatches, MLX trains.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
-StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="A study file, such as study.yaml.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
-
-
-@app.command()
 def run(
     study: StudyFile,
-    runs: Annotated[Path, typer.Option(metavar="DIR", help="Where run directories lie.")] = Path("runs"),
+    runs: RunsFolder = Path("runs"),
     trials: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Trials in all, instead of the file's."),
@@ -46,12 +30,18 @@ def run(
         bool, typer.Option("--accept-changed-task", help="Go on although the task's source has changed.")
     ] = False,
 ) -> None:
-    """Run a study to its budget; run it again to go on where it stopped."""
+    """Run a study to its budget; run it again to go on where it stopped.
+
+    \b
+    sweep run study.yaml
+    sweep run study.yaml --trials 100       go on to 100 trials in all
+    sweep run study.yaml --json > end.json  one JSON object at the end
+    """
     from sweep.progress import progress_for
     from sweep.session import run_study
     from sweep.spec import load, with_budget_trials
 
-    with _results_on_stdout(as_json), _errors_end_the_command():
+    with results_on_stdout(as_json), errors_end_the_command():
         spec = load(study)
         if trials is not None:
             spec = with_budget_trials(spec, trials)
@@ -67,35 +57,19 @@ def run(
     _exit_for(summary)
 
 
-@app.command()
 def check(study: StudyFile, as_json: AsJson = False) -> None:
-    """Check a study file and its task without training; say what would run."""
+    """Check a study file and its task without training; say what would run.
+
+    \b
+    sweep check study.yaml
+    """
     from sweep.checking import check_study
 
-    with _results_on_stdout(as_json), _errors_end_the_command():
+    with results_on_stdout(as_json), errors_end_the_command():
         found = check_study(study)
     print(json.dumps(found.as_json()) if as_json else found.as_text())
 
 
-@app.command()
-def status(
-    run_dir: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="A run directory, such as runs/digits.")],
-    as_json: AsJson = False,
-) -> None:
-    """Say what has happened in a run directory, while it runs or after, from its files alone."""
-    from sweep.status import as_text, read_status
-
-    with _errors_end_the_command():
-        found = read_status(run_dir)
-    if as_json:
-        from dataclasses import asdict
-
-        print(json.dumps(asdict(found)))
-    else:
-        print(as_text(found))
-
-
-@app.command()
 def plan(
     study: StudyFile,
     nodes: Annotated[int, typer.Option(min=1, metavar="N", help="How many slots there would be.")] = 1,
@@ -106,11 +80,16 @@ def plan(
         float | None, typer.Option(min=0.001, metavar="H", help="Hours between two failures of a node.")
     ] = None,
     measured: Annotated[
-        Path | None, typer.Option("--from", metavar="RUN_DIR", help="Take the times of this run's trials.")
+        Path | None, typer.Option("--from", metavar="RUN", help="Take the times of this run's trials.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how long a study would take on so many nodes, by simulating it; nothing is trained."""
+    """Say how long a study would take on so many nodes, by simulating it; nothing is trained.
+
+    \b
+    sweep plan study.yaml --nodes 8 --trial-seconds 60
+    sweep plan study.yaml --nodes 8 --from runs/digits
+    """
     from sweep.forecast import Times, forecast, measured_times
     from sweep.progress import Quiet
     from sweep.session import check_choices, describe_task
@@ -118,7 +97,7 @@ def plan(
 
     if (trial_seconds is None) == (measured is None):
         raise typer.BadParameter("give either --trial-seconds or --from")
-    with _results_on_stdout(as_json), _errors_end_the_command():
+    with results_on_stdout(as_json), errors_end_the_command():
         spec = load(study)
         check_choices(spec)
         times = (
@@ -151,23 +130,16 @@ def _ending(summary: Summary, study: Path) -> str:
 
 
 def _print_best(summary: Summary) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="Best trials", title_justify="left", box=None)
-    table.add_column("trial", justify="right")
-    for objective in summary.objectives:
-        table.add_column(objective, justify="right", no_wrap=True)
-    table.add_column("hyperparameters", overflow="fold")
-    for best in summary.best:
-        values = [f"{value:.6g}" for value in best.values or ()]
-        params = [f"{name}={_short(value)}" for name, value in summary.params[best.number].items()]
-        table.add_row(str(best.number), *values, " ".join(params))
-    Console().print(table)
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
+    rows = [
+        (
+            str(best.number),
+            *(f"{value:.6g}" for value in best.values or ()),
+            pairs(summary.params[best.number].items()),
+        )
+        for best in summary.best
+    ]
+    columns = ("trial", *summary.objectives, "hyperparameters")
+    print_table(columns, rows, title="Best trials", left=("hyperparameters",))
 
 
 def _exit_for(summary: Summary) -> None:
@@ -177,37 +149,3 @@ def _exit_for(summary: Summary) -> None:
     if summary.trials.get("FAIL") and not summary.trials.get("COMPLETE"):
         print("no trial ended well; the first reasons are in the table's column `reason`", file=sys.stderr)
         raise typer.Exit(1)
-
-
-@contextmanager
-def _errors_end_the_command() -> Iterator[None]:
-    try:
-        yield
-    except SweepError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(2) from error
-    except KeyboardInterrupt:
-        print("stopped at once; what was recorded is safe, the same command goes on", file=sys.stderr)
-        raise typer.Exit(130) from None
-
-
-@contextmanager
-def _results_on_stdout(reserved: bool) -> Iterator[None]:
-    """While `reserved`, whatever anybody prints goes to stderr, so that the result stands alone on stdout."""
-    if not reserved:
-        yield
-        return
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

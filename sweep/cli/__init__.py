@@ -1,0 +1,56 @@
+"""The command line: `python -m sweep`. Only this package prints results; each verb's module says which.
+
+starting      before a study: init, schema
+studies       on a study file: run, check, plan
+runs          on run directories: status, list, show, compare
+exporting     a run's tables in other formats: export
+keeping       checkpoints no longer wanted: rm
+watching      a study in the browser: ui
+ending        how a command ends: its errors, its exit code, its one JSON object
+options       arguments that several verbs share
+tables        tables on stdout
+"""
+
+from __future__ import annotations
+
+import typer
+
+from sweep.cli import exporting, keeping, runs, starting, studies, watching
+
+app = typer.Typer(
+    name="sweep",
+    help="""Hyperparameter sweeps for Macs: Optuna proposes, Ray dispatches, MLX trains.
+
+    \b
+    sweep init                    write a study and a task to start from
+    sweep check study.yaml        what would run, and everything that is wrong
+    sweep run study.yaml          run it, or go on with it
+    sweep status runs/digits      what has happened, while it runs or after
+
+    `python -m sweep` is the same. `sweep VERB --help` has examples of each.
+    """,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich's help takes half a second to import
+)
+
+for verb in (
+    starting.init,
+    studies.check,
+    studies.run,
+    studies.plan,
+    runs.status,
+    runs.show,
+    runs.compare,
+    exporting.export,
+    watching.ui,
+    keeping.rm,
+    starting.schema,
+):
+    app.command()(verb)
+app.command("list")(runs.list_)
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="sweep")

@@ -1,0 +1,47 @@
+"""How a command ends: errors said on stderr, a result alone on stdout.
+
+Exit codes: 0 fine, 1 no trial ended well, 2 something to mend is said on stderr, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from sweep.errors import SweepError
+
+_SAFE = "stopped at once; what was recorded is safe, the same command goes on"
+
+
+@contextmanager
+def errors_end_the_command(interrupted: str = _SAFE) -> Iterator[None]:
+    """Say an error in its own words and end with 2; after a Ctrl-C say `interrupted`, 130."""
+    try:
+        yield
+    except SweepError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from error
+    except KeyboardInterrupt:
+        print(interrupted, file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+@contextmanager
+def results_on_stdout(reserved: bool) -> Iterator[None]:
+    """While `reserved`, whatever anybody prints goes to stderr, so that the result stands alone on stdout."""
+    if not reserved:
+        yield
+        return
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)

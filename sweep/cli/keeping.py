@@ -1,0 +1,50 @@
+"""`sweep rm`: checkpoints that are no longer wanted; asks first."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from sweep.cli.ending import errors_end_the_command
+from sweep.cli.options import RunDirectory
+from sweep.errors import SweepError
+
+
+def rm(
+    run: RunDirectory,
+    keep_best: Annotated[
+        int, typer.Option("--keep-best", min=0, metavar="N", help="Keep those of the N best trials.")
+    ] = 1,
+    trial: Annotated[
+        list[int] | None,
+        typer.Option("--trial", min=0, metavar="T", help="Only this trial's; may be repeated."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete a run's checkpoints, all but those of the best trials; tables and log stay.
+
+    Checkpoints of trials that have not ended always stay: they go on from them.
+
+    \b
+    sweep rm runs/digits                    all but the best trial's
+    sweep rm runs/digits --keep-best 0      all
+    sweep rm runs/digits --trial 3 --yes    those of trial 3, without asking
+    """
+    from sweep.removal import plan_removal, remove
+
+    with errors_end_the_command():
+        removal = plan_removal(run, keep_best=keep_best, trials=trial or ())
+        if not removal.checkpoints:
+            print(f"{run}: nothing to delete; {removal.staying} checkpoints stay")
+            return
+        print(removal.as_text())
+        if not yes:
+            if not sys.stdin.isatty():
+                raise SweepError(f"{run}: must be confirmed before anything is deleted; say --yes")
+            if not typer.confirm("delete them?"):
+                print("nothing was deleted")
+                return
+        remove(removal)
+    print("deleted")

@@ -1,0 +1,170 @@
+"""Verbs that read run directories: from their files alone, while a study runs or after."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.cli.ending import errors_end_the_command
+from sweep.cli.options import AsJson, RunDirectory, RunsFolder
+from sweep.cli.tables import print_table, short
+
+if TYPE_CHECKING:
+    from sweep.comparison import Comparison, Side
+    from sweep.listing import Listed
+    from sweep.status import Best
+    from sweep.trial import Report
+
+
+def status(run: RunDirectory, as_json: AsJson = False) -> None:
+    """Say what has happened in a run, while it runs or after.
+
+    \b
+    sweep status runs/digits
+    watch -n 5 sweep status runs/digits     every five seconds
+    """
+    from sweep.status import as_text, read_status
+
+    with errors_end_the_command():
+        found = read_status(run)
+    print(json.dumps(asdict(found)) if as_json else as_text(found))
+
+
+def list_(runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
+    """List the runs in a folder: trials, best value, and whether they run.
+
+    \b
+    sweep list
+    sweep list --runs /elsewhere/runs --json
+    """
+    from sweep.listing import list_runs
+
+    with errors_end_the_command():
+        found = list_runs(runs)
+    if as_json:
+        rows = [
+            {"path": str(each.path), "problem": each.problem, "status": each.status and asdict(each.status)}
+            for each in found
+        ]
+        print(json.dumps(rows))
+    elif not found:
+        print(f"{runs}: no runs yet")
+    else:
+        columns = ("run", "trials", "best", "metric", "state")
+        print_table(columns, map(_list_row, found), left=("run", "metric", "state"))
+
+
+def show(
+    run: RunDirectory,
+    trial: Annotated[int, typer.Argument(min=0, metavar="TRIAL", help="The trial's number.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show one trial: hyperparameters, reports, where its time went, checkpoints.
+
+    \b
+    sweep show runs/digits 12
+    """
+    from sweep.trial_view import read_trial
+
+    with errors_end_the_command():
+        found = read_trial(run, trial)
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    print(found.as_text())
+    if found.reports:
+        _print_reports(found.reports)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN ...", help="Run directories.")],
+    as_json: AsJson = False,
+) -> None:
+    """Hold runs side by side: trials, best values, time, and what differs in their studies.
+
+    \b
+    sweep compare runs/digits runs/digits-wide
+    """
+    from sweep.comparison import check_several
+    from sweep.comparison import compare as compare_runs
+
+    with errors_end_the_command():
+        check_several(runs)
+        found = compare_runs(runs)
+    if as_json:
+        print(json.dumps(found.as_json()))
+    else:
+        _print_comparison(found)
+
+
+def _list_row(listed: Listed) -> tuple[str, ...]:
+    from sweep.status import liveness
+
+    status = listed.status
+    if status is None:
+        return listed.path.name, "", "", "", listed.problem or ""
+    total = f"/{status.budget_trials}" if status.budget_trials is not None else ""
+    ended = sum(count for state, count in status.trials.items() if state != "RUNNING")
+    damage = f"; {len(status.damage)} damaged lines" if status.damage else ""
+    best = " ".join(f"{value:.6g}" for value in status.best.values) if status.best else ""
+    metric = " ".join(metric for metric, _ in status.objectives)
+    return listed.path.name, f"{ended}{total}", best, metric, liveness(status) + damage
+
+
+def _print_reports(reports: tuple[Report, ...]) -> None:
+    metrics = list(dict.fromkeys(name for report in reports for name in report.metrics))
+    several = any(report.replicate for report in reports)
+    rows = [
+        (
+            *((str(report.replicate),) if several else ()),
+            f"{report.examples:,}",
+            f"{report.epoch:.4g}",
+            *(short(report.metrics.get(name)) for name in metrics),
+            report.host,
+        )
+        for report in reports
+    ]
+    print_table(
+        (*(("replicate",) if several else ()), "examples", "epoch", *metrics, "host"), rows, left=("host",)
+    )
+
+
+def _print_comparison(found: Comparison) -> None:
+    from sweep.progress import duration
+
+    states = dict.fromkeys(state for side in found.sides for state in side.trials)
+    rows = [(state.lower(), *(str(side.trials.get(state, 0)) for side in found.sides)) for state in states]
+    if found.objectives:
+        rows.append(("best", *(_best_text(side.best) for side in found.sides)))
+        if any(side.ended != found.at for side in found.sides):
+            rows.append(
+                (f"best of first {found.at}", *(_best_text(side.best_at_equal) for side in found.sides))
+            )
+        names = dict.fromkeys(name for side in found.sides if side.best for name in side.best.params)
+        rows += [(f"  {name}", *(_best_param(side, name) for side in found.sides)) for name in names]
+    rows.append(("time", *(duration(side.elapsed_s) for side in found.sides)))
+    rows.append(("lane time", *(duration(side.lane_s) for side in found.sides)))
+    print_table(("", *(side.run for side in found.sides)), rows, left=("",))
+    for side, changes in zip(found.sides[1:], found.changes, strict=True):
+        for change in changes:
+            print(f"{side.run}: {change.key}: {change.new}, {found.sides[0].run} has {change.old}")
+    for note in (
+        *found.notes,
+        *(f"{side.run}: damaged: {each}" for side in found.sides for each in side.damage),
+    ):
+        print(note, file=sys.stderr)
+
+
+def _best_text(best: Best | None) -> str:
+    return (
+        f"{' '.join(f'{value:.6g}' for value in best.values)} (trial {best.number})" if best else "none yet"
+    )
+
+
+def _best_param(side: Side, name: str) -> str:
+    return short(side.best.params.get(name)) if side.best else ""

@@ -1,0 +1,56 @@
+"""Verbs before a study: write one to start from, print what editors check it by."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.cli.ending import errors_end_the_command
+
+
+class Template(StrEnum):
+    """What `init` can write."""
+
+    digits = "digits"
+    module = "module"
+    lm = "lm"
+
+
+def init(
+    template: Annotated[
+        Template,
+        typer.Argument(help="digits: handwritten digits. module: a model of your own. lm: a language model."),
+    ] = Template.digits,
+    into: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")] = Path("."),
+) -> None:
+    """Write a commented study and task to start from.
+
+    \b
+    sweep init                      the digits study, here
+    sweep init lm --into my-lm      a small language model, in a folder of its own
+    """
+    from sweep.starting import write_template
+
+    with errors_end_the_command():
+        written = write_template(template.value, into)
+    for path in written:
+        print(f"wrote {path}")
+    study = written[0]
+    print(f"next: python -m sweep check {study}")
+    print(f"then: python -m sweep run {study}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of the study file, for editors.
+
+    \b
+    sweep schema > study.schema.json
+    Then let the study file begin with:
+    # yaml-language-server: $schema=study.schema.json
+    """
+    from sweep.studyschema import study_schema_text
+
+    print(study_schema_text(), end="")
