@@ -1,5 +1,8 @@
-"""Run directories as pandas tables: `analysis.load("runs/digits").trials`."""
+"""Run directories as pandas tables, plots and a report: `analysis.load("runs/digits").trials`."""
 
-from analysis.load import Run, RunError, RunWarning, load
+from analysis.errors import RunError, RunWarning
+from analysis.load import load
+from analysis.run import Run
+from analysis.runs import Runs
 
-__all__ = ["Run", "RunError", "RunWarning", "load"]
+__all__ = ["Run", "RunError", "RunWarning", "Runs", "load"]

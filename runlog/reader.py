@@ -63,7 +63,8 @@ def read_batches(
     """Yield the records between two places of the log, in order, some hundreds at a time.
 
     `start` and `stop` lie between lines (`stop` None: the last whole line). With `kinds`, lines of
-    other kinds are not even parsed. Raises NewerFormatError, and FileNotFoundError.
+    other kinds are not even parsed. Raises NewerFormatError after what came before it, and
+    FileNotFoundError.
     """
     wanted = tuple(PREFIX + kind.encode() + b'"' for kind in kinds) if kinds is not None else None
     end = whole_bytes(path) if stop is None else stop
@@ -86,10 +87,20 @@ def read_batches(
             for position, line in zip(positions, lines, strict=True):
                 if one := _parse([line]):
                     records += one
+                    if _newer(one) is not None:
+                        break
                 else:
                     on_damage(Damage(path, first_line + position, repr(line[:60])))
-        _check_format(records, path)
-        yield records
+        newer = _newer(records)
+        if newer is None:
+            yield records
+            continue
+        if newer > 0:
+            yield records[:newer]
+        found = records[newer]["format"]
+        raise NewerFormatError(
+            f"{path} was written in format {found}, this version reads up to {FORMAT}: update sweep-mlx"
+        )
 
 
 def _blocks(path: Path, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
@@ -121,10 +132,7 @@ def _lines_before(path: Path, offset: int) -> int:
     return sum(block.count(b"\n") for _, block in _blocks(path, 0, offset))
 
 
-def _check_format(records: list[Record], path: Path) -> None:
-    for record in records:
-        if record["event"] == "opened" and is_newer(record):
-            raise NewerFormatError(
-                f"{path} was written in format {record['format']}, this version reads up to {FORMAT}: "
-                "update sweep-mlx"
-            )
+def _newer(records: list[Record]) -> int | None:
+    """Index of the record from which on a newer version wrote; None where there is none."""
+    found = (index for index, each in enumerate(records) if each["event"] == "opened" and is_newer(each))
+    return next(found, None)

@@ -52,8 +52,11 @@ def metrics_table(reports: list[Record]) -> pa.Table:
 
 def read_reports(log: Path, span: Span, *, on_damage: OnDamage) -> pa.Table:
     """Read the rows of one span from the log itself."""
-    batches = read_batches(log, start=span.start, stop=span.stop, kinds=("report",), on_damage=on_damage)
-    return concat([metrics_table(batch) for batch in batches])
+    kinds = ("report", "opened")  # the latter say where a newer version went on
+    batches = read_batches(log, start=span.start, stop=span.stop, kinds=kinds, on_damage=on_damage)
+    return concat(
+        [metrics_table([record for record in batch if record["event"] == "report"]) for batch in batches]
+    )
 
 
 def concat(tables: list[pa.Table]) -> pa.Table:
@@ -84,11 +87,19 @@ def read_piece(run_dir: Path, piece: Piece, *, on_damage: OnDamage, on_unreadabl
     return read_reports(run_dir / layout.LOG, piece.span, on_damage=on_damage)
 
 
-def read_metrics(run_dir: Path, *, on_damage: OnDamage, on_unreadable: OnUnreadable) -> pa.Table:
-    """Read every report of a run directory in the log's order, beside its writer if need be."""
+def read_metrics(
+    run_dir: Path, *, on_damage: OnDamage, on_unreadable: OnUnreadable, log: bool = True
+) -> pa.Table:
+    """Read every report of a run directory in the log's order, beside its writer if need be.
+
+    Without `log` (it is lost, or too new) only what Parquet parts hold; one that cannot be read is named.
+    """
 
     def read_once() -> pa.Table:
-        pieces = cover(part_spans(run_dir / layout.METRICS), whole_bytes(run_dir / layout.LOG))
+        parts = part_spans(run_dir / layout.METRICS)
+        if not log:
+            return concat(_sound_parts(run_dir, parts, on_unreadable))
+        pieces = cover(parts, whole_bytes(run_dir / layout.LOG))
         return concat(
             [read_piece(run_dir, piece, on_damage=on_damage, on_unreadable=on_unreadable) for piece in pieces]
         )
@@ -97,3 +108,16 @@ def read_metrics(run_dir: Path, *, on_damage: OnDamage, on_unreadable: OnUnreada
         with suppress(FileNotFoundError):  # the writer merged parts since they were listed
             return read_once()
     return read_once()
+
+
+def _sound_parts(run_dir: Path, parts: list[Span], on_unreadable: OnUnreadable) -> list[pa.Table]:
+    tables = []
+    for piece in cover(parts, max((part.stop for part in parts), default=0)):
+        if piece.from_part:
+            path = run_dir / layout.METRICS / piece.span.part
+            try:
+                with pq.ParquetFile(path) as part:
+                    tables.append(part.read())
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                on_unreadable(f"{path.name} cannot be read ({error}), and there is no log to make it from")
+    return tables

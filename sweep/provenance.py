@@ -51,9 +51,17 @@ def chip() -> str:
 
 
 def with_session(
-    earlier: Mapping[str, Any] | None, *, session: int, task_hash: str, hosts: Sequence[str]
+    earlier: Mapping[str, Any] | None,
+    *,
+    session: int,
+    task_hash: str,
+    hosts: Sequence[str],
+    folder: str | None = None,
 ) -> dict[str, Any]:
-    """Describe this session, after those that `earlier` holds; the top level speaks of the last one."""
+    """Describe this session, after those that `earlier` holds; the top level speaks of the last one.
+
+    `folder` is where the study file lies, and with it the task.
+    """
     sessions = list(earlier.get("sessions", [])) if earlier else []
     here = {
         "session": session,
@@ -64,6 +72,7 @@ def with_session(
         "hosts": list(hosts),
         "chip": chip(),
         "task_sha256": task_hash,
+        **({"folder": folder} if folder is not None else {}),
     }
     return {**here, "sessions": [*(each for each in sessions if each.get("session") != session), here]}
 

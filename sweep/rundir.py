@@ -149,9 +149,14 @@ class RunDir:
         """Replace study.yaml."""
         replace_file(self.path / layout.STUDY, text.encode("utf-8"))
 
-    def write_provenance(self, *, task_hash: str, hosts: Sequence[str]) -> None:
-        """Replace provenance.json: this session after the earlier ones; again when hosts join."""
-        found = with_session(self.provenance, session=self.session, task_hash=task_hash, hosts=hosts)
+    def write_provenance(self, *, task_hash: str, hosts: Sequence[str], folder: str | None = None) -> None:
+        """Replace provenance.json: this session after the earlier ones; again when hosts join.
+
+        `folder` is where the study file lies.
+        """
+        found = with_session(
+            self.provenance, session=self.session, task_hash=task_hash, hosts=hosts, folder=folder
+        )
         replace_file(self.path / layout.PROVENANCE, json.dumps(found, indent=2).encode() + b"\n")
 
     def record_opened(

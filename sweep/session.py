@@ -200,7 +200,8 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     if store is not None:
         store.check()
     run.write_study(specs.resolved_text(spec))
-    run.write_provenance(task_hash=source_hash(task_ref(spec)) or "", hosts=[])
+    task = task_ref(spec)
+    run.write_provenance(task_hash=source_hash(task) or "", hosts=[], folder=task.folder)
     run.record_opened(
         objectives=[(objective.metric, objective.direction) for objective in spec.objective],
         choices={name: entry.choices for name, entry in spec.space.items() if isinstance(entry, Choices)},

@@ -19,7 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import analysis
-from analysis.load import Run
+from analysis import Run
 from tests.sweep.conftest import Folder
 from tests.sweep.test_ray import actors, children, records
 

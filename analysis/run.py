@@ -1,0 +1,257 @@
+"""One run directory: its tables, each read when it is first asked for, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from analysis import frames, provenance
+from analysis.errors import RunError, warn
+from analysis.studyfile import StudyFile, read_study_file
+from runlog import layout
+from runlog.ranking import best_first, fronts
+from runlog.reader import Damage, NewerFormatError, read_batches
+from runlog.records import FIELDS, Record
+from runlog.study import StudyFold
+from runlog.tables import KEY, read_metrics
+
+_Result = TypeVar("_Result")
+_KINDS = tuple(kind for kind in FIELDS if kind != "report")
+
+
+class Run:
+    """One study's tables; load again to see what came since."""
+
+    def __init__(self, path: Path, *, has_log: bool = True) -> None:
+        """Use `load`. Without a log that can be read, the Parquet files are all there is."""
+        self.path = path
+        self._has_log = has_log
+
+    def __repr__(self) -> str:
+        return f"analysis.load({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        """The study's name: its folder's."""
+        return self.path.resolve().name
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial, RUNNING ones too, in Optuna's column names.
+
+        `number, value` (several objectives: `values_<metric>`), `datetime_start, datetime_complete`
+        (aware, UTC), `duration` (timedelta), `params_<name>` (category where the study file lists choices;
+        missing where inactive), `state, reason`, and the ledger as `ledger_<name>`, times in seconds.
+        """
+        if self._has_log:
+            return frames.trials(self.study)
+        return self._reading(lambda: frames.stored_trials(self.path, self.study_file))
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """One row a report, no (trial, replicate, examples) twice, in the order of the log.
+
+        `trial, replicate, examples, epoch, updates, attempt, width, lane, host, time` (aware, UTC), and a
+        float column a metric.
+        """
+        table = self._reading(self._read_metrics)
+        frame: pd.DataFrame = table.to_pandas()
+        return frames.first_of_each(frame, KEY)
+
+    @cached_property
+    def ledger(self) -> pd.DataFrame:
+        """One row a trial: where its time went, as timedeltas, and what it took.
+
+        `number, state, queue, compile, train, evaluate, checkpoint, idle, lost`, then `examples`,
+        `examples_per_s` of training, `traces, peak_memory_bytes` and what else the ledger holds.
+        """
+        return frames.ledger(self.trials)
+
+    @cached_property
+    def checkpoints(self) -> pd.DataFrame:
+        """One row a checkpoint on disk: `trial, replicate, examples, path, bytes, sha256, final, time`.
+
+        `path` is absolute, `time` aware in UTC.
+        """
+        return frames.checkpoints(self.path, self.records)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """One row an event that is no report, in the order of the log.
+
+        `time` (aware, UTC), `session, event` (category), `trial, replicate, examples, slot, host, level`
+        and `text`: a reason, a message, a path or a chip.
+        """
+        return frames.events(self.records)
+
+    @cached_property
+    def sessions(self) -> pd.DataFrame:
+        """One row a session of the command: `session, opened, closed, reason, host, pid` and its ledger.
+
+        The ledger's entries are timedeltas: `wall, starting, driver_<what>` and, summed over slots,
+        `slots_<what>`; missing where the session was killed or runs still.
+        """
+        return frames.sessions(self.records)
+
+    @cached_property
+    def objectives(self) -> list[tuple[str, str]]:
+        """(metric, direction) pairs of the study, directions as Optuna spells them."""
+        return list(self.study.objectives) or self.study_file.objectives
+
+    @property
+    def choices(self) -> dict[str, list[Any]]:
+        """The values that categorical hyperparameters may take, in the study file's order."""
+        return dict(self.study.choices) or self.study_file.choices
+
+    @cached_property
+    def study_file(self) -> StudyFile:
+        """The study as it was resolved; empty, with a warning, where it cannot be read."""
+        return read_study_file(self.path / layout.STUDY)
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Versions, chips and hosts as recorded; empty, with a warning, where it cannot be read."""
+        return provenance.read(self.path / layout.PROVENANCE)
+
+    def best(self, n: int = 1) -> pd.DataFrame:
+        """The rows of `trials` of the best COMPLETE trials that keep the constraints, best first."""
+        return self._rows(best_first(self._values(), self._directions)[:n])
+
+    def pareto(self) -> pd.DataFrame:
+        """The rows of `trials` that no other COMPLETE trial dominates; with one objective, the best."""
+        front = next(fronts(self._values(), self._directions), [])
+        return self._rows(front).reset_index(drop=True)
+
+    def curves(self, metric: str | None = None) -> pd.DataFrame:
+        """A metric over training: a row a boundary in examples, a column a trial, mean over replicates.
+
+        Without a name, the first objective. Raises RunError where no report holds the metric.
+        """
+        name = self.metric_column(metric)
+        wide = self.metrics.pivot_table(index="examples", columns="trial", values=name, aggfunc="mean")
+        return wide.sort_index()
+
+    def importance(self, metric: str | None = None) -> pd.DataFrame:
+        """How much each hyperparameter decides whether a trial is among the best; see `analysis.importance`.
+
+        A row a hyperparameter, most important first: `importance` (they sum to 1), `low` and `high`
+        (quartiles over resampled trials) and `chance` (what one that does nothing would reach).
+        """
+        from analysis.importance import importance
+
+        return importance(self, metric)
+
+    def weights(self, trial: int, replicate: int = 0) -> dict[str, Any]:
+        """A trial's weights from its last checkpoint, as an MLX tree for `model.update(tree)`.
+
+        Raises RunError where there is no checkpoint, or it is damaged.
+        """
+        from analysis.weights import weights
+
+        return weights(self, trial, replicate)
+
+    def model(self, trial: int, replicate: int = 0, *, task: object = None) -> Any:
+        """A trial's `nn.Module` with its weights, in evaluation mode, in float32.
+
+        The task is the study's own, from the folder where the study file lay; `task` gives another instance
+        or class of it. Raises RunError where task, model or checkpoint cannot be had.
+        """
+        from analysis.weights import model
+
+        return model(self, trial, replicate, task=task)
+
+    def metric_column(self, metric: str | None = None) -> str:
+        """The column of `metrics` that holds a metric, by default the first objective. Raises RunError."""
+        if metric is None:
+            if not self.objectives:
+                raise RunError(f"{self.path}: names no objective; say which metric")
+            metric = self.objectives[0][0]
+        for name in (f"metric_{metric}", metric):
+            if name in self.metrics:
+                return name
+        known = ", ".join(self.metric_names) or "none yet"
+        raise RunError(f"{self.path}: no report holds {metric!r}; the metrics are: {known}")
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The columns of `metrics` that are metrics."""
+        return [str(name) for name in self.metrics if name not in frames.REPORT_COLUMNS]
+
+    @property
+    def value_columns(self) -> list[str]:
+        """The columns of `trials` that hold the objectives' values, in their order."""
+        metrics = [metric for metric, _ in self.objectives]
+        return [f"values_{metric}" for metric in metrics] if len(metrics) > 1 else ["value"]
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of what the study varied."""
+        return [str(name).removeprefix("params_") for name in self.trials if str(name).startswith("params_")]
+
+    @cached_property
+    def records(self) -> list[Record]:
+        """Every record of the log that is no report, in order."""
+        found: list[Record] = []
+        if not self._has_log:
+            return found
+
+        def read() -> None:
+            for batch in read_batches(self.path / layout.LOG, kinds=_KINDS, on_damage=warn_of_damage):
+                found.extend(batch)
+
+        try:
+            self._reading(read)
+        except _TooNew as error:
+            warn(f"{error}; shown is what came before")
+        return found
+
+    @cached_property
+    def study(self) -> StudyFold:
+        """The study and its trials as the log has them."""
+        fold = StudyFold()
+        for record in self.records:
+            fold.add(record)
+        return fold
+
+    @property
+    def _directions(self) -> list[str]:
+        return [direction for _, direction in self.objectives] or ["minimize"]
+
+    def _values(self) -> dict[int, Sequence[float]]:
+        return frames.feasible_values(self.trials, self.value_columns)
+
+    def _rows(self, numbers: list[int]) -> pd.DataFrame:
+        return self.trials.set_index("number").loc[numbers].reset_index()[list(self.trials)]
+
+    def _read_metrics(self) -> Any:
+        try:
+            return read_metrics(
+                self.path, on_damage=warn_of_damage, on_unreadable=self._warn, log=self._has_log
+            )
+        except NewerFormatError as error:
+            self._warn(f"{error}; shown is what its Parquet files hold")
+            return read_metrics(self.path, on_damage=warn_of_damage, on_unreadable=self._warn, log=False)
+
+    def _warn(self, text: str) -> None:
+        warn(text if str(self.path) in text else f"{self.path}: {text}")
+
+    def _reading(self, read: Callable[[], _Result]) -> _Result:
+        try:
+            return read()
+        except NewerFormatError as error:
+            raise _TooNew(str(error)) from error
+        except OSError as error:
+            raise RunError(f"cannot be read: {error}") from error
+
+
+class _TooNew(RunError):
+    """The rest of the log was written by a newer version."""
+
+
+def warn_of_damage(damage: Damage) -> None:
+    """Say which line of the log could not be read."""
+    warn(f"{damage.path.parent}: {damage}")

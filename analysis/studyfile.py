@@ -1,0 +1,97 @@
+"""The run directory's study.yaml, as far as tables and plots need it, and study files made from it.
+
+It was checked and resolved when it was written, so it is only read here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from analysis.errors import RunError, warn
+
+_TOP_LEVEL = re.compile(r"^(?=[^\s#])", re.MULTILINE)
+_NAME_LENGTH = 100
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study as plain values, and its text; both empty where there is none."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+    @property
+    def space(self) -> dict[str, dict[str, Any]]:
+        """The entries of `space`: {low, high, log, step} or {choices}, and `when`."""
+        return dict(self.values.get("space", {}))
+
+    @property
+    def choices(self) -> dict[str, list[Any]]:
+        """The values of each categorical entry."""
+        return {name: list(entry["choices"]) for name, entry in self.space.items() if "choices" in entry}
+
+    @property
+    def objectives(self) -> list[tuple[str, str]]:
+        """(metric, direction) pairs."""
+        found = self.values.get("objective", [])
+        listed = [found] if isinstance(found, dict) else found
+        return [(each["metric"], each["direction"]) for each in listed]
+
+    def with_point(self, params: Mapping[str, Any]) -> str:
+        """A study file that trains these hyperparameters first, and once; more trials search on from there.
+
+        Raises RunError where there is no study to make it from.
+        """
+        if not self.text:
+            raise RunError("without its study.yaml a run gives no study file")
+        name = f"{str(self.values['name'])[: _NAME_LENGTH - 5]}-best"
+        changed = {
+            "name": json.dumps(name),
+            "enqueue": json.dumps([dict(params)]),
+            "pruner": "{name: none}",
+            "budget": "{trials: 1}",
+            "stop": "{}",
+        }
+        blocks = {block.partition(":")[0]: block for block in _TOP_LEVEL.split(self.text) if ":" in block}
+        blocks.pop("warm_start", None)
+        blocks.pop("storage", None)
+        return "".join({**blocks, **{key: f"{key}: {text}\n" for key, text in changed.items()}}.values())
+
+
+def read_study_file(path: Path) -> StudyFile:
+    """Read a run's study.yaml; empty, with a warning, where it is missing or damaged."""
+    try:
+        text = path.read_text("utf-8")
+        values = YAML(typ="safe", pure=True).load(text)
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        reason = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
+        warn(f"{path}: {reason}; what it says of the space is taken from the trials instead")
+        return StudyFile()
+    if not _is_study(values):
+        warn(f"{path}: holds no study; what it says of the space is taken from the trials instead")
+        return StudyFile()
+    return StudyFile(values, text)
+
+
+def _is_study(values: Any) -> bool:
+    """Whether what is read here has the shape that it is written in."""
+    if not isinstance(values, dict) or not isinstance(values.get("name"), str):
+        return False
+    space, objective = values.get("space"), values.get("objective")
+    listed = objective if isinstance(objective, list) else [objective]
+    return (
+        isinstance(space, dict)
+        and all(
+            isinstance(entry, dict) and ("choices" in entry or {"low", "high"} <= entry.keys())
+            for entry in space.values()
+        )
+        and all(isinstance(each, dict) and {"metric", "direction"} <= each.keys() for each in listed)
+    )

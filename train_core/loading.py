@@ -1,0 +1,91 @@
+"""From a task's reference to the class a user wrote, with errors that name the user's own line.
+
+A reference is `file.py:Class`, a file in a folder that goes with it, or `package.module:Class`. Standard
+library only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+class TaskLoadError(Exception):
+    """A task cannot be had: `problem` says why, `file` and `line` where where that is known."""
+
+    def __init__(self, problem: str, file: str | None = None, line: int | None = None) -> None:
+        super().__init__(problem, file, line)
+        self.problem, self.file, self.line = problem, file, line
+
+    def __str__(self) -> str:
+        return self.problem
+
+
+def load_task(folder: str, target: str) -> Any:
+    """An instance of the task's class. Raises TaskLoadError."""
+    place, _, name = target.rpartition(":")
+    if not place or not name:
+        raise TaskLoadError(f"{target!r} is not a task: write file.py:Class or package.module:Class")
+    module = _import(folder, place)
+    found = getattr(module, name, None)
+    if found is None:
+        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
+        near = difflib.get_close_matches(name, classes, n=1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        raise TaskLoadError(f"{place} has no class {name}{hint}", getattr(module, "__file__", None))
+    try:
+        return found()
+    except Exception as error:
+        raise _own_error(error, f"{name}() cannot be built without arguments") from error
+
+
+def source_hash(folder: str, target: str) -> str | None:
+    """SHA-256 of the task's file; None where it is a module that no file in the folder holds."""
+    place = target.rpartition(":")[0]
+    path = Path(folder, place if place.endswith(".py") else place.replace(".", "/") + ".py")
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _import(folder: str, place: str) -> ModuleType:
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    if not place.endswith(".py"):
+        try:
+            return importlib.import_module(place)
+        except Exception as error:
+            raise _own_error(error, f"the module {place} does not import") from error
+    path = Path(folder, place)
+    if not path.is_file():
+        raise TaskLoadError(f"there is no file {path}", str(path))
+    name = f"sweep_task_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise TaskLoadError(f"{path} is not a Python file", str(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise _own_error(error, f"{path.name} does not import") from error
+    return module
+
+
+def _own_error(error: Exception, what: str) -> TaskLoadError:
+    """The user's error in one line, with the innermost line of it that is not a library's."""
+    if isinstance(error, SyntaxError):
+        return TaskLoadError(f"{what}: SyntaxError: {error.msg}", error.filename, error.lineno)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame for frame in frames if "site-packages" not in frame.filename and "<frozen" not in frame.filename
+    ]
+    own = [frame for frame in own if frame.filename != __file__] or frames
+    last = own[-1]
+    return TaskLoadError(f"{what}: {type(error).__name__}: {error}", last.filename, last.lineno)
