@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -25,27 +25,12 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from sweep import nearest
-from sweep.quantities import format_duration, format_size, parse_duration, parse_size
+from configfile import nearest
+from configfile.quantities import format_duration, format_size, parse_duration, parse_size
+from configfile.validation import broken, quantity
+from configfile.yamlfile import Document
 from sweep.trial import Scalar
-from sweep.yamlfile import Document
-
-
-def broken(rule: str, remedy: str | None = None) -> PydanticCustomError:
-    """The error of a validator of ours: `rule` says what must hold, `remedy` what to do."""
-    return PydanticCustomError("sweep", "{rule}", {"rule": rule, "remedy": remedy})
-
-
-def _quantity(parse: Callable[[str], Any]) -> BeforeValidator:
-    def validate(value: object) -> Any:
-        try:
-            return parse(value if isinstance(value, str) else "")
-        except ValueError as error:
-            raise broken(str(error)) from error
-
-    return BeforeValidator(validate)
 
 
 def _amount(value: object) -> object:
@@ -105,8 +90,8 @@ Value = Annotated[Scalar, PlainValidator(_scalar)]
 Count = Annotated[int, Field(ge=1)]
 CountOrAuto = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
 Amount = Annotated[float, BeforeValidator(_amount)]
-Seconds = Annotated[float, _quantity(parse_duration), PlainSerializer(format_duration)]
-Bytes = Annotated[int, _quantity(parse_size), PlainSerializer(format_size)]
+Seconds = Annotated[float, quantity(parse_duration), PlainSerializer(format_duration)]
+Bytes = Annotated[int, quantity(parse_size), PlainSerializer(format_size)]
 
 
 class Section(BaseModel):

@@ -1,0 +1,1 @@
+"""Several Macs as one machine."""
