@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweep import nearest
+from configfile import nearest
+from configfile.yamlfile import Document, Path, value_text
 from sweep.errors import Problem, SpecError
-from sweep.yamlfile import Document, Path, value_text
 
 _KINDS: Mapping[str, tuple[str, tuple[type, ...]]] = {
     "int": ("an integer", (int,)),

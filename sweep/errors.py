@@ -11,47 +11,16 @@ WorkerLost            the infrastructure failed; the trials in it are retried
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from configfile.problems import ConfigError
+from configfile.problems import Problem as Problem
 
 
 class SweepError(Exception):
     """An error that a person can act on; its text stands alone, without a traceback."""
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One thing wrong in a study file or its task.
-
-    `key` is the path of keys to the entry (`space.learning_rate.low`), `line` counts from 1.
-    `rule` says what must hold, `found` what stands there, `remedy` what to do.
-    """
-
-    file: str
-    rule: str
-    key: str | None = None
-    line: int | None = None
-    found: str | None = None
-    remedy: str | None = None
-
-    def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        parts = [f"{place}: {self.key}: {self.rule}" if self.key else f"{place}: {self.rule}"]
-        if self.found is not None:
-            parts.append(f"found {self.found}")
-        if self.remedy is not None:
-            parts.append(self.remedy)
-        return "; ".join(parts)
-
-
-class SpecError(SweepError):
+class SpecError(SweepError, ConfigError):
     """The study file or the task cannot be run as it stands; `problems` holds all that was found."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
 
 
 class RunDirError(SweepError):

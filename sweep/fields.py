@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 
@@ -22,28 +22,11 @@ from pydantic import (
     PlainValidator,
     ValidationError,
 )
-from pydantic_core import PydanticCustomError
 
-from sweep import nearest
-from sweep.quantities import format_duration, format_size, parse_duration, parse_size
+from configfile import nearest
+from configfile.quantities import format_duration, format_size, parse_duration, parse_size
+from configfile.validation import broken, quantity
 from sweep.trial import Scalar
-
-
-def broken(rule: str, remedy: str | None = None) -> PydanticCustomError:
-    """The error of a validator of ours: `rule` says what must hold, `remedy` what to do."""
-    return PydanticCustomError("sweep", "{rule}", {"rule": rule, "remedy": remedy})
-
-
-def _quantity(parse: Callable[[str], Any], example: str) -> BeforeValidator:
-    """Text that `parse` understands."""
-
-    def validate(value: object) -> Any:
-        try:
-            return parse(value if isinstance(value, str) else "")
-        except ValueError as error:
-            raise broken(str(error)) from error
-
-    return BeforeValidator(validate, json_schema_input_type=Annotated[str, Field(examples=[example])])
 
 
 def _amount(value: object) -> object:
@@ -110,8 +93,8 @@ CountOrAuto = Annotated[
     BeforeValidator(_count_or_auto, json_schema_input_type=Count | Literal["auto"]),
 ]
 Amount = Annotated[float, BeforeValidator(_amount, json_schema_input_type=float | str)]
-Seconds = Annotated[float, _quantity(parse_duration, "10m"), PlainSerializer(format_duration)]
-Bytes = Annotated[int, _quantity(parse_size, "2 GB"), PlainSerializer(format_size)]
+Seconds = Annotated[float, quantity(parse_duration, "10m"), PlainSerializer(format_duration)]
+Bytes = Annotated[int, quantity(parse_size, "2 GB"), PlainSerializer(format_size)]
 
 
 class Section(BaseModel):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweep import nearest
+from configfile import nearest
 from sweep.trial import Scalar
 
 OPTIMIZERS = (

@@ -8,12 +8,12 @@ from typing import Any
 
 import optuna
 
+from configfile.yamlfile import Path
 from sweep import arguments
 from sweep.errors import Problem, SpecError
 from sweep.samplers import missing_packages, quietly
 from sweep.schema import PRUNERS, StudySpec
 from sweep.trial import Length
-from sweep.yamlfile import Path
 
 CLASSES: Mapping[str, type[optuna.pruners.BasePruner]] = {
     "none": optuna.pruners.NopPruner,

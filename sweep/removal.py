@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from configfile.quantities import format_size
 from sweep.errors import RunDirError
 from sweep.history import History, read_history
-from sweep.quantities import format_size
 from sweep.retention import superseded
 from sweep.rundir import RunDir
 from sweep.status import read_fold

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sweep import nearest
+from configfile import nearest
+from configfile.yamlfile import Document, Path, value_text
 from sweep.conditions import Circle, can_hold, contains, dependency_order, holds, is_active
 from sweep.errors import Problem
 from sweep.hyperparameters import CORE, WORDS, Core
 from sweep.schema import Choices, Entry, FloatRange, IntRange, Objective, Pruner, Sampler, Stop, Trial
 from sweep.trial import Scalar
-from sweep.yamlfile import Document, Path, value_text
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 
+from configfile.yamlfile import Path
 from sweep import arguments, space
 from sweep.errors import Problem, SpecError
 from sweep.schema import StudySpec
-from sweep.yamlfile import Path
 
 
 class Grid(optuna.samplers.GridSampler):

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, FiniteFloat, PrivateAttr, StringConstraints, model_validator
 
+from configfile.validation import broken
+from configfile.yamlfile import Document
 from sweep.fields import (
     Amount,
     Bytes,
@@ -23,11 +25,9 @@ from sweep.fields import (
     TaskPath,
     Value,
     When,
-    broken,
     class_name,
     matching,
 )
-from sweep.yamlfile import Document
 
 _STORE_RULE = "must be a URL that fsspec knows, such as file:///Volumes/share/sweeps or s3://bucket/sweeps"
 _STORAGE_RULE = "must be the URL of an Optuna storage, such as sqlite:///study.db"

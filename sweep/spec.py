@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sweep import nearest, yamlfile
+from configfile import nearest, yamlfile
+from configfile.yamlfile import Path as KeyPath
 from sweep.description import Description
 from sweep.errors import Problem, SpecError
 from sweep.hyperparameters import CORE, WORDS
 from sweep.schema import Choices, Entry, Extent, StudySpec
 from sweep.studyfile import load, parse
 from sweep.trial import LEDGER, Length, Scalar
-from sweep.yamlfile import Path as KeyPath
 
 __all__ = [
     "Difference",

@@ -15,8 +15,8 @@ from queue import SimpleQueue
 
 import fsspec
 
+from configfile.nearest import remedy
 from sweep.errors import Problem, RunDirError
-from sweep.nearest import remedy
 from sweep.schema import StudySpec
 from sweep.trial import Snapshot
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
-from sweep import nearest, rules, yamlfile
+from configfile import validation, yamlfile
+from configfile.problems import ConfigError
+from configfile.yamlfile import Document
+from configfile.yamlfile import Path as KeyPath
+from sweep import rules
 from sweep.errors import Problem, SpecError
 from sweep.fields import SCALAR_RULE, Interval, Section, is_scalar
 from sweep.schema import (
@@ -29,8 +32,6 @@ from sweep.schema import (
     Worker,
 )
 from sweep.trial import Scalar
-from sweep.yamlfile import Document
-from sweep.yamlfile import Path as KeyPath
 
 _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "": (StudySpec,),
@@ -66,7 +67,10 @@ def load(path: str | Path) -> StudySpec:
 
 def parse(text: str | bytes, file: str) -> StudySpec:
     """The study in `text`; raises SpecError with every problem found, `file` named in each."""
-    document = yamlfile.parse(text, file)
+    try:
+        document = yamlfile.parse(text, file)
+    except ConfigError as error:
+        raise SpecError(error.problems) from error
     if not isinstance(document.value, dict):
         raise SpecError(
             [document.problem((), "must hold a mapping of keys", remedy="write `name: ...` and so on")]
@@ -85,11 +89,11 @@ def _sections(document: Document) -> tuple[dict[str, Any], list[Problem]]:
     sections: dict[str, Any] = {}
     problems: list[Problem] = []
     for key in document.value.keys() - StudySpec.model_fields.keys():
-        problems.append(_unknown(document, (key,)))
+        problems.append(validation.unknown(document, (key,), StudySpec.model_fields))
     for key, field in StudySpec.model_fields.items():
         if key not in document.value:
             if field.is_required():
-                problems.append(_missing(document, (key,)))
+                problems.append(validation.missing(document, (key,)))
             continue
         raw = document.value[key]
         if key in ("space", "fixed") and isinstance(raw, dict):
@@ -104,7 +108,7 @@ def _sections(document: Document) -> tuple[dict[str, Any], list[Problem]]:
         try:
             sections[key] = _adapter(key).validate_python(_as_tuple(key, raw))
         except ValidationError as error:
-            problems += _problems(document, (key,), error)
+            problems += validation.problems(document, (key,), error, _known_keys)
     return sections, problems
 
 
@@ -144,7 +148,7 @@ def _entry(document: Document, name: str, raw: Any) -> Entry:
             return IntRange.model_validate(raw)
         return FloatRange.model_validate(raw)
     except ValidationError as error:
-        raise SpecError(list(_problems(document, path, error))) from error
+        raise SpecError(list(validation.problems(document, path, error, _known_keys))) from error
 
 
 def _fixed_value(document: Document, name: str, raw: Any) -> Scalar:
@@ -173,71 +177,13 @@ def _draft(document: Document, sections: Mapping[str, Any]) -> rules.Draft:
     )
 
 
-def _problems(document: Document, prefix: KeyPath, error: ValidationError) -> Iterator[Problem]:
-    for details in error.errors(include_url=False):
-        if details["type"] == "none_required":  # the other half of "or null"
-            continue
-        path = prefix
-        for index, part in enumerate(details["loc"]):
-            last = index == len(details["loc"]) - 1
-            if (*path, part) in document.lines or (last and details["type"] == "missing"):
-                path = (*path, part)
-        yield _problem(document, path, details)
-
-
-def _problem(document: Document, path: KeyPath, details: ErrorDetails) -> Problem:
-    context = details.get("ctx", {})
-    match details["type"]:
-        case "extra_forbidden":
-            return _unknown(document, path)
-        case "missing":
-            return _missing(document, path)
-        case "sweep":
-            return document.problem(path, context["rule"], remedy=context["remedy"])
-        case "literal_error":
-            known = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
-            found = document.at(path)
-            return document.problem(
-                path, f"must be one of {', '.join(known)}", remedy=nearest.remedy(found, known)
-            )
-        case kind:
-            return document.problem(path, _RULES.get(kind, "") or _rule(details))
-
-
-_RULES: Mapping[str, str] = {
-    "int_type": "must be an integer",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "string_type": "must be text (quote it where it looks like something else)",
-    "string_too_short": "must not be empty",
-    "bool_type": "must be true or false",
-    "dict_type": "must be a mapping",
-    "mapping_type": "must be a mapping",
-    "model_type": "must be a mapping",
-    "model_attributes_type": "must be a mapping",
-    "tuple_type": "must be a list",
-}
-
-
-def _rule(details: ErrorDetails) -> str:
-    context = details.get("ctx", {})
-    signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-    limits = [f"{words} {context[sign]}" for sign, words in signs.items() if sign in context]
-    return f"must be {' and '.join(limits)}" if limits else f"must hold: {details['msg']}"
-
-
-def _missing(document: Document, path: KeyPath) -> Problem:
-    return document.problem(path, "is required", remedy=f"add `{path[-1]}`")
-
-
-def _unknown(document: Document, path: KeyPath) -> Problem:
+def _known_keys(path: KeyPath) -> list[str]:
+    """What may stand beside the key at `path`."""
     parts = [
         "*" if index % 2 and path[0] in ("space", "constraints") else str(part)
         for index, part in enumerate(path[:-1])
     ]
     place = ".".join(part for part in parts if not part.isdigit())
-    known = [
+    return [
         field.alias or name for section in _SECTIONS[place] for name, field in section.model_fields.items()
     ]
-    remedy = nearest.remedy(path[-1], dict.fromkeys(known))
-    return document.problem(path, "must be a known key", yamlfile.value_text(path[-1]), remedy)

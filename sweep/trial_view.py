@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from configfile.quantities import format_size
 from runlog import layout
 from runlog.reader import read_batches
 from runlog.study import TrialRow
 from sweep.errors import RunDirError
 from sweep.history import read_reports
-from sweep.quantities import format_size
 from sweep.status import read_fold
 from sweep.trial import Report
 

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep import yamlfile
+from configfile import yamlfile
 from sweep.errors import SpecError
 from sweep.spec import differences, parse, resolved, resolved_text
 

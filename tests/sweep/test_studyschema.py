@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
-from sweep import yamlfile
+from configfile import yamlfile
 from sweep.spec import parse, resolved
 from sweep.studyschema import FILE, study_schema, study_schema_text
 from tests.sweep.test_spec_roundtrip import studies

@@ -17,13 +17,13 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
 from ruamel.yaml.resolver import BaseResolver
 
-from sweep.errors import Problem, SpecError
+from configfile.problems import ConfigError, Problem
 
 Path = tuple[str | int, ...]
 """Keys and list indices from the root to an entry."""
 
 MAX_ENTRIES = 10_000
-"""More entries than a study can mean: an alias bomb, or the wrong file."""
+"""More entries than a person means: an alias bomb, or the wrong file."""
 
 _TAG = "tag:yaml.org,2002:"
 _CORE_SCHEMA: list[tuple[str, str, list[str | None]]] = [
@@ -47,7 +47,7 @@ class _CoreResolver(BaseResolver):
 
     @property
     def processing_version(self) -> tuple[int, int]:
-        """1.2 whatever a `%YAML` line says: a study file means the same everywhere."""
+        """1.2 whatever a `%YAML` line says: a file means the same everywhere."""
         return (1, 2)
 
 
@@ -128,19 +128,19 @@ def key_text(path: Path) -> str | None:
 
 
 def parse(text: str | bytes, file: str) -> Document:
-    """The document in `text`; raises SpecError with every problem found, `file` named in each."""
+    """The document in `text`; raises ConfigError with every problem found, `file` named in each."""
     try:
         root = _yaml().compose(text)
         if root is None:
-            raise SpecError([Problem(file, "must hold a mapping of keys", line=1, found="nothing")])
+            raise ConfigError([Problem(file, "must hold a mapping of keys", line=1, found="nothing")])
         reading = _Reading(file)
         value = reading.value(root, ())
     except (YAMLError, UnicodeDecodeError) as error:
-        raise SpecError([_syntax_problem(error, file)]) from error
+        raise ConfigError([_syntax_problem(error, file)]) from error
     except RecursionError as error:
-        raise SpecError([Problem(file, "must not nest deeper than can be read")]) from error
+        raise ConfigError([Problem(file, "must not nest deeper than can be read")]) from error
     if reading.problems:
-        raise SpecError(reading.problems)
+        raise ConfigError(reading.problems)
     return Document(file, value, reading.lines)
 
 
@@ -190,7 +190,7 @@ class _Reading:
         self._entries += 1
         if self._entries > MAX_ENTRIES or id(node) in self._open:
             rule = f"must have at most {MAX_ENTRIES} entries, none in a circle"
-            raise SpecError([self._problem(path, node, rule)])
+            raise ConfigError([self._problem(path, node, rule)])
         self._open.add(id(node))
         try:
             if not isinstance(node, ScalarNode) and str(node.tag) not in (_TAG + "map", _TAG + "seq"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.errors import SpecError
-from sweep.yamlfile import MAX_ENTRIES, key_text, parse
+from configfile.problems import ConfigError
+from configfile.yamlfile import MAX_ENTRIES, key_text, parse
 
 
 def test_every_key_and_item_knows_its_line() -> None:
@@ -59,7 +59,7 @@ BOMB = "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for 
 def test_what_is_not_plain_yaml_is_named_with_its_line(
     text: str | bytes, line: int | None, words: str
 ) -> None:
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(ConfigError) as caught:
         parse(text, "x.yaml")
     problem = caught.value.problems[0]
     assert problem.file == "x.yaml"
@@ -68,6 +68,6 @@ def test_what_is_not_plain_yaml_is_named_with_its_line(
 
 
 def test_every_fault_of_the_text_is_found() -> None:
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(ConfigError) as caught:
         parse("a: 1\na: 2\nb: !x 1\n", "x.yaml")
     assert [problem.line for problem in caught.value.problems] == [2, 3]

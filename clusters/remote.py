@@ -1,0 +1,225 @@
+"""Commands on a node, here or over SSH. Each has a deadline; what goes wrong on the way is a HostError.
+
+Scripts are for /bin/sh and are passed on the command line, so that nobody's login shell reads them.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from clusters.errors import HostError
+from clusters.inventory import Inventory, Node
+
+CONNECT_S = 5
+"""How long an SSH connection may take to come about."""
+
+SSH_OPTIONS = (
+    "-o", "BatchMode=yes",
+    "-o", f"ConnectTimeout={CONNECT_S}",
+    "-o", "StrictHostKeyChecking=yes",
+    "-o", "ServerAliveInterval=5",
+    "-o", "ServerAliveCountMax=3",
+    "-o", "LogLevel=ERROR",
+)  # fmt: skip
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended by itself."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Runner(Protocol):
+    """Runs scripts on one node."""
+
+    @property
+    def node(self) -> str: ...
+
+    def command(self, script: str) -> list[str]:
+        """The command that runs `script` there, for whoever wants to hold it open."""
+
+    def run(self, script: str, *, deadline_s: float, stdin: bytes = b"") -> Completed:
+        """Run `script` to its end. Raises HostError where the node is not reached or the deadline passes."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """This machine."""
+
+    node: str
+
+    def command(self, script: str) -> list[str]:
+        return ["/bin/sh", "-c", script]
+
+    def run(self, script: str, *, deadline_s: float, stdin: bytes = b"") -> Completed:
+        return _run(self.node, "sh", self.command(script), stdin, deadline_s)
+
+
+@dataclass(frozen=True)
+class Ssh:
+    """A machine reached by the `ssh` program, with the user's own configuration or the inventory's."""
+
+    node: str
+    target: str
+    config: Path | None = None
+
+    def command(self, script: str) -> list[str]:
+        config = ("-F", str(self.config)) if self.config is not None else ()
+        return ["ssh", *config, *SSH_OPTIONS, self.target, f"exec /bin/sh -c {shlex.quote(script)}"]
+
+    def run(self, script: str, *, deadline_s: float, stdin: bytes = b"") -> Completed:
+        done = _run(self.node, f"ssh {self.target}", self.command(script), stdin, deadline_s)
+        if done.code == 255:  # ssh's own: none of our scripts end so
+            raise ssh_error(self.node, self.target, done.err)
+        return done
+
+
+def runner(inventory: Inventory, node: Node) -> Local | Ssh:
+    """Whatever reaches the node: nothing but a shell where its address is this machine's."""
+    if node.ip is not None and is_own_address(node.ip):
+        return Local(node.name)
+    return Ssh(node.name, node.ssh or node.address, inventory.ssh_config)
+
+
+def is_own_address(ip: str) -> bool:
+    """Whether an address is one of this machine's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((ip, 0))
+        except OSError:
+            return False
+    return True
+
+
+def shell_path(path: str) -> str:
+    """A path of the inventory as /bin/sh on a node reads it."""
+    return '"$HOME"/' + shlex.quote(path[2:]) if path.startswith("~/") else shlex.quote(path)
+
+
+def on_all(
+    nodes: Iterable[Node], act: Callable[[Node], Answer]
+) -> tuple[dict[str, Answer], dict[str, HostError]]:
+    """Do one thing on all nodes at once; what came of it by node, and where it could not be done."""
+    answers: dict[str, Answer] = {}
+    errors: dict[str, HostError] = {}
+    nodes = list(nodes)
+    with ThreadPoolExecutor(max_workers=max(1, len(nodes))) as pool:
+        futures = {node.name: pool.submit(act, node) for node in nodes}
+    for name, future in futures.items():
+        try:
+            answers[name] = future.result()
+        except HostError as error:
+            errors[name] = error
+    return answers, errors
+
+
+def _run(node: str, what: str, command: list[str], stdin: bytes, deadline_s: float) -> Completed:
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        cure = "install OpenSSH's client, or put it on the PATH"
+        raise HostError(node, what, f"cannot be started: {error.strerror}", cure) from error
+    try:
+        out, err = process.communicate(stdin, timeout=deadline_s)
+    except subprocess.TimeoutExpired:
+        raise HostError(
+            node,
+            what,
+            f"did not end within {deadline_s:.0f} s",
+            "look whether the machine is awake and not overloaded, then run the same command again",
+        ) from None
+    finally:
+        end_group(process)
+    return Completed(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group of its own, and what it started there."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+_SSH_CURES: Mapping[str, tuple[str, str]] = {
+    "could not resolve": (
+        "the name is not known here",
+        "correct `ssh` in the inventory, or give the Mac's IP: `ssh: me@192.168.1.11`",
+    ),
+    "remote host identification has changed": (
+        "its host key is not the one known here",
+        "if the Mac was set up anew: ssh-keygen -R {host}, then ssh {target} once and compare the key",
+    ),
+    "host key verification failed": (
+        "its host key is not known here",
+        "type `ssh {target}` once and compare the key that it shows with "
+        "`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on that Mac",
+    ),
+    "permission denied": (
+        "it takes no key of yours, and a password cannot be asked for here",
+        "ssh-copy-id {target}   (no key yet? ssh-keygen -t ed25519 first)",
+    ),
+    "too many authentication failures": (
+        "it was offered too many keys before the right one",
+        "name the key in ~/.ssh/config: Host {host}, IdentityFile ..., IdentitiesOnly yes",
+    ),
+    "connection refused": (
+        "nothing listens for SSH there",
+        "on that Mac: System Settings > General > Sharing > Remote Login on, "
+        "or sudo systemsetup -setremotelogin on",
+    ),
+    "no route to host": (
+        "there is no way to it",
+        "look whether it is awake and on this network; on this Mac, System Settings > Privacy & Security > "
+        "Local Network must allow your terminal",
+    ),
+    "timed out": (
+        f"it did not answer within {CONNECT_S} s",
+        "look whether it is awake, on this network, and whether a VPN or firewall lies between",
+    ),
+    "bad configuration option": (
+        "ssh does not understand its configuration",
+        "correct the file that it names",
+    ),
+}
+
+
+def ssh_error(node: str, target: str, said: str) -> HostError:
+    """What ssh said, as one line that says what to type."""
+    lines = [line.strip() for line in said.splitlines() if line.strip(" @\r")]
+    flat = " ".join(lines)
+    for pattern, (saw, cure) in _SSH_CURES.items():
+        if pattern in flat.lower():
+            host = target.rpartition("@")[2]
+            last = next((line for line in lines if pattern in line.lower()), lines[-1])
+            return HostError(node, f"ssh {target}", f"{saw} ({last})", cure.format(target=target, host=host))
+    return HostError(
+        node,
+        f"ssh {target}",
+        f"ended without a word of the command ({lines[-1] if lines else 'nothing said'})",
+        f"type `ssh {target} true` and mend what it says",
+    )
