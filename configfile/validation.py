@@ -25,7 +25,7 @@ def broken(rule: str, remedy: str | None = None) -> PydanticCustomError:
 
 
 def quantity(parse: Callable[[str], Any], example: str) -> BeforeValidator:
-    """A validator that reads text by `parse`, which raises ValueError with the rule; `example` is for editors."""
+    """A validator that reads text by `parse`, which raises ValueError with the rule; editors show `example`."""
 
     def validate(value: object) -> Any:
         try:

@@ -473,6 +473,6 @@ def test_resolved_text_writes_every_default() -> None:
     for words in (
         "seed: 0",
         "sampler: {name: tpe}",
-        "checkpoints: {keep_best: 3, max_bytes: 2 GB, every: 1m}",
+        "checkpoints: {keep_best: 3, keep_best_report: false, max_bytes: 2 GB, every: 1m}",
     ):
         assert words in text
