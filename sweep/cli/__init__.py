@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typer
 
+from clusters import commands as cluster
 from sweep.cli import runs, studies
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ app = typer.Typer(
 
 for verb in (studies.run, studies.check, runs.status, studies.plan):
     app.command()(verb)
+app.add_typer(cluster.app, name="cluster")
 
 
 def main() -> None:
