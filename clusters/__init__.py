@@ -3,7 +3,5 @@
 inventory       the file that names the Macs, or an mlx.launch host file
 remote          commands on a node, here or over SSH, each with a deadline
 doctor          what is wrong on each node, and what to type
-sync            the project and its environment onto every node
-bringup         Ray on every node, held, told apart from any other, ended again
 commands        the verbs of `python -m sweep cluster`; the only module here that prints
 """

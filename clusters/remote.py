@@ -10,6 +10,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -143,25 +144,96 @@ def _run(node: str, what: str, command: list[str], stdin: bytes, deadline_s: flo
     try:
         out, err = process.communicate(stdin, timeout=deadline_s)
     except subprocess.TimeoutExpired:
+        end_group(process)
         raise HostError(
             node,
             what,
             f"did not end within {deadline_s:.0f} s",
             "look whether the machine is awake and not overloaded, then run the same command again",
         ) from None
-    finally:
+    except BaseException:
         end_group(process)
+        raise
     return Completed(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads a group of its own, and what it started there."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
+class Conversation:
+    """A command on a node that is spoken with by lines; each answer has a deadline."""
+
+    def __init__(self, runner: Runner, script: str) -> None:
+        self._runner = runner
+        self._process = subprocess.Popen(
+            runner.command(script),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def answer(self, *, deadline_s: float) -> str:
+        """The next line that it says. Raises HostError where it ends first, or says nothing in time."""
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+        timer = threading.Timer(deadline_s, give_up)
+        timer.start()
+        try:
+            line = self._process.stdout.readline()
+            said = "" if line else self._process.stderr.read().decode(errors="replace")
+        finally:
+            timer.cancel()
+        if line:
+            return line.decode(errors="replace")
+        code = self._process.wait()
+        node = self._runner.node
+        if late.is_set():
+            cure = "look whether the machine is awake and not overloaded"
+            raise HostError(node, "sh", f"said nothing within {deadline_s:.0f} s", cure)
+        if code == 255 and isinstance(self._runner, Ssh):
+            raise ssh_error(node, self._runner.target, said)
+        last = (said.strip().splitlines() or ["nothing said"])[-1]
+        raise HostError(
+            node,
+            "sh",
+            f"ended with code {code}: {last}",
+            "run the same command again; if it stays, `ssh` there and try it by hand",
+        )
+
+    def say(self, line: str) -> None:
+        """Send one line; one who is gone does not hear it, and its next answer says so."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+
+    def close(self) -> None:
+        """End its stdin, wait a moment for it to end, and see that it does."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            end_group(self._process)
+        for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
+                stream.close()
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a group of its own, and whoever of the group still holds its outputs."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            with suppress(BrokenPipeError):
                 stream.close()
 
 

@@ -25,7 +25,10 @@ def broken(rule: str, remedy: str | None = None) -> PydanticCustomError:
 
 
 def quantity(parse: Callable[[str], Any], example: str) -> BeforeValidator:
-    """A validator that reads text by `parse`, which raises ValueError with the rule; editors show `example`."""
+    """A validator that reads text by `parse`, which raises ValueError with the rule.
+
+    `example` is what editors show.
+    """
 
     def validate(value: object) -> Any:
         try:

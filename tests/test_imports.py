@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("mlx", "optuna", "pandas", "pyarrow", "ray")
-MODULES = ("sweep", "sweep.spec", "sweep.scheduler", "sweep.cli")
+MODULES = ("sweep", "sweep.spec", "sweep.scheduler", "sweep.cli", "clusters.commands")
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if importlib.util.find_spec(name)])

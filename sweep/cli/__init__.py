@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import typer
 
+from clusters import commands as cluster
 from sweep.cli import exporting, keeping, runs, starting, studies, watching
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ for verb in (
 ):
     app.command()(verb)
 app.command("list")(runs.list_)
+app.add_typer(cluster.app, name="cluster")
 
 
 def main() -> None:

@@ -1,0 +1,126 @@
+"""Run on every node at once by `doctor`: says what is there, listens, tries all others, and ends.
+
+Its one argument is a JSON object: ip, ports, and the paths temp_dir and stamp. It prints a line of
+JSON, waits for one that names peers {name: [ip, ports]}, prints whom it reached, and ends with its stdin.
+"""
+
+import errno
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+
+CONNECT_S = 3.0
+
+METAL = """
+import json, time, mlx.core as mx
+a = mx.random.normal((1024, 1024)); mx.eval(a @ a)
+info = mx.device_info() if hasattr(mx, "device_info") else mx.metal.device_info()
+print(json.dumps({"device": mx.default_device().type.name, "info": {k: str(v) for k, v in info.items()}}))
+"""
+
+
+def read(path):
+    try:
+        with open(os.path.expanduser(path), "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def name_of(error):
+    return errno.errorcode.get(error.errno or 0, str(error))
+
+
+def listen(ip, ports):
+    """A socket for every port that is free; what kept the others."""
+    open_sockets, states = [], {}
+    for port in ports:
+        server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((ip, port))
+            server.listen(64)
+        except OSError as error:
+            states[str(port)] = "taken" if error.errno == errno.EADDRINUSE else name_of(error)
+            server.close()
+        else:
+            states[str(port)] = "listening"
+            open_sockets.append(server)
+    return open_sockets, states
+
+
+def version(name):
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def wheel_tag(name):
+    try:
+        text = metadata.distribution(name).read_text("WHEEL") or ""
+    except metadata.PackageNotFoundError:
+        return None
+    tags = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("Tag:")]
+    return tags[0] if tags else None
+
+
+def accelerator():
+    try:
+        done = subprocess.run([sys.executable, "-c", METAL], capture_output=True, text=True, timeout=20)
+    except subprocess.TimeoutExpired:
+        return {"error": "no answer within 20 s"}
+    if done.returncode:
+        return {"error": (done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"])[-1]}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def connect(ip, port):
+    try:
+        socket.create_connection((ip, port), CONNECT_S).close()
+    except TimeoutError:
+        return "ETIMEDOUT"
+    except OSError as error:
+        return name_of(error)
+    return "ok"
+
+
+def main():
+    wanted = json.loads(sys.argv[1])
+    servers, ports = listen(wanted["ip"], wanted["ports"])
+    stamp = read(wanted["stamp"])
+    about = {
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "machine": platform.machine(),
+        "platform": sysconfig.get_platform(),
+        "versions": {name: version(name) for name in ("mlx", "ray", "numpy")},
+        "wheel": wheel_tag("mlx-metal") or wheel_tag("mlx"),
+        "lock": stamp.decode().strip() if stamp else None,
+        "accelerator": accelerator(),
+        "temp_dir": os.path.expanduser(wanted["temp_dir"]),
+        "ports": ports,
+    }
+    print(json.dumps(about), flush=True)
+    line = sys.stdin.readline()
+    if not line:
+        return
+    tries = [(name, ip, port) for name, (ip, open_ports) in json.loads(line).items() for port in open_ports]
+    with ThreadPoolExecutor(max_workers=max(1, min(64, len(tries)))) as pool:
+        results = list(pool.map(lambda one: connect(one[1], one[2]), tries))
+    reached: dict = {}
+    for (name, _, port), result in zip(tries, results, strict=True):
+        reached.setdefault(name, {})[str(port)] = result
+    print(json.dumps(reached), flush=True)
+    sys.stdin.read()
+    for server in servers:
+        server.close()
+
+
+main()

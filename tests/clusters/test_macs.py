@@ -1,0 +1,181 @@
+"""`doctor` over Macs by what their commands say: chips, versions, power, firewall, Rosetta, FileVault."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters import facts
+from clusters.doctor import judge
+from clusters.errors import HostError
+from clusters.findings import Finding
+from clusters.inventory import parse
+from clusters.looking import Clock, Lab, Seen
+from clusters.probes import read, script
+from tests.clusters.macs import mac
+
+INVENTORY = parse(
+    "nodes:\n"
+    "  - {name: studio, ssh: me@studio.local, ip: 192.168.1.11}\n"
+    "  - {name: mini, ssh: me@mini.local, ip: 192.168.1.12}\n",
+    Path("lab.yaml"),
+)
+FIRST = "11111111-2222-3333-4444-555555555555"
+OTHER = "99999999-2222-3333-4444-555555555555"
+
+
+def about(**changes: Any) -> dict[str, Any]:
+    return {
+        "python": "3.13.5",
+        "executable": "/Users/me/.sweep/env/bin/python",
+        "machine": "arm64",
+        "versions": {"mlx": "0.32.4", "ray": "2.60.0", "numpy": "2.3"},
+        "wheel": "py3-none-macosx_15_0_arm64",
+        "lock": "abc",
+        "accelerator": {"device": "gpu", "info": {"device_name": "Apple M2 Ultra"}},
+        "temp_dir": "/Users/me/.sweep/r",
+        "ports": {"6380": "listening", "6381": "listening", "20000": "listening"},
+        **changes,
+    }
+
+
+def lab(
+    *, abouts: dict[str, Any] | None = None, clock: Clock | HostError | None = None, **changes: Any
+) -> Lab:
+    """A studio that is well, and a mini that differs by `changes`."""
+    outputs = {"studio": mac(), "mini": mac(**{"ip": "192.168.1.12", "uuid": OTHER, **changes})}
+    seen = {
+        node.name: Seen(
+            node,
+            f"ssh {node.ssh}",
+            Clock(0.0, 0.1),
+            facts.read("Darwin", outputs[node.name]),
+            outputs[node.name],
+            about(),
+            {"mini" if node.is_head else "studio": {"6380": "ok"}},
+        )
+        for node in INVENTORY.nodes
+    }
+    if abouts is not None:
+        seen["mini"] = replace(seen["mini"], about=about(**abouts))
+    if clock is not None:
+        seen["mini"] = replace(seen["mini"], clock=clock)
+    return Lab(INVENTORY, seen)
+
+
+def of_mini(found: Lab) -> dict[str, Finding]:
+    """The mini's findings that are not green; the studio's all are, unless they speak of both."""
+    return {
+        one.check: one
+        for one in judge(found)
+        if one.node == "mini" and one.status not in ("green", "skipped")
+    }
+
+
+def test_two_macs_that_are_well() -> None:
+    assert {found.status.value for found in judge(lab())} == {"green"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "status", "saw", "cure"),
+    [
+        ({"uuid": FIRST}, "distinct", "red", "same machine as studio", "slots: 2"),
+        ({"translated": True}, "native", "red", "Rosetta", "arch -arm64"),
+        ({"version": "13.6.1"}, "system", "red", "macOS 13.6.1", "softwareupdate"),
+        ({"version": "26.0"}, "system", "warn", "15, 26", "same major"),
+        ({"ip": "192.168.1.99"}, "address", "red", "it has en0 192.168.1.99", "`ip`"),
+        ({"interface": "utun4"}, "route", "warn", "utun4, but 192.168.1.12 is on en0", "VPN"),
+        ({"firewall": "enabled"}, "firewall", "warn", "on", "--add /Users/me/.sweep/env/bin/python"),
+        (
+            {"firewall": "enabled", "python_blocked": True}, "firewall", "red",
+            "blocks /opt/homebrew/bin/python3.13", "--unblockapp /opt/homebrew/bin/python3.13",
+        ),
+        ({"firewall": "enabled", "block_all": True}, "firewall", "red", "blocks all", "--setblockall off"),
+        ({"laptop": True, "battery": True}, "power", "red", "battery", "plug it in"),
+        ({"laptop": True, "sleep_min": 10}, "power", "warn", "sleeps after 10 min", "sudo pmset -a sleep 0"),
+        ({"filevault": True}, "power", "warn", "FileVault is on", "log in"),
+        ({"display": False}, "display", "warn", "no display", "dummy"),
+        ({"memory_gb": 4}, "memory", "red", "4 GB", "reserve"),
+        ({"swap_mb": 5000.0}, "memory", "warn", "5.2 GB are swapped out", "quit"),
+        ({"abouts": {"machine": "x86_64"}}, "native", "red", "Rosetta", "arch -arm64"),
+        (
+            {"abouts": {"python": "3.13.4"}}, "environment", "red",
+            "python 3.13.4, but studio has python 3.13.5", "uv venv --python 3.13.5 ~/.sweep/env",
+        ),
+        ({"abouts": {"lock": "def"}}, "environment", "red", "another lock", "requirements.lock"),
+        ({"abouts": {"wheel": "py3-none-macosx_14_arm64"}}, "environment", "warn", "macosx_14", "one wheel"),
+        (
+            {"abouts": {"accelerator": {"device": "cpu", "info": {}}}}, "accelerator", "red",
+            "no Metal device", "mlx-metal",
+        ),
+        ({"abouts": {"accelerator": {"error": "no answer"}}}, "accelerator", "red", "no answer", "mlx"),
+        ({"abouts": {"temp_dir": "/Users/" + "x" * 60}}, "disk", "red", "too long", "folder"),
+        ({"abouts": {"ports": {"6380": "taken"}}}, "ports", "red", "taken: 6380", "lsof"),
+        ({"clock": Clock(4.0, 0.2)}, "clock", "red", "+4.00 s", "sntp"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_seen_and_its_cure_said(
+    changes: dict[str, Any], check: str, status: str, saw: str, cure: str
+) -> None:
+    found = of_mini(lab(**changes))
+    assert list(found) == [check]
+    assert found[check].status.value == status
+    assert saw in found[check].saw
+    assert cure in found[check].cure
+    assert found[check].ran
+
+
+@pytest.mark.parametrize(
+    ("chip", "cores", "fast"),
+    [
+        ("Apple M1", (4, 4), False),
+        ("Apple M2 Ultra", (16, 8), False),
+        ("Apple M3 Max", (12, 4), True),
+        ("Apple M4 Pro", (10, 4), True),
+    ],
+)
+def test_chips_are_told_apart(chip: str, cores: tuple[int, int], fast: bool) -> None:
+    read_facts = facts.read("Darwin", mac(chip=chip, cores=cores, memory_gb=48, version="14.7"))
+    assert (read_facts.chip, read_facts.fast_cores, read_facts.slow_cores) == (chip, *cores)
+    assert (read_facts.fast_bfloat16, read_facts.memory_bytes, read_facts.major) == (fast, 48 * 2**30, 14)
+    assert (read_facts.gpu_cores, read_facts.files_hard) == (60, 2**31)
+
+
+def test_a_clock_that_may_be_right_is_not_called_wrong() -> None:
+    assert of_mini(lab(clock=Clock(1.5, 0.9))) == {}
+
+
+def test_a_red_check_leaves_those_after_it_unmade() -> None:
+    error = HostError("mini", "ssh me@mini.local", "did not answer", "look whether it is awake")
+    found = [one for one in judge(lab(clock=error)) if one.node == "mini"]
+    assert [one.status.value for one in found] == ["red"] + ["skipped"] * (len(found) - 1)
+    assert (found[0].saw, found[0].cure) == (error.saw, error.cure)
+
+
+def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    from clusters import probes
+    from clusters.remote import Local
+
+    asked = (
+        probes.Probe("plain", "x", "echo 'it''s'; exit 3"),
+        probes.Probe("hangs", "x", "echo begun; sleep 30", deadline_s=1),
+        probes.Probe("absent", "x", None),
+        probes.Probe("last", "x", "echo {head}"),
+    )
+    monkeypatch.setattr(probes, "PROBES", asked)
+    done = Local("here").run(script(head="10.0.0.1", folder="/tmp"), deadline_s=20)
+    system, outputs = read(done.out)
+    assert system == "Linux"
+    assert {name: (output.code, output.text) for name, output in outputs.items()} == {
+        "plain": (3, "its"),
+        "hangs": (137, "begun"),
+        "last": (0, "10.0.0.1"),
+    }
+
+
+def test_facts_that_cannot_be_read_are_unknown() -> None:
+    assert facts.read("Darwin", {}).memory_bytes is None
+    assert facts.read("Linux", {}).files_hard is None
