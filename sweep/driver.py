@@ -378,6 +378,7 @@ class Driver:
             slots=len(slots),
             lanes=sum(len(slot.lanes) for slot in slots),
             lanes_busy=sum(slot.busy for slot in slots),
+            slots_busy=sum(bool(slot.busy) for slot in slots),
             elapsed_s=elapsed_s,
             examples_per_s=self._examples / elapsed_s if elapsed_s else 0.0,
             best=self.best,

@@ -14,6 +14,7 @@ from sweep.cli.options import AsJson, RunsFolder, StudyFile
 from sweep.cli.tables import pairs, print_table
 
 if TYPE_CHECKING:
+    from sweep.progress import Progress
     from sweep.session import Summary
 
 
@@ -37,7 +38,6 @@ def run(
     sweep run study.yaml --trials 100       go on to 100 trials in all
     sweep run study.yaml --json > end.json  one JSON object at the end
     """
-    from sweep.progress import progress_for
     from sweep.session import run_study
     from sweep.spec import load, with_budget_trials
 
@@ -108,6 +108,19 @@ def plan(
         mtbf_s = node_mtbf * 3600 if node_mtbf is not None else None
         found = forecast(spec, describe_task(spec), nodes=nodes, times=times, progress=Quiet(), mtbf_s=mtbf_s)
     print(json.dumps(found.as_json()) if as_json else found.as_text())
+
+
+def progress_for(name: str, *, quiet: bool) -> Progress:
+    """The form that fits where stderr goes."""
+    from sweep.progress import Lines, Quiet
+
+    if quiet:
+        return Quiet()
+    if not sys.stderr.isatty():
+        return Lines(name)
+    from sweep.panel import Panel
+
+    return Panel(name)
 
 
 def _print_summary(summary: Summary, study: Path) -> None:
