@@ -25,7 +25,8 @@ KINDS = ("opened", "asked", "told", "message", "closed")
 class TrialRow:
     """One trial as the log knows it so far; times are seconds since 1970, None where not recorded.
 
-    `notes` is what the sampler wrote down for itself when it was asked.
+    `notes` is what the sampler wrote down for itself when it was asked; `parent` the run directory and the
+    number of the trial that it goes on from.
     """
 
     number: int
@@ -41,6 +42,7 @@ class TrialRow:
     constraints: dict[str, float] = field(default_factory=dict)
     replicates: tuple[tuple[float, ...], ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
+    parent: tuple[str, int] | None = None
 
     @property
     def feasible(self) -> bool:
@@ -89,6 +91,7 @@ class StudyFold:
             row.params = decode_mapping(record["params"])
             row.hyperparameters = decode_mapping(record["hyperparameters"])
             row.notes = record.get("notes", {})
+            row.parent = tuple(record["parent"]) if "parent" in record else None
 
     def _told(self, record: Record) -> None:
         row = self._row(record)
@@ -157,7 +160,8 @@ def trial_columns(fold: StudyFold) -> dict[str, list[Any]]:
 
     `number, value` (with several objectives `values_<metric>`), `datetime_start, datetime_complete,
     duration, params_<name>, state`, then `reason` and `ledger_<name>`; with constraints
-    `feasible` and `constraints_<name>`, with replicates `spread` (or `spread_<metric>`).
+    `feasible` and `constraints_<name>`, with replicates `spread` (or `spread_<metric>`);
+    where trials go on from another run's, `parent_run` and `parent_trial`.
     Times are aware, in UTC.
     """
     rows = [fold.trials[number] for number in sorted(fold.trials)]
@@ -173,8 +177,19 @@ def trial_columns(fold: StudyFold) -> dict[str, list[Any]]:
         "state": [row.state for row in rows],
         "reason": [row.reason for row in rows],
         **_spread("ledger_", [row.ledger for row in rows]),
+        **_parent_columns(rows),
         **_constraint_columns(rows),
         **_replicate_columns(fold, rows),
+    }
+
+
+def _parent_columns(rows: list[TrialRow]) -> dict[str, list[Any]]:
+    """Which trial of which run each goes on from."""
+    if not any(row.parent for row in rows):
+        return {}
+    return {
+        "parent_run": [row.parent[0] if row.parent else None for row in rows],
+        "parent_trial": [row.parent[1] if row.parent else None for row in rows],
     }
 
 

@@ -17,6 +17,7 @@ from statistics import fmean as mean
 
 from sweep.description import Description
 from sweep.executors.base import Chunk, Executor, ExecutorEvent
+from sweep.extension import Extension
 from sweep.gathering import Gatherer
 from sweep.history import BoundaryRow, LiveTrial, boundary_rows, read_reports
 from sweep.nowhere import Nowhere
@@ -94,6 +95,7 @@ class Driver:
         self._hosts: dict[str, str] = {}
         self._examples = 0
         self._stopping = Stopping(spec)
+        self._extension = None if spec.extends is None else Extension(spec)
         self.stopped_by: str | None = None
         self._unseen_ends = True
         self.told: dict[int, Outcome] = {}
@@ -175,7 +177,7 @@ class Driver:
             if proposal.number in live:
                 events.append(self._taken(trial_plan, live[proposal.number]))
             else:
-                self._run.record_asked(trial_plan, proposal.suggested, proposal.notes)
+                self._record_asked(trial_plan, proposal)
                 events.append(Asked((trial_plan,)))
         for number, outcome in known.items():
             if number in live:
@@ -207,11 +209,12 @@ class Driver:
         for row in self._rows(found.reports):
             self._study.report(found.number, row)
         recorded = {replicate: len(each) for replicate, each in reports.items()}
-        length = trial_plan.length
+        length, start = trial_plan.length, trial_plan.start
 
         def is_covered(snapshot: Snapshot) -> bool:
             """Whether the log has all that the run reported before: a power cut may have taken the last."""
-            return length.boundaries(snapshot.examples) <= recorded.get(snapshot.replicate, 0)
+            begun = length.boundaries(start[snapshot.replicate].examples) if start else 0
+            return length.boundaries(snapshot.examples) <= begun + recorded.get(snapshot.replicate, 0)
 
         checkpoints = {
             run.replicate: replace(snapshot, path=str(self._run.path / snapshot.path))
@@ -359,13 +362,20 @@ class Driver:
         plans = []
         for proposal in self._study.ask(count):
             trial_plan = self._plan(proposal)
-            self._run.record_asked(trial_plan, proposal.suggested, proposal.notes)
+            self._record_asked(trial_plan, proposal)
             plans.append(trial_plan)
         return Asked(tuple(plans), exhausted=self._study.exhausted)
 
+    def _record_asked(self, trial_plan: TrialPlan, proposal: Proposal) -> None:
+        extension = self._extension
+        parent = None if extension is None else extension.parents[proposal.number]
+        origin = None if parent is None else (parent.run, parent.trial)
+        self._run.record_asked(trial_plan, proposal.suggested, proposal.notes, origin)
+
     def _plan(self, proposal: Proposal) -> TrialPlan:
         self.params[proposal.number] = proposal.suggested
-        return plan(self._spec, self._description, proposal.number, proposal.suggested)
+        made = plan(self._spec, self._description, proposal.number, proposal.suggested)
+        return made if self._extension is None else self._extension.apply(made)
 
     def _view(self) -> View:
         slots = self.state.slots.values()

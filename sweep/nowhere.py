@@ -41,7 +41,11 @@ class Nowhere:
         return []
 
     def record_asked(
-        self, plan: TrialPlan, params: Mapping[str, Scalar], notes: Mapping[str, Any] | None = None
+        self,
+        plan: TrialPlan,
+        params: Mapping[str, Scalar],
+        notes: Mapping[str, Any] | None = None,
+        parent: tuple[str, int] | None = None,
     ) -> None: ...
 
     def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:

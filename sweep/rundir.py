@@ -179,11 +179,16 @@ class RunDir:
         )
 
     def record_asked(
-        self, plan: TrialPlan, params: Mapping[str, Scalar], notes: Mapping[str, Any] | None = None
+        self,
+        plan: TrialPlan,
+        params: Mapping[str, Scalar],
+        notes: Mapping[str, Any] | None = None,
+        parent: tuple[str, int] | None = None,
     ) -> None:
         """Record a new trial; `params` is what the sampler chose, fixed hyperparameters left out.
 
-        `notes` is what the sampler wrote down about the trial for itself, in words that JSON knows.
+        `notes` is what the sampler wrote down about the trial for itself, in words that JSON knows; `parent`
+        the run directory and number of the trial that it goes on from.
         """
         if plan.number in self._keys or plan.number in self._told:
             raise ValueError(f"trial {plan.number} was asked before")
@@ -195,6 +200,7 @@ class RunDir:
             hyperparameters=dict(plan.hyperparameters),
             seed=plan.seed,
             **({"notes": dict(notes)} if notes else {}),
+            **({"parent": list(parent)} if parent else {}),
         )
 
     def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:

@@ -228,6 +228,17 @@ class Worker(Section):
     """Its memory, such as `16 GB`; without it, a slot's share of the machine's."""
 
 
+class Extends(Section):
+    """Trials of another run that are gone on from, in the order of `enqueue`."""
+
+    run: Annotated[str, StringConstraints(min_length=1)]
+    """Its run directory."""
+    trials: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False, min_length=1)]
+    """Their numbers there."""
+    schedule: Literal["keep", "stretch"] = "keep"
+    """Whether learning rates end where they did, or are stretched over the new length."""
+
+
 class StudySpec(Section):
     """A study file that can be run: every default filled in, every rule of the file alone kept.
 
@@ -252,6 +263,8 @@ class StudySpec(Section):
     """What the best must keep within, by metric or ledger entry."""
     warm_start: Annotated[str, StringConstraints(min_length=1)] | None = None
     """A run directory, from this file's folder, whose trials the sampler is shown."""
+    extends: Extends | None = None
+    """Trials of another run to go on from; `sweep extend` writes it."""
     trial: Trial
     """How each trial trains and reports."""
     sampler: Sampler = Sampler()

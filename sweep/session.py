@@ -93,9 +93,9 @@ def task_ref(spec: StudySpec) -> TaskRef:
 
 def check_choices(spec: StudySpec) -> None:
     """Hold sampler and pruner against Optuna. Raises SpecError with all that does not fit."""
-    from sweep import pruners, samplers, store, terminators, warm_start
+    from sweep import extension, pruners, samplers, store, terminators, warm_start
 
-    choosers = (samplers, pruners, terminators, warm_start, store)
+    choosers = (samplers, pruners, terminators, warm_start, store, extension)
     problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
     if problems:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))

@@ -36,8 +36,8 @@ __all__ = [
 ]
 
 LOCKED = (
-    "seed", "task", "objective", "space", "fixed", "enqueue", "constraints", "warm_start", "trial", "sampler",
-    "pruner",
+    "seed", "task", "objective", "space", "fixed", "enqueue", "constraints", "warm_start", "extends", "trial",
+    "sampler", "pruner",
 )  # fmt: skip
 """What may not change when a study goes on; all else may."""
 

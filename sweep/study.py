@@ -267,6 +267,9 @@ class Study:
             self._view.enter(number)
         trial = self._study.ask()
         self._known += 1
+        extends = self._spec.extends
+        if extends is not None and number < len(extends.trials):
+            trial.set_user_attr("extends", {"run": extends.run, "trial": extends.trials[number]})
         return self._suggest(trial)
 
     def _suggest(self, trial: optuna.Trial) -> Proposal:

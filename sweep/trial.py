@@ -23,10 +23,14 @@ class RunId(NamedTuple):
 
 @dataclass(frozen=True)
 class Length:
-    """How long a run trains and how often it reports, both in examples seen."""
+    """How long a run trains and how often it reports, both in examples seen.
+
+    `horizon` is where its schedule ends, None for the run's own end.
+    """
 
     examples: int
     report_every: int
+    horizon: int | None = None
 
     def boundaries(self, examples: int) -> int:
         """How many reports a run that has seen so many examples has given."""
@@ -39,13 +43,19 @@ class Length:
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """What to train: the worker derives the trial's key from `seed` and `number`."""
+    """What to train: the worker derives the trial's key from `seed` and `number`.
+
+    A trial that goes on from another run's has that trial's key, `key_number`, and begins at the checkpoints
+    in `start`, one a replicate.
+    """
 
     number: int
     seed: int
     hyperparameters: Mapping[str, Scalar]
     signature: Signature
     length: Length
+    key_number: int | None = None
+    start: Mapping[int, Snapshot] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

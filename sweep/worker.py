@@ -326,12 +326,13 @@ def _decoded(kept: Any) -> train_core.WidthChoice | None:
 
 
 def _length(plan: TrialPlan) -> train_core.Length:
-    return train_core.Length(plan.length.examples, plan.length.report_every)
+    return train_core.Length(plan.length.examples, plan.length.report_every, plan.length.horizon)
 
 
 def run_key(plan: TrialPlan, replicate: int) -> Any:
     """The key of one run: fold_in(fold_in(key(seed), number), replicate); uint32 (2,)."""
-    return keys.fold_in(keys.fold_in(keys.key(plan.seed), plan.number), replicate)
+    number = plan.number if plan.key_number is None else plan.key_number
+    return keys.fold_in(keys.fold_in(keys.key(plan.seed), number), replicate)
 
 
 def _explain(error: Exception) -> str:

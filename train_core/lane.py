@@ -13,10 +13,14 @@ from train_core.sources import Indices
 
 @dataclass(frozen=True)
 class Length:
-    """How long a run trains and how often it reports, both in examples seen."""
+    """How long a run trains and how often it reports, both in examples seen.
+
+    `horizon` is where its learning-rate schedule ends, None for the run's own end; beyond it the rate stays.
+    """
 
     examples: int
     report_every: int
+    horizon: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.report_every <= self.examples:
@@ -44,6 +48,14 @@ class Lane:
     @property
     def total_updates(self) -> int:
         return -(-self.total // self.accumulation_steps)
+
+    @property
+    def scheduled_updates(self) -> int:
+        """Updates that the learning-rate schedule stretches over."""
+        if self.length.horizon is None:
+            return self.total_updates
+        micro_batches = -(-self.length.horizon // self.micro_batch_size)
+        return -(-micro_batches // self.accumulation_steps)
 
     @property
     def updates(self) -> int:

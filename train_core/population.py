@@ -198,7 +198,7 @@ class Population:
         )
         first, second = boundary.to_numpy(key).tolist()
         self._lanes[lane], self._keys[lane] = held, (first, second)
-        self._dynamic[lane] = {**dynamic, HIDDEN: float(held.total_updates)}
+        self._dynamic[lane] = {**dynamic, HIDDEN: float(held.scheduled_updates)}
 
     def _held(self, lane: int) -> Lane:
         if lane not in self._lanes:

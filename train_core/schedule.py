@@ -17,7 +17,7 @@ def learning_rate(hp: Mapping[str, mx.array], update: mx.array) -> mx.array:
     done, total = update.astype(mx.float32), hp["total_updates"]
     warmup = hp["warmup_fraction"] * total
     rising = mx.minimum((done + 1) / mx.maximum(warmup, 1e-9), 1.0)
-    progress = mx.maximum((done - warmup) / mx.maximum(total - warmup, 1.0), 0.0)
+    progress = mx.clip((done - warmup) / mx.maximum(total - warmup, 1.0), 0.0, 1.0)
     cosine = mx.square(mx.cos(0.5 * math.pi * progress))  # = (1 + cos(pi * progress)) / 2
     falling = mx.where(hp["schedule"] == 1, 1.0 - progress, mx.where(hp["schedule"] == 2, cosine, 1.0))
     return hp["learning_rate"] * rising * falling

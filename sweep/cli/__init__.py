@@ -3,6 +3,7 @@
 starting      before a study: init, schema
 studies       on a study file: run, check, plan
 runs          on run directories: status, list, show, compare
+extending     a finished run for longer: extend
 exporting     a run's tables in other formats: export
 keeping       checkpoints no longer wanted: rm
 watching      a study in the browser: ui
@@ -16,7 +17,7 @@ from __future__ import annotations
 import typer
 
 from clusters import commands as cluster
-from sweep.cli import exporting, keeping, runs, starting, studies, watching
+from sweep.cli import exporting, extending, keeping, runs, starting, studies, watching
 
 app = typer.Typer(
     name="sweep",
@@ -40,6 +41,7 @@ for verb in (
     studies.check,
     studies.run,
     studies.plan,
+    extending.extend,
     runs.status,
     runs.show,
     runs.compare,

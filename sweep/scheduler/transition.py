@@ -78,6 +78,9 @@ def _enter(state: State, plan: TrialPlan, now: float) -> LiveTrial:
         replicate: Run(RunId(plan.number, replicate), key, plan.length, since=now)
         for replicate in range(state.limits.replicates)
     }
+    for replicate, start in plan.start.items():
+        runs[replicate].checkpoint = start
+        runs[replicate].recorded = plan.length.boundaries(start.examples)
     trial = LiveTrial(plan, runs)
     state.trials[plan.number] = trial
     for run in runs.values():
@@ -90,7 +93,7 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
     trial = _enter(state, event.plan, now)
     for replicate, run in trial.runs.items():
         run.attempt = event.attempts
-        run.checkpoint = event.checkpoints.get(replicate)
+        run.checkpoint = event.checkpoints.get(replicate, run.checkpoint)
         run.lane_s = event.lane_s.get(replicate, 0.0)
         for report in event.reports.get(replicate, ()):
             run.recorded += 1
