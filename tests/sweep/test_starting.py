@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import mlx.core as mx
 import pytest
 
 from sweep.errors import SweepError
@@ -20,6 +23,15 @@ ROOT = Path(__file__).parents[2]
 SHORTER = {"digits": "epochs: 20", "module": "epochs: 10", "lm": "epochs: 4"}
 
 
+@pytest.fixture
+def uncompiled() -> Iterator[None]:
+    """So few steps take less time than compiling them."""
+    mx.disable_compile()
+    yield
+    mx.enable_compile()
+
+
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("template", get_args(Template))
 def test_each_template_runs(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWEEP_CACHE", str(tmp_path / "cache"))
@@ -30,6 +42,7 @@ def test_each_template_runs(template: Template, tmp_path: Path, monkeypatch: pyt
     task.write_text(task.read_text().replace("40_000", "4_000"))
     shorter = text.replace(SHORTER[template], "epochs: 1").replace("report_every: {epochs: 2}", "")
     assert shorter != text
+    shorter = re.sub(r"micro_batch_size: \d+", "micro_batch_size: 256", shorter)
     study.write_text(shorter.replace("lanes: auto", "") + "\nexecutor: inline\nlanes: 1\n")
     spec = with_budget_trials(load(study), 2)
     summary = run_study(spec, runs=tmp_path / "runs", progress=Quiet())
