@@ -30,6 +30,7 @@ class Run:
         """Use `load`. Without a log that can be read, the Parquet files are all there is."""
         self.path = path
         self._has_log = has_log
+        self._importance: dict[str | None, pd.DataFrame] = {}
 
     def __repr__(self) -> str:
         return f"analysis.load({str(self.path)!r})"
@@ -141,9 +142,11 @@ class Run:
         A row a hyperparameter, most important first: `importance` (they sum to 1), `low` and `high`
         (quartiles over resampled trials) and `chance` (what one that does nothing would reach).
         """
-        from analysis.importance import importance
+        if metric not in self._importance:
+            from analysis.importance import importance
 
-        return importance(self, metric)
+            self._importance[metric] = importance(self, metric)
+        return self._importance[metric]
 
     def weights(self, trial: int, replicate: int = 0) -> dict[str, Any]:
         """A trial's weights from its last checkpoint, as an MLX tree for `model.update(tree)`.

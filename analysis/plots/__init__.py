@@ -1,0 +1,28 @@
+"""Pictures of a run, each with a caption that says what it shows; fit for print and colour-blind eyes.
+
+`plots.history(run).save("history.svg")`; in a notebook a plot shows itself with its caption. A plot that a
+run has nothing for raises RunError with the reason.
+"""
+
+from analysis.plots.progress import curves, history, pruning
+from analysis.plots.space import contour, importance, parallel, pareto, slices
+from analysis.plots.style import Plot
+from analysis.plots.times import lanes, times
+
+ALL = (history, curves, importance, parallel, slices, contour, pareto, pruning, times, lanes)
+"""Every plot, in the order in which a report shows them."""
+
+__all__ = [
+    "ALL",
+    "Plot",
+    "contour",
+    "curves",
+    "history",
+    "importance",
+    "lanes",
+    "parallel",
+    "pareto",
+    "pruning",
+    "slices",
+    "times",
+]

@@ -1,0 +1,131 @@
+"""A run as one HTML file that needs no network: plots, the sortable table, the best study file, versions."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from analysis import plots
+from analysis.errors import RunError, RunWarning
+from analysis.load import load
+from analysis.plots import Plot
+from analysis.run import Run
+
+NAME = "report.html"
+MOST_ROWS = 2000
+
+
+def write(run: Run | str | Path, path: str | Path | None = None) -> Path:
+    """Write the report, by default as report.html into the run directory; gives its path.
+
+    What cannot be shown, and what is damaged, is said in the report. Raises RunError where the run cannot
+    be opened, or the report cannot be written.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", RunWarning)
+        opened = run if isinstance(run, Run) else load(run)
+        text = _render(opened, [str(each.message) for each in caught], caught)
+    target = opened.path / NAME if path is None else Path(path)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, "utf-8")
+        partial.replace(target)
+    except OSError as error:
+        raise RunError(f"{target}: cannot be written: {error.strerror or error}") from error
+    return target
+
+
+def _render(run: Run, said: list[str], caught: list[warnings.WarningMessage]) -> str:
+    drawn: list[Plot] = []
+    for draw in plots.ALL:
+        try:
+            drawn.append(draw(run))
+        except RunError as error:
+            said.append(f"No plot `{draw.__name__}`: {error}")
+    shown, columns, rows = _table(run)
+    study_file = _best(run, said)
+    origin = _origin(run)
+    said[:0] = dict.fromkeys(str(each.message) for each in caught if str(each.message) not in said)
+    folder = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    template = jinja2.Environment(loader=folder, autoescape=True).get_template("report.html.jinja")
+    return template.render(
+        name=run.name, summary=_summary(run), said=said, plots=drawn, shown=shown, columns=columns, rows=rows,
+        study_file=study_file, origin=origin,
+    )  # fmt: skip
+
+
+def _summary(run: Run) -> str:
+    counts = ", ".join(f"{n} {str(state).lower()}" for state, n in run.trials["state"].value_counts().items())
+    aims = (
+        " and ".join(f"{direction} {metric}" for metric, direction in run.objectives) or "no objective known"
+    )
+    best = run.best()
+    text = f"Trials: {counts or 'none yet'}. To {aims}."
+    if len(best):
+        values = ", ".join(_cell(best[column].iloc[0])[0] for column in run.value_columns)
+        text += f" Best: trial {best['number'].iloc[0]} with {values}."
+    ended = run.sessions["reason"].iloc[-1] if len(run.sessions) else None
+    return text if isinstance(ended, str) else text + " No end is recorded: it runs still, or was killed."
+
+
+def _table(run: Run) -> tuple[str, list[str], list[list[tuple[str, str]]]]:
+    """What is said above the table, its headings, and its rows of (text, sorting key), the best first."""
+    order = [*run.best(len(run.trials))["number"]] if len(run.trials) else []
+    rank = {number: place for place, number in enumerate(order)}
+    trials = run.trials.sort_values(
+        "number", key=lambda numbers: numbers.map(rank).fillna(math.inf), kind="stable"
+    )
+    columns = ["number", *run.value_columns, "state"]
+    columns += [str(name) for name in trials if str(name).startswith(("params_", "spread"))]
+    columns += ["duration", *(name for name in ("feasible", "reason") if name in trials)]
+    rows = [
+        [_cell(value) for value in row] for row in trials[columns].head(MOST_ROWS).itertuples(index=False)
+    ]
+    count = (
+        f"{len(trials)} trials"
+        if len(trials) <= MOST_ROWS
+        else f"The first {MOST_ROWS} of {len(trials)} trials"
+    )
+    return f"{count}, the best first.", [name.removeprefix("params_") for name in columns], rows
+
+
+def _cell(value: Any) -> tuple[str, str]:
+    """A value's text and its sorting key; nothing where it is missing."""
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return "", ""
+    if isinstance(value, pd.Timedelta):
+        return f"{value.total_seconds():.3g} s", repr(value.total_seconds())
+    if isinstance(value, float | np.floating):
+        return f"{value:.5g}", repr(float(value))
+    return str(value), str(value)
+
+
+def _best(run: Run, said: list[str]) -> str | None:
+    best = run.best()
+    try:
+        if len(best) and (row := run.study.trials.get(int(best["number"].iloc[0]))) is not None:
+            return run.study_file.with_point(row.params)
+    except RunError as error:
+        said.append(str(error))
+    return None
+
+
+def _origin(run: Run) -> list[tuple[str, str]]:
+    found = run.provenance
+    chips = run.events[run.events["event"] == "slot"][["host", "text"]].drop_duplicates()
+    rows: list[tuple[str, str]] = [(name, str(number)) for name, number in found.get("versions", {}).items()]
+    rows += [(name, str(found[name])) for name in ("platform", "task_sha256") if name in found]
+    rows += [(f"host {host}", str(chip)) for host, chip in chips.itertuples(index=False)]
+    when: Callable[[Any], str] = lambda time: "-" if pd.isna(time) else f"{time:%Y-%m-%d %H:%M} UTC"  # noqa: E731
+    for session in run.sessions[["session", "opened", "closed", "reason"]].itertuples(index=False):
+        ended = session[3] if isinstance(session[3], str) else "no end recorded"
+        rows.append((f"session {session[0]}", f"{when(session[1])} to {when(session[2])}, {ended}"))
+    return rows

@@ -1,0 +1,96 @@
+"""The report, opened in a real browser."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import analysis
+from analysis import plots, report
+from tests.analysis.conftest import environment
+from tests.run_dirs import begin, open_run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--window-size=1100,1600",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+
+
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
+def test_the_report_renders_sorts_and_reports_no_error(run_path: Path, tmp_path: Path) -> None:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.by import By
+
+    page = report.write(run_path, tmp_path / "report.html")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM or ""
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
+        options.add_argument(flag)
+    browser = webdriver.Chrome(options=options, service=Service(executable_path=DRIVER))
+    try:
+        browser.get(page.as_uri())
+        images = browser.find_elements(By.CSS_SELECTOR, "figure img")
+        assert len(images) == len(plots.ALL) - 1
+        assert all(image.get_property("naturalWidth") for image in images)
+        rows = "[...document.querySelectorAll('#trials tbody tr')]"
+        column = f"return {rows}.map(row => Number(row.children[0].innerText))"
+        run = analysis.load(run_path)
+        best = run.best(20).number.tolist()
+        assert browser.execute_script(column)[: len(best)] == best
+        heading = browser.find_element(By.CSS_SELECTOR, "#trials th button")
+        for expected in (sorted(run.trials.number), sorted(run.trials.number, reverse=True)):
+            heading.click()
+            assert browser.execute_script(column) == expected
+        study_file = browser.find_element(By.ID, "best").text
+        browser.save_screenshot(str(tmp_path / "report.png"))
+        assert browser.get_log("browser") == []
+    finally:
+        browser.quit()
+    shutil.copy(Path(run.provenance["folder"], "line.py"), tmp_path)
+    (tmp_path / "best.yaml").write_text(study_file)
+    command = [sys.executable, "-m", "sweep", "check", "best.yaml"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_report_asks_the_network_for_nothing(run_path: Path, tmp_path: Path) -> None:
+    text = report.write(run_path, tmp_path / "report.html").read_text()
+    assert 'src="http' not in text
+    assert 'href="http' not in text
+
+
+def test_what_is_damaged_or_missing_is_said_in_the_report(own_run: Path) -> None:
+    (own_run / "provenance.json").write_text("{")
+    with (own_run / "log.jsonl").open("ab") as log:
+        log.write(b"<b>rubbish\n")
+    text = report.write(own_run).read_text()
+    assert "is damaged and was skipped" in text
+    assert "provenance.json: cannot be read" in text
+    assert "<b>rubbish" not in text
+    assert "No plot `pareto`: " in text
+    assert sorted(own_run.glob("report*")) == [own_run / "report.html"]
+
+
+def test_a_study_that_has_only_begun_has_a_report(tmp_path: Path) -> None:
+    with open_run(tmp_path) as run:
+        begin(run)
+        run.commit()
+        text = report.write(run.path).read_text()
+    assert "Trials: none yet" in text
+    assert "No end is recorded" in text
+
+
+def test_a_report_that_cannot_be_written_gets_one_line(run_path: Path, tmp_path: Path) -> None:
+    with pytest.raises(analysis.RunError, match="cannot be written"):
+        report.write(run_path, tmp_path / "nowhere" / "report.html")
