@@ -18,8 +18,9 @@ from analysis.errors import RunError, RunWarning
 from analysis.load import load
 from analysis.plots import Plot
 from analysis.run import Run
+from runlog import layout
 
-NAME = "report.html"
+NAME = layout.REPORT
 MOST_ROWS = 2000
 
 

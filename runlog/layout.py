@@ -15,6 +15,7 @@ JOURNAL = "optuna.journal"
 METRICS = "metrics"
 TRIALS = "trials.parquet"
 CHECKPOINTS = "checkpoints"
+REPORT = "report.html"
 LOCK = "lock"
 
 _CHECKPOINT = re.compile(

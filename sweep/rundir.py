@@ -35,6 +35,7 @@ _PART_EVERY_S = 60.0
 _NAME_BYTES = 120
 _OURS = frozenset(
     (
+        layout.REPORT,
         layout.STUDY,
         layout.PROVENANCE,
         layout.LOG,

@@ -5,6 +5,7 @@ studies       on a study file: run, check, plan
 runs          on run directories: status, list, show, compare
 extending     a finished run for longer: extend
 exporting     a run's tables in other formats: export
+reporting     a run's report: report
 keeping       checkpoints no longer wanted: rm
 watching      a study in the browser: ui
 ending        how a command ends: its errors, its exit code, its one JSON object
@@ -17,7 +18,7 @@ from __future__ import annotations
 import typer
 
 from clusters import commands as cluster
-from sweep.cli import exporting, extending, keeping, runs, starting, studies, watching
+from sweep.cli import exporting, extending, keeping, reporting, runs, starting, studies, watching
 
 app = typer.Typer(
     name="sweep",
@@ -46,6 +47,7 @@ for verb in (
     runs.show,
     runs.compare,
     exporting.export,
+    reporting.report,
     watching.ui,
     keeping.rm,
     starting.schema,

@@ -12,6 +12,7 @@ import typer
 from sweep.cli.ending import errors_end_the_command, results_on_stdout
 from sweep.cli.options import AsJson, RunsFolder, StudyFile
 from sweep.cli.tables import pairs, print_table
+from sweep.errors import SweepError
 
 if TYPE_CHECKING:
     from sweep.progress import Progress
@@ -30,6 +31,9 @@ def run(
     accept_changed_task: Annotated[
         bool, typer.Option("--accept-changed-task", help="Go on although the task's source has changed.")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report.html at the end; never with `inline`.")
+    ] = True,
 ) -> None:
     """Run a study to its budget; run it again to go on where it stopped.
 
@@ -54,6 +58,8 @@ def run(
         print(json.dumps(summary.as_json()))
     else:
         _print_summary(summary, study)
+    if report and spec.executor != "inline" and summary.reason == "finished":
+        _write_report(summary)
     _exit_for(summary)
 
 
@@ -130,6 +136,16 @@ def _print_summary(summary: Summary, study: Path) -> None:
         _print_best(summary)
     print(f"results: {summary.run_dir}")
     print(f"tables:  python -c \"import analysis; print(analysis.load('{summary.run_dir}').trials)\"")
+
+
+def _write_report(summary: Summary) -> None:
+    """A run that ended well ends well, whatever becomes of its report."""
+    from sweep.cli.reporting import write_report
+
+    try:
+        print(f"report:  {write_report(summary.run_dir)}", file=sys.stderr)
+    except SweepError as error:
+        print(f"no report was written: {error}", file=sys.stderr)
 
 
 def _ending(summary: Summary, study: Path) -> str:

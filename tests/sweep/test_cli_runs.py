@@ -217,3 +217,23 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         serve(tmp_path, host="127.0.0.1", port=0, on_ready=taken)
+
+
+def test_a_report_is_one_file_in_the_run_directory(run_dir: Path) -> None:
+    said = sweep("report", run_dir).output
+    page = run_dir / "report.html"
+    assert said.strip().splitlines()[-1] == str(page)
+    assert "<html" in page.read_text("utf-8")
+    with open_run(run_dir.parent):
+        pass  # it is ours, so the study goes on
+
+
+def test_a_report_of_no_run_is_a_line(tmp_path: Path) -> None:
+    assert "is no directory" in sweep("report", tmp_path / "nothing", code=2).output
+
+
+def test_a_report_without_what_draws_it_names_what_to_install(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.cli.reporting.NEEDED", ("no_such_package",))
+    assert "a report needs no_such_package: pip install" in sweep("report", run_dir, code=2).output

@@ -36,7 +36,7 @@ def extended(folder: Folder, length: str = "5 epochs", **options: object) -> Pat
     return path
 
 
-def weights(run_dir: Path, trial: int, examples: int) -> dict[str, list[float]]:
+def weights(run_dir: Path, trial: int, examples: int) -> dict[str, object]:
     kept = analysis.load(run_dir).checkpoints
     (path,) = kept[(kept.trial == trial) & (kept.examples == examples)].path
     arrays = train_core.load(path).arrays
