@@ -19,10 +19,11 @@ help:
 run: $(INSTALLED)
 	$(PYTHON) -m sweep run "$(STUDY)"
 
-# Two processes: the core's purity check traces lines, and did not end in one that had run whole studies.
+# Two at a time, a file's tests together: most wait for other processes. The core has processes of its own:
+# its purity check traces lines, and did not end in one that had run whole studies.
 test: $(INSTALLED)
-	$(PYTHON) -m pytest --ignore=tests/train_core
-	$(PYTHON) -m pytest tests/train_core
+	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore=tests/train_core
+	$(PYTHON) -m pytest -n 2 --dist loadfile tests/train_core
 
 bench: $(INSTALLED)
 	for script in $(BENCHMARKS); do $(PYTHON) -m benchmarks.$$script || exit 1; done

@@ -119,15 +119,22 @@ def ledger(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def checkpoints(run_dir: Path, records: Iterable[Record]) -> pd.DataFrame:
-    """The checkpoints that were recorded, not removed, and are on disk."""
+    """The checkpoints that were recorded, not removed, and are on disk or were sent to a store."""
     found: dict[str, Record] = {}
+    urls: dict[str, str] = {}
     for record in records:
         if record["event"] == "checkpoint":
             found[record["path"]] = record
+        elif record["event"] == "checkpoint_stored":
+            urls[record["path"]] = record["url"]
         elif record["event"] == "checkpoint_removed":
             found.pop(record["path"], None)
-    stored = [(run_dir / path, record) for path, record in found.items()]
-    rows = [{**record, "path": str(path.resolve())} for path, record in stored if path.is_file()]
+            urls.pop(record["path"], None)
+    rows = [
+        {**record, "path": urls.get(path) or str((run_dir / path).resolve())}
+        for path, record in found.items()
+        if path in urls or (run_dir / path).is_file()
+    ]
     return _table(rows, CHECKPOINT_TYPES)
 
 

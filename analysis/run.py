@@ -74,9 +74,9 @@ class Run:
 
     @cached_property
     def checkpoints(self) -> pd.DataFrame:
-        """One row a checkpoint on disk: `trial, replicate, examples, path, bytes, sha256, final, time`.
+        """One row a checkpoint that is kept: `trial, replicate, examples, path, bytes, sha256, final, time`.
 
-        `path` is absolute, `time` aware in UTC.
+        `path` is absolute, or a URL where the study has a store; `time` aware in UTC.
         """
         return frames.checkpoints(self.path, self.records)
 

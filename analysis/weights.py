@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import fsspec
+
 from analysis.errors import RunError, warn
 from train_core import checkpoint as checkpoints
 from train_core import inference, loading
@@ -41,9 +43,19 @@ def _checkpoint(run: Run, trial: int, replicate: int) -> checkpoints.Checkpoint:
         )
     path = own.sort_values("examples")["path"].iloc[-1]
     try:
-        return checkpoints.load(path)
+        return checkpoints.load(_local(path))
     except TrainingError as error:
         raise RunError(str(error)) from error
+
+
+def _local(path: str) -> str:
+    """The path itself, or of a copy of what lies at a URL."""
+    if "://" not in path:
+        return path
+    try:
+        return str(fsspec.open_local(f"simplecache::{path}"))
+    except Exception as error:  # each kind of store raises errors of its own
+        raise RunError(f"{path}: cannot be fetched from the store: {error}") from error
 
 
 def _task(run: Run) -> Any:
