@@ -59,7 +59,7 @@ def run(
     else:
         _print_summary(summary, study)
     if report and spec.executor != "inline" and summary.reason == "finished":
-        _write_report(summary)
+        _write_report(summary, as_json=as_json)
     _exit_for(summary)
 
 
@@ -138,12 +138,14 @@ def _print_summary(summary: Summary, study: Path) -> None:
     print(f"tables:  python -c \"import analysis; print(analysis.load('{summary.run_dir}').trials)\"")
 
 
-def _write_report(summary: Summary) -> None:
+def _write_report(summary: Summary, *, as_json: bool) -> None:
     """A run that ended well ends well, whatever becomes of its report."""
     from sweep.cli.reporting import write_report
 
     try:
-        print(f"report:  {write_report(summary.run_dir)}", file=sys.stderr)
+        path = write_report(summary.run_dir)
+        if not as_json:
+            print(f"report:  {path}")
     except SweepError as error:
         print(f"no report was written: {error}", file=sys.stderr)
 
