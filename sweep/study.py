@@ -2,7 +2,7 @@
 
 The storage is Optuna's journal, or another one that the study file names; either can be read by
 optuna-dashboard and `optuna.load_study` while the study runs.
-Only this module, `space` and `journal` import Optuna.
+Which modules import Optuna is held by a contract in pyproject.toml.
 """
 
 from __future__ import annotations
