@@ -57,7 +57,7 @@ class Summary:
     objectives: tuple[str, ...]
     wall_s: float
     reason: str
-    totals: Mapping[str, float]
+    totals: Mapping[str, float | None]
     ledger: Mapping[str, object] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -133,8 +133,8 @@ def run_study(
         summary = _summary(spec, run.path, driver.told, driver.params, len(state.trials), began, reason)
         lanes = {
             "lanes": state.widest,
-            "lane_busy_fraction": round(state.lane_time.useful_fraction, 4),
-            "lane_busy_fraction_while_asking": round(state.lane_time_while_asking.useful_fraction, 4),
+            "lane_busy_fraction": state.lane_time.useful_fraction,
+            "lane_busy_fraction_while_asking": state.lane_time_while_asking.useful_fraction,
         }
         return replace(summary, totals={**summary.totals, **lanes}, ledger=ledger)
 
@@ -316,7 +316,7 @@ def _summary(
     counts = {state.value: 0 for state in TrialState}
     for outcome in told.values():
         counts[outcome.state.value] += 1
-    totals = {
+    totals: dict[str, float | None] = {
         name: round(sum(float(outcome.ledger.get(name, 0)) for outcome in told.values()), 3)
         for name in ("compile_s", "train_s", "evaluate_s", "idle_s", "lost_s", "traces")
     }

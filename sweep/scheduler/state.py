@@ -178,8 +178,9 @@ class LaneTime:
         self.useful_s += turn_s * useful
 
     @property
-    def useful_fraction(self) -> float:
-        return self.useful_s / self.total_s if self.total_s else 0.0
+    def useful_fraction(self) -> float | None:
+        """None where no time has passed."""
+        return round(self.useful_s / self.total_s, 4) if self.total_s else None
 
 
 @dataclass
