@@ -20,7 +20,7 @@ from sweep.spec import load, with_budget_trials
 from sweep.starting import Template, write_template
 
 ROOT = Path(__file__).parents[2]
-SHORTER = {"digits": "epochs: 20", "module": "epochs: 10", "lm": "epochs: 4"}
+SHORTER = {"digits": "epochs: 20", "module": "epochs: 10", "lm": "epochs: 2"}
 
 
 @pytest.fixture
