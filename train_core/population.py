@@ -258,12 +258,17 @@ class Population:
                 epoch=self._lanes[lane].boundary(report) / self.program.data.train_size,
                 updates=self._lanes[lane].updates,
                 metrics={name: float(values[lane]) for name, values in metrics.items()},
-                finished=self._lanes[lane].finished,
+                finished=self._lanes[lane].finished and report == self._lanes[lane].reports,
                 error=errors[lane],
             )
             for lane, seen in before.items()
-            for report in range(seen + 1, self._lanes[lane].reports + 1)
+            for report in self._to_report(seen, lane, failed=errors[lane] is not None)
         )
+
+    def _to_report(self, seen: int, lane: int, *, failed: bool) -> range:
+        """All boundaries since `seen`, several where one micro-batch passes them; of a failed run the last."""
+        reached = self._lanes[lane].reports
+        return range(reached if failed else seen + 1, reached + 1)
 
     def _train(self, to_go: Mapping[int, int], steps: int, clock: Clock) -> None:
         started, compiled = time.perf_counter(), clock.compile_s

@@ -73,6 +73,25 @@ def test_the_best_checkpoints_stay_and_no_others(folder: Folder) -> None:
     assert set(kept.path) == files
 
 
+@pytest.mark.parametrize(("every", "boundaries"), [("190", [190, 192]), ("8", list(range(8, 193, 8)))])
+def test_boundaries_that_one_micro_batch_passes_are_all_reported(
+    folder: Folder, every: str, boundaries: list[int]
+) -> None:
+    folder.write(("length: {epochs: 3}", f"length: {{epochs: 3}}, report_every: {{examples: {every}}}"))
+    assert run(folder).trials["COMPLETE"] == 4
+    metrics = analysis.load(folder.run_dir).metrics
+    assert list(metrics[metrics.trial == 0].examples) == boundaries
+
+
+def test_a_trial_that_diverges_where_several_boundaries_are_passed_fails_once(folder: Folder) -> None:
+    changes = ("{low: 1.0e-3, high: 1.0e-1, log: true}", "{low: 1.0e+18, high: 1.0e+19, log: true}")
+    folder.write(changes, ("length: {epochs: 3}", "length: {epochs: 3}, report_every: {examples: 8}"))
+    run(folder)
+    trials = analysis.load(folder.run_dir).trials
+    assert set(trials.state) == {"FAIL"}
+    assert all("finite" in reason for reason in trials.reason)
+
+
 def test_a_finished_study_says_so_and_starts_nothing(folder: Folder) -> None:
     run(folder)
     before = (folder.run_dir / "log.jsonl").read_bytes()
