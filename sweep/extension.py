@@ -54,6 +54,18 @@ class Extension:
             remedy = f"there are {', '.join(map(str, sorted(parents))) or 'none'}"
             raise SpecError([_problem(spec, ("extends", "trials"), rule, str(missing[0]), remedy)])
         self.parents = [parents[number] for number in spec.extends.trials]
+        self._check_points()
+
+    def _check_points(self) -> None:
+        """Each trial has its parent's hyperparameters, and there are no others: they would have no parent."""
+        spec = self._spec
+        if list(spec.enqueue) != [parent.params for parent in self.parents]:
+            rule = "must be the hyperparameters of the trials that are extended, in their order"
+            raise SpecError([_problem(spec, ("enqueue",), rule, None, "let `sweep extend` write the file")])
+        if spec.budget.trials is None or spec.budget.trials > len(self.parents):
+            rule = f"must be at most {len(self.parents)}, the number of trials that are extended"
+            remedy = "a study of its own searches on: see `warm_start`"
+            raise SpecError([_problem(spec, ("budget", "trials"), rule, None, remedy)])
 
     def apply(self, plan: TrialPlan) -> TrialPlan:
         """The plan with its parent's key, checkpoints and, unless stretched, the horizon of its schedule."""
@@ -103,7 +115,9 @@ def study_text(
     order = _best(parents, history, parent)[:best]
     values = _extended(parent, order, run, {unit: value}, stretch=stretch)
     values["name"] = name or f"{parent.name}-{value:g}-{unit}"
-    return _folder(run) / f"{values['name']}.yaml", yamlfile.dump(values)
+    path, text = _folder(run) / f"{values['name']}.yaml", yamlfile.dump(values)
+    specs.parse(text, str(path))  # a name that is none, say, before anything is written
+    return path, text
 
 
 def _extended(
@@ -189,6 +203,6 @@ def _history(path: Path, spec: StudySpec) -> History:
 
 
 def _problem(
-    spec: StudySpec, path: tuple[str, ...], rule: str, found: str, remedy: str | None
+    spec: StudySpec, path: tuple[str, ...], rule: str, found: str | None, remedy: str | None
 ) -> Problem:
     return spec.document.problem(path, rule, found, remedy)

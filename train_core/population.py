@@ -266,7 +266,7 @@ class Population:
         )
 
     def _to_report(self, seen: int, lane: int, *, failed: bool) -> range:
-        """All boundaries since `seen`, several where one micro-batch passes them; of a failed run the last."""
+        """All boundaries since `seen`, several where a micro-batch passes them; of a failed run the last."""
         reached = self._lanes[lane].reports
         return range(reached if failed else seen + 1, reached + 1)
 

@@ -167,3 +167,29 @@ def test_an_extended_trial_that_is_not_kept_is_named_with_those_that_are(folder:
     path.write_text(text.replace(f"trials: [{kept.trials[0]}]", "trials: [77]"))
     with pytest.raises(SpecError, match=r"must name complete trials .*77.*there are \d"):
         Extension(load(path))
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/b", ".hidden"])
+def test_a_name_that_leaves_the_folder_writes_nothing(folder: Folder, name: str) -> None:
+    run(folder)
+    before = sorted(folder.path.parent.rglob("*.yaml"))
+    with pytest.raises(SpecError, match="must be a folder name"):
+        extended(folder, name=name)
+    assert sorted(folder.path.parent.rglob("*.yaml")) == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("trials: 1}", "trials: 2}", "must be at most 1, the number of trials that are extended"),
+        ("learning_rate: 0.", "learning_rate: 0.0", "must be the hyperparameters of the trials"),
+    ],
+)
+def test_trials_without_a_parent_are_refused(folder: Folder, old: str, new: str, said: str) -> None:
+    run(folder)
+    path = extended(folder, best=1)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(SpecError, match=said):
+        run(folder, path)
