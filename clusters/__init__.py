@@ -3,5 +3,6 @@
 inventory       the file that names the Macs, or an mlx.launch host file
 remote          commands on a node, here or over SSH, each with a deadline
 doctor          what is wrong on each node, and what to type
+connection      how a driver joins a cluster that is up
 commands        the verbs of `python -m sweep cluster`; the only module here that prints
 """
