@@ -37,6 +37,11 @@ def lock(inventory: Inventory) -> str:
     return f"{own(inventory)}/agent.lock"
 
 
+def log(inventory: Inventory) -> str:
+    """What `ray start` said on a node when it was last started."""
+    return f"{own(inventory)}/agent.log"
+
+
 def environment(inventory: Inventory) -> dict[str, str]:
     """What head, workers and drivers must all have in their environment; `~/` is still to be expanded."""
     found = {
