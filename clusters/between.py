@@ -1,4 +1,4 @@
-"""The checks that need the other nodes: one Mac twice, environments, links, clocks, ports. Pure."""
+"""The checks that need the other nodes: one Mac twice, environments, links, clocks. Pure."""
 
 from __future__ import annotations
 
@@ -127,21 +127,3 @@ def clock(seen: Seen, lab: Lab) -> Finding | None:
         cure = "on the Mac: sudo sntp -sS time.apple.com"
         return finding(seen, "clock", Status.RED, "its time beside this machine's", saw, cure)
     return finding(seen, "clock", Status.GREEN, "its time beside this machine's", saw)
-
-
-def ports(seen: Seen, lab: Lab) -> Finding | None:
-    """19: Ray's ports are free."""
-    about = lab.abouts().get(seen.node.name)
-    if lab.alone or about is None:
-        return None
-    ran = f"listening on {seen.node.address}:{','.join(about['ports'])}"
-    taken = [port for port, how in about["ports"].items() if how == "taken"]
-    odd = [f"{port} {how}" for port, how in about["ports"].items() if how not in ("taken", "listening")]
-    if odd:
-        return finding(
-            seen, "ports", Status.RED, ran, ", ".join(odd), "correct `ip` or `ports` in the inventory"
-        )
-    if taken:
-        cure = f"sudo lsof -nP -iTCP:{taken[0]} -sTCP:LISTEN says by whom; or choose others under `ports`"
-        return finding(seen, "ports", Status.RED, ran, f"taken: {', '.join(taken)}", cure)
-    return finding(seen, "ports", Status.GREEN, ran, "free")

@@ -77,4 +77,6 @@ def for_peer(inventory: Inventory, node: Node) -> dict[str, Any]:
         "ports": ports(inventory, node),
         "temp_dir": temp_dir(inventory),
         "stamp": stamp(inventory),
+        "lock": lock(inventory),
+        "token": token(inventory),
     }
