@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,11 +11,12 @@ import pytest
 from sweep.description import Description
 from sweep.errors import RunDirError
 from sweep.executors.simulated import SimulatedExecutor
-from sweep.forecast import Forecast, Times, forecast, measured_times
+from sweep.forecast import Forecast, forecast
 from sweep.progress import Quiet
 from sweep.scheduler import turns
 from sweep.session import run_study
 from sweep.spec import load, parse
+from sweep.times import Times, measured_times
 from tests.sweep.conftest import STUDY, Folder
 
 LINE = Description(
@@ -100,8 +102,13 @@ def test_what_the_scheduler_does_for_a_trial_does_not_grow_with_slots_or_trials(
 
 def test_a_plan_from_a_run_takes_its_times(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+    folder.study.write_text(folder.study.read_text().replace("lanes: 1", "lanes: 2"))
     run_study(load(folder.study), runs=folder.runs, progress=Quiet())
+    with (folder.run_dir / "log.jsonl").open() as log:
+        closed = [json.loads(line) for line in log][-1]
     times = measured_times(folder.run_dir, replicates=1)
+    working_s = closed["ledger"]["slots"]["working_s"]
+    assert sum(times.run_s.values()) <= working_s, "two lanes share a step's time"
     assert sorted(times.run_s) == [0, 1, 2, 3]
     assert min(times.run_s.values()) > 0
     found = forecast(load(folder.study), LINE, nodes=4, times=times, progress=Quiet())
