@@ -15,7 +15,6 @@ from sweep.errors import RunDirError
 from sweep.history import lane_time, read_history
 from sweep.trial import RunId
 
-
 TRACES = 2
 """How often a program is traced at a width: a step that updates, and one that only accumulates."""
 
@@ -41,7 +40,7 @@ def measured_times(run_dir: Path, replicates: int) -> Times:
     ended = [outcome for outcome in history.told.values() if lane_time(outcome) > 0]
     if not ended:
         raise RunDirError(f"{run_dir}: must hold a trial that has ended, to take its time; it holds none")
-    log = _read_log(run_dir)
+    log = read_log(run_dir)
     compiles = {outcome.number: float(outcome.ledger.get("compile_s", 0.0)) for outcome in ended}
     own = {
         outcome.number: (lane_time(outcome) - compiles[outcome.number]) * log.share(outcome.number)
@@ -56,7 +55,7 @@ def measured_times(run_dir: Path, replicates: int) -> Times:
 
 
 @dataclass
-class _Log:
+class SlotTimes:
     """What the log says of time: in lanes by trial, in slots, and until the first slot was there; seconds.
 
     Each lane of a step has an equal part of it for its own.
@@ -72,8 +71,9 @@ class _Log:
         return self.own_s[trial] / lane_s if lane_s > 0 else 1.0
 
 
-def _read_log(run_dir: Path) -> _Log:
-    log = _Log()
+def read_log(run_dir: Path) -> SlotTimes:
+    """The times of all sessions together."""
+    log = SlotTimes()
     opened: float | None = None
     seen: dict[RunId, float] = {}
     kinds = ("opened", "slot", "report", "closed")
@@ -91,7 +91,7 @@ def _read_log(run_dir: Path) -> _Log:
     return log
 
 
-def _enter_report(log: _Log, seen: dict[RunId, float], record: Record) -> None:
+def _enter_report(log: SlotTimes, seen: dict[RunId, float], record: Record) -> None:
     run = RunId(record["trial"], record["replicate"])
     lane_s = record.get("lane_s", 0.0)
     spent_s = max(0.0, lane_s - seen.get(run, 0.0))  # a lost attempt's reports come again
