@@ -117,12 +117,13 @@ def test_a_plan_from_a_run_takes_its_times(folder: Folder, monkeypatch: pytest.M
 
 def test_lanes_share_the_time_of_the_steps_that_they_take_together(tmp_path: Path) -> None:
     reports = [(0, 1.0, 1), (0, 3.0, 4), (1, 2.0, 4), (1, 2.0, 4)]
-    log = tmp_path / "log.jsonl"
-    with log.open("w") as file:
-        for trial, lane_s, width in reports:
-            fields = {"trial": trial, "replicate": 0, "lane_s": lane_s, "width": width}
-            file.write(json.dumps({"event": "report", "time": 0.0, **fields}) + "\n")
-        file.write(json.dumps({"event": "closed", "ledger": {"slots": {"working_s": 7.0}}}) + "\n")
+    records: list[dict[str, object]] = [
+        {"event": "report", "trial": trial, "replicate": 0, "lane_s": lane_s, "width": width}
+        for trial, lane_s, width in reports
+    ]
+    records.append({"event": "closed", "ledger": {"slots": {"working_s": 7.0}}})
+    lines = [json.dumps(record, separators=(",", ":")) + "\n" for record in records]
+    (tmp_path / "log.jsonl").write_text("".join(lines))
     read = read_log(tmp_path)
     assert read.share(0) == (1.0 + 2.0 / 4) / 3.0
     assert read.share(1) == 1 / 4
