@@ -8,6 +8,7 @@ exporting     a run's tables in other formats: export
 reporting     a run's report: report
 keeping       checkpoints no longer wanted: rm
 watching      a study in the browser: ui
+clusters      the cluster that a study file names
 ending        how a command ends: its errors, its exit code, its one JSON object
 options       arguments that several verbs share
 tables        tables on stdout

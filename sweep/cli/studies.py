@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.cli.clusters import inventory_of, joined
 from sweep.cli.ending import errors_end_the_command, results_on_stdout
 from sweep.cli.options import AsJson, RunsFolder, StudyFile
 from sweep.cli.tables import pairs, print_table
@@ -49,9 +50,16 @@ def run(
         spec = load(study)
         if trials is not None:
             spec = with_budget_trials(spec, trials)
+        cluster = joined(spec)
         progress = progress_for(spec.name, quiet=quiet)
         try:
-            summary = run_study(spec, runs=runs, progress=progress, accept_changed_task=accept_changed_task)
+            summary = run_study(
+                spec,
+                runs=runs,
+                progress=progress,
+                accept_changed_task=accept_changed_task,
+                cluster=cluster,
+            )
         finally:
             progress.close()
     if as_json:
@@ -73,6 +81,7 @@ def check(study: StudyFile, as_json: AsJson = False) -> None:
 
     with results_on_stdout(as_json), errors_end_the_command():
         found = check_study(study)
+        inventory_of(found.spec)
     print(json.dumps(found.as_json()) if as_json else found.as_text())
 
 
