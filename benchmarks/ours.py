@@ -11,7 +11,7 @@ from benchmarks.toy import DESCRIPTION, METRIC, ToyWorker
 from sweep.driver import Driver
 from sweep.executors.base import Executor, ExecutorEvent
 from sweep.executors.ray import RayExecutor
-from sweep.executors.ray_nodes import OwnRay
+from sweep.executors.ray_own import OwnRay
 from sweep.planning import longest
 from sweep.progress import Quiet
 from sweep.rundir import RunDir

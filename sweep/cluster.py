@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -21,7 +21,8 @@ class ClusterNode:
 class Cluster:
     """How a driver joins: `address` as "IP:port", `own_ip` of the node that the driver is on.
 
-    `environment` must be set before Ray is imported; `file` is the inventory, for messages.
+    `environment` must be set before Ray is imported; `file` is the inventory, for messages. `nodes` are those
+    that the study may use, if they have so much memory.
     """
 
     file: str
@@ -29,7 +30,21 @@ class Cluster:
     own_ip: str
     environment: Mapping[str, str]
     nodes: tuple[ClusterNode, ...]
+    min_memory_bytes: int = 0
 
     @property
     def slots(self) -> int:
         return sum(node.slots for node in self.nodes)
+
+    def unfit(self, memory_bytes: Mapping[str, int]) -> dict[str, str]:
+        """Why nodes that are up may not be used, given the memory of each; 0 is an unknown one."""
+        return {
+            name: f"has {found / 1e9:.0f} GB" if found else "does not tell its memory"
+            for name, found in memory_bytes.items()
+            if found < self.min_memory_bytes
+        }
+
+
+def tagged(nodes: Iterable[ClusterNode], tags: Iterable[str]) -> tuple[ClusterNode, ...]:
+    """The nodes that have all of the tags."""
+    return tuple(node for node in nodes if set(tags) <= set(node.tags))

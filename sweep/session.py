@@ -279,7 +279,9 @@ def make_executor(
     if cluster is not None:
         os.environ.update(cluster.environment)  # before ray is imported, which reads it
     from sweep.executors.ray import RayExecutor
-    from sweep.executors.ray_nodes import Home, JoinedRay, OwnRay
+    from sweep.executors.ray_joined import JoinedRay
+    from sweep.executors.ray_nodes import Home
+    from sweep.executors.ray_own import OwnRay
     from sweep.executors.travelling import Luggage
 
     home: Home = OwnRay(slots, gpus=int(on_gpu))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sweep.errors import SpecError, SweepError
 
 if TYPE_CHECKING:
     from clusters.inventory import Inventory
-    from sweep.cluster import Cluster
+    from sweep.cluster import Cluster, ClusterNode
     from sweep.spec import StudySpec
 
 
@@ -36,7 +37,7 @@ def inventory_of(spec: StudySpec) -> Inventory | None:
 def joined(spec: StudySpec) -> Cluster | None:
     """What this machine needs to run the study on its cluster; None where it runs on this machine alone.
 
-    Raises SweepError where the cluster is not up.
+    Raises SweepError where the cluster is not up, or has no node that the study may use.
     """
     inventory = inventory_of(spec)
     if inventory is None or spec.executor == "inline":
@@ -54,5 +55,24 @@ def joined(spec: StudySpec) -> Cluster | None:
     nodes = [
         ClusterNode(each.name, each.ip, each.slots, each.tags, each.reserve_bytes) for each in found.nodes
     ]
-    own_ip = next(node.ip for node in nodes if node.name == own.name)
-    return Cluster(str(inventory.file), found.address, own_ip, found.environment, tuple(nodes))
+    return Cluster(
+        str(inventory.file),
+        found.address,
+        next(node.ip for node in nodes if node.name == own.name),
+        found.environment,
+        _usable(spec, nodes),
+        spec.require.min_memory_bytes or 0,
+    )
+
+
+def _usable(spec: StudySpec, nodes: Sequence[ClusterNode]) -> tuple[ClusterNode, ...]:
+    from sweep.cluster import tagged
+
+    usable = tagged(nodes, spec.require.tags)
+    if not usable:
+        have = ", ".join(f"{node.name} has {' '.join(node.tags) or 'none'}" for node in nodes)
+        remedy = f"tag a node in {spec.cluster}, or require less"
+        rule = "must all be tags of one node"
+        found = f"{' '.join(spec.require.tags)}, while {have}"
+        raise SpecError([spec.document.problem(("require", "tags"), rule, found, remedy)])
+    return usable

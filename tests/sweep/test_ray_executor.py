@@ -6,7 +6,7 @@ import pytest
 
 from sweep.errors import SweepError
 from sweep.executors.ray import RayExecutor
-from sweep.executors.ray_nodes import OwnRay
+from sweep.executors.ray_own import OwnRay
 from sweep.turn import TaskRef, WorkerSettings
 
 
