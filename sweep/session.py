@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from runlog import layout
 from runlog.ranking import best_first
 from sweep import spec as specs
+from sweep.awake import awake
 from sweep.cluster import Cluster
 from sweep.describing import describe
 from sweep.description import Description
@@ -225,7 +226,7 @@ def _drive(
     )
     progress.stage("starting workers")
     try:
-        with _interrupting(driver.interrupt, progress):
+        with _interrupting(driver.interrupt, progress), awake():
             driver.run()
     finally:
         executor.close()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sweep.awake import hold_awake
 from sweep.executors.ray_nodes import SLOT_RESOURCE, RayNode
 from sweep.executors.ray_setup import NodeAffinitySchedulingStrategy, ray
 from sweep.turn import Turn, WorkerSettings
@@ -24,6 +25,7 @@ class Actor:
     """A worker in a process of its own. `io` is a thread that only reads and writes files."""
 
     def __init__(self, make_worker: Callable[[WorkerSettings], Any], settings: WorkerSettings) -> None:
+        self._awake = hold_awake()
         folder = str(Path(settings.task.folder).resolve())  # relative where the study's folder travelled
         self._worker = make_worker(replace(settings, task=replace(settings.task, folder=folder)))
 

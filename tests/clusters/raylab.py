@@ -58,6 +58,10 @@ class RayLab:
             folder = self.lab.tree(name) / own
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "token").write_text("6" * 64)
+            program = self.lab.tree(name) / "bin" / "caffeinate"
+            program.parent.mkdir()
+            program.write_text('#!/bin/sh\necho "$@" >> "$HOME/awake"\nexec tail --pid="$3" -f /dev/null\n')
+            program.chmod(0o755)
         self.folder.mkdir()
         for task in TASKS:
             shutil.copy(task, self.folder)
@@ -85,7 +89,8 @@ class RayLab:
         own = {
             name: value.replace("~", home, 1) for name, value in places.environment(self.inventory).items()
         }
-        return {"PATH": os.environ["PATH"], "HOME": home, "MLX_DISABLE_COMPILE": "1", **own}
+        path = f"{home}/bin:{os.environ['PATH']}"
+        return {"PATH": path, "HOME": home, "MLX_DISABLE_COMPILE": "1", **own}
 
     def start(self, *names: str) -> None:
         """Bring up Ray on machines, and wait for the head; the others come when they come."""

@@ -62,6 +62,8 @@ def test_three_machines_end_with_the_table_of_one(rays: RayLab, monkeypatch: pyt
     assert set(table.metrics.host) == {"a", "b", "c"}
     assert set(table.trials.state) == {"COMPLETE"}
     assert list(table.trials.value) == locally(rays, "whole", monkeypatch)
+    for name in ("a", "b", "c"):
+        assert (rays.lab.tree(name) / "awake").read_text().startswith("-s -w ")
 
 
 def test_invariant_3_one_cut_one_killed_one_added_one_back_end_with_the_undisturbed_table(
