@@ -45,6 +45,11 @@ HEALTH_CHECK = {
 """Ray's head gives a node up that did not answer three times in a row: 15 s after its link broke."""
 
 
+def log(inventory: Inventory) -> str:
+    """What `ray start` said on a node when it was last started."""
+    return f"{own(inventory)}/agent.log"
+
+
 def environment(inventory: Inventory) -> dict[str, str]:
     """What head, workers and drivers must all have in their environment; `~/` is still to be expanded."""
     found = {

@@ -6,7 +6,7 @@ The outputs are kept as they are, so that tests can give those of Macs that are 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -59,12 +59,13 @@ class Output(NamedTuple):
     text: str
 
 
-def script(*, head: str, folder: str) -> str:
-    """Shell text that runs all probes of the system it finds itself on; `folder` as the shell reads it."""
+def script(*, head: str, folder: str, only: Collection[str] | None = None) -> str:
+    """Shell text that runs the probes of the system it finds itself on; `folder` as the shell reads it."""
     branches = {
         system: "\n".join(
             f"probe {probe.name} {probe.deadline_s} {_quoted(command)}"
             for probe, command in _commands(system, head, folder)
+            if only is None or probe.name in only
         )
         for system in ("Darwin", "Linux")
     }

@@ -1,13 +1,15 @@
-"""Findings for a person: all nodes side by side, then what is wrong with what to type, a paragraph each."""
+"""What is said to a person. Findings: all nodes side by side, then a paragraph on each fault."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from clusters.findings import Finding, Status
+from clusters.states import NodeState, Phase
 
 _STYLES = {Status.GREEN: "green", Status.WARN: "yellow", Status.RED: "bold red", Status.SKIPPED: "dim"}
 
@@ -33,6 +35,16 @@ def show(findings: Sequence[Finding], console: Console) -> None:
                 if text:
                     console.print(before + text, end="", markup=False, highlight=False, soft_wrap=True)
             console.print()
+
+
+def say_state(state: NodeState) -> None:
+    """Print one line on a node that came up or did not; what is wrong goes to stderr."""
+    if state.phase is not Phase.UP:
+        print(state, file=sys.stderr)
+        return
+    memory = state.about.get("memory_bytes")
+    words = [state.about.get("chip"), f"{memory / 10**9:.0f} GB" if memory else None, state.note]
+    print(f"{state.node}: up ({', '.join(word for word in words if word)})")
 
 
 def _cell(found: Finding | None) -> str:

@@ -29,10 +29,9 @@ OTHER = "99999999-2222-3333-4444-555555555555"
 
 def about(**changes: Any) -> dict[str, Any]:
     return {
-        "python": "3.13.5",
         "executable": "/Users/me/.sweep/env/bin/python",
         "machine": "arm64",
-        "versions": {"mlx": "0.32.4", "ray": "2.60.0", "numpy": "2.3"},
+        "versions": {"python": "3.13.5", "ray": "2.60.0", "mlx": "0.32.4"},
         "wheel": "py3-none-macosx_15_0_arm64",
         "lock": "abc",
         "accelerator": {"device": "gpu", "info": {"device_name": "Apple M2 Ultra"}},
@@ -102,7 +101,8 @@ def test_two_macs_that_are_well() -> None:
         ({"swap_mb": 5000.0}, "memory", "warn", "5.2 GB are swapped out", "quit"),
         ({"abouts": {"machine": "x86_64"}}, "native", "red", "Rosetta", "arch -arm64"),
         (
-            {"abouts": {"python": "3.13.4"}}, "environment", "red",
+            {"abouts": {"versions": {"python": "3.13.4", "ray": "2.60.0", "mlx": "0.32.4"}}},
+            "environment", "red",
             "python 3.13.4, but studio has python 3.13.5", "uv venv --python 3.13.5 ~/.sweep/env",
         ),
         ({"abouts": {"lock": "def"}}, "environment", "red", "another lock", "requirements.lock"),
