@@ -50,7 +50,7 @@ def measured_times(run_dir: Path, replicates: int) -> Times:
     compile_s = sum(seconds * log.share(number) for number, seconds in compiles.items())
     more = max(1.0, (log.working_s - compile_s) / sum(own.values()))
     work = {number: seconds * more / replicates for number, seconds in own.items()}
-    programs = sum(outcome.ledger.get("traces", 0.0) for outcome in ended) / TRACES
+    programs = sum(float(outcome.ledger.get("traces", 0.0)) for outcome in ended) / TRACES
     return Times(work, fmean(work.values()), compile_s / max(programs, 1.0), log.start_s)
 
 

@@ -108,17 +108,23 @@ def kill_all_sorts(study: Study, description: Path, chance: random.Random, kills
     """Kill workers, and every few kills the driver, of a study on Ray until it has ended."""
     while tally.kills.total() < kills:
         process = study.start(description)
-        end = _disturb(process, chance, kills, tally)
+        end = _disturb(study, process, chance, kills, tally)
         if end == "finished":
             return
 
 
-def _disturb(process: subprocess.Popen[bytes], chance: random.Random, kills: int, tally: Tally) -> str:
+def _disturb(
+    study: Study, process: subprocess.Popen[bytes], chance: random.Random, kills: int, tally: Tally
+) -> str:
+    """Kill when something was recorded since the last kill, a few times whether or not."""
+    before = study.log_bytes()
     while process.poll() is None:
-        time.sleep(chance.uniform(0.2, 2.0))
+        time.sleep(chance.uniform(0.1, 1.0))
         workers = actors(process.pid)
-        if tally.kills.total() >= kills or not workers:
+        idle = study.log_bytes() < before + 300 and chance.random() > 0.03
+        if tally.kills.total() >= kills or not workers or idle:
             continue
+        before = study.log_bytes()
         if chance.random() < 0.8:
             _kill([chance.choice(workers)])
             tally.kills["worker"] += 1

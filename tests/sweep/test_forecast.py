@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from runlog.records import encode
 from sweep.description import Description
 from sweep.errors import RunDirError
 from sweep.executors.simulated import SimulatedExecutor
@@ -117,12 +117,13 @@ def test_a_plan_from_a_run_takes_its_times(folder: Folder, monkeypatch: pytest.M
 
 def test_lanes_share_the_time_of_the_steps_that_they_take_together(tmp_path: Path) -> None:
     reports = [(0, 1.0, 1), (0, 3.0, 4), (1, 2.0, 4), (1, 2.0, 4)]
-    log = tmp_path / "log.jsonl"
-    with log.open("w") as file:
+    rest = {"examples": 1, "epoch": 0.0, "updates": 1, "attempt": 0, "lane": 0, "host": "", "metrics": {}}
+    with (tmp_path / "log.jsonl").open("wb") as log:
         for trial, lane_s, width in reports:
-            fields = {"trial": trial, "replicate": 0, "lane_s": lane_s, "width": width}
-            file.write(json.dumps({"event": "report", "time": 0.0, **fields}) + "\n")
-        file.write(json.dumps({"event": "closed", "ledger": {"slots": {"working_s": 7.0}}}) + "\n")
+            fields = {"trial": trial, "replicate": 0, "lane_s": lane_s, "width": width, **rest}
+            log.write(encode("report", 0.0, fields))
+        ledger = {"slots": {"working_s": 7.0}}
+        log.write(encode("closed", 0.0, {"reason": "finished", "ledger": ledger}))
     read = read_log(tmp_path)
     assert read.share(0) == (1.0 + 2.0 / 4) / 3.0
     assert read.share(1) == 1 / 4
