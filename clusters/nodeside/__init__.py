@@ -4,6 +4,7 @@ peer        what the environment is like, which ports are free, whom this node r
 burn        ten seconds of products: slow or throttled
 agent       holds Ray on a node as long as it is held itself
 stop        ends what an agent left
+errand      a command on the head that outlives who asked for it
 
 listening, versions, holding are parts of those.
 """

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from sweep.cluster import Cluster
 from sweep.errors import SweepError
 from sweep.executors.ray_nodes import RayNode, Sight, first_line, living_nodes
-from sweep.executors.ray_setup import RayError, ray
+from sweep.executors.ray_setup import RayError, init, ray
 from sweep.executors.travelling import Luggage
 
 WATCH_EVERY_S = 2.0
@@ -46,7 +46,7 @@ class JoinedRay:
     def start(self) -> None:
         cluster, runtime_env = self._cluster, self._luggage.runtime_env()
         try:
-            ray.init(
+            init(
                 address=cluster.address,
                 _node_ip_address=cluster.own_ip,
                 log_to_driver=False,

@@ -7,7 +7,7 @@ import time
 
 from sweep.errors import SweepError
 from sweep.executors.ray_nodes import NODE_LABEL, SLOT_RESOURCE, Sight, living_nodes
-from sweep.executors.ray_setup import RayError, ray
+from sweep.executors.ray_setup import RayError, init, ray
 
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 """Checkpoints travel in chunks, so the store holds little."""
@@ -28,7 +28,7 @@ class OwnRay:
 
     def start(self) -> None:
         try:
-            ray.init(
+            init(
                 address="local",
                 num_cpus=self.slots,
                 num_gpus=self._gpus,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +31,10 @@ class Luggage:
 
     def runtime_env(self) -> dict[str, Any]:
         """Ray's words for it. Raises SweepError where it is too much."""
-        self._check()
-        code = Path(__file__).resolve().parents[2]
+        self.check()
         return {
             "working_dir": str(self.folder),
-            "py_modules": [str(code / package) for package in PACKAGES],
+            "py_modules": [str(code_folder() / package) for package in PACKAGES],
             "excludes": [*LEFT_OUT, *(f"/{path.as_posix()}" for path in self._staying())],
         }
 
@@ -44,18 +44,22 @@ class Luggage:
         found = [path.resolve() for path in self.runs]
         return sorted({path.relative_to(folder) for path in found if folder in path.parents})
 
-    def _check(self) -> None:
-        staying = {self.folder.resolve() / path for path in self._staying()}
-        sizes: Counter[str] = Counter()
-        for place, folders, files in os.walk(self.folder.resolve()):
-            folders[:] = [
+    def files(self) -> Iterator[Path]:
+        """All files that travel, as seen from the folder."""
+        folder = self.folder.resolve()
+        staying = {folder / path for path in self._staying()}
+        for place, folders, names in os.walk(folder):
+            folders[:] = sorted(
                 name for name in folders if name not in LEFT_OUT and Path(place, name) not in staying
-            ]
-            relative = Path(place).relative_to(self.folder.resolve())
-            for name in files:
-                path = Path(place, name)
-                if path.is_file():
-                    sizes[str(relative.parts[0] if relative.parts else name)] += path.stat().st_size
+            )
+            paths = [Path(place, name) for name in sorted(names)]
+            yield from (path.relative_to(folder) for path in paths if path.is_file())
+
+    def check(self) -> None:
+        """Raise SweepError where it is too much."""
+        sizes: Counter[str] = Counter()
+        for path in self.files():
+            sizes[path.parts[0]] += (self.folder / path).stat().st_size
         total = sum(sizes.values())
         if total > LIMIT_BYTES:
             name, most = sizes.most_common(1)[0]
@@ -64,6 +68,11 @@ class Luggage:
                 f"{format_size(LIMIT_BYTES)}, found {_size(total)}, most of it in {name} ({_size(most)}); "
                 "give the study a folder of its own, and put large data on every node at one path"
             )
+
+
+def code_folder() -> Path:
+    """Where the packages lie that this process runs."""
+    return Path(__file__).resolve().parents[2]
 
 
 def _size(size: int) -> str:
