@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clusters import nodeside, places, states
+from clusters import places, states
+from clusters.asking import ask
 from clusters.connection import is_held
-from clusters.errors import ClusterError, HostError
+from clusters.errors import ClusterError
 from clusters.inventory import Inventory, Node
 from clusters.keeper import identity
-from clusters.remote import on_all, runner, shell_path
+from clusters.remote import on_all
 from clusters.states import Kept, NodeState, Phase
 
 UP_S = 240.0
@@ -158,19 +157,12 @@ def _require_time(inventory: Inventory, deadline: float) -> None:
 
 
 def _stop(inventory: Inventory, node: Node) -> Ended:
-    argument = json.dumps({"lock": places.lock(inventory), "by": identity(inventory)})
-    script = nodeside.command(shell_path(inventory.python), "stop", argument)
-    done = runner(inventory, node).run(script, deadline_s=STOP_S)
-    with suppress(ValueError, IndexError):
-        said = json.loads(done.out.splitlines()[-1])
-        if "held_by" in said:
-            return Ended(
-                node.name, True, f"{node.name}: its lock: held from {said['held_by']}; type down there"
-            )
-        if said.get("ended", True):
-            return Ended(node.name, said["was_up"])
+    told = {"lock": places.lock(inventory), "by": identity(inventory)}
+    said = ask(inventory, node, "stop", told, deadline_s=STOP_S)
+    error = ""
+    if "held_by" in said:
+        error = f"{node.name}: its lock: held from {said['held_by']}; type down there"
+    elif not said.get("ended", True):
         cure = f"on {node.name}: lsof {places.lock(inventory)} says by which process"
-        return Ended(node.name, True, f"{node.name}: its Ray: does not end; {cure}")
-    last = (done.err.strip().splitlines() or ["nothing said"])[-1]
-    cure = f"correct `environment` in {inventory.file}"
-    raise HostError(node.name, inventory.python, last, cure)
+        error = f"{node.name}: its Ray: does not end; {cure}"
+    return Ended(node.name, said["was_up"], error)

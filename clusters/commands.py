@@ -101,6 +101,30 @@ def down(inventory: Lab, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def status(inventory: Lab, as_json: AsJson = False) -> None:
+    """Say how each node stands, and how to open Ray's dashboard; exit code 1 where one is not up."""
+    import json
+    from dataclasses import asdict
+
+    from clusters import status as module
+    from clusters.addresses import with_addresses
+    from clusters.inventory import load
+
+    with _errors_end_the_command():
+        found = module.status(with_addresses(load(inventory)))
+    if as_json:
+        print(json.dumps({"is_up": found.is_up, **asdict(found)}))
+    else:
+        from rich.console import Console
+
+        from clusters.report import show_status
+
+        show_status(found, Console())
+    if not found.is_up:
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _errors_end_the_command() -> Iterator[None]:
     from clusters.errors import ClusterError

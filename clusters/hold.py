@@ -55,7 +55,6 @@ class Hold:
         *,
         by: str,
         say: Callable[[NodeState], None],
-        silence_s: float = SILENCE_S,
     ) -> None:
         self.node = node
         self.round = 1
@@ -63,7 +62,6 @@ class Hold:
         self._head = head
         self._by = by
         self._say = say
-        self._silence_s = silence_s
         self._leaving = False
         self._wake = threading.Event()
         self._talk: Conversation | None = None
@@ -141,7 +139,7 @@ class Hold:
             "lock": places.lock(inventory),
             "log": places.log(inventory),
             "token": places.token(inventory),
-            "silence_s": self._silence_s,
+            "silence_s": SILENCE_S,
             "probes": probes.script(
                 head=inventory.head.address, folder=shell_path(inventory.folder), only=PROBES
             ),

@@ -20,7 +20,7 @@ from pathlib import Path
 from clusters import states
 from clusters.addresses import with_addresses
 from clusters.errors import ClusterError
-from clusters.hold import SILENCE_S, Head, Hold
+from clusters.hold import Head, Hold
 from clusters.inventory import Inventory, Node, load
 from clusters.states import Kept, NodeState
 
@@ -33,9 +33,8 @@ def identity(inventory: Inventory) -> str:
 class Keeper:
     """A hold for every node of the inventory."""
 
-    def __init__(self, inventory: Inventory, *, silence_s: float) -> None:
+    def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
-        self._silence_s = silence_s
         self._head = Head()
         self._holds: dict[str, Hold] = {}
         self._states: dict[str, NodeState] = {}
@@ -55,7 +54,7 @@ class Keeper:
         for node in inventory.nodes:
             if node.name not in same:
                 by = identity(inventory)
-                hold = Hold(inventory, node, self._head, by=by, say=self._say, silence_s=self._silence_s)
+                hold = Hold(inventory, node, self._head, by=by, say=self._say)
                 hold.round = self._round
                 self._holds[node.name] = hold
                 hold.start()
@@ -109,7 +108,6 @@ def main() -> int:
         description="Holds a cluster up; started by `python -m sweep cluster up`."
     )
     parser.add_argument("inventory", type=Path)
-    parser.add_argument("--silence-s", type=float, default=SILENCE_S, help="how long nodes wait for a word")
     told = parser.parse_args()
     inventory = with_addresses(load(told.inventory))
     os.umask(0o077)
@@ -123,7 +121,7 @@ def main() -> int:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, frame: signals.put(number))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        keeper = Keeper(inventory, silence_s=told.silence_s)
+        keeper = Keeper(inventory)
         keeper.take_in(inventory)
         while signals.get() != signal.SIGTERM:
             try:

@@ -18,6 +18,7 @@ SYSCTLS = (
 )
 
 LINUX_HARDWARE = "cat /proc/meminfo; nproc; grep -m1 'model name' /proc/cpuinfo"
+LINUX_HEAT = "cat /sys/class/thermal/thermal_zone*/temp"
 _FIREWALL = "/usr/libexec/ApplicationFirewall/socketfilterfw"
 
 
@@ -46,6 +47,7 @@ PROBES = (
     Probe("battery", "/usr/bin/pmset -g batt", None),
     Probe("displays", "/usr/sbin/system_profiler SPDisplaysDataType -json", None, 10),
     Probe("filevault", "/usr/bin/fdesetup status", None),
+    Probe("heat", "/usr/bin/pmset -g therm", LINUX_HEAT),
     Probe("files", "ulimit -Sn; ulimit -Hn", "ulimit -Sn; ulimit -Hn"),
     Probe("disk", "df -Pk {folder}", "df -Pk {folder}"),
 )  # fmt: skip

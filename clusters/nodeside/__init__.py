@@ -1,6 +1,8 @@
 """Programs that run on the nodes: sent as text, and what they import of ours is put in as text, too.
 
 peer        what the environment is like, which ports are free, whom this node reaches
+see         who holds the node, and how warm it is
+look        on the head: what Ray knows of its nodes
 burn        ten seconds of products: slow or throttled
 agent       holds Ray on a node as long as it is held itself
 stop        ends what an agent left

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 
-END_S = 15.0
+END_S, STRAGGLERS_S = 15.0, 2.0
 
 
 def try_lock(file):
@@ -59,14 +59,15 @@ def wait_until(condition, seconds):
 def end_ray(pid, reap=lambda: None):
     """End `ray start`, which ends what it started, and whoever of its group is left."""
 
-    def gone():
+    def gone(kill):
         reap()
-        return not send(os.killpg, pid, 0)
+        return not send(kill, pid, 0)
 
     send(os.kill, pid, signal.SIGTERM)
-    if not wait_until(gone, END_S):
+    wait_until(lambda: gone(os.kill), END_S)
+    if not wait_until(lambda: gone(os.killpg), STRAGGLERS_S):
         send(os.killpg, pid, signal.SIGKILL)
-        wait_until(gone, END_S)
+        wait_until(lambda: gone(os.killpg), END_S)
 
 
 def parent_of(pid):

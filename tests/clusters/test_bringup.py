@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -78,6 +80,29 @@ def processes(lab: Lab, name: str) -> list[str]:
     """What runs on a machine: process ids and how they were started, `ps` itself left out."""
     lines = lab.run(name, "ps", "-eo", "pid=,args=").splitlines()
     return [line.strip() for line in lines if "ps -eo" not in line]
+
+
+def kept(lab: Lab) -> dict[str, Any]:
+    """What the keeper says of each node."""
+    file = lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "keeper.json"
+    return {node["node"]: node for node in json.loads(file.read_text())["nodes"]}
+
+
+def fetched(lab: Lab, url: str, token: str) -> int:
+    """The status that the dashboard answers with, once the tunnel is there."""
+    code = (
+        "import sys, time, urllib.request as r, urllib.error as e\n"
+        "for _ in range(100):\n"
+        "    try:\n"
+        "        asked = r.Request(sys.argv[1], headers={'Authorization': 'Bearer ' + sys.argv[2]})\n"
+        "        sys.exit(print(r.urlopen(asked).status))\n"
+        "    except e.HTTPError as error:\n"
+        "        sys.exit(print(error.code))\n"
+        "    except e.URLError:\n"
+        "        time.sleep(0.1)\n"
+    )
+    asked = lab.outside(sys.executable, "-c", code, f"{url}/api/version", token)
+    return int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
 
 
 def raylet(lab: Lab, name: str) -> str:
@@ -158,6 +183,25 @@ def test_a_driver_on_a_node_finds_all_by_label(lab: Lab) -> None:
     assert seen["a"][1]["mem_gb"] > 0
 
 
+def test_status_says_how_each_node_stands_and_how_to_reach_the_dashboard(lab: Lab) -> None:
+    done = lab.cluster("status", "--json")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["is_up"], said["address"]) == (0, True, f"{lab.ip('a')}:6379")
+    assert [(node["node"], node["stands"], node["busy"], node["slots"]) for node in said["nodes"]] == [
+        ("a", "up", 0, 1),
+        ("b", "up", 0, 1),
+        ("c", "up", 0, 2),
+    ]
+    token = subprocess.run(lab.outside(*shlex.split(said["token"])), capture_output=True, text=True).stdout
+    tunnel = subprocess.Popen(lab.outside(*shlex.split(said["tunnel"])))
+    try:
+        assert fetched(lab, said["dashboard"], token) == 200
+        assert fetched(lab, said["dashboard"], "0" * 64) in (401, 403)
+    finally:
+        tunnel.kill()
+        tunnel.wait()
+
+
 def test_a_connection_without_the_token_is_refused(lab: Lab) -> None:
     token, address = tokens(lab)["a"].read_text(), f"{lab.ip('a')}:6379"
     assert driver(lab, "b", KNOCK, address, "token", token).stdout == "3\n"
@@ -174,6 +218,25 @@ def test_a_machine_that_dies_and_comes_back_is_taken_in_again(lab: Lab) -> None:
     assert (code, nodes["c"]["phase"]) == (0, "up")
     assert nodes["c"]["note"] == "it had another token than the head; it has the head's now"
     assert [raylet(lab, name) for name in "ab"] == others
+
+
+def test_a_machine_whose_cable_was_pulled_is_taken_in_again(lab: Lab) -> None:
+    before = raylet(lab, "c")
+    lab.cut("c")
+    try:
+        deadline = time.monotonic() + 60
+        while kept(lab)["c"]["phase"] == "up":
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        done = lab.cluster("status")
+    finally:
+        lab.plug("c")
+    assert done.returncode == 1
+    assert re.search(r"^ *c +unreachable", done.stdout, re.MULTILINE)
+    assert "c: ssh root@c: " in done.stdout
+    code, nodes = up(lab)
+    assert (code, nodes["c"]["phase"]) == (0, "up")
+    assert raylet(lab, "c") != before
 
 
 def test_a_second_laptop_is_told_who_holds_them(lab: Lab) -> None:

@@ -14,7 +14,7 @@ from clusters.errors import HostError
 from clusters.findings import Finding
 from clusters.inventory import parse
 from clusters.looking import Clock, Lab, Seen
-from clusters.probes import read, script
+from clusters.probes import Output, read, script
 from tests.clusters.macs import mac
 
 INVENTORY = parse(
@@ -174,6 +174,21 @@ def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.M
         "hangs": (137, "begun"),
         "last": (0, "10.0.0.1"),
     }
+
+
+@pytest.mark.parametrize(
+    ("system", "said", "heat"),
+    [
+        ("Darwin", "Note: No thermal warning level has been recorded\n", "not throttled"),
+        ("Darwin", "CPU_Scheduler_Limit \t= 100\nCPU_Speed_Limit \t= 62\n", "throttled to 62 %"),
+        ("Darwin", "CPU_Speed_Limit \t= 100\n", "not throttled"),
+        ("Darwin", "pmset: no such thing", None),
+        ("Linux", "41000\n57500\n", "58 °C"),
+        ("Linux", "cat: /sys/class/thermal/thermal_zone*/temp: No such file or directory", None),
+    ],
+)
+def test_heat_is_read_where_it_is_said(system: str, said: str, heat: str | None) -> None:
+    assert facts.read(system, {"heat": Output("", 0, said)}).heat == heat
 
 
 def test_facts_that_cannot_be_read_are_unknown() -> None:
