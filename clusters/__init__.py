@@ -9,5 +9,6 @@ status          how each node stands
 raystart        how Ray is started on a node
 nodeside        the programs that run there
 connection      how a driver joins a cluster that is up
+errand          a command on the head that outlives who asked for it
 commands        the verbs of `python -m sweep cluster`; the only module here that prints
 """

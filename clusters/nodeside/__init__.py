@@ -7,6 +7,7 @@ pinned      on the head: what a task that is pinned to each node says from there
 burn        ten seconds of products: slow or throttled
 agent       holds Ray on a node as long as it is held itself
 stop        ends what an agent left
+errand      a command on the head that outlives who asked for it
 
 listening, versions, holding are parts of those.
 """
