@@ -45,7 +45,9 @@ def distinct(seen: Seen, lab: Lab) -> Finding | None:
 
 def environment(seen: Seen, lab: Lab) -> Finding | None:
     """5: the same Python patch, ray, mlx and lock as the head, or the first node that has any."""
-    sync = f"make it from the project's requirements.lock, as the others': {_install(lab)}"
+    sync = f"python -m sweep cluster sync {lab.inventory.file}"
+    if not lab.inventory.own_environment:
+        sync = f"make {lab.inventory.python} there as the head's: {_install(lab)}"
     ran = lab.inventory.python
     if isinstance(seen.about, HostError):
         saw, missing = seen.about.saw, "code 127" in seen.about.saw or "No such file" in seen.about.saw

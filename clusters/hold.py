@@ -163,6 +163,7 @@ class Hold:
         return {
             "environment": {**places.environment(self._inventory), **START_ONLY},
             "files": {places.token(self._inventory): self._head.token},
+            "project": places.project(self._inventory),
             "start": raystart.arguments(self._inventory, self.node, facts),
         }
 

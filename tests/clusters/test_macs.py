@@ -105,9 +105,9 @@ def test_two_macs_that_are_well() -> None:
         (
             {"abouts": {"versions": {"python": "3.13.4", "ray": "2.60.0", "mlx": "0.32.4"}}},
             "environment", "red",
-            "python 3.13.4, but studio has python 3.13.5", "uv venv --python 3.13.5 ~/.sweep/env",
+            "python 3.13.4, but studio has python 3.13.5", "cluster sync lab.yaml",
         ),
-        ({"abouts": {"lock": "def"}}, "environment", "red", "another lock", "requirements.lock"),
+        ({"abouts": {"lock": "def"}}, "environment", "red", "another lock", "cluster sync lab.yaml"),
         ({"abouts": {"wheel": "py3-none-macosx_14_arm64"}}, "environment", "warn", "macosx_14", "one wheel"),
         (
             {"abouts": {"accelerator": {"device": "cpu", "info": {}}}}, "accelerator", "red",
