@@ -6,28 +6,19 @@ They share this machine's cores, which ten Macs do not: what is measured is an u
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 
 from benchmarks.measure import Benchmark, arguments, check, say
-from tests.clusters.lab import ROOT, Lab, reason_against
+from tests.clusters.lab import Lab, reason_against
 
 BOUND_S = 15.0
 
 
 def doctor_s(lab: Lab) -> float:
     """Seconds of one `doctor --json` over all machines, all of them well."""
-    command = [sys.executable, "-m", "sweep", "cluster", "doctor", str(lab.inventory), "--json"]
     began = time.perf_counter()
-    done = subprocess.run(
-        lab.outside(*command),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = lab.cluster("doctor", "--json")
     took = time.perf_counter() - began
     if done.returncode or json.loads(done.stdout)["red"]:
         raise SystemExit(f"doctor found something red: {done.stdout}{done.stderr}")

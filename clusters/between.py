@@ -55,13 +55,13 @@ def environment(seen: Seen, lab: Lab) -> Finding | None:
     about = abouts.get(seen.node.name)
     if about is None:
         return None
-    versions = {"python": about["python"], **about["versions"]}
+    versions = about["versions"]
     absent = [name for name in ("mlx", "ray") if versions[name] is None]
     if absent:
         return finding(seen, "environment", Status.RED, ran, f"has no {' and no '.join(absent)}", sync)
     head = lab.inventory.head.name
     reference = head if head in abouts else next(iter(abouts))
-    wanted = {"python": abouts[reference]["python"], **abouts[reference]["versions"]}
+    wanted = abouts[reference]["versions"]
     differing = [name for name in ("python", "ray", "mlx") if versions[name] != wanted[name]]
     if differing:
         own = ", ".join(f"{name} {versions[name]}" for name in differing)
@@ -104,7 +104,7 @@ def _install(lab: Lab) -> str:
     """What to type in the project's folder on a node to have the environment that the head has."""
     abouts = lab.abouts()
     head = abouts.get(lab.inventory.head.name) or next(iter(abouts.values()), {})
-    python = head.get("python", platform.python_version())
+    python = head.get("versions", {}).get("python", platform.python_version())
     return INSTALL.format(python=python, folder=lab.inventory.folder)
 
 

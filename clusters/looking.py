@@ -13,6 +13,7 @@ from typing import Any
 
 from clusters import facts as facts_module
 from clusters import nodeside, places, probes
+from clusters.asking import ask
 from clusters.errors import HostError
 from clusters.facts import Facts
 from clusters.inventory import Inventory, Node
@@ -84,21 +85,12 @@ def look(inventory: Inventory, *, alone: bool = False, burn: bool = False) -> La
         seen[name] = replace(seen[name], facts=error)
     seen |= _peers(inventory, there, runners, seen)
     if burn:
-        burns, failed = on_all(there, lambda node: _burn(inventory, runners[node.name]))
+        burns, failed = on_all(there, lambda node: ask(inventory, node, "burn", {}, deadline_s=BURN_S))
         for name, rates in burns.items():
             seen[name] = replace(seen[name], burn=rates)
         for name, error in failed.items():
             seen[name] = replace(seen[name], burn=error)
     return Lab(inventory, seen, alone)
-
-
-def _burn(inventory: Inventory, asked: Runner) -> Mapping[str, Any]:
-    done = asked.run(nodeside.command(shell_path(inventory.python), "burn", ""), deadline_s=BURN_S)
-    if done.code:
-        last = (done.err.strip().splitlines() or ["nothing said"])[-1]
-        raise HostError(asked.node, "10 s of products", last, "run the check `accelerator` there first")
-    rates: dict[str, Any] = json.loads(done.out.splitlines()[-1])
-    return rates
 
 
 def _clock(asked: Runner) -> Clock:

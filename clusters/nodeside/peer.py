@@ -4,7 +4,6 @@ Its one argument is a JSON object: ip, ports, and the paths temp_dir and stamp. 
 JSON, waits for one that names peers {name: [ip, ports]}, prints whom it reached, and ends with its stdin.
 """
 
-import errno
 import json
 import os
 import platform
@@ -14,6 +13,9 @@ import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+
+from clusters.nodeside.listening import listen, name_of
+from clusters.nodeside.versions import versions
 
 CONNECT_S = 3.0
 
@@ -30,35 +32,6 @@ def read(path):
         with open(os.path.expanduser(path), "rb") as file:
             return file.read()
     except OSError:
-        return None
-
-
-def name_of(error):
-    return errno.errorcode.get(error.errno or 0, str(error))
-
-
-def listen(ip, ports):
-    """A socket for every port that is free; what kept the others."""
-    open_sockets, states = [], {}
-    for port in ports:
-        server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind((ip, port))
-            server.listen(64)
-        except OSError as error:
-            states[str(port)] = "taken" if error.errno == errno.EADDRINUSE else name_of(error)
-            server.close()
-        else:
-            states[str(port)] = "listening"
-            open_sockets.append(server)
-    return open_sockets, states
-
-
-def version(name):
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
         return None
 
 
@@ -96,11 +69,10 @@ def main():
     servers, ports = listen(wanted["ip"], wanted["ports"])
     stamp = read(wanted["stamp"])
     about = {
-        "python": platform.python_version(),
         "executable": sys.executable,
         "machine": platform.machine(),
         "platform": sysconfig.get_platform(),
-        "versions": {name: version(name) for name in ("mlx", "ray", "numpy")},
+        "versions": versions(),
         "wheel": wheel_tag("mlx-metal") or wheel_tag("mlx"),
         "lock": stamp.decode().strip() if stamp else None,
         "accelerator": accelerator(),

@@ -14,7 +14,7 @@ from clusters.errors import HostError
 from clusters.findings import Finding
 from clusters.inventory import parse
 from clusters.looking import Clock, Lab, Seen
-from clusters.probes import read, script
+from clusters.probes import Output, read, script
 from tests.clusters.macs import mac
 
 INVENTORY = parse(
@@ -29,10 +29,9 @@ OTHER = "99999999-2222-3333-4444-555555555555"
 
 def about(**changes: Any) -> dict[str, Any]:
     return {
-        "python": "3.13.5",
         "executable": "/Users/me/.sweep/env/bin/python",
         "machine": "arm64",
-        "versions": {"mlx": "0.32.4", "ray": "2.60.0", "numpy": "2.3"},
+        "versions": {"python": "3.13.5", "ray": "2.60.0", "mlx": "0.32.4"},
         "wheel": "py3-none-macosx_15_0_arm64",
         "lock": "abc",
         "accelerator": {"device": "gpu", "info": {"device_name": "Apple M2 Ultra"}},
@@ -102,7 +101,8 @@ def test_two_macs_that_are_well() -> None:
         ({"swap_mb": 5000.0}, "memory", "warn", "5.2 GB are swapped out", "quit"),
         ({"abouts": {"machine": "x86_64"}}, "native", "red", "Rosetta", "arch -arm64"),
         (
-            {"abouts": {"python": "3.13.4"}}, "environment", "red",
+            {"abouts": {"versions": {"python": "3.13.4", "ray": "2.60.0", "mlx": "0.32.4"}}},
+            "environment", "red",
             "python 3.13.4, but studio has python 3.13.5", "uv venv --python 3.13.5 ~/.sweep/env",
         ),
         ({"abouts": {"lock": "def"}}, "environment", "red", "another lock", "requirements.lock"),
@@ -174,6 +174,21 @@ def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.M
         "hangs": (137, "begun"),
         "last": (0, "10.0.0.1"),
     }
+
+
+@pytest.mark.parametrize(
+    ("system", "said", "heat"),
+    [
+        ("Darwin", "Note: No thermal warning level has been recorded\n", "not throttled"),
+        ("Darwin", "CPU_Scheduler_Limit \t= 100\nCPU_Speed_Limit \t= 62\n", "throttled to 62 %"),
+        ("Darwin", "CPU_Speed_Limit \t= 100\n", "not throttled"),
+        ("Darwin", "pmset: no such thing", None),
+        ("Linux", "41000\n57500\n", "58 °C"),
+        ("Linux", "cat: /sys/class/thermal/thermal_zone*/temp: No such file or directory", None),
+    ],
+)
+def test_heat_is_read_where_it_is_said(system: str, said: str, heat: str | None) -> None:
+    assert facts.read(system, {"heat": Output("", 0, said)}).heat == heat
 
 
 def test_facts_that_cannot_be_read_are_unknown() -> None:
