@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import platform
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 from sweep.errors import SweepError
 from sweep.executors.base import Chunk, ExecutorEvent
 from sweep.scheduler.messages import Loss, SlotJoined, SlotLost, TurnDone
-from sweep.trial import Snapshot
+from sweep.trial import Signature, Snapshot
 from sweep.turn import Turn, WorkerSettings
 
 # Read by ray when it is imported: macOS clusters are opt-in, and `uv run` must not be replayed in workers.
@@ -24,6 +25,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 
 import ray
+from ray._raylet import setproctitle  # type: ignore[attr-defined]  # its types lack it
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
@@ -48,6 +50,13 @@ class _Actor:
 
     def __init__(self, make_worker: Callable[[WorkerSettings], Any], settings: WorkerSettings) -> None:
         self._worker = make_worker(settings)
+        self._task = settings.task
+        self._program: Signature | None = None
+        self._title = ""
+
+    def __repr__(self) -> str:
+        """What Ray's dashboard shows beside the actor's name."""
+        return str(self._task)
 
     def info(self) -> Any:
         return self._worker.info()
@@ -58,6 +67,10 @@ class _Actor:
         `incoming` are the checkpoint files of the turn's loads, in order, already on this host.
         """
         turn: Turn = pickle.loads(pickled)
+        if turn.signature != self._program:
+            self._program = turn.signature
+            self._title = process_title(ray.get_runtime_context().get_actor_name(), turn.signature)
+        setproctitle(self._title)  # Ray puts its own there between two calls
         return pickle.dumps(self._worker.turn(turn.with_checkpoints(incoming) if incoming else turn))
 
     @ray.method(concurrency_group="io")
@@ -80,8 +93,6 @@ class _Slot:
     id: str
     place: int
     actor: Any
-    host: str = ""
-    restarts: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,11 +157,6 @@ class RayExecutor:
         for place in range(self.slots):
             self._begin(place)
 
-    @property
-    def dashboard_url(self) -> str | None:
-        url = ray.get_dashboard_url() if hasattr(ray, "get_dashboard_url") else None
-        return f"http://{url}" if url else None
-
     def submit(self, slot: str, turn: Turn) -> None:
         actor = self._slots[slot].actor
         incoming = [self._send(actor, path) for path in turn.checkpoints]
@@ -206,7 +212,8 @@ class RayExecutor:
         """Start a worker in a place; it joins once it has answered twice, the second time for its speed."""
         self._started += 1
         slot = f"slot-{place}" if self._started <= self.slots else f"slot-{place}.{self._started}"
-        actor_class = self._actor_class().options(name=f"{self._name}/{slot}")
+        name = f"{self._name}/{platform.node()}/{slot}"
+        actor_class = self._actor_class().options(name=name)
         actor = actor_class.remote(self._make_worker, self._settings)
         self._slots[slot] = _Slot(slot, place, actor)
         self._call(actor.info.remote(), _Call(slot, "hello"))
@@ -271,7 +278,6 @@ class RayExecutor:
                 self._call(actor.info.remote(), _Call(call.slot, "info", began=time.perf_counter()))
             case "info":
                 round_trip_s = time.perf_counter() - call.began
-                self._slots[call.slot].host = value.host
                 self._ready.append(SlotJoined(call.slot, value.host, value.chip, round_trip_s))
             case "turn":
                 self._restarts = 0
@@ -294,6 +300,11 @@ class RayExecutor:
         self._ready.append(SlotLost(slot_id, Loss.PROCESS, reason))
         self._count_restart(reason)
         self._begin(slot.place)
+
+
+def process_title(actor: str | None, signature: Signature) -> str:
+    """What Ray's dashboard and `ps` call a worker's process: the actor, and the program that it is at."""
+    return " ".join([f"ray::{actor}", *(f"{name}={value}" for name, value in signature)])
 
 
 def _node_lives() -> bool:

@@ -61,7 +61,9 @@ def actors(pid: int) -> list[int]:
             return ""
 
     return [
-        process for process in children(pid) if name(process).startswith("ray::") and "Actor" in name(process)
+        process
+        for process in children(pid)
+        if name(process).startswith("ray::") and ("Actor" in name(process) or "/slot-" in name(process))
     ]
 
 
