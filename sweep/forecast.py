@@ -4,41 +4,23 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-from runlog import layout
-from runlog.reader import read_batches
 from sweep.description import Description
 from sweep.driver import Driver
-from sweep.errors import RunDirError
 from sweep.executors.simulated import SimulatedExecutor, World
-from sweep.history import lane_time, read_history
 from sweep.nowhere import Nowhere
 from sweep.planning import longest
 from sweep.progress import Progress
 from sweep.schema import Extent, Stop, StudySpec
 from sweep.study import Study
+from sweep.times import Times
 from sweep.trial import RunId
 
 FULL = 0.9
 """Nodes that are busy for this share of the time are what limits."""
-
-
-@dataclass(frozen=True)
-class Times:
-    """How long runs take: each trial's by number where a run was measured, else the same for all; seconds."""
-
-    run_s: Mapping[int, float]
-    typical_s: float
-    compile_s: float = 0.0
-    start_s: float = 0.0
-
-    def of(self, run: RunId) -> float:
-        return self.run_s.get(run.trial, self.typical_s)
 
 
 @dataclass(frozen=True)
@@ -75,35 +57,6 @@ class Forecast:
                 f"limited by {self.limited_by}",
             ]
         )
-
-
-def measured_times(run_dir: Path, replicates: int) -> Times:
-    """What a run directory's trials took. Raises RunDirError where none has ended."""
-    if not (run_dir / layout.LOG).is_file():
-        raise RunDirError(f"{run_dir}: is not a run directory; give the path of a run, such as runs/digits")
-    history = read_history(run_dir)
-    ended = [outcome for outcome in history.told.values() if lane_time(outcome) > 0]
-    if not ended:
-        raise RunDirError(f"{run_dir}: must hold a trial that has ended, to take its time; it holds none")
-    compiles = [float(outcome.ledger.get("compile_s", 0.0)) for outcome in ended]
-    work = {
-        outcome.number: (lane_time(outcome) - compile_s) / replicates
-        for outcome, compile_s in zip(ended, compiles, strict=True)
-    }
-    paid = [seconds for seconds in compiles if seconds > 0]
-    start_s = _start_s(run_dir)
-    return Times(work, fmean(work.values()), compile_s=fmean(paid) if paid else 0.0, start_s=start_s)
-
-
-def _start_s(run_dir: Path) -> float:
-    """From the opening of the first session to its first slot."""
-    opened: float | None = None
-    for batch in read_batches(run_dir / layout.LOG, kinds=("opened", "slot"), on_damage=lambda each: None):
-        for record in batch:
-            if record["event"] == "slot" and opened is not None:
-                return max(0.0, float(record["time"]) - opened)
-            opened = float(record["time"]) if opened is None else opened
-    return 0.0
 
 
 def forecast(

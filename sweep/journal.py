@@ -25,6 +25,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from runlog.reader import whole_bytes
+from sweep.ended_trial import EndedTrial
 from sweep.errors import JournalError
 from sweep.log import LogWriter
 
@@ -89,6 +90,8 @@ class Journal(InMemoryStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         trial_id = super().create_new_trial(study_id, template_trial)
         trial = self._get_trial(trial_id)
+        if trial.state.is_finished():
+            self._set_trial(trial_id, EndedTrial.of(trial))
         started = {"datetime_start": _stamp(trial.datetime_start)}
         fields = started if template_trial is None else {**started, **_template(trial)}
         self._write(JournalOperation.CREATE_TRIAL, study_id=study_id, **fields)
@@ -117,6 +120,7 @@ class Journal(InMemoryStorage):
                 fields["datetime_start"] = _stamp(trial.datetime_start)
             elif state.is_finished():
                 fields["datetime_complete"] = _stamp(trial.datetime_complete)
+                self._set_trial(trial_id, EndedTrial.of(trial))
             self._write(JournalOperation.SET_TRIAL_STATE_VALUES, trial_id=trial_id, **fields)
         return changed
 
@@ -156,7 +160,7 @@ class Journal(InMemoryStorage):
     def _adopt_trials(self, study: FrozenStudy, trials: Sequence[FrozenTrial]) -> None:
         info = self._studies[study._study_id]
         for trial in trials:
-            info.trials.append(trial)
+            info.trials.append(EndedTrial.of(trial) if trial.state.is_finished() else trial)
             info.param_distribution.update(trial.distributions)
             self._trial_id_to_study_id_and_number[trial._trial_id] = (study._study_id, trial.number)
             self._update_cache(trial._trial_id, study._study_id)

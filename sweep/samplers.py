@@ -15,6 +15,7 @@ from configfile.yamlfile import Path
 from sweep import arguments, space
 from sweep.errors import Problem, SpecError
 from sweep.schema import StudySpec
+from sweep.tpe import TPESampler
 
 
 class Grid(optuna.samplers.GridSampler):
@@ -31,7 +32,7 @@ class Grid(optuna.samplers.GridSampler):
 
 
 CLASSES: Mapping[str, type[optuna.samplers.BaseSampler]] = {
-    "tpe": optuna.samplers.TPESampler,
+    "tpe": TPESampler,
     "random": optuna.samplers.RandomSampler,
     "qmc": optuna.samplers.QMCSampler,
     "grid": Grid,

@@ -96,10 +96,11 @@ def plan(
     sweep plan study.yaml --nodes 8 --trial-seconds 60
     sweep plan study.yaml --nodes 8 --from runs/digits
     """
-    from sweep.forecast import Times, forecast, measured_times
+    from sweep.forecast import forecast
     from sweep.progress import Quiet
     from sweep.session import check_choices, describe_task
     from sweep.spec import load
+    from sweep.times import Times, measured_times
 
     if (trial_seconds is None) == (measured is None):
         raise typer.BadParameter("give either --trial-seconds or --from")

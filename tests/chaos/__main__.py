@@ -18,16 +18,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument("--trials", type=int, default=TRIALS, help="of each study; default: %(default)s")
     arguments = parser.parse_args()
     chance, tally = random.Random(arguments.seed), Tally()
     with tempfile.TemporaryDirectory() as folder:
-        undisturbed = Study(Path(folder, "undisturbed"), trials=TRIALS, executor="inline")
+        undisturbed = Study(Path(folder, "undisturbed"), trials=arguments.trials, executor="inline")
         description = describe(undisturbed)
         undisturbed.finish(description)
         number = 0
         while tally.kills.total() < arguments.kills:
             number += 1
-            disturbed = Study(Path(folder, f"disturbed-{number}"), trials=TRIALS, executor="ray")
+            disturbed = Study(Path(folder, f"disturbed-{number}"), trials=arguments.trials, executor="ray")
             kill_all_sorts(disturbed, description, chance, arguments.kills, tally)
             disturbed.finish(description)
             compare(disturbed, undisturbed, tally)

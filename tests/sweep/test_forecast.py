@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from runlog.records import encode
 from sweep.description import Description
 from sweep.errors import RunDirError
 from sweep.executors.simulated import SimulatedExecutor
-from sweep.forecast import Forecast, Times, forecast, measured_times
+from sweep.forecast import Forecast, forecast
 from sweep.progress import Quiet
 from sweep.scheduler import turns
 from sweep.session import run_study
 from sweep.spec import load, parse
+from sweep.times import Times, measured_times, read_log
 from tests.sweep.conftest import STUDY, Folder
 
 LINE = Description(
@@ -100,6 +103,7 @@ def test_what_the_scheduler_does_for_a_trial_does_not_grow_with_slots_or_trials(
 
 def test_a_plan_from_a_run_takes_its_times(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+    folder.study.write_text(folder.study.read_text().replace("lanes: 1", "lanes: 2"))
     run_study(load(folder.study), runs=folder.runs, progress=Quiet())
     times = measured_times(folder.run_dir, replicates=1)
     assert sorted(times.run_s) == [0, 1, 2, 3]
@@ -109,6 +113,22 @@ def test_a_plan_from_a_run_takes_its_times(folder: Folder, monkeypatch: pytest.M
     assert found.makespan_s == pytest.approx(times.start_s + times.compile_s + longest, abs=0.01)
     with pytest.raises(RunDirError, match="is not a run directory"):
         measured_times(folder.path, replicates=1)
+
+
+def test_lanes_share_the_time_of_the_steps_that_they_take_together(tmp_path: Path) -> None:
+    reports = [(0, 1.0, 1), (0, 3.0, 4), (1, 2.0, 4), (1, 2.0, 4)]
+    rest = {"examples": 1, "epoch": 0.0, "updates": 1, "attempt": 0, "lane": 0, "host": "", "metrics": {}}
+    with (tmp_path / "log.jsonl").open("wb") as log:
+        for trial, lane_s, width in reports:
+            fields = {"trial": trial, "replicate": 0, "lane_s": lane_s, "width": width, **rest}
+            log.write(encode("report", 0.0, fields))
+        ledger = {"slots": {"working_s": 7.0}}
+        log.write(encode("closed", 0.0, {"reason": "finished", "ledger": ledger}))
+    read = read_log(tmp_path)
+    assert read.share(0) == (1.0 + 2.0 / 4) / 3.0
+    assert read.share(1) == 1 / 4
+    assert read.share(2) == 1.0, "nothing is known of it"
+    assert read.working_s == 7.0
 
 
 def test_plan_on_the_command_line(folder: Folder) -> None:
