@@ -106,7 +106,7 @@ def read_reports(run_dir: Path, numbers: Collection[int]) -> dict[int, tuple[Rep
 
 def _first_of_each(records: Sequence[Record]) -> tuple[Report, ...]:
     first = {(record["replicate"], record["examples"]): record for record in reversed(records)}
-    return tuple(_report(record) for record in reversed(first.values()))
+    return tuple(report_of(record) for record in reversed(first.values()))
 
 
 def boundary_rows(reports: Iterable[Report], metric: str, replicates: int) -> list[BoundaryRow]:
@@ -234,7 +234,8 @@ def _lane_seconds(number: int, records: Iterable[Record]) -> dict[RunId, float]:
     return found
 
 
-def _report(record: Record) -> Report:
+def report_of(record: Record) -> Report:
+    """A `report` record as the value that it was written from."""
     return Report(
         trial=record["trial"],
         replicate=record["replicate"],
