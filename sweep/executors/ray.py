@@ -83,11 +83,6 @@ class RayExecutor:
         self._home.start()
         self._look()
 
-    @property
-    def dashboard_url(self) -> str | None:
-        url = ray.get_dashboard_url() if hasattr(ray, "get_dashboard_url") else None
-        return f"http://{url}" if url else None
-
     def submit(self, slot: str, turn: Turn) -> None:
         if slot not in self._slots:  # lost, and the scheduler is about to hear of it
             return
@@ -168,7 +163,7 @@ class RayExecutor:
         self._begun[name] += 1
         id = name if self._begun[name] == 1 else f"{name}.{self._begun[name]}"
         settings = replace(self._settings, slots=node.slots, host_bytes=node.memory_bytes or None)
-        actor = start_actor(node, f"{self._name}/{id}", self._make_worker, settings)
+        actor = start_actor(node, f"{self._name}/{node.host}/{id}", self._make_worker, settings)
         self._slots[id] = _Slot(id, node, place, actor)
         self._calls[actor.info.remote()] = _Call(id, "hello")
 

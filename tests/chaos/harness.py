@@ -21,13 +21,16 @@ from optuna.storages.journal import JournalFileBackend
 import analysis
 from analysis import Run
 from tests.sweep.conftest import Folder
-from tests.sweep.test_ray import actors, children, records
+from tests.sweep.test_ray import actors, children, records, title
 
 STUDY_CHANGES = (
     ("epochs: 3", "epochs: 4"),
     ("slow: 0.0", "slow: 0.02"),
     ("sampler: {name: random}", "sampler: {name: random}\ncheckpoints: {every: 0.05s}"),
 )
+
+KINDS = {"worker": 70, "driver": 18, "raylet": 8, "gcs_server": 4}
+"""What is killed, and how often of a hundred times."""
 
 
 @dataclass
@@ -105,7 +108,7 @@ def kill_drivers(study: Study, description: Path, chance: random.Random, kills: 
 
 
 def kill_all_sorts(study: Study, description: Path, chance: random.Random, kills: int, tally: Tally) -> None:
-    """Kill workers, and every few kills the driver, of a study on Ray until it has ended."""
+    """Kill workers, and now and then the driver or Ray's own processes, until a study on Ray has ended."""
     while tally.kills.total() < kills:
         process = study.start(description)
         end = _disturb(study, process, chance, kills, tally)
@@ -125,17 +128,22 @@ def _disturb(
         if tally.kills.total() >= kills or not workers or idle:
             continue
         before = study.log_bytes()
-        if chance.random() < 0.8:
-            _kill([chance.choice(workers)])
-            tally.kills["worker"] += 1
-        else:
+        kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
+        tally.kills[kind] += 1
+        if kind == "driver":
             descendants = children(process.pid)
             _kill([process.pid])
-            tally.kills["driver"] += 1
             process.wait()
             _wait_until_gone(descendants)
             return "killed"
+        victims = workers if kind == "worker" else _rays(process.pid, kind)
+        _kill([chance.choice(victims)] if victims else [])
     return "finished" if process.returncode == 0 else "killed"
+
+
+def _rays(pid: int, program: str) -> list[int]:
+    """Ray's own processes of that name below a driver."""
+    return [process for process in children(pid) if f"/{program}" in title(process).split("\0")[0]]
 
 
 def _kill(processes: Iterable[int]) -> None:

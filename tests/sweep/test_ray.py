@@ -54,15 +54,20 @@ def children(pid: int) -> list[int]:
 def actors(pid: int) -> list[int]:
     """The processes of a driver's workers that hold a task."""
 
-    def name(process: int) -> str:
-        try:
-            return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
-        except OSError:
-            return ""
-
+    titles = {process: title(process) for process in children(pid)}
     return [
-        process for process in children(pid) if name(process).startswith("ray::") and "Actor" in name(process)
+        process
+        for process, name in titles.items()
+        if name.startswith("ray::") and ("Actor" in name or "/slot-" in name)
     ]
+
+
+def title(pid: int) -> str:
+    """A process's command line; empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 @pytest.fixture
