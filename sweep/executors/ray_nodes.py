@@ -16,7 +16,7 @@ NODE_LABEL = "sweep.node"
 class RayNode(NamedTuple):
     """A node that lives, as Ray has it: `id` is of this life of it, `name` and `host` stay.
 
-    `memory_bytes` is all that it has, 0 where that is unknown; `reserve_bytes` of it are its user's.
+    `memory_bytes` is what its user leaves to us, 0 where that is unknown.
     """
 
     id: str
@@ -24,7 +24,6 @@ class RayNode(NamedTuple):
     slots: int
     gpus: float
     memory_bytes: int = 0
-    reserve_bytes: int = 0
     host: str = ""
 
 
