@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.measure import Benchmark, Ratio, arguments, check, say
 from tests.clusters.lab import Lab, reason_against
-from tests.clusters.raylab import RayLab
+from tests.clusters.studylab import StudyLab
 
 LEAST_SHARE = 0.95
 """How much of as many times one node's rate several nodes must reach."""
@@ -22,13 +22,13 @@ REPORTS = 2
 TRIAL_S = 1.0
 
 
-def trials_an_hour(rays: RayLab, name: str, *, nodes: int, trials: int) -> float:
+def trials_an_hour(cluster: StudyLab, name: str, *, nodes: int, trials: int) -> float:
     """From the moment the first worker is there to the last trial's end."""
     changes = [("trials: 9", f"trials: {trials}"), ("epochs: 6", f"epochs: {REPORTS}")]
     if nodes == 1:
         changes.append(("lanes: 1", "lanes: 1\nrequire: {tags: [one]}"))
-    run_dir = rays.write(name, *changes)
-    ended = rays.sweep("run", f"{name}.yaml", "--quiet", "--no-report", timeout_s=trials * TRIAL_S + 120)
+    run_dir = cluster.write(name, *changes)
+    ended = cluster.sweep("run", f"{name}.yaml", "--quiet", "--no-report", timeout_s=trials * TRIAL_S + 120)
     if ended.returncode:
         raise SystemExit(f"the study did not end well: {ended.stderr}")
     return trials * 3600 / _seconds(run_dir)
@@ -54,14 +54,13 @@ def main() -> int:
     rates: dict[int, list[float]] = {1: [], options.nodes: []}
     with Lab(names, subnet="10.213.10") as lab:
         first = f"ip: {lab.ip(names[0])}"
-        lab.write_inventory((f"{first}}}", f"{first}, tags: [one]}}"))
-        with RayLab(lab) as rays:
-            rays.start(*names)
+        with StudyLab(lab) as cluster:
+            cluster.up(*names, changes=((f"{first}}}", f"{first}, tags: [one]}}"),))
             for round_number in range(options.rounds):
                 for nodes, found in rates.items():
                     say(f"round {round_number + 1} of {options.rounds}, {nodes} nodes")
                     name = f"on{nodes}-{round_number}"
-                    found.append(trials_an_hour(rays, name, nodes=nodes, trials=options.trials * nodes))
+                    found.append(trials_an_hour(cluster, name, nodes=nodes, trials=options.trials * nodes))
     ratio = Ratio.of([many / one for one, many in zip(*rates.values(), strict=True)])
     for nodes, found in rates.items():
         row = {"nodes": nodes, "trial_s": TRIAL_S, "trials_an_hour": statistics.median(found)}

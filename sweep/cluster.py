@@ -22,7 +22,8 @@ class Cluster:
     """How a driver joins: `address` as "IP:port", `own_ip` of the node that the driver is on.
 
     `environment` must be set before Ray is imported; `file` is the inventory, for messages. `nodes` are those
-    that the study may use, if they have so much memory.
+    that the study may use, if they have so much memory; where it `takes_others`, also what the inventory got
+    since.
     """
 
     file: str
@@ -31,6 +32,7 @@ class Cluster:
     environment: Mapping[str, str]
     nodes: tuple[ClusterNode, ...]
     min_memory_bytes: int = 0
+    takes_others: bool = True
 
     @property
     def slots(self) -> int:

@@ -9,7 +9,6 @@ nothing; the disk is waited for at most every COMMIT_EVERY_S, so that waiting do
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from math import inf, nan
@@ -22,7 +21,7 @@ from sweep.gathering import Gatherer
 from sweep.history import BoundaryRow, LiveTrial, boundary_rows, read_reports
 from sweep.nowhere import Nowhere
 from sweep.planning import limits, plan
-from sweep.progress import Best, Progress, View
+from sweep.progress import Progress
 from sweep.rundir import RunDir
 from sweep.scheduler import Phase, State, transition
 from sweep.scheduler.messages import (
@@ -52,6 +51,7 @@ from sweep.stopping import Stopping
 from sweep.store import Store
 from sweep.study import Proposal, Study
 from sweep.study_ledger import StudyLedger
+from sweep.tally import Tally
 from sweep.trial import Outcome, Report, Scalar, Snapshot, TrialPlan, TrialState
 
 WAIT_S = 0.25
@@ -93,14 +93,12 @@ class Driver:
         self._shown = -inf
         self._committed = -COMMIT_EVERY_S
         self._hosts: dict[str, str] = {}
-        self._examples = 0
+        self._tally = Tally(spec)
         self._stopping = Stopping(spec)
         self._extension = None if spec.extends is None else Extension(spec)
         self.stopped_by: str | None = None
         self._unseen_ends = True
         self.told: dict[int, Outcome] = {}
-        self.ended: Counter[str] = Counter()
-        self.best: Best | None = None
         self.params: dict[int, Mapping[str, Scalar]] = {
             number: row.params for number, row in run.history.study.trials.items()
         }
@@ -145,7 +143,7 @@ class Driver:
         self._gatherer.look_at_store()
         if self.done or time.monotonic() - self._shown >= SHOW_EVERY_S:
             self._shown = time.monotonic()
-            self._progress.show(self._view())
+            self._progress.show(self._tally.view(self.state, self._clock() - self._began))
 
     def _wait_s(self) -> float:
         """How long nothing else is due."""
@@ -234,7 +232,7 @@ class Driver:
         for event in events:
             match event:
                 case TurnDone():
-                    self._examples += sum(spent.examples for spent in event.result.spent.values())
+                    self._tally.turn_done(event.result)
                 case Chunk():
                     gathered = self._gatherer.receive(event)
                     if gathered is not None:
@@ -244,6 +242,7 @@ class Driver:
                     self._hosts[event.slot] = event.host
                     self._run.record_slot(event.slot, host=event.host, chip=event.chip)
                 case SlotLost():
+                    self._tally.worker_lost()
                     self._gatherer.slot_lost(event.slot)
                     host = self._hosts.get(event.slot, "")
                     self._run.record_lost(event.slot, host=host, reason=event.reason)
@@ -343,18 +342,8 @@ class Driver:
 
     def _enter_told(self, outcome: Outcome) -> None:
         self.told[outcome.number] = outcome
-        self.ended[outcome.state.value] += 1
         self._stopping.enter(outcome)
-        if (
-            outcome.feasible
-            and outcome.state is TrialState.COMPLETE
-            and outcome.values
-            and len(outcome.values) == 1
-        ):
-            sign = 1 if self._spec.objective[0].direction == "maximize" else -1
-            value = outcome.values[0]
-            if self.best is None or sign * value > sign * self.best.value:
-                self.best = Best(outcome.number, value, self.params[outcome.number])
+        self._tally.ended(outcome, self.params[outcome.number])
 
     def _ask(self, count: int) -> Asked:
         if self._stop() is not None:
@@ -376,24 +365,6 @@ class Driver:
         self.params[proposal.number] = proposal.suggested
         made = plan(self._spec, self._description, proposal.number, proposal.suggested)
         return made if self._extension is None else self._extension.apply(made)
-
-    def _view(self) -> View:
-        slots = self.state.slots.values()
-        elapsed_s = self._clock() - self._began
-        budget = self.state.limits.trials if self._spec.budget.trials is not None else None
-        return View(
-            ended=self.ended,
-            running=len(self.state.trials),
-            budget=budget,
-            slots=len(slots),
-            lanes=sum(len(slot.lanes) for slot in slots),
-            lanes_busy=sum(slot.busy for slot in slots),
-            slots_busy=sum(bool(slot.busy) for slot in slots),
-            elapsed_s=elapsed_s,
-            examples_per_s=self._examples / elapsed_s if elapsed_s else 0.0,
-            best=self.best,
-            stopping=self.state.phase is Phase.STOPPING,
-        )
 
 
 def by_replicate(reports: Iterable[Report]) -> dict[int, tuple[Report, ...]]:

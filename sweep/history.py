@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runlog import layout
+from runlog import collector, layout
 from runlog.reader import NewerFormatError, read_batches
 from runlog.records import Record, decode_mapping, decode_number
 from runlog.study import RUNNING, StudyFold, TrialRow
@@ -84,8 +84,9 @@ def read_history(run_dir: Path) -> History:
     fold = _Fold()
     damage: list[str] = []
     try:
-        for batch in read_batches(log, on_damage=lambda each: damage.append(str(each))):
-            fold.add(batch)
+        with collector.held_off():
+            for batch in read_batches(log, on_damage=lambda each: damage.append(str(each))):
+                fold.add(batch)
     except NewerFormatError as error:
         raise RunDirError(str(error)) from error
     except OSError as error:
@@ -105,7 +106,7 @@ def read_reports(run_dir: Path, numbers: Collection[int]) -> dict[int, tuple[Rep
 
 def _first_of_each(records: Sequence[Record]) -> tuple[Report, ...]:
     first = {(record["replicate"], record["examples"]): record for record in reversed(records)}
-    return tuple(_report(record) for record in reversed(first.values()))
+    return tuple(report_of(record) for record in reversed(first.values()))
 
 
 def boundary_rows(reports: Iterable[Report], metric: str, replicates: int) -> list[BoundaryRow]:
@@ -233,7 +234,8 @@ def _lane_seconds(number: int, records: Iterable[Record]) -> dict[RunId, float]:
     return found
 
 
-def _report(record: Record) -> Report:
+def report_of(record: Record) -> Report:
+    """A `report` record as the value that it was written from."""
     return Report(
         trial=record["trial"],
         replicate=record["replicate"],

@@ -33,6 +33,10 @@ class Panel:
         """Say one thing, once, above the panel."""
         self._open().console.print(text, markup=False, highlight=False)
 
+    def tip(self, text: str) -> None:
+        """The same of what a person may use and need not heed."""
+        self.note(text)
+
     def stage(self, text: str) -> None:
         """Say what is being done before there is anything to show."""
         self._open().update(f"{self.name}: {text} ...", refresh=True)

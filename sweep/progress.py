@@ -25,7 +25,11 @@ class Best:
 
 @dataclass(frozen=True)
 class View:
-    """The study at one moment; `ended` counts told trials by state."""
+    """The study at one moment; `ended` counts told trials by state.
+
+    `examples` were seen in this session; `waiting` runs have no lane; `faults` are workers lost and turns
+    that failed as a whole.
+    """
 
     ended: Mapping[str, int]
     running: int
@@ -38,6 +42,9 @@ class View:
     examples_per_s: float
     best: Best | None = None
     stopping: bool = False
+    examples: int = 0
+    waiting: int = 0
+    faults: int = 0
 
     @property
     def done(self) -> int:
@@ -49,6 +56,9 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None:
         """Say one thing, once."""
+
+    def tip(self, text: str) -> None:
+        """The same of what a person may use and need not heed."""
 
     def stage(self, text: str) -> None:
         """Say what is being done before there is anything to show."""
@@ -64,6 +74,9 @@ class Quiet:
 
     def note(self, text: str) -> None:
         print(text, file=sys.stderr)
+
+    def tip(self, text: str) -> None:
+        pass
 
     def stage(self, text: str) -> None:
         pass
@@ -84,6 +97,9 @@ class Lines:
 
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+    def tip(self, text: str) -> None:
+        self.note(text)
 
     def stage(self, text: str) -> None:
         self.note(f"{self.name}: {text}")

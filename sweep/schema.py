@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, FiniteFloat, PrivateAttr, StringConstraints, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PrivateAttr,
+    StringConstraints,
+    model_validator,
+)
 
 from configfile.validation import broken
 from configfile.yamlfile import Document
@@ -168,6 +176,27 @@ class Bound(Section):
         return self
 
 
+LOGGERS = ("tensorboard", "mlflow")
+
+
+LoggerName = Annotated[str, class_name(LOGGERS)]
+
+
+class LoggerChoice(Choice):
+    """Where trials are written to besides the run directory; further keys are the class's own arguments."""
+
+    name: LoggerName
+    """`tensorboard`, `mlflow`, or `package.module:Class`."""
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+OneLogger = Annotated[LoggerChoice, BeforeValidator(_named, json_schema_input_type=LoggerName | LoggerChoice)]
+"""A name alone where there are no arguments."""
+
+
 TERMINATORS = ("regret_bound", "emmr", "best_value_stagnation")
 
 
@@ -300,6 +329,8 @@ class StudySpec(Section):
     """What each worker may use."""
     checkpoints: Checkpoints = Checkpoints.model_validate({})
     """What is kept on disk, and how often."""
+    loggers: tuple[OneLogger, ...] = ()
+    """Where trials are written to besides: a list of `tensorboard`, `mlflow` or `{name, ...}`."""
 
     _document: Document = PrivateAttr()
 

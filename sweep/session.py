@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -89,8 +89,9 @@ def task_ref(spec: StudySpec) -> TaskRef:
 def check_choices(spec: StudySpec) -> None:
     """Hold sampler and pruner against Optuna. Raises SpecError with all that does not fit."""
     from sweep import extension, pruners, samplers, store, terminators, warm_start
+    from sweep.loggers import choosing as loggers
 
-    choosers = (samplers, pruners, terminators, warm_start, store, extension)
+    choosers = (samplers, pruners, terminators, warm_start, store, extension, loggers)
     problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
     if problems:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
@@ -123,6 +124,8 @@ def run_study(
     check_choices(spec)
     with open_run(spec, runs, accept_changed_task=accept_changed_task) as run:
         if finished(spec, run):
+            with _logging(spec, run, progress):
+                pass  # a logger that is new, or that an earlier session left behind, gets what it lacks
             history = run.history
             params = {number: row.params for number, row in history.study.trials.items()}
             return _summary(spec, run.path, history.told, params, 0, began, "finished before")
@@ -215,6 +218,10 @@ def _drive(
     run.commit()
     study = _open_study(spec, description, run)
     executor = make_executor(spec, description, cluster, runs=run.path.parent)
+    if spec.executor == "ray":
+        from sweep.executors.ray_metrics import RayMetrics
+
+        progress = RayMetrics(spec.name, spec.objective[0].metric, progress)
     driver = Driver(
         spec=spec,
         description=description,
@@ -226,12 +233,22 @@ def _drive(
     )
     progress.stage("starting workers")
     try:
-        with _interrupting(driver.interrupt, progress), awake():
+        with _logging(spec, run, progress), _interrupting(driver.interrupt, progress), awake():
             driver.run()
     finally:
         executor.close()
         study.close()
     return driver
+
+
+def _logging(spec: StudySpec, run: RunDir, progress: Progress) -> AbstractContextManager[object]:
+    """The study file's loggers, fed from the log while this is entered."""
+    if not spec.loggers:
+        return nullcontext()
+    from sweep.loggers.choosing import makers
+    from sweep.loggers.following import Following
+
+    return Following(run.path / layout.LOG, makers(spec, run.path), progress.note)
 
 
 def _open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:

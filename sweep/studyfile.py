@@ -26,6 +26,7 @@ from sweep.schema import (
     Extent,
     FloatRange,
     IntRange,
+    LoggerChoice,
     Objective,
     Require,
     Stop,
@@ -48,6 +49,7 @@ _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "checkpoints": (Checkpoints,),
     "worker": (Worker,),
     "require": (Require,),
+    "loggers": (LoggerChoice,),
     "space.*": (IntRange, Choices),
     "space.*.when.*": (Interval,),
 }
@@ -130,7 +132,7 @@ def _adapter(key: str) -> TypeAdapter[Any]:
 def _as_tuple(key: str, raw: Any) -> Any:
     if key == "objective" and isinstance(raw, dict):
         return (raw,)
-    return tuple(raw) if key in ("objective", "enqueue") and isinstance(raw, list) else raw
+    return tuple(raw) if key in ("objective", "enqueue", "loggers") and isinstance(raw, list) else raw
 
 
 def _entry(document: Document, name: str, raw: Any) -> Entry:

@@ -29,7 +29,7 @@ class WorkerSettings:
 
     `snapshot_every_s` None means never; `objective` is a metric and its direction; `keep_best_report` says
     whether a run is saved at each report that is its best so far. `slots` is how many workers share the
-    host's memory, of which `reserve_bytes` are left to others; `limit_bytes` is what this process may use
+    host's memory, at most `host_bytes` of it where that is given; `limit_bytes` is what this process may use
     where somebody said so, else its share.
     """
 
@@ -37,7 +37,7 @@ class WorkerSettings:
     snapshot_every_s: float | None
     keep_final: bool
     slots: int = 1
-    reserve_bytes: int = 0
+    host_bytes: int | None = None
     limit_bytes: float | None = None
     objective: tuple[str, str] | None = None
     keep_best_report: bool = False

@@ -79,7 +79,8 @@ class Worker:
         self._population: train_core.Population | None = None
         self._lanes: dict[int, _Occupant] = {}
         self._idle_since: float | None = None
-        share_bytes = max(0, device.memory_bytes() - settings.reserve_bytes) / settings.slots
+        host_bytes = min(device.memory_bytes(), settings.host_bytes or device.memory_bytes())
+        share_bytes = host_bytes / settings.slots
         self._memory_bytes = MEMORY_SHARE * share_bytes
         self._guard = MemoryGuard(settings.limit_bytes or GUARD_SHARE * share_bytes, _memory_in_use)
         self._notes: list[str] = []

@@ -62,6 +62,7 @@ def joined(spec: StudySpec) -> Cluster | None:
         found.environment,
         _usable(spec, nodes),
         spec.require.min_memory_bytes or 0,
+        takes_others=not spec.require.tags,
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from sweep.errors import SweepError
+from sweep.errors import CheckpointError, SweepError
 from sweep.executors.base import Chunk, ExecutorEvent
 from sweep.executors.ray_actor import start_actor, training_worker
 from sweep.executors.ray_nodes import Home, RayNode, Sight, first_line
@@ -82,11 +82,6 @@ class RayExecutor:
         """Have Ray, and one actor a slot as soon as its nodes are seen."""
         self._home.start()
         self._look()
-
-    @property
-    def dashboard_url(self) -> str | None:
-        url = ray.get_dashboard_url() if hasattr(ray, "get_dashboard_url") else None
-        return f"http://{url}" if url else None
 
     def submit(self, slot: str, turn: Turn) -> None:
         if slot not in self._slots:  # lost, and the scheduler is about to hear of it
@@ -167,8 +162,8 @@ class RayExecutor:
         name = f"{node.name}-{place}"
         self._begun[name] += 1
         id = name if self._begun[name] == 1 else f"{name}.{self._begun[name]}"
-        settings = replace(self._settings, slots=node.slots, reserve_bytes=node.reserve_bytes)
-        actor = start_actor(node, f"{self._name}/{id}", self._make_worker, settings)
+        settings = replace(self._settings, slots=node.slots, host_bytes=node.memory_bytes or None)
+        actor = start_actor(node, f"{self._name}/{node.host}/{id}", self._make_worker, settings)
         self._slots[id] = _Slot(id, node, place, actor)
         self._calls[actor.info.remote()] = _Call(id, "hello")
 
@@ -260,9 +255,18 @@ class RayExecutor:
 
 
 def _send(actor: Any, path: str) -> Any:
-    """Bring a checkpoint to the worker's host in chunks; a reference to its path there."""
-    with open(path, "rb") as file:
-        arrived = actor.write_chunk.remote(path, file.read(CHUNK_BYTES), True)
-        while chunk := file.read(CHUNK_BYTES):
-            arrived = actor.write_chunk.remote(path, chunk, False)
+    """Bring a checkpoint to the worker's host in chunks; a reference to its path there.
+
+    Raises CheckpointError where it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            arrived = actor.write_chunk.remote(path, file.read(CHUNK_BYTES), True)
+            while chunk := file.read(CHUNK_BYTES):
+                arrived = actor.write_chunk.remote(path, chunk, False)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: the checkpoint that a trial goes on from must be there, found: {error.strerror}; put "
+            "it back if you can, and run the same command again: it goes on from what is there"
+        ) from error
     return arrived

@@ -10,7 +10,8 @@ from typing import Any
 
 from sweep.awake import hold_awake
 from sweep.executors.ray_nodes import SLOT_RESOURCE, RayNode
-from sweep.executors.ray_setup import NodeAffinitySchedulingStrategy, ray
+from sweep.executors.ray_setup import NodeAffinitySchedulingStrategy, ray, setproctitle
+from sweep.trial import Signature
 from sweep.turn import Turn, WorkerSettings
 
 
@@ -28,6 +29,13 @@ class Actor:
         self._awake = hold_awake()
         folder = str(Path(settings.task.folder).resolve())  # relative where the study's folder travelled
         self._worker = make_worker(replace(settings, task=replace(settings.task, folder=folder)))
+        self._task = settings.task
+        self._program: Signature | None = None
+        self._title = ""
+
+    def __repr__(self) -> str:
+        """What Ray's dashboard shows beside the actor's name."""
+        return str(self._task)
 
     def info(self) -> Any:
         return self._worker.info()
@@ -38,6 +46,10 @@ class Actor:
         `incoming` are the checkpoint files of the turn's loads, in order, already on this host.
         """
         turn: Turn = pickle.loads(pickled)
+        if turn.signature != self._program:
+            self._program = turn.signature
+            self._title = process_title(ray.get_runtime_context().get_actor_name(), turn.signature)
+        setproctitle(self._title)  # Ray puts its own there between two calls
         return pickle.dumps(self._worker.turn(turn.with_checkpoints(incoming) if incoming else turn))
 
     @ray.method(concurrency_group="io")
@@ -53,6 +65,11 @@ class Actor:
     @ray.method(concurrency_group="io")
     def discard(self, path: str) -> None:
         self._worker.spool.discard(path)
+
+
+def process_title(actor: str | None, signature: Signature) -> str:
+    """What Ray's dashboard and `ps` call a worker's process: the actor, and the program that it is at."""
+    return " ".join([f"ray::{actor}", *(f"{name}={value}" for name, value in signature)])
 
 
 def start_actor(

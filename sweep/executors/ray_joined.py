@@ -104,18 +104,20 @@ class JoinedRay:
 
     def _usable(self, found: Mapping[str, RayNode]) -> dict[str, RayNode]:
         known = {
-            id: node._replace(
-                reserve_bytes=self._reserves[node.name],
-                memory_bytes=node.memory_bytes and node.memory_bytes + self._reserves[node.name],
-            )
+            id: node
             for id, node in found.items()
-            if node.name in self._reserves
+            if node.name in self._reserves or self._cluster.takes_others
         }
-        unfit = self._cluster.unfit({node.name: node.memory_bytes for node in known.values()})
+        memory = {node.name: self._all_memory(node) for node in known.values()}
+        unfit = self._cluster.unfit(memory)
         if len(unfit) == len(known):
             up = {node.name for node in known.values()}
             self._unusable = {**unfit, **{name: NOT_UP for name in self._reserves if name not in up}}
         return {id: node for id, node in known.items() if node.name not in unfit}
+
+    def _all_memory(self, node: RayNode) -> int:
+        """What its user keeps included: that is how a Mac's memory is spoken of."""
+        return node.memory_bytes and node.memory_bytes + self._reserves.get(node.name, 0)
 
     def _watch(self) -> None:
         while not self._ended.is_set():

@@ -14,9 +14,9 @@ NODE_LABEL = "sweep.node"
 
 
 class RayNode(NamedTuple):
-    """A node that lives, as Ray has it: `id` is of this life of it, `name` stays.
+    """A node that lives, as Ray has it: `id` is of this life of it, `name` and `host` stay.
 
-    `memory_bytes` is all that it has, 0 where that is unknown; `reserve_bytes` of it are its user's.
+    `memory_bytes` is what its user leaves to us, 0 where that is unknown.
     """
 
     id: str
@@ -24,7 +24,7 @@ class RayNode(NamedTuple):
     slots: int
     gpus: float
     memory_bytes: int = 0
-    reserve_bytes: int = 0
+    host: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def living_nodes() -> dict[str, RayNode]:
             int(entry["Resources"].get(SLOT_RESOURCE, 0)),
             entry["Resources"].get("GPU", 0.0),
             int(entry["Resources"].get(MEMORY_RESOURCE, 0)) * 10**9,
+            host=entry["NodeManagerHostname"],
         )
         for entry in table
         if entry["Alive"]

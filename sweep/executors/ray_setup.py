@@ -14,12 +14,16 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", "1")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # what happens to nodes and workers we say ourselves
 
 import ray as ray
+from ray._raylet import setproctitle as setproctitle  # type: ignore[attr-defined]  # its types lack it
 from ray.exceptions import ActorUnavailableError as ActorUnavailableError
 from ray.exceptions import RayActorError as RayActorError
 from ray.exceptions import RayError as RayError
 from ray.exceptions import RayTaskError as RayTaskError
+from ray.util.metrics import Counter as Counter
+from ray.util.metrics import Gauge as Gauge
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as NodeAffinitySchedulingStrategy
 
 

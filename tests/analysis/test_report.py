@@ -12,49 +12,32 @@ import pytest
 import analysis
 from analysis import plots, report
 from tests.analysis.conftest import environment
+from tests.browser import browser, needs_browser
 from tests.run_dirs import begin, open_run
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--window-size=1100,1600",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 
-
-@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromedriver are not installed")
+@needs_browser
 def test_the_report_renders_sorts_and_reports_no_error(run_path: Path, tmp_path: Path) -> None:
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
 
     page = report.write(run_path, tmp_path / "report.html")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'profile'}"):
-        options.add_argument(flag)
-    browser = webdriver.Chrome(options=options, service=Service(executable_path=DRIVER))
-    try:
-        browser.get(page.as_uri())
-        images = browser.find_elements(By.CSS_SELECTOR, "figure img")
+    with browser(tmp_path / "profile") as chrome:
+        chrome.get(page.as_uri())
+        images = chrome.find_elements(By.CSS_SELECTOR, "figure img")
         assert len(images) == len(plots.ALL) - 1
         assert all(image.get_property("naturalWidth") for image in images)
         rows = "[...document.querySelectorAll('#trials tbody tr')]"
         column = f"return {rows}.map(row => Number(row.children[0].innerText))"
         run = analysis.load(run_path)
         best = run.best(20).number.tolist()
-        assert browser.execute_script(column)[: len(best)] == best
-        heading = browser.find_element(By.CSS_SELECTOR, "#trials th button")
+        assert chrome.execute_script(column)[: len(best)] == best
+        heading = chrome.find_element(By.CSS_SELECTOR, "#trials th button")
         for expected in (sorted(run.trials.number), sorted(run.trials.number, reverse=True)):
             heading.click()
-            assert browser.execute_script(column) == expected
-        study_file = browser.find_element(By.ID, "best").text
-        browser.save_screenshot(str(tmp_path / "report.png"))
-        assert browser.get_log("browser") == []
-    finally:
-        browser.quit()
+            assert chrome.execute_script(column) == expected
+        study_file = chrome.find_element(By.ID, "best").text
+        chrome.save_screenshot(str(tmp_path / "report.png"))
+        assert chrome.get_log("browser") == []
     shutil.copy(Path(run.provenance["folder"], "line.py"), tmp_path)
     (tmp_path / "best.yaml").write_text(study_file)
     command = [sys.executable, "-m", "sweep", "check", "best.yaml"]

@@ -15,7 +15,7 @@ import pytest
 
 import analysis
 from tests.clusters.lab import ROOT, Lab, reason_against
-from tests.clusters.raylab import RayLab
+from tests.clusters.studylab import StudyLab
 
 pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
 
@@ -23,21 +23,21 @@ pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_
 class Laptop:
     """A machine on the cluster's network that is no node of it, with the study in its home."""
 
-    def __init__(self, rays: RayLab) -> None:
-        self.rays = rays
-        self.folder = rays.lab.path / "laptop" / "work"
-        shutil.copytree(rays.folder, self.folder)
-        shutil.copy(rays.lab.ssh_config, self.folder)
+    def __init__(self, cluster: StudyLab) -> None:
+        self.cluster = cluster
+        self.folder = cluster.lab.path / "laptop" / "work"
+        shutil.copytree(cluster.folder, self.folder)
+        shutil.copy(cluster.lab.ssh_config, self.folder)
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLX_DISABLE_COMPILE": "1"}
 
     def write(self, name: str, *changes: tuple[str, str]) -> Path:
-        self.rays.write(name, *changes)
-        shutil.copy(self.rays.folder / f"{name}.yaml", self.folder)
+        self.cluster.write(name, *changes)
+        shutil.copy(self.cluster.folder / f"{name}.yaml", self.folder)
         return self.folder / "runs" / name
 
     def sweep(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.rays.lab.outside(sys.executable, "-m", "sweep", *arguments),
+            self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
             cwd=self.folder,
             env=self._environment,
             capture_output=True,
@@ -48,7 +48,7 @@ class Laptop:
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.rays.lab.outside(sys.executable, "-m", "sweep", *arguments),
+            self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
             cwd=self.folder,
             env=self._environment,
             stdout=subprocess.PIPE,
@@ -60,9 +60,9 @@ class Laptop:
 
 @pytest.fixture(scope="module")
 def laptop() -> Iterator[Laptop]:
-    with Lab(("a", "b"), subnet="10.213.11") as lab, RayLab(lab) as rays:
-        rays.start("a", "b")
-        yield Laptop(rays)
+    with Lab(("a", "b"), subnet="10.213.11") as lab, StudyLab(lab) as cluster:
+        cluster.up("a", "b")
+        yield Laptop(cluster)
 
 
 def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop: Laptop) -> None:
@@ -121,11 +121,11 @@ def test_results_of_this_machine_are_never_written_over(laptop: Laptop) -> None:
 
 def test_invariant_10_a_head_that_is_not_reached_is_one_line(laptop: Laptop) -> None:
     laptop.write("lost")
-    laptop.rays.lab.cut("a")
+    laptop.cluster.lab.cut("a")
     try:
         ended = laptop.sweep("run", "lost.yaml")
     finally:
-        laptop.rays.lab.plug("a")
+        laptop.cluster.lab.plug("a")
     assert ended.returncode == 2
     assert ended.stderr.startswith("a: ssh root@a:")
     assert "Traceback" not in ended.stderr

@@ -56,11 +56,13 @@ class Folder:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(ROOT), "MLX_DISABLE_COMPILE": "1"}
 
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "sweep", *arguments]
+
     def sweep(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         """`python -m sweep ...` in this folder."""
-        command = [sys.executable, "-m", "sweep", *arguments]
         return subprocess.run(
-            command,
+            self.command(*arguments),
             cwd=self.path,
             env=self.environment(),
             capture_output=True,

@@ -65,6 +65,7 @@ def test_a_cluster_becomes_plain_values(up: Folder) -> None:
     assert found is not None
     assert (found.address, found.own_ip, found.slots) == ("10.0.0.1:6379", "10.0.0.2", 3)
     assert [node.reserve_bytes for node in found.nodes] == [4_000_000_000, 0]
+    assert found.takes_others
 
 
 def test_only_nodes_with_all_required_tags_are_used(up: Folder) -> None:
@@ -73,6 +74,7 @@ def test_only_nodes_with_all_required_tags_are_used(up: Folder) -> None:
     found = joined(load(up.study))
     assert found is not None
     assert ([node.name for node in found.nodes], found.min_memory_bytes) == (["a"], 32_000_000_000)
+    assert not found.takes_others
 
     up.study.write_text(text + "require: {tags: [fast, loud]}\n")
     with pytest.raises(SpecError) as raised:

@@ -55,7 +55,11 @@ def actors(pid: int) -> list[int]:
     """The processes of a driver's workers that hold a task."""
 
     titles = {process: title(process) for process in children(pid)}
-    return [process for process, name in titles.items() if name.startswith("ray::") and "Actor" in name]
+    return [
+        process
+        for process, name in titles.items()
+        if name.startswith("ray::") and ("Actor" in name or "/slot-" in name)
+    ]
 
 
 def title(pid: int) -> str:

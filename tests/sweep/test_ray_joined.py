@@ -29,9 +29,9 @@ def join(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Join]:
     """Joins a cluster whose nodes are the given ones: Ray itself is left out."""
     joined = []
 
-    def make(*living: RayNode, min_memory_bytes: int = 0) -> JoinedRay:
+    def make(*living: RayNode, min_memory_bytes: int = 0, takes_others: bool = False) -> JoinedRay:
         monkeypatch.setattr(ray_joined, "living_nodes", lambda: {node.id: node for node in living})
-        cluster = Cluster("lab.yaml", "10.0.0.1:6379", "10.0.0.1", {}, NODES, min_memory_bytes)
+        cluster = Cluster("lab.yaml", "10.0.0.1:6379", "10.0.0.1", {}, NODES, min_memory_bytes, takes_others)
         joined.append(JoinedRay(cluster, Luggage(tmp_path, ())))
         joined[-1].start()
         return joined[-1]
@@ -53,10 +53,14 @@ def seen(joined: JoinedRay, timeout_s: float = 20) -> list[RayNode]:
     raise AssertionError("nothing was seen")
 
 
-def test_nodes_of_the_inventory_are_used_with_what_their_users_keep(join: Join) -> None:
-    joined = join(RayNode("1", "a", 1, 0.0, 28 * GB), RayNode("2", "x", 1, 0.0, 99 * GB))
+def test_nodes_of_the_inventory_are_used_and_without_required_tags_those_that_it_got_since(
+    join: Join,
+) -> None:
+    nodes = RayNode("1", "a", 1, 0.0, 28 * GB), RayNode("2", "x", 1, 0.0, 99 * GB)
+    joined = join(*nodes)
     assert joined.slots == 3
-    assert seen(joined) == [RayNode("1", "a", 1, 0.0, 32 * GB, 4 * GB)]
+    assert seen(joined) == [nodes[0]]
+    assert seen(join(*nodes, takes_others=True)) == list(nodes)
 
 
 def test_only_nodes_with_enough_memory_are_used_their_users_share_included(join: Join) -> None:
