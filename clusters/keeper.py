@@ -46,10 +46,10 @@ class Keeper:
 
     def take_in(self, inventory: Inventory) -> None:
         """Hold what the inventory names, let go of what it no longer names, try at once what is not up."""
-        self._inventory = inventory
-        self._round += 1
         same = {node.name for node in inventory.nodes if self._is_held_as(node)}
         self._let_go([name for name in self._holds if name not in same])
+        self._inventory = inventory
+        self._round += 1
         for hold in self._holds.values():
             hold.round = self._round
             hold.wake()

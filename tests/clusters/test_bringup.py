@@ -220,6 +220,18 @@ def test_a_machine_whose_cable_was_pulled_is_taken_in_again(lab: Lab) -> None:
     assert raylet(lab, "c") != before
 
 
+def test_a_node_taken_out_is_let_go_and_one_written_in_is_taken_in(lab: Lab) -> None:
+    text, others = lab.inventory.read_text(), [raylet(lab, name) for name in "ab"]
+    lab.inventory.write_text("".join(line for line in text.splitlines(True) if "name: c," not in line))
+    code, nodes = up(lab)
+    assert (code, set(nodes)) == (0, {"a", "b"})
+    assert not [line for line in processes(lab, "c") if "raylet" in line or "sweep-agent" in line]
+    lab.inventory.write_text(text)
+    code, nodes = up(lab)
+    assert (code, nodes["c"]["phase"]) == (0, "up")
+    assert [raylet(lab, name) for name in "ab"] == others
+
+
 def test_a_second_laptop_is_told_who_holds_them(lab: Lab) -> None:
     code, nodes = up(lab, laptop="another")
     assert code == 1
