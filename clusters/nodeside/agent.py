@@ -21,7 +21,7 @@ from clusters.nodeside.listening import listen
 from clusters.nodeside.versions import versions
 
 STARTED = "Ray runtime started"
-OPEN_FILES = 65_536
+OPEN_FILES = (65_536, 49_152, 24_576, 10_240)
 PROBES_S = 20
 
 
@@ -114,12 +114,21 @@ def hello(told):
     return said
 
 
+def raise_open_files():
+    """As many as can be had: macOS says "unlimited", and then refuses what its kernel does not allow."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for wanted in OPEN_FILES:
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            except (ValueError, OSError):
+                continue
+        return
+
+
 def start(told, order, lock):
     """`ray start --block` in a group of its own, which shares the lock."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    raise_open_files()
     for path, text in order["files"].items():
         write_private(os.path.expanduser(path), text)
     arguments = [os.path.expanduser(argument) for argument in order["start"]]

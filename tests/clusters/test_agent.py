@@ -21,7 +21,8 @@ from clusters.errors import HostError
 from clusters.remote import Conversation, Local
 
 RAY = """
-import os, signal, subprocess, sys, time
+import os, resource, signal, subprocess, sys, time
+open("{0}/files", "w").write(str(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
 if "fail" in sys.argv:
     sys.exit("no room")
 child = subprocess.Popen(["sleep", "600"])
@@ -43,10 +44,12 @@ FILES = {"lock": "agent.lock", "log": "agent.log", "token": "token"}
 class Agent:
     """A conversation with an agent, and what it was told."""
 
-    def __init__(self, folder: Path, *, by: str = "me", silence_s: float = 20.0) -> None:
+    def __init__(
+        self, folder: Path, *, by: str = "me", silence_s: float = 20.0, before: str = "true"
+    ) -> None:
         script, source = nodeside.held(sys.executable, "agent", "sweep-agent-test")
         path = f"PYTHONPATH={folder}/fake"
-        self.talk = Conversation(Local("here"), f"export {path}; {script}", source)
+        self.talk = Conversation(Local("here"), f"{before}; export {path}; {script}", source)
         self.folder = folder
         files = {name: f"{folder}/own/{file}" for name, file in FILES.items()}
         told = {"by": by, "is_head": False, "ip": "127.0.0.1", "ports": [0], "local_ports": []}
@@ -132,6 +135,16 @@ def test_a_ray_that_ends_by_itself_is_told_with_what_it_said(folder: Path) -> No
     assert held.heard() == {"ended": 1, "log": "no room\n"}
     assert all_end(folder, [])
     held.talk.close()
+
+
+@pytest.mark.parametrize(("hard", "soft"), [(15_000, 10_240), (5_000, 256)])
+def test_ray_may_open_as_many_files_as_can_be_had(folder: Path, hard: int, soft: int) -> None:
+    held = Agent(folder, before=f"ulimit -Sn 256; ulimit -Hn {hard}")
+    held.heard()
+    held.go("fail")
+    held.heard()
+    held.talk.close()
+    assert int((folder / "files").read_text()) == soft
 
 
 def test_its_own_keeper_takes_it_over_and_another_does_not(agent: Agent) -> None:
