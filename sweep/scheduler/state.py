@@ -197,6 +197,7 @@ class Slot:
     host: str
     chip: str
     advance_outlasts: float
+    memory_bytes: int = 0
     key: QueueKey | None = None
     lanes: list[Lane | None] = field(default_factory=list)
     drops: list[int] = field(default_factory=list)
@@ -244,7 +245,8 @@ class State:
     `idle_slots` those that have none out and only a waiting run could give one. `wanted` is the sum of what
     slots want, None where that has to be counted again; `checked` is when deadlines were looked at; `turns`
     numbers turns. `rates` holds examples per second by width, as measured or assumed, for each chip and
-    program; `lane_time_while_asking` ends with the last ask.
+    program, `speeds` those of one lane by chip, as turns showed them; `needs` holds the most memory that a
+    program was too much for. `lane_time_while_asking` ends with the last ask.
     """
 
     limits: Limits
@@ -259,6 +261,8 @@ class State:
     wanted: int | None = None
     checked: float = -math.inf
     rates: dict[tuple[str, Signature], dict[int, float]] = field(default_factory=dict)
+    speeds: dict[Signature, dict[str, float]] = field(default_factory=dict)
+    needs: dict[Signature, int] = field(default_factory=dict)
     lane_time: LaneTime = field(default_factory=LaneTime)
     lane_time_while_asking: LaneTime = field(default_factory=LaneTime)
     widest: int = 0
