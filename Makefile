@@ -5,13 +5,14 @@ PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 BENCHMARKS ?= step memory lanes
 
-.PHONY: help run test bench chaos lint lock check-lock clean
+.PHONY: help run test bench chaos docs lint lock check-lock clean
 
 help:
 	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
 	@echo "make test    run all tests"
 	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
 	@echo "make chaos   kill drivers and workers of studies on Ray 200 times, and say what can be seen of it"
+	@echo "make docs    write the tables of keys in docs/study.md anew from the schema"
 	@echo "make lint    run ruff, mypy and the import contracts"
 	@echo "make lock    bring requirements.lock up to what pyproject.toml asks for (needs uv)"
 	@echo "make clean   remove .venv and what the tools left; runs/ stays"
@@ -30,6 +31,9 @@ bench: $(INSTALLED)
 
 chaos: $(INSTALLED)
 	$(PYTHON) -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),0)
+
+docs: $(INSTALLED)
+	$(PYTHON) docs/tables.py
 
 lint: $(INSTALLED)
 	$(PYTHON) -m ruff check .

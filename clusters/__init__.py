@@ -3,6 +3,7 @@
 inventory       the file that names the Macs, or an mlx.launch host file
 remote          commands on a node, here or over SSH, each with a deadline
 doctor          what is wrong on each node, and what to type
+sync            the project and its environment onto every node
 bringup         Ray up and down on all nodes: starts and ends the keeper
 keeper          holds all nodes, by an SSH session each (hold), and says how they stand (states)
 status          how each node stands

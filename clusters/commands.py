@@ -102,6 +102,28 @@ def down(inventory: Lab, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def sync(inventory: Lab, as_json: AsJson = False) -> None:
+    """Bring the project and its locked environment to every node, as far as they differ there."""
+    import json
+    from dataclasses import asdict
+
+    from clusters import sync as module
+    from clusters.addresses import with_addresses
+    from clusters.inventory import load
+
+    with _errors_end_the_command():
+        say = (lambda text: print(text, file=sys.stderr)) if not as_json else (lambda text: None)
+        done = module.sync(with_addresses(load(inventory)), say)
+    if as_json:
+        print(json.dumps({"nodes": [asdict(node) for node in done]}))
+    else:
+        for node in done:
+            print(node.error or f"{node.node}: {' and '.join(node.brought) or 'nothing'} brought")
+    if any(node.error for node in done):
+        raise typer.Exit(1)
+
+
+@app.command()
 def status(inventory: Lab, as_json: AsJson = False) -> None:
     """Say how each node stands, and how to open Ray's dashboard; exit code 1 where one is not up."""
     import json

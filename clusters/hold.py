@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import threading
 import time
@@ -44,6 +45,10 @@ class Head:
     answers: threading.Event = field(default_factory=threading.Event)
 
 
+class RayEndedError(HostError):
+    """Ray did not come up, or not stay up: on a machine that is very busy a second try may do."""
+
+
 class Hold:
     """Keeps Ray up on one node. `round` is set anew, and `wake` after it, when it shall try at once."""
 
@@ -63,6 +68,7 @@ class Hold:
         self._by = by
         self._say = say
         self._leaving = False
+        self._tried_twice = 0
         self._wake = threading.Event()
         self._talk: Conversation | None = None
         self._thread = threading.Thread(target=self._run, name=node.name)
@@ -90,10 +96,18 @@ class Hold:
             round_ = self.round
             try:
                 self._once(round_)
+            except RayEndedError as error:
+                if self._tried_twice != round_:
+                    self._tried_twice = round_
+                    continue
+                self._fail(error, round_)
             except HostError as error:
-                self._tell(Phase.FAILED, round_, saw=f"{error.ran}: {error.saw}", cure=error.cure)
+                self._fail(error, round_)
             if self.round == round_:
                 self._wake.wait(RETRY_S)
+
+    def _fail(self, error: HostError, round_: int) -> None:
+        self._tell(Phase.FAILED, round_, saw=f"{error.ran}: {error.saw}", cure=error.cure)
 
     def _tell(self, phase: Phase, round_: int, **more: Any) -> None:
         if not self._leaving:
@@ -149,6 +163,7 @@ class Hold:
         return {
             "environment": {**places.environment(self._inventory), **START_ONLY},
             "files": {places.token(self._inventory): self._head.token},
+            "project": places.project(self._inventory),
             "start": raystart.arguments(self._inventory, self.node, facts),
         }
 
@@ -201,7 +216,7 @@ class Hold:
             if talk.is_quiet(min(BEAT_S, max(0.0, deadline - time.monotonic()))):
                 talk.say("")
                 if time.monotonic() > deadline:
-                    raise self._error("ray start", f"not up within {START_S:.0f} s", self._look())
+                    raise self._ray_ended(f"not up within {START_S:.0f} s")
                 continue
             said = self._heard(talk, HELLO_S)
             if "answers" in said:
@@ -228,13 +243,15 @@ class Hold:
             cure = f"it stays as it is; to hold it from here, end it there: {self._verb('down')}"
             raise self._error("its lock", f"up already, held from {by}", cure)
         if "ended" in said:
-            raise self._error(
-                "ray start", f"ended with code {said['ended']}: {_reason(said['log'])}", self._look()
-            )
+            raise self._ray_ended(f"ended with code {said['ended']}: {_reason(said['log'])}")
         return said
 
     def _error(self, ran: str, saw: str, cure: str) -> HostError:
         return HostError(self.node.name, ran, saw, cure)
+
+    def _ray_ended(self, saw: str) -> RayEndedError:
+        cure = f"look into {places.log(self._inventory)} there"
+        return RayEndedError(self.node.name, "ray start", saw, cure)
 
     def _verb(self, verb: str) -> str:
         return f"python -m sweep cluster {verb} {self._inventory.file}"
@@ -242,11 +259,12 @@ class Hold:
     def _sync(self) -> str:
         return self._verb("sync")
 
-    def _look(self) -> str:
-        return f"look into {places.log(self._inventory)} there"
+
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_TROUBLE = re.compile(r"error|exception|failed|unable", re.IGNORECASE)
 
 
 def _reason(log: str) -> str:
-    """The line of a log that says most: the last that speaks of an error, or the last."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()] or ["nothing said"]
-    return next((line for line in reversed(lines) if "rror" in line), lines[-1])[:200]
+    """The line of a log that says most: the last that speaks of trouble, or the last."""
+    lines = [line.strip() for line in _COLOUR.sub("", log).splitlines() if line.strip()] or ["nothing said"]
+    return next((line for line in reversed(lines) if _TROUBLE.search(line)), lines[-1])[:200]

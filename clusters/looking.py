@@ -23,6 +23,7 @@ HELLO_S = 10.0
 PROBES_S = 25.0
 PEER_S = 40.0
 BURN_S = 60.0
+PINNED_S = 90.0
 
 CLOCK = "perl -MTime::HiRes=time -e 'printf \"%.3f\\n\", time' 2>/dev/null || date +%s.%N"
 
@@ -51,11 +52,15 @@ class Seen:
 
 @dataclass(frozen=True)
 class Lab:
-    """All that was seen of all nodes; `alone` says that this machine is looked at and no network."""
+    """All that was seen of all nodes; `alone` says that this machine is looked at and no network.
+
+    `ray` is what Ray says of its nodes, and what tasks say that are pinned to them; None while it is not up.
+    """
 
     inventory: Inventory
     seen: Mapping[str, Seen]
     alone: bool = False
+    ray: Mapping[str, Any] | HostError | None = None
 
     def abouts(self) -> dict[str, Mapping[str, Any]]:
         """What each node's own Python said, of those that have one."""
@@ -90,7 +95,31 @@ def look(inventory: Inventory, *, alone: bool = False, burn: bool = False) -> La
             seen[name] = replace(seen[name], burn=rates)
         for name, error in failed.items():
             seen[name] = replace(seen[name], burn=error)
-    return Lab(inventory, seen, alone)
+    lab = Lab(inventory, seen, alone)
+    return replace(lab, ray=_ray(lab)) if _is_up(lab) else lab
+
+
+def _is_up(lab: Lab) -> bool:
+    head = lab.abouts().get(lab.inventory.head.name, {})
+    return not lab.alone and bool(head.get("holder"))
+
+
+def _ray(lab: Lab) -> Mapping[str, Any] | HostError:
+    inventory = lab.inventory
+    told = {
+        "address": inventory.address,
+        "ip": inventory.head.address,
+        "environment": places.environment(inventory),
+        "doors": {
+            name: [seen.node.address, inventory.ports.node_manager]
+            for name, seen in lab.seen.items()
+            if lab.abouts().get(name, {}).get("holder")
+        },
+    }
+    try:
+        return ask(inventory, inventory.head, "pinned", told, deadline_s=PINNED_S)
+    except HostError as error:
+        return error
 
 
 def _clock(asked: Runner) -> Clock:

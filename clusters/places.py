@@ -1,6 +1,7 @@
 """Where things of ours lie on every node, and what Ray's processes find in their environment; pure.
 
 ~/.sweep/env/             the environment, where it is ours
+~/.sweep/project/         the packages of this project, from `sync`
 ~/.sweep/r/               Ray's own files
 ~/.sweep/clusters/lab/    what belongs to the cluster of this name: token, tls/, agent.lock, agent.log
 """
@@ -10,6 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 from clusters.inventory import Inventory, Node
+
+
+def project(inventory: Inventory) -> str:
+    """The packages of this project, where `sync` has brought them."""
+    return f"{inventory.folder}/project"
 
 
 def stamp(inventory: Inventory) -> str:
@@ -86,4 +92,6 @@ def for_peer(inventory: Inventory, node: Node) -> dict[str, Any]:
         "ports": ports(inventory, node),
         "temp_dir": temp_dir(inventory),
         "stamp": stamp(inventory),
+        "lock": lock(inventory),
+        "token": token(inventory),
     }

@@ -3,6 +3,7 @@
 peer        what the environment is like, which ports are free, whom this node reaches
 see         who holds the node, and how warm it is
 look        on the head: what Ray knows of its nodes
+pinned      on the head: what a task that is pinned to each node says from there
 burn        ten seconds of products: slow or throttled
 agent       holds Ray on a node as long as it is held itself
 stop        ends what an agent left

@@ -124,6 +124,9 @@ def start(told, order, lock):
         write_private(os.path.expanduser(path), text)
     arguments = [os.path.expanduser(argument) for argument in order["start"]]
     environment = {name: os.path.expanduser(value) for name, value in order["environment"].items()}
+    project = os.path.expanduser(order["project"])
+    if os.path.isdir(project):  # `sync` has been here
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH")]))
     with open(os.path.expanduser(told["log"]), "w") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", *arguments],

@@ -31,6 +31,15 @@ def holder(file):
         return {}
 
 
+def held_by(path):
+    """Who holds the lock at `path`; None where nobody does."""
+    path = os.path.expanduser(path)
+    if not os.path.exists(path):
+        return None
+    with open(path, "a+") as lock:
+        return None if try_lock(lock) else holder(lock)
+
+
 def write_holder(file, value):
     file.seek(0)
     file.truncate()

@@ -1,9 +1,10 @@
 """Run on every node at once by `doctor`: says what is there, listens, tries all others, and ends.
 
-Its one argument is a JSON object: ip, ports, and the paths temp_dir and stamp. It prints a line of
-JSON, waits for one that names peers {name: [ip, ports]}, prints whom it reached, and ends with its stdin.
+Its one argument is a JSON object: ip, ports, and the paths temp_dir, stamp, lock and token. It prints
+JSON, waits for a line that names peers {name: [ip, ports]}, prints whom it reached, and ends with its stdin.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -14,6 +15,7 @@ import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
+from clusters.nodeside.holding import held_by
 from clusters.nodeside.listening import listen, name_of
 from clusters.nodeside.versions import versions
 
@@ -33,6 +35,15 @@ def read(path):
             return file.read()
     except OSError:
         return None
+
+
+def token_at(path):
+    """The hash of a token and who may read it; None where there is none."""
+    text = read(path)
+    if text is None:
+        return None
+    mode = os.stat(os.path.expanduser(path)).st_mode & 0o777
+    return {"sha256": hashlib.sha256(text.strip()).hexdigest(), "mode": f"{mode:o}"}
 
 
 def wheel_tag(name):
@@ -78,6 +89,8 @@ def main():
         "accelerator": accelerator(),
         "temp_dir": os.path.expanduser(wanted["temp_dir"]),
         "ports": ports,
+        "holder": held_by(wanted["lock"]),
+        "token": token_at(wanted["token"]),
     }
     print(json.dumps(about), flush=True)
     line = sys.stdin.readline()

@@ -59,7 +59,9 @@ class Agent:
 
     def go(self, *arguments: str) -> None:
         files = {f"{self.folder}/own/token": "secret"}
-        self.talk.say(json.dumps({"environment": {"X": "y"}, "files": files, "start": arguments}))
+        self.talk.say(
+            json.dumps({"environment": {"X": "y"}, "files": files, "start": arguments, "project": "/none"})
+        )
 
 
 @pytest.fixture

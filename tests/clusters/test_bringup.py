@@ -202,6 +202,18 @@ def test_status_says_how_each_node_stands_and_how_to_reach_the_dashboard(lab: La
         tunnel.wait()
 
 
+def test_doctor_finds_ray_as_the_inventory_says(lab: Lab) -> None:
+    done = lab.cluster("doctor", "--json")
+    found = {(one["node"], one["check"]): one for one in json.loads(done.stdout)["findings"]}
+    assert [one for one in found.values() if one["status"] == "red"] == []
+    assert done.returncode == 0
+    for name in lab.names:
+        assert found[name, "ray"]["saw"] == "as the inventory says"
+        assert found[name, "actors"]["saw"] == "reaches 3 nodes"
+        assert found[name, "ports"]["saw"].startswith("held by our Ray, from ")
+        assert found[name, "token"]["saw"].startswith("sha256 ")
+
+
 def test_a_connection_without_the_token_is_refused(lab: Lab) -> None:
     token, address = tokens(lab)["a"].read_text(), f"{lab.ip('a')}:6379"
     assert driver(lab, "b", KNOCK, address, "token", token).stdout == "3\n"

@@ -140,7 +140,7 @@ def test_an_environment_that_is_not_there(lab: Lab) -> None:
     code, found = doctor(lab)
     assert (code, reds(found)) == (1, [("b", "environment"), ("c", "environment")])
     assert found["b", "environment"]["saw"] == "there is no ~/s/env/bin/python"
-    assert "uv venv --python" in found["b", "environment"]["cure"]
+    assert "cluster sync" in found["b", "environment"]["cure"]
 
 
 def test_versions_that_differ_are_named(lab: Lab) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from sweep import pruners, samplers, terminators
 from sweep.schema import PRUNERS, SAMPLERS, TERMINATORS, Stop, StudySpec, Trial
 from sweep.spec import LOCKED, parse
+from tests.analysis.conftest import environment
 
 PAGE = Path(__file__).parents[2] / "docs" / "study.md"
 TEXT = PAGE.read_text()
@@ -27,3 +30,11 @@ def test_the_page_names_all_there_is() -> None:
     keys += [field.alias or name for section in (Trial, Stop) for name, field in section.model_fields.items()]
     missing = [key for key in keys if not re.search(rf"\b{key}\b", TEXT)]
     assert not missing
+
+
+def test_the_tables_of_keys_are_the_schema_s(tmp_path: Path) -> None:
+    for name in ("study.md", "tables.py"):
+        (tmp_path / name).write_text((PAGE.parent / name).read_text())
+    subprocess.run([sys.executable, "tables.py"], cwd=tmp_path, env=environment(), check=True)
+    assert (tmp_path / "study.md").read_text() == TEXT, "run: make docs"
+    assert len(re.findall("<!-- keys of", TEXT)) == len(re.findall("<!-- end -->", TEXT)) >= 8
