@@ -113,3 +113,12 @@ def test_speeds_are_measured_from_turns() -> None:
     spent = {RunId(0, 0): Spent(train_s=2.0, examples=10)}
     transition(state, TurnDone("slot", TurnResult(turn.number, spent=spent, turn_s=2.0)), now=2.0)
     assert state.speeds == {SIGNATURE: {"M4": 5.0}}
+
+
+def test_widths_are_measured_for_each_size_of_memory_of_one_chip() -> None:
+    world = World.of(Limits(trials=16, objectives=("value",), width=None))
+    world.join(memory_bytes=SMALL)
+    world.join(memory_bytes=LARGE)
+    world.work_all()
+    assert {kind for kind, _ in world.state.rates} == {("chip", 8), ("chip", 64)}
+    assert len(world.told) == 16
