@@ -1,4 +1,4 @@
-"""How long `doctor` takes over ten machines: network namespaces of this one, each with a real sshd.
+"""How long `doctor`, `up` and `down` take over ten machines: namespaces of this one, each with a real sshd.
 
 They share this machine's cores, which ten Macs do not: what is measured is an upper bound. Needs root.
 """
@@ -6,31 +6,24 @@ They share this machine's cores, which ten Macs do not: what is measured is an u
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
+from collections.abc import Callable
+from statistics import median
 
 from benchmarks.measure import Benchmark, arguments, check, say
-from tests.clusters.lab import ROOT, Lab, reason_against
+from tests.clusters.lab import Lab, reason_against
 
-BOUND_S = 15.0
+BOUNDS_S = {"doctor": 15.0, "up": 60.0}
 
 
-def doctor_s(lab: Lab) -> float:
-    """Seconds of one `doctor --json` over all machines, all of them well."""
-    command = [sys.executable, "-m", "sweep", "cluster", "doctor", str(lab.inventory), "--json"]
+def verb_s(lab: Lab, verb: str, is_well: Callable[[dict[str, object]], bool]) -> float:
+    """Seconds of one `cluster VERB --json` over all machines, all of them well."""
     began = time.perf_counter()
-    done = subprocess.run(
-        lab.outside(*command),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = lab.cluster(verb, "--json")
     took = time.perf_counter() - began
-    if done.returncode or json.loads(done.stdout)["red"]:
-        raise SystemExit(f"doctor found something red: {done.stdout}{done.stderr}")
+    if done.returncode or not is_well(json.loads(done.stdout)):
+        raise SystemExit(f"{verb} went wrong: {done.stdout}{done.stderr}")
     return took
 
 
@@ -41,18 +34,21 @@ def main() -> int:
     if reason is not None:
         print(f"cannot be measured here: {reason}", file=sys.stderr)
         return 1
-    benchmark = Benchmark("doctor", packages=("ray", "mlx"))
-    times = []
+    benchmark = Benchmark("cluster", packages=("ray", "mlx"))
+    times: dict[str, list[float]] = {"doctor": [], "up": [], "up again": [], "down": []}
     with Lab([f"n{number}" for number in range(options.nodes)]) as lab:
         for number in range(options.rounds):
             say(f"round {number + 1} of {options.rounds}")
-            times.append(doctor_s(lab))
-    times.sort()
-    median_s = times[len(times) // 2]
-    benchmark.rows.append(
-        {"nodes": options.nodes, "doctor_s": median_s, "least_s": times[0], "most_s": times[-1]}
-    )
-    benchmark.checks.append(check(f"doctor over {options.nodes} nodes, seconds", median_s, bound=BOUND_S))
+            times["doctor"].append(verb_s(lab, "doctor", lambda said: not said["red"]))
+            for verb in ("up", "up again"):
+                times[verb].append(verb_s(lab, verb.split()[0], lambda said: bool(said["nodes"])))
+            times["down"].append(verb_s(lab, "down", lambda said: bool(said["nodes"])))
+    for verb, seconds in times.items():
+        row = {"verb": verb, "nodes": options.nodes, "median_s": median(seconds)}
+        benchmark.rows.append({**row, "least_s": min(seconds), "most_s": max(seconds)})
+    for verb, bound in BOUNDS_S.items():
+        name = f"{verb} over {options.nodes} nodes, seconds"
+        benchmark.checks.append(check(name, median(times[verb]), bound=bound))
     return benchmark.finish(as_json=options.json)
 
 

@@ -11,6 +11,7 @@ from benchmarks.toy import DESCRIPTION, METRIC, ToyWorker
 from sweep.driver import Driver
 from sweep.executors.base import Executor, ExecutorEvent
 from sweep.executors.ray import RayExecutor
+from sweep.executors.ray_own import OwnRay
 from sweep.planning import longest
 from sweep.progress import Quiet
 from sweep.rundir import RunDir
@@ -101,8 +102,8 @@ def run(
     text = study_text(sampler=sampler, trials=trials, reports=reports, lanes=lanes, pruner=pruner)
     spec = parse(text, str(folder / "study.yaml"))
     task = TaskRef(str(folder), spec.task)
-    settings = WorkerSettings(task, snapshot_every_s=None, keep_final=False, memory_bytes=1e9)
-    executor = Together(RayExecutor(settings, slots=WORKERS, make_worker=make_worker), WORKERS)
+    settings = WorkerSettings(task, snapshot_every_s=None, keep_final=False)
+    executor = Together(RayExecutor(settings, OwnRay(WORKERS, gpus=0), make_worker=make_worker), WORKERS)
     with RunDir.open(folder, spec.name) as run:
         run.write_study(resolved_text(spec))
         run.record_opened(objectives=[(METRIC, "minimize")], choices={}, trials=trials)

@@ -1,4 +1,4 @@
-"""The checks that need the other nodes: one Mac twice, environments, links, clocks, ports. Pure."""
+"""The checks that need the other nodes: one Mac twice, environments, links, clocks. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def distinct(seen: Seen, lab: Lab) -> Finding | None:
 
 def environment(seen: Seen, lab: Lab) -> Finding | None:
     """5: the same Python patch, ray, mlx and lock as the head, or the first node that has any."""
-    sync = f"make it from the project's requirements.lock, as the others': {_install(lab)}"
+    sync = f"python -m sweep cluster sync {lab.inventory.file}"
+    if not lab.inventory.own_environment:
+        sync = f"make {lab.inventory.python} there as the head's: {_install(lab)}"
     ran = lab.inventory.python
     if isinstance(seen.about, HostError):
         saw, missing = seen.about.saw, "code 127" in seen.about.saw or "No such file" in seen.about.saw
@@ -55,13 +57,13 @@ def environment(seen: Seen, lab: Lab) -> Finding | None:
     about = abouts.get(seen.node.name)
     if about is None:
         return None
-    versions = {"python": about["python"], **about["versions"]}
+    versions = about["versions"]
     absent = [name for name in ("mlx", "ray") if versions[name] is None]
     if absent:
         return finding(seen, "environment", Status.RED, ran, f"has no {' and no '.join(absent)}", sync)
     head = lab.inventory.head.name
     reference = head if head in abouts else next(iter(abouts))
-    wanted = {"python": abouts[reference]["python"], **abouts[reference]["versions"]}
+    wanted = abouts[reference]["versions"]
     differing = [name for name in ("python", "ray", "mlx") if versions[name] != wanted[name]]
     if differing:
         own = ", ".join(f"{name} {versions[name]}" for name in differing)
@@ -104,7 +106,7 @@ def _install(lab: Lab) -> str:
     """What to type in the project's folder on a node to have the environment that the head has."""
     abouts = lab.abouts()
     head = abouts.get(lab.inventory.head.name) or next(iter(abouts.values()), {})
-    python = head.get("python", platform.python_version())
+    python = head.get("versions", {}).get("python", platform.python_version())
     return INSTALL.format(python=python, folder=lab.inventory.folder)
 
 
@@ -127,21 +129,3 @@ def clock(seen: Seen, lab: Lab) -> Finding | None:
         cure = "on the Mac: sudo sntp -sS time.apple.com"
         return finding(seen, "clock", Status.RED, "its time beside this machine's", saw, cure)
     return finding(seen, "clock", Status.GREEN, "its time beside this machine's", saw)
-
-
-def ports(seen: Seen, lab: Lab) -> Finding | None:
-    """19: Ray's ports are free."""
-    about = lab.abouts().get(seen.node.name)
-    if lab.alone or about is None:
-        return None
-    ran = f"listening on {seen.node.address}:{','.join(about['ports'])}"
-    taken = [port for port, how in about["ports"].items() if how == "taken"]
-    odd = [f"{port} {how}" for port, how in about["ports"].items() if how not in ("taken", "listening")]
-    if odd:
-        return finding(
-            seen, "ports", Status.RED, ran, ", ".join(odd), "correct `ip` or `ports` in the inventory"
-        )
-    if taken:
-        cure = f"sudo lsof -nP -iTCP:{taken[0]} -sTCP:LISTEN says by whom; or choose others under `ports`"
-        return finding(seen, "ports", Status.RED, ran, f"taken: {', '.join(taken)}", cure)
-    return finding(seen, "ports", Status.GREEN, ran, "free")

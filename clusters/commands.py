@@ -15,6 +15,7 @@ import typer
 
 app = typer.Typer(help="A few Macs as one machine.", no_args_is_help=True)
 
+Lab = Annotated[Path, typer.Argument(metavar="LAB", help="An inventory or an mlx.launch host file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 
 
@@ -56,6 +57,93 @@ def doctor(
 
         show(findings, Console())
     if is_red(findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def up(inventory: Lab, as_json: AsJson = False) -> None:
+    """Bring up Ray on every node that has none of ours; exit code 1 where one does not come up."""
+    import json
+    from dataclasses import asdict
+
+    from clusters import bringup
+    from clusters.addresses import with_addresses
+    from clusters.inventory import load
+    from clusters.report import say_state
+
+    with _errors_end_the_command():
+        lab = with_addresses(load(inventory))
+        states = bringup.up(lab, (lambda _: None) if as_json else say_state)
+    if as_json:
+        print(json.dumps({"address": lab.address, "nodes": [asdict(state) for state in states]}))
+    if any(state.saw for state in states):
+        raise typer.Exit(1)
+
+
+@app.command()
+def down(inventory: Lab, as_json: AsJson = False) -> None:
+    """End what `up` started, and nothing else; exit code 1 where something of it is left."""
+    import json
+    from dataclasses import asdict
+
+    from clusters import bringup
+    from clusters.addresses import with_addresses
+    from clusters.inventory import load
+
+    with _errors_end_the_command():
+        ended = bringup.down(with_addresses(load(inventory)))
+    if as_json:
+        print(json.dumps({"nodes": [asdict(node) for node in ended]}))
+    else:
+        for node in ended:
+            print(node.error or f"{node.node}: {'down' if node.was_up else 'was not up'}")
+    if any(node.error for node in ended):
+        raise typer.Exit(1)
+
+
+@app.command()
+def sync(inventory: Lab, as_json: AsJson = False) -> None:
+    """Bring the project and its locked environment to every node, as far as they differ there."""
+    import json
+    from dataclasses import asdict
+
+    from clusters import sync as module
+    from clusters.addresses import with_addresses
+    from clusters.inventory import load
+
+    with _errors_end_the_command():
+        say = (lambda text: print(text, file=sys.stderr)) if not as_json else (lambda text: None)
+        done = module.sync(with_addresses(load(inventory)), say)
+    if as_json:
+        print(json.dumps({"nodes": [asdict(node) for node in done]}))
+    else:
+        for node in done:
+            print(node.error or f"{node.node}: {' and '.join(node.brought) or 'nothing'} brought")
+    if any(node.error for node in done):
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(inventory: Lab, as_json: AsJson = False) -> None:
+    """Say how each node stands, and how to open Ray's dashboard; exit code 1 where one is not up."""
+    import json
+    from dataclasses import asdict
+
+    from clusters import status as module
+    from clusters.addresses import with_addresses
+    from clusters.inventory import load
+
+    with _errors_end_the_command():
+        found = module.status(with_addresses(load(inventory)))
+    if as_json:
+        print(json.dumps({"is_up": found.is_up, **asdict(found)}))
+    else:
+        from rich.console import Console
+
+        from clusters.report import show_status
+
+        show_status(found, Console())
+    if not found.is_up:
         raise typer.Exit(1)
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusters import between, checks
+from clusters import between, checks, raychecks
 from clusters.checks import Check
 from clusters.findings import Finding, Status
 from clusters.inventory import Inventory, Node
@@ -31,7 +31,10 @@ CHECKS: tuple[Check, ...] = (
     checks.disk,
     checks.memory,
     between.clock,
-    between.ports,
+    raychecks.token,
+    raychecks.ports,
+    raychecks.ray,
+    raychecks.actors,
     checks.burn,
 )
 """In the order in which they are made; a red one leaves those after it unmade on that node."""

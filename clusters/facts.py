@@ -15,7 +15,8 @@ from clusters.probes import Output
 class Facts:
     """One node. `translated` says that its shell runs under Rosetta; `sleep_min` 0 means never.
 
-    `addresses` holds each interface's IPv4 addresses; `fast_cores` are performance cores, on Linux all.
+    `addresses` holds each interface's IPv4 addresses; `heat` is in words.
+    `fast_cores` are performance cores, on Linux all.
     """
 
     system: str
@@ -38,6 +39,7 @@ class Facts:
     display: bool | None = None
     gpu_cores: int | None = None
     filevault: bool | None = None
+    heat: str | None = None
     files_soft: int | None = None
     files_hard: int | None = None
     disk_free_bytes: int | None = None
@@ -90,6 +92,7 @@ def _mac(said: Mapping[str, str]) -> dict[str, object]:
         "native": values.get("hw.optional.arm64") == "1",
         "translated": values.get("sysctl.proc_translated") == "1",
         "version": version[1] if version else None,
+        "heat": _mac_heat(said.get("heat", "")),
         **_firewall(said.get("firewall", "")),
         **_power(said),
         **_displays(said.get("displays", "")),
@@ -111,6 +114,7 @@ def _linux(said: Mapping[str, str]) -> dict[str, object]:
         "memory_bytes": kilobytes["MemTotal"] * 1024 if "MemTotal" in kilobytes else None,
         "swap_used_bytes": swap * 1024,
         "fast_cores": _number(_first(r"^(\d+)$", hardware)),
+        "heat": _linux_heat(said.get("heat", "")),
         "native": True,
         "version": _first(r'^VERSION_ID="?([^"\n]*)', said.get("version", "")) or None,
     }
@@ -172,6 +176,20 @@ def _power(said: Mapping[str, str]) -> dict[str, object]:
         "on_battery": "'Battery Power'" in battery if battery else None,
         "has_battery": "InternalBattery" in battery if battery else None,
     }
+
+
+def _mac_heat(said: str) -> str | None:
+    """Of `pmset -g therm`: what is left of the processor's speed, or that nothing was ever held back."""
+    left = re.search(r"CPU_Speed_Limit\s*=\s*(\d+)", said)
+    if left:
+        return "not throttled" if left[1] == "100" else f"throttled to {left[1]} %"
+    return "not throttled" if "No thermal warning level" in said else None
+
+
+def _linux_heat(said: str) -> str | None:
+    """The warmest of the zones, which are in thousandths of a degree."""
+    degrees = [int(zone) / 1000 for zone in re.findall(r"^(\d+)$", said, re.MULTILINE)]
+    return f"{max(degrees):.0f} °C" if degrees else None
 
 
 def _displays(said: str) -> dict[str, object]:

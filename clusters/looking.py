@@ -13,6 +13,7 @@ from typing import Any
 
 from clusters import facts as facts_module
 from clusters import nodeside, places, probes
+from clusters.asking import ask
 from clusters.errors import HostError
 from clusters.facts import Facts
 from clusters.inventory import Inventory, Node
@@ -22,6 +23,7 @@ HELLO_S = 10.0
 PROBES_S = 25.0
 PEER_S = 40.0
 BURN_S = 60.0
+PINNED_S = 90.0
 
 CLOCK = "perl -MTime::HiRes=time -e 'printf \"%.3f\\n\", time' 2>/dev/null || date +%s.%N"
 
@@ -50,11 +52,15 @@ class Seen:
 
 @dataclass(frozen=True)
 class Lab:
-    """All that was seen of all nodes; `alone` says that this machine is looked at and no network."""
+    """All that was seen of all nodes; `alone` says that this machine is looked at and no network.
+
+    `ray` is what Ray says of its nodes, and what tasks say that are pinned to them; None while it is not up.
+    """
 
     inventory: Inventory
     seen: Mapping[str, Seen]
     alone: bool = False
+    ray: Mapping[str, Any] | HostError | None = None
 
     def abouts(self) -> dict[str, Mapping[str, Any]]:
         """What each node's own Python said, of those that have one."""
@@ -84,21 +90,36 @@ def look(inventory: Inventory, *, alone: bool = False, burn: bool = False) -> La
         seen[name] = replace(seen[name], facts=error)
     seen |= _peers(inventory, there, runners, seen)
     if burn:
-        burns, failed = on_all(there, lambda node: _burn(inventory, runners[node.name]))
+        burns, failed = on_all(there, lambda node: ask(inventory, node, "burn", {}, deadline_s=BURN_S))
         for name, rates in burns.items():
             seen[name] = replace(seen[name], burn=rates)
         for name, error in failed.items():
             seen[name] = replace(seen[name], burn=error)
-    return Lab(inventory, seen, alone)
+    lab = Lab(inventory, seen, alone)
+    return replace(lab, ray=_ray(lab)) if _is_up(lab) else lab
 
 
-def _burn(inventory: Inventory, asked: Runner) -> Mapping[str, Any]:
-    done = asked.run(nodeside.command(shell_path(inventory.python), "burn", ""), deadline_s=BURN_S)
-    if done.code:
-        last = (done.err.strip().splitlines() or ["nothing said"])[-1]
-        raise HostError(asked.node, "10 s of products", last, "run the check `accelerator` there first")
-    rates: dict[str, Any] = json.loads(done.out.splitlines()[-1])
-    return rates
+def _is_up(lab: Lab) -> bool:
+    head = lab.abouts().get(lab.inventory.head.name, {})
+    return not lab.alone and bool(head.get("holder"))
+
+
+def _ray(lab: Lab) -> Mapping[str, Any] | HostError:
+    inventory = lab.inventory
+    told = {
+        "address": inventory.address,
+        "ip": inventory.head.address,
+        "environment": places.environment(inventory),
+        "doors": {
+            name: [seen.node.address, inventory.ports.node_manager]
+            for name, seen in lab.seen.items()
+            if lab.abouts().get(name, {}).get("holder")
+        },
+    }
+    try:
+        return ask(inventory, inventory.head, "pinned", told, deadline_s=PINNED_S)
+    except HostError as error:
+        return error
 
 
 def _clock(asked: Runner) -> Clock:

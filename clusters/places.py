@@ -1,10 +1,21 @@
-"""Where things of ours lie on every node; pure."""
+"""Where things of ours lie on every node, and what Ray's processes find in their environment; pure.
+
+~/.sweep/env/             the environment, where it is ours
+~/.sweep/project/         the packages of this project, from `sync`
+~/.sweep/r/               Ray's own files
+~/.sweep/clusters/lab/    what belongs to the cluster of this name: token, tls/, agent.lock, agent.log
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from clusters.inventory import Inventory, Node
+
+
+def project(inventory: Inventory) -> str:
+    """The packages of this project, where `sync` has brought them."""
+    return f"{inventory.folder}/project"
 
 
 def stamp(inventory: Inventory) -> str:
@@ -15,6 +26,56 @@ def stamp(inventory: Inventory) -> str:
 def temp_dir(inventory: Inventory) -> str:
     """Ray's own files; short, since a socket's path has at most 103 bytes, and not under /tmp."""
     return f"{inventory.folder}/r"
+
+
+def own(inventory: Inventory) -> str:
+    """What belongs to the cluster of this name."""
+    return f"{inventory.folder}/clusters/{inventory.name}"
+
+
+def token(inventory: Inventory) -> str:
+    """Who has what this file holds may connect, and run code on all nodes."""
+    return f"{own(inventory)}/token"
+
+
+def lock(inventory: Inventory) -> str:
+    """What a node's agent holds locked as long as it lives, and with it Ray there."""
+    return f"{own(inventory)}/agent.lock"
+
+
+HEALTH_CHECK = {
+    "RAY_health_check_period_ms": "2000",
+    "RAY_health_check_timeout_ms": "3000",
+    "RAY_health_check_failure_threshold": "3",
+}
+"""Ray's head gives a node up that did not answer three times in a row: 15 s after its link broke."""
+
+
+def log(inventory: Inventory) -> str:
+    """What `ray start` said on a node when it was last started."""
+    return f"{own(inventory)}/agent.log"
+
+
+def environment(inventory: Inventory) -> dict[str, str]:
+    """What head, workers and drivers must all have in their environment; `~/` is still to be expanded."""
+    found = {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": token(inventory),
+        **HEALTH_CHECK,
+    }
+    if inventory.tls:
+        tls = f"{own(inventory)}/tls"
+        found |= {
+            "RAY_USE_TLS": "1",
+            "RAY_TLS_SERVER_CERT": f"{tls}/node.crt",
+            "RAY_TLS_SERVER_KEY": f"{tls}/node.key",
+            "RAY_TLS_CA_CERT": f"{tls}/ca.crt",
+        }
+    return found
 
 
 def ports(inventory: Inventory, node: Node) -> list[int]:
@@ -31,4 +92,6 @@ def for_peer(inventory: Inventory, node: Node) -> dict[str, Any]:
         "ports": ports(inventory, node),
         "temp_dir": temp_dir(inventory),
         "stamp": stamp(inventory),
+        "lock": lock(inventory),
+        "token": token(inventory),
     }

@@ -6,7 +6,7 @@ The outputs are kept as they are, so that tests can give those of Macs that are 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -18,6 +18,7 @@ SYSCTLS = (
 )
 
 LINUX_HARDWARE = "cat /proc/meminfo; nproc; grep -m1 'model name' /proc/cpuinfo"
+LINUX_HEAT = "cat /sys/class/thermal/thermal_zone*/temp"
 _FIREWALL = "/usr/libexec/ApplicationFirewall/socketfilterfw"
 
 
@@ -46,6 +47,7 @@ PROBES = (
     Probe("battery", "/usr/bin/pmset -g batt", None),
     Probe("displays", "/usr/sbin/system_profiler SPDisplaysDataType -json", None, 10),
     Probe("filevault", "/usr/bin/fdesetup status", None),
+    Probe("heat", "/usr/bin/pmset -g therm", LINUX_HEAT),
     Probe("files", "ulimit -Sn; ulimit -Hn", "ulimit -Sn; ulimit -Hn"),
     Probe("disk", "df -Pk {folder}", "df -Pk {folder}"),
 )  # fmt: skip
@@ -59,12 +61,13 @@ class Output(NamedTuple):
     text: str
 
 
-def script(*, head: str, folder: str) -> str:
-    """Shell text that runs all probes of the system it finds itself on; `folder` as the shell reads it."""
+def script(*, head: str, folder: str, only: Collection[str] | None = None) -> str:
+    """Shell text that runs the probes of the system it finds itself on; `folder` as the shell reads it."""
     branches = {
         system: "\n".join(
             f"probe {probe.name} {probe.deadline_s} {_quoted(command)}"
             for probe, command in _commands(system, head, folder)
+            if only is None or probe.name in only
         )
         for system in ("Darwin", "Linux")
     }

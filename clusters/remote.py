@@ -6,6 +6,7 @@ Scripts are for /bin/sh and are passed on the command line, so that nobody's log
 from __future__ import annotations
 
 import os
+import select
 import shlex
 import signal
 import socket
@@ -158,10 +159,14 @@ def _run(node: str, what: str, command: list[str], stdin: bytes, deadline_s: flo
 
 
 class Conversation:
-    """A command on a node that is spoken with by lines; each answer has a deadline."""
+    """A command on a node that is spoken with by lines; each answer has a deadline.
 
-    def __init__(self, runner: Runner, script: str) -> None:
+    `preamble` is what its stdin begins with. Only `hang_up` may be called by another thread.
+    """
+
+    def __init__(self, runner: Runner, script: str, preamble: bytes = b"") -> None:
         self._runner = runner
+        self._stdin = threading.Lock()
         self._process = subprocess.Popen(
             runner.command(script),
             stdin=subprocess.PIPE,
@@ -169,6 +174,7 @@ class Conversation:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
+        self._write(preamble)
 
     def answer(self, *, deadline_s: float) -> str:
         """The next line that it says. Raises HostError where it ends first, or says nothing in time."""
@@ -207,23 +213,37 @@ class Conversation:
 
     def say(self, line: str) -> None:
         """Send one line; one who is gone does not hear it, and its next answer says so."""
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
+        self._write(line.encode() + b"\n")
 
-    def close(self) -> None:
-        """End its stdin, wait a moment for it to end, and see that it does."""
+    def is_quiet(self, seconds: float) -> bool:
+        """Whether it says nothing, and does not end, for so long."""
+        assert self._process.stdout is not None
+        return not select.select([self._process.stdout], [], [], seconds)[0]
+
+    def hang_up(self) -> None:
+        """End its stdin: whoever waits for an answer gets what it says to that."""
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
+        with self._stdin, suppress(BrokenPipeError):
             self._process.stdin.close()
+
+    def close(self, *, deadline_s: float = 5.0) -> None:
+        """End its stdin, wait for it to end, and see that it does."""
+        self.hang_up()
         try:
-            self._process.wait(5)
+            self._process.wait(deadline_s)
         except subprocess.TimeoutExpired:
             end_group(self._process)
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
+
+    def _write(self, what: bytes) -> None:
+        stdin = self._process.stdin
+        assert stdin is not None
+        with self._stdin, suppress(BrokenPipeError):
+            if not stdin.closed:
+                stdin.write(what)
+                stdin.flush()
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

@@ -1,13 +1,16 @@
-"""Findings for a person: all nodes side by side, then what is wrong with what to type, a paragraph each."""
+"""What is said to a person. Findings: all nodes side by side, then a paragraph on each fault."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from clusters.findings import Finding, Status
+from clusters.states import NodeState, Phase
+from clusters.status import ClusterStatus
 
 _STYLES = {Status.GREEN: "green", Status.WARN: "yellow", Status.RED: "bold red", Status.SKIPPED: "dim"}
 
@@ -33,6 +36,38 @@ def show(findings: Sequence[Finding], console: Console) -> None:
                 if text:
                     console.print(before + text, end="", markup=False, highlight=False, soft_wrap=True)
             console.print()
+
+
+def say_state(state: NodeState) -> None:
+    """Print one line on a node that came up or did not; what is wrong goes to stderr."""
+    if state.phase is not Phase.UP:
+        print(state, file=sys.stderr)
+        return
+    memory = state.about.get("memory_bytes")
+    words = [state.about.get("chip"), f"{memory / 10**9:.0f} GB" if memory else None, state.note]
+    print(f"{state.node}: up ({', '.join(word for word in words if word)})")
+
+
+def show_status(found: ClusterStatus, console: Console) -> None:
+    """Print a row a node, what is wrong, and how to reach the dashboard."""
+    table = Table(box=None)
+    for heading in ("node", "stands", "slots busy", "chip", "heat"):
+        table.add_column(heading)
+    for node in found.nodes:
+        busy = f"{node.busy}/{node.slots}" if node.stands == "up" else "-"
+        style = {"up": "green", "starting": "yellow", "down": "dim"}.get(node.stands, "bold red")
+        stands = f"[{style}]{node.stands}[/]"
+        table.add_row(node.node, stands, busy, node.chip or "unknown", node.heat or "unknown")
+    console.print(table)
+    lines = [node.says for node in found.nodes if node.says]
+    if any(node.stands == "up" for node in found.nodes):
+        lines += [
+            f"Ray's head: {found.address}",
+            f"dashboard:  {found.dashboard}, after: {found.tunnel}",
+            f"its token:  {found.token}",
+        ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _cell(found: Finding | None) -> str:

@@ -41,7 +41,8 @@ def _row(key: str, entry: dict[str, Any], required: bool) -> str:
 
 
 def _default(value: Any) -> str:
-    if value is None or value == {} or value == []:
+    items = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    if all(item is None or item == [] for item in items):
         return "none"
     return "see below" if isinstance(value, dict) and len(value) > 1 else f"`{_yaml(value)}`"
 

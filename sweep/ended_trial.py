@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Self
 
 from optuna.trial import FrozenTrial
@@ -20,7 +19,7 @@ class EndedTrial(FrozenTrial):
     @classmethod
     def of(cls, trial: FrozenTrial) -> Self:
         ended = cls.__new__(cls)
-        ended.__dict__.update(copy.copy(trial).__dict__)
+        ended.__dict__.update(trial.__dict__)
         ended._constraints = trial.constraints
         return ended
 

@@ -134,9 +134,13 @@ class Gatherer:
                     self._run.record_message("warning", text)
 
     def _retain(self) -> None:
-        """Let go what is superseded; what stays of ended trials goes to the store, where there is one."""
+        """Let go what is superseded; what stays of ended trials goes to the store, where there is one.
+
+        What is on its way may never arrive: a trial that may have to go on keeps what it has until then.
+        """
         checkpoints = self._run.checkpoints
-        superseded = self._superseded([*checkpoints, *self._coming.values()])
+        coming = [each for each in self._coming.values() if each.trial in self._told]
+        superseded = self._superseded([*checkpoints, *coming])
         gone = [each for each in superseded if each in checkpoints]
         for snapshot in gone:
             if self._store is not None and snapshot.path in self._run.stored:

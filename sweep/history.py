@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runlog import layout
+from runlog import collector, layout
 from runlog.reader import NewerFormatError, read_batches
 from runlog.records import Record, decode_mapping, decode_number
 from runlog.study import RUNNING, StudyFold, TrialRow
@@ -84,8 +84,9 @@ def read_history(run_dir: Path) -> History:
     fold = _Fold()
     damage: list[str] = []
     try:
-        for batch in read_batches(log, on_damage=lambda each: damage.append(str(each))):
-            fold.add(batch)
+        with collector.held_off():
+            for batch in read_batches(log, on_damage=lambda each: damage.append(str(each))):
+                fold.add(batch)
     except NewerFormatError as error:
         raise RunDirError(str(error)) from error
     except OSError as error:

@@ -24,6 +24,7 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
+from runlog import collector
 from runlog.reader import whole_bytes
 from sweep.ended_trial import EndedTrial
 from sweep.errors import JournalError
@@ -48,7 +49,8 @@ class Journal(InMemoryStorage):
         if size:
             stored = _Stored(path, size)
             try:
-                self._adopt(JournalStorage(stored), stored.reports)
+                with collector.held_off():
+                    self._adopt(JournalStorage(stored), stored.reports)
             except (ValueError, LookupError, TypeError, AssertionError) as error:
                 # Whatever Optuna makes of a record that is none: the file as a whole is not to be trusted.
                 raise JournalError(f"{path}: must hold Optuna's records: {error!r}") from error

@@ -12,7 +12,18 @@ from configfile.yamlfile import Document, Path, value_text
 from sweep.conditions import Circle, can_hold, contains, dependency_order, holds, is_active
 from sweep.errors import Problem
 from sweep.hyperparameters import CORE, WORDS, Core
-from sweep.schema import Choices, Entry, FloatRange, IntRange, Objective, Pruner, Sampler, Stop, Trial
+from sweep.schema import (
+    Choices,
+    Entry,
+    FloatRange,
+    IntRange,
+    Objective,
+    Pruner,
+    Require,
+    Sampler,
+    Stop,
+    Trial,
+)
 from sweep.trial import Scalar
 
 
@@ -34,6 +45,8 @@ class Draft:
     sampler: Sampler | None
     pruner: Pruner | None
     stop: Stop | None
+    cluster: str | None
+    require: Require | None
 
 
 Rule = Callable[[Draft], Iterator[Problem]]
@@ -248,6 +261,13 @@ def _stop(draft: Draft) -> Iterator[Problem]:
             yield draft.document.problem(("stop", name), rule, remedy=remedy)
 
 
+def _require(draft: Draft) -> Iterator[Problem]:
+    required = draft.require is not None and (draft.require.tags or draft.require.min_memory_bytes)
+    if draft.cluster == "local" and required:
+        rule, remedy = "must stand with a cluster", "name an inventory: cluster: lab.yaml, or leave it out"
+        yield draft.document.problem(("require",), rule, "cluster: local", remedy)
+
+
 def _space(draft: Draft) -> Iterator[Problem]:
     if isinstance(draft.document.at(("space",)), dict) and not draft.space_names:
         rule, remedy = "must name at least one hyperparameter", "add learning_rate, say"
@@ -255,5 +275,5 @@ def _space(draft: Draft) -> Iterator[Problem]:
 
 
 RULES: tuple[Rule, ...] = (
-    _space, _names, _ranges, _core, _conditions, _enqueue, _trial, _objectives, _sampler, _stop,
+    _space, _names, _ranges, _core, _conditions, _enqueue, _trial, _objectives, _sampler, _stop, _require,
 )  # fmt: skip

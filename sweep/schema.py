@@ -257,6 +257,15 @@ class Worker(Section):
     """Its memory, such as `16 GB`; without it, a slot's share of the machine's."""
 
 
+class Require(Section):
+    """Which nodes of a cluster may be used: those that meet all of it."""
+
+    tags: Annotated[tuple[Annotated[str, StringConstraints(min_length=1)], ...], Field(strict=False)] = ()
+    """Tags that the inventory gives a node, all of them."""
+    min_memory_bytes: Bytes | None = Field(None, alias="min_memory")
+    """The least memory of a node, what is reserved for its user included, such as `32 GB`."""
+
+
 class Extends(Section):
     """Trials of another run that are gone on from, in the order of `enqueue`."""
 
@@ -305,7 +314,9 @@ class StudySpec(Section):
     stop: Stop = Stop()
     """When to end before the budget is spent."""
     cluster: Annotated[str, StringConstraints(min_length=1)] = "local"
-    """`local`, or a file that lists Macs."""
+    """`local`, or an inventory of Macs, its path from this file's folder."""
+    require: Require = Require.model_validate({})
+    """Which of the cluster's nodes may be used."""
     executor: Literal["ray", "inline"] = "ray"
     """`ray`, or `inline`: in this very process, one trial's step at a time."""
     lanes: CountOrAuto = "auto"

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from runlog import layout
 from runlog.ranking import best_first
 from sweep import spec as specs
+from sweep.awake import awake
+from sweep.cluster import Cluster
 from sweep.describing import describe
 from sweep.description import Description
 from sweep.errors import JournalError, RunDirError, SpecError
@@ -36,13 +38,6 @@ from sweep.turn import TaskRef, WorkerSettings
 if TYPE_CHECKING:
     from sweep.driver import Driver
     from sweep.study import Study
-
-
-MEMORY_SHARE = 0.6
-"""How much of the device's memory populations may take, all slots together: the rest is the system's."""
-
-GUARD_SHARE = 0.9
-"""Above this much, divided by the slots, a worker's turn is ended as out of memory."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +109,17 @@ def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
 
 
 def run_study(
-    spec: StudySpec, *, runs: Path, progress: Progress, accept_changed_task: bool = False
+    spec: StudySpec,
+    *,
+    runs: Path,
+    progress: Progress,
+    accept_changed_task: bool = False,
+    cluster: Cluster | None = None,
 ) -> Summary:
-    """Run a study to its budget, or to Ctrl-C. Raises SweepError; nothing recorded is ever lost."""
+    """Run a study to its budget, or to Ctrl-C, here or on a cluster that is up.
+
+    Raises SweepError; nothing recorded is ever lost.
+    """
     began = time.monotonic()
     check_choices(spec)
     with open_run(spec, runs, accept_changed_task=accept_changed_task) as run:
@@ -128,7 +131,7 @@ def run_study(
             return _summary(spec, run.path, history.told, params, 0, began, "finished before")
         progress.stage(f"looking at the task {spec.task}")
         description = describe_task(spec)
-        driver = _drive(spec, description, run, progress)
+        driver = _drive(spec, description, run, progress, cluster)
         reason = "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
         ledger = driver.ledger.as_json()
         run.close(reason, ledger=ledger)
@@ -195,7 +198,9 @@ def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
         )
 
 
-def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Progress) -> Driver:
+def _drive(
+    spec: StudySpec, description: Description, run: RunDir, progress: Progress, cluster: Cluster | None
+) -> Driver:
     from sweep.driver import Driver
     from sweep.store import Store
 
@@ -212,7 +217,7 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     )
     run.commit()
     study = _open_study(spec, description, run)
-    executor = make_executor(spec, description)
+    executor = make_executor(spec, description, cluster, runs=run.path.parent)
     if spec.executor == "ray":
         from sweep.executors.ray_metrics import RayMetrics
 
@@ -228,7 +233,7 @@ def _drive(spec: StudySpec, description: Description, run: RunDir, progress: Pro
     )
     progress.stage("starting workers")
     try:
-        with _logging(spec, run, progress), _interrupting(driver.interrupt, progress):
+        with _logging(spec, run, progress), _interrupting(driver.interrupt, progress), awake():
             driver.run()
     finally:
         executor.close()
@@ -266,8 +271,14 @@ def _open_study(spec: StudySpec, description: Description, run: RunDir) -> Study
     return study
 
 
-def make_executor(spec: StudySpec, description: Description) -> Executor:
-    """The executor that the study file names: one slot an accelerator, or one a core where there is none."""
+def make_executor(
+    spec: StudySpec, description: Description, cluster: Cluster | None, *, runs: Path
+) -> Executor:
+    """The executor that the study file names.
+
+    On this machine it has one slot an accelerator, or one a core where there is none; on a cluster what its
+    nodes have, and the study's folder travels there.
+    """
     on_gpu = description.device == "gpu"
     slots = 1 if on_gpu or spec.executor == "inline" else cores()
     settings = WorkerSettings(
@@ -276,16 +287,26 @@ def make_executor(spec: StudySpec, description: Description) -> Executor:
         keep_final=spec.checkpoints.keep_best > 0,
         objective=(spec.objective[0].metric, spec.objective[0].direction),
         keep_best_report=spec.checkpoints.keep_best > 0 and spec.checkpoints.keep_best_report,
-        memory_bytes=MEMORY_SHARE * description.memory_bytes / slots,
-        limit_bytes=spec.worker.memory_bytes or GUARD_SHARE * description.memory_bytes / slots,
+        slots=slots,
+        limit_bytes=spec.worker.memory_bytes,
     )
     if spec.executor == "inline":
         from sweep.executors.inline import InlineExecutor
 
         return InlineExecutor(settings)
+    if cluster is not None:
+        os.environ.update(cluster.environment)  # before ray is imported, which reads it
     from sweep.executors.ray import RayExecutor
+    from sweep.executors.ray_joined import JoinedRay
+    from sweep.executors.ray_nodes import Home
+    from sweep.executors.ray_own import OwnRay
+    from sweep.executors.travelling import Luggage
 
-    return RayExecutor(settings, slots=slots, gpus=int(on_gpu), name=spec.name)
+    home: Home = OwnRay(slots, gpus=int(on_gpu))
+    if cluster is not None:
+        home = JoinedRay(cluster, Luggage(spec.folder.resolve(), (spec.folder / "runs", runs)))
+        settings = replace(settings, task=TaskRef(".", spec.task))
+    return RayExecutor(settings, home, name=spec.name)
 
 
 def cores() -> int:

@@ -9,6 +9,7 @@ resolved_text(spec)                     # study.yaml with every default written 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from configfile import nearest, yamlfile
@@ -33,6 +34,7 @@ __all__ = [
     "resolved_text",
     "validate_against",
     "with_budget_trials",
+    "with_cluster",
 ]
 
 LOCKED = (
@@ -193,6 +195,12 @@ def missing_files(spec: StudySpec) -> list[Problem]:
 def with_budget_trials(spec: StudySpec, trials: int) -> StudySpec:
     """The same study with another total of trials (at least 1)."""
     return spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": trials})})
+
+
+def with_cluster(spec: StudySpec, cluster: str) -> StudySpec:
+    """The same study on `local`, or on the cluster of an inventory, its path from this process's folder."""
+    named = cluster if cluster == "local" else str(Path(cluster).resolve())
+    return spec.model_copy(update={"cluster": named})
 
 
 def resolved(spec: StudySpec) -> dict[str, Any]:

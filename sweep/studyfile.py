@@ -28,6 +28,7 @@ from sweep.schema import (
     IntRange,
     LoggerChoice,
     Objective,
+    Require,
     Stop,
     StudySpec,
     Trial,
@@ -47,6 +48,7 @@ _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "constraints.*": (Bound,),
     "checkpoints": (Checkpoints,),
     "worker": (Worker,),
+    "require": (Require,),
     "loggers": (LoggerChoice,),
     "space.*": (IntRange, Choices),
     "space.*.when.*": (Interval,),
@@ -166,8 +168,9 @@ def _draft(document: Document, sections: Mapping[str, Any]) -> rules.Draft:
         key: frozenset(raw) if isinstance(raw := document.value.get(key), dict) else frozenset()
         for key in ("space", "fixed")
     }
-    optional = {key: sections.get(key) for key in ("objective", "trial", "sampler", "pruner", "stop")}
-    for key in ("sampler", "pruner", "stop"):
+    keys = ("objective", "trial", "sampler", "pruner", "stop", "cluster", "require")
+    optional = {key: sections.get(key) for key in keys}
+    for key in ("sampler", "pruner", "stop", "cluster", "require"):
         if key not in document.value:
             optional[key] = StudySpec.model_fields[key].default
     return rules.Draft(

@@ -28,14 +28,16 @@ class WorkerSettings:
     """What a worker knows of the study for as long as it lives.
 
     `snapshot_every_s` None means never; `objective` is a metric and its direction; `keep_best_report` says
-    whether a run is saved at each report that is its best so far; `memory_bytes` is what its populations may
-    use, `limit_bytes` what the whole process may, None for any amount.
+    whether a run is saved at each report that is its best so far. `slots` is how many workers share the
+    host's memory, at most `host_bytes` of it where that is given; `limit_bytes` is what this process may use
+    where somebody said so, else its share.
     """
 
     task: TaskRef
     snapshot_every_s: float | None
     keep_final: bool
-    memory_bytes: float
+    slots: int = 1
+    host_bytes: int | None = None
     limit_bytes: float | None = None
     objective: tuple[str, str] | None = None
     keep_best_report: bool = False

@@ -29,6 +29,12 @@ from sweep.trial import Report, RunId, Signature, Snapshot, TrialPlan
 from sweep.turn import Load, Probe, RunFailure, Spent, TaskRef, Turn, TurnResult, WorkerSettings
 from train_core import device, keys, width
 
+MEMORY_SHARE = 0.6
+"""How much of the device's memory populations may take, all slots together: the rest is the system's."""
+
+GUARD_SHARE = 0.9
+"""Above this much, divided by the slots, a worker's turn is ended as out of memory."""
+
 FIRST_MICRO_BATCHES = 64
 """How far an advance goes before anything is known of its speed, and at least."""
 
@@ -73,7 +79,10 @@ class Worker:
         self._population: train_core.Population | None = None
         self._lanes: dict[int, _Occupant] = {}
         self._idle_since: float | None = None
-        self._guard = MemoryGuard(settings.limit_bytes, _memory_in_use)
+        host_bytes = min(device.memory_bytes(), settings.host_bytes or device.memory_bytes())
+        share_bytes = host_bytes / settings.slots
+        self._memory_bytes = MEMORY_SHARE * share_bytes
+        self._guard = MemoryGuard(settings.limit_bytes or GUARD_SHARE * share_bytes, _memory_in_use)
         self._notes: list[str] = []
 
     def info(self) -> WorkerInfo:
@@ -158,7 +167,7 @@ class Worker:
             choice = train_core.best_width(
                 program,
                 probe.plan.hyperparameters,
-                limit_bytes=self._settings.memory_bytes,
+                limit_bytes=self._memory_bytes,
                 most=probe.most,
                 examples=probe.examples,
             )

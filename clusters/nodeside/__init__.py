@@ -1,20 +1,45 @@
-"""Programs that run on the nodes: sent as text, so they import nothing of ours, and only what a task needs.
+"""Programs that run on the nodes: sent as text, and what they import of ours is put in as text, too.
 
-peer     what the environment is like, which ports are free, whom this node reaches
-burn     ten seconds of products: slow or throttled
+peer        what the environment is like, which ports are free, whom this node reaches
+see         who holds the node, and how warm it is
+look        on the head: what Ray knows of its nodes
+pinned      on the head: what a task that is pinned to each node says from there
+burn        ten seconds of products: slow or throttled
+agent       holds Ray on a node as long as it is held itself
+stop        ends what an agent left
+errand      a command on the head that outlives who asked for it
+
+listening, versions, holding are parts of those.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 from importlib import resources
+
+_PART = re.compile(r"^from clusters\.nodeside\.(\w+) import .*$", re.MULTILINE)
+
+# The program comes first on stdin, so that `ps` shows a name and not the whole text.
+_FROM_STDIN = (
+    "import os,sys;n=int(sys.argv[2]);b=b''\n"
+    "while len(b)<n:b+=os.read(0,n-len(b)) or sys.exit(1)\n"
+    "exec(compile(b,sys.argv[1],'exec'))"
+)
 
 
 def program(name: str) -> str:
     """The source of a program that runs on nodes."""
-    return resources.files("clusters.nodeside").joinpath(f"{name}.py").read_text()
+    source = resources.files("clusters.nodeside").joinpath(f"{name}.py").read_text()
+    return _PART.sub(lambda part: program(part[1]), source)
 
 
 def command(python: str, name: str, argument: str) -> str:
     """Shell text that runs a program under `python`, itself as the shell reads it, with one argument."""
     return f"exec {python} -c {shlex.quote(program(name))} {shlex.quote(argument)}"
+
+
+def held(python: str, name: str, label: str) -> tuple[str, bytes]:
+    """Shell text that runs a program which stays, and the program itself, which its stdin begins with."""
+    source = program(name).encode()
+    return f"exec {python} -c {shlex.quote(_FROM_STDIN)} {shlex.quote(label)} {len(source)}", source

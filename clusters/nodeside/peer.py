@@ -1,10 +1,10 @@
 """Run on every node at once by `doctor`: says what is there, listens, tries all others, and ends.
 
-Its one argument is a JSON object: ip, ports, and the paths temp_dir and stamp. It prints a line of
-JSON, waits for one that names peers {name: [ip, ports]}, prints whom it reached, and ends with its stdin.
+Its one argument is a JSON object: ip, ports, and the paths temp_dir, stamp, lock and token. It prints
+JSON, waits for a line that names peers {name: [ip, ports]}, prints whom it reached, and ends with its stdin.
 """
 
-import errno
+import hashlib
 import json
 import os
 import platform
@@ -14,6 +14,10 @@ import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
+
+from clusters.nodeside.holding import held_by
+from clusters.nodeside.listening import listen, name_of
+from clusters.nodeside.versions import versions
 
 CONNECT_S = 3.0
 
@@ -33,33 +37,13 @@ def read(path):
         return None
 
 
-def name_of(error):
-    return errno.errorcode.get(error.errno or 0, str(error))
-
-
-def listen(ip, ports):
-    """A socket for every port that is free; what kept the others."""
-    open_sockets, states = [], {}
-    for port in ports:
-        server = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind((ip, port))
-            server.listen(64)
-        except OSError as error:
-            states[str(port)] = "taken" if error.errno == errno.EADDRINUSE else name_of(error)
-            server.close()
-        else:
-            states[str(port)] = "listening"
-            open_sockets.append(server)
-    return open_sockets, states
-
-
-def version(name):
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
+def token_at(path):
+    """The hash of a token and who may read it; None where there is none."""
+    text = read(path)
+    if text is None:
         return None
+    mode = os.stat(os.path.expanduser(path)).st_mode & 0o777
+    return {"sha256": hashlib.sha256(text.strip()).hexdigest(), "mode": f"{mode:o}"}
 
 
 def wheel_tag(name):
@@ -96,16 +80,17 @@ def main():
     servers, ports = listen(wanted["ip"], wanted["ports"])
     stamp = read(wanted["stamp"])
     about = {
-        "python": platform.python_version(),
         "executable": sys.executable,
         "machine": platform.machine(),
         "platform": sysconfig.get_platform(),
-        "versions": {name: version(name) for name in ("mlx", "ray", "numpy")},
+        "versions": versions(),
         "wheel": wheel_tag("mlx-metal") or wheel_tag("mlx"),
         "lock": stamp.decode().strip() if stamp else None,
         "accelerator": accelerator(),
         "temp_dir": os.path.expanduser(wanted["temp_dir"]),
         "ports": ports,
+        "holder": held_by(wanted["lock"]),
+        "token": token_at(wanted["token"]),
     }
     print(json.dumps(about), flush=True)
     line = sys.stdin.readline()

@@ -8,6 +8,8 @@ exporting     a run's tables in other formats: export
 reporting     a run's report: report
 keeping       checkpoints no longer wanted: rm
 watching      a study in the browser: ui
+detaching     a study that runs on its cluster's head: attach, stop, fetch
+clusters      the cluster that a study file names
 ending        how a command ends: its errors, its exit code, its one JSON object
 options       arguments that several verbs share
 tables        tables on stdout
@@ -18,7 +20,7 @@ from __future__ import annotations
 import typer
 
 from clusters import commands as cluster
-from sweep.cli import exporting, extending, keeping, reporting, runs, starting, studies, watching
+from sweep.cli import detaching, exporting, extending, keeping, reporting, runs, starting, studies, watching
 
 app = typer.Typer(
     name="sweep",
@@ -42,6 +44,9 @@ for verb in (
     studies.check,
     studies.run,
     studies.plan,
+    detaching.attach,
+    detaching.stop,
+    detaching.fetch,
     extending.extend,
     runs.status,
     runs.show,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweep.cli.clusters import inventory_of, joined
+from sweep.cli.detaching import is_elsewhere, run_on_head
 from sweep.cli.ending import errors_end_the_command, results_on_stdout
 from sweep.cli.options import AsJson, RunsFolder, StudyFile
 from sweep.cli.tables import pairs, print_table
@@ -34,24 +36,49 @@ def run(
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html at the end; never with `inline`.")
     ] = True,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="LAB", help="An inventory, or local, instead of the file's `cluster`."),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Run it on the cluster's head and come back at once.")
+    ] = False,
 ) -> None:
     """Run a study to its budget; run it again to go on where it stopped.
 
+    With a cluster that this machine is no node of, it runs on the cluster's head and is followed from here.
+
     \b
     sweep run study.yaml
+    sweep run study.yaml --detach           on the cluster's head; see attach, stop, fetch
     sweep run study.yaml --trials 100       go on to 100 trials in all
     sweep run study.yaml --json > end.json  one JSON object at the end
     """
     from sweep.session import run_study
-    from sweep.spec import load, with_budget_trials
+    from sweep.spec import load, with_budget_trials, with_cluster
 
     with results_on_stdout(as_json), errors_end_the_command():
         spec = load(study)
         if trials is not None:
             spec = with_budget_trials(spec, trials)
+        if cluster is not None:
+            spec = with_cluster(spec, cluster)
+        if detach or is_elsewhere(spec):
+            options = ["--trials", str(trials)] if trials is not None else []
+            options += ["--accept-changed-task"] if accept_changed_task else []
+            if as_json:
+                raise SweepError("--json needs the driver here; use: sweep status RUN --json, once fetched")
+            raise typer.Exit(run_on_head(spec, study, runs=runs, options=options, detach=detach))
+        joins = joined(spec)
         progress = progress_for(spec.name, quiet=quiet)
         try:
-            summary = run_study(spec, runs=runs, progress=progress, accept_changed_task=accept_changed_task)
+            summary = run_study(
+                spec,
+                runs=runs,
+                progress=progress,
+                accept_changed_task=accept_changed_task,
+                cluster=joins,
+            )
         finally:
             progress.close()
     if as_json:
@@ -73,6 +100,7 @@ def check(study: StudyFile, as_json: AsJson = False) -> None:
 
     with results_on_stdout(as_json), errors_end_the_command():
         found = check_study(study)
+        inventory_of(found.spec)
     print(json.dumps(found.as_json()) if as_json else found.as_text())
 
 

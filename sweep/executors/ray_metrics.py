@@ -1,7 +1,4 @@
-"""What Ray shows of a study: its numbers on the Prometheus endpoint, and where its dashboard is.
-
-Imported after `sweep.executors.ray`, which settles what Ray reads when it is imported.
-"""
+"""What Ray shows of a study: its numbers on the Prometheus endpoint, and where its dashboard is."""
 
 from __future__ import annotations
 
@@ -14,9 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ray
-from ray.util.metrics import Counter, Gauge
-
+from sweep.executors.ray_setup import Counter, Gauge, ray
 from sweep.progress import Progress, View
 from sweep.trial import TrialState
 

@@ -11,6 +11,7 @@ shared, so that the Python of these tests is on every one of them.
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shutil
 import signal
@@ -70,6 +71,7 @@ class Lab:
         try:
             self._prepare()
             for name in self.names:
+                self._connect(name)
                 self._start(name)
             for name in self.names:
                 self._wait_for_ssh(name)
@@ -120,14 +122,41 @@ class Lab:
     def inside(self, name: str, *command: str) -> list[str]:
         """The command line that runs a command on a machine."""
         sshd = str(self._child(name))
-        return [tool("nsenter"), "-t", sshd, "--net", "--mount", "--pid", "--uts", *command]
+        home = f"HOME={self.home}"
+        return [
+            tool("nsenter"),
+            "-t",
+            sshd,
+            "--net",
+            "--mount",
+            "--pid",
+            "--uts",
+            tool("env"),
+            home,
+            *command,
+        ]
 
     def run(self, name: str, *command: str) -> str:
         return check(*self.inside(name, *command))
 
-    def outside(self, *command: str) -> list[str]:
+    def outside(self, *command: str, laptop: str = "laptop") -> list[str]:
         """The command line that runs a command beside the machines, on their network: a laptop there."""
-        return [tool("ip"), "netns", "exec", self.switch, *command]
+        home = f"HOME={self.path}/{laptop}"
+        return [tool("ip"), "netns", "exec", self.switch, tool("env"), home, *command]
+
+    def cluster(self, verb: str, *options: str, laptop: str = "laptop") -> subprocess.CompletedProcess[str]:
+        """`python -m sweep cluster ...`, as a laptop on the machines' network types it."""
+        command = [sys.executable, "-m", "sweep", "cluster", verb, str(self.inventory), *options]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+        return subprocess.run(
+            self.outside(*command, laptop=laptop),
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
 
     def cut(self, name: str) -> None:
         """Pull the machine's network cable."""
@@ -142,7 +171,17 @@ class Lab:
         os.kill(self._child_of(sshd), signal.SIGKILL)
         sshd.wait()
 
+    def boot(self, name: str) -> None:
+        """Switch a machine that was killed on again."""
+        self._start(name)
+        self._wait_for_ssh(name)
+
     def close(self) -> None:
+        for kept in self.path.glob("*/.sweep/clusters/*/keeper.json"):  # of a test that broke off
+            pid = json.loads(kept.read_text())["pid"]
+            arguments = Path(f"/proc/{pid}/cmdline")
+            if arguments.exists() and str(self.path) in arguments.read_text():
+                os.kill(pid, signal.SIGKILL)
         for name in list(self._sshds):
             self.kill(name)
         for namespace in (*(f"{self.switch}-{name}" for name in self.names), self.switch):
@@ -156,6 +195,7 @@ class Lab:
         for link in ("lo", "br0"):
             check("ip", "-n", self.switch, "link", "set", link, "up")
         self.home.mkdir()
+        (self.path / "laptop").mkdir()
         for key in ("user", "host"):
             check("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.path / key))
         host_key = (self.path / "host.pub").read_text().split()[:2]
@@ -170,10 +210,12 @@ class Lab:
             line for line in Path("/etc/passwd").read_text().splitlines() if not line.startswith("root:")
         ]
         (self.path / "passwd").write_text("\n".join([f"root:x:0:0:root:{self.home}:/bin/sh", *passwd, ""]))
+        (self.path / "resolv.conf").write_text("")  # no name server: nobody waits for one that is not there
         Path("/run/sshd").mkdir(exist_ok=True)
         self.write_inventory()
 
-    def _start(self, name: str) -> None:
+    def _connect(self, name: str) -> None:
+        """A network of its own, with a cable to the switch, and an empty home."""
         namespace = f"{self.switch}-{name}"
         check("ip", "netns", "add", namespace)
         check(
@@ -202,10 +244,14 @@ class Lab:
             f"HostKey {self.path}/host\nAuthorizedKeysFile {self.home}/.ssh/authorized_keys\nStrictModes no\n"
             "UsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nMaxStartups 100\nPidFile none\n"
         )
+
+    def _start(self, name: str) -> None:
+        namespace, tree = f"{self.switch}-{name}", self.tree(name)
         script = (
             f"hostname {name} && mount --bind {tree} {self.home} && "
             f"mount --bind {tree}/machine-id /etc/machine-id && "
             f"mount --bind {self.path}/passwd /etc/passwd && "
+            f"mount --bind {self.path}/resolv.conf /etc/resolv.conf && "
             f"exec {tool('sshd')} -D -e -f {self.home}/sshd_config"
         )
         isolated = [tool("unshare"), "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]

@@ -115,6 +115,7 @@ def mac(
         "battery": BATTERY.format(source=source) if laptop else f"Now drawing from '{source}'",
         "displays": json.dumps({"SPDisplaysDataType": [gpu]}),
         "filevault": f"FileVault is {'On' if filevault else 'Off'}.",
+        "heat": "Note: No thermal warning level has been recorded\n",
         "files": "256\nunlimited",
         "disk": "Filesystem 1024-blocks Used Available Capacity  Mounted on\n"
         "/dev/disk3s5 971350180 400000000 500000000 45%    /System/Volumes/Data",

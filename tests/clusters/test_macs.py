@@ -14,7 +14,7 @@ from clusters.errors import HostError
 from clusters.findings import Finding
 from clusters.inventory import parse
 from clusters.looking import Clock, Lab, Seen
-from clusters.probes import read, script
+from clusters.probes import Output, read, script
 from tests.clusters.macs import mac
 
 INVENTORY = parse(
@@ -29,14 +29,15 @@ OTHER = "99999999-2222-3333-4444-555555555555"
 
 def about(**changes: Any) -> dict[str, Any]:
     return {
-        "python": "3.13.5",
         "executable": "/Users/me/.sweep/env/bin/python",
         "machine": "arm64",
-        "versions": {"mlx": "0.32.4", "ray": "2.60.0", "numpy": "2.3"},
+        "versions": {"python": "3.13.5", "ray": "2.60.0", "mlx": "0.32.4"},
         "wheel": "py3-none-macosx_15_0_arm64",
         "lock": "abc",
         "accelerator": {"device": "gpu", "info": {"device_name": "Apple M2 Ultra"}},
         "temp_dir": "/Users/me/.sweep/r",
+        "holder": None,
+        "token": {"sha256": "abcdef", "mode": "600"},
         "ports": {"6380": "listening", "6381": "listening", "20000": "listening"},
         **changes,
     }
@@ -102,10 +103,11 @@ def test_two_macs_that_are_well() -> None:
         ({"swap_mb": 5000.0}, "memory", "warn", "5.2 GB are swapped out", "quit"),
         ({"abouts": {"machine": "x86_64"}}, "native", "red", "Rosetta", "arch -arm64"),
         (
-            {"abouts": {"python": "3.13.4"}}, "environment", "red",
-            "python 3.13.4, but studio has python 3.13.5", "uv venv --python 3.13.5 ~/.sweep/env",
+            {"abouts": {"versions": {"python": "3.13.4", "ray": "2.60.0", "mlx": "0.32.4"}}},
+            "environment", "red",
+            "python 3.13.4, but studio has python 3.13.5", "cluster sync lab.yaml",
         ),
-        ({"abouts": {"lock": "def"}}, "environment", "red", "another lock", "requirements.lock"),
+        ({"abouts": {"lock": "def"}}, "environment", "red", "another lock", "cluster sync lab.yaml"),
         ({"abouts": {"wheel": "py3-none-macosx_14_arm64"}}, "environment", "warn", "macosx_14", "one wheel"),
         (
             {"abouts": {"accelerator": {"device": "cpu", "info": {}}}}, "accelerator", "red",
@@ -114,6 +116,9 @@ def test_two_macs_that_are_well() -> None:
         ({"abouts": {"accelerator": {"error": "no answer"}}}, "accelerator", "red", "no answer", "mlx"),
         ({"abouts": {"temp_dir": "/Users/" + "x" * 60}}, "disk", "red", "too long", "folder"),
         ({"abouts": {"ports": {"6380": "taken"}}}, "ports", "red", "taken: 6380", "lsof"),
+        ({"abouts": {"token": {"sha256": "abc", "mode": "644"}}}, "token", "red", "mode 644", "chmod 600"),
+        ({"abouts": {"token": {"sha256": "xyz", "mode": "600"}}}, "token", "red", "another one", "down"),
+        ({"abouts": {"token": None, "holder": {"by": "me"}}}, "token", "red", "there is none", "up lab.yaml"),
         ({"clock": Clock(4.0, 0.2)}, "clock", "red", "+4.00 s", "sntp"),
     ],
 )  # fmt: skip
@@ -155,6 +160,42 @@ def test_a_red_check_leaves_those_after_it_unmade() -> None:
     assert (found[0].saw, found[0].cure) == (error.saw, error.cure)
 
 
+def in_ray(**changes: Any) -> dict[str, Any]:
+    """What Ray says of the studio and, but for `changes`, of the mini."""
+    nodes = [
+        {"ip": node.ip, "labels": {"sweep.node": node.name}, "resources": {"GPU": 1.0}, **more}
+        for node, more in zip(INVENTORY.nodes, ({}, changes), strict=True)
+    ]
+    return {"nodes": nodes, "answers": {"studio": {"mini": "ok"}, "mini": {"studio": "ok"}}}
+
+
+@pytest.mark.parametrize(
+    ("ray", "check", "saw"),
+    [
+        (in_ray(), None, ""),
+        (in_ray(labels={"sweep.node": "other"}), "ray", "Ray does not have it"),
+        (in_ray(ip="192.168.1.99"), "ray", "Ray has it at 192.168.1.99"),
+        (in_ray(resources={}), "ray", "0 GPUs"),
+        ({**in_ray(), "answers": {"studio": {"mini": "ok"}}}, "actors", "no task ran there"),
+        ({**in_ray(), "answers": {"mini": {"studio": "EHOSTUNREACH"}}}, "actors", "Local Network privacy"),
+    ],
+)
+def test_ray_has_the_nodes_of_the_inventory(ray: dict[str, Any], check: str | None, saw: str) -> None:
+    found = of_mini(replace(lab(), ray=ray))
+    assert list(found) == ([check] if check else [])
+    assert not check or saw in found[check].saw
+
+
+def test_a_node_of_ray_that_is_in_no_entry_and_a_ray_that_does_not_answer() -> None:
+    other = {"ip": "192.168.1.99", "labels": {}, "resources": {}}
+    ray = in_ray()
+    strange = {**ray, "nodes": [*ray["nodes"], other]}
+    mute = HostError("studio", "python (pinned)", "code 1: no", "doctor")
+    for answer, saw in ((strange, "has 192.168.1.99, which is in no entry"), (mute, "code 1: no")):
+        reds = [one for one in judge(replace(lab(), ray=answer)) if one.status == "red"]
+        assert [(one.node, one.check, one.saw) for one in reds] == [("studio", "ray", saw)]
+
+
 def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     from clusters import probes
     from clusters.remote import Local
@@ -174,6 +215,21 @@ def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.M
         "hangs": (137, "begun"),
         "last": (0, "10.0.0.1"),
     }
+
+
+@pytest.mark.parametrize(
+    ("system", "said", "heat"),
+    [
+        ("Darwin", "Note: No thermal warning level has been recorded\n", "not throttled"),
+        ("Darwin", "CPU_Scheduler_Limit \t= 100\nCPU_Speed_Limit \t= 62\n", "throttled to 62 %"),
+        ("Darwin", "CPU_Speed_Limit \t= 100\n", "not throttled"),
+        ("Darwin", "pmset: no such thing", None),
+        ("Linux", "41000\n57500\n", "58 °C"),
+        ("Linux", "cat: /sys/class/thermal/thermal_zone*/temp: No such file or directory", None),
+    ],
+)
+def test_heat_is_read_where_it_is_said(system: str, said: str, heat: str | None) -> None:
+    assert facts.read(system, {"heat": Output("", 0, said)}).heat == heat
 
 
 def test_facts_that_cannot_be_read_are_unknown() -> None:

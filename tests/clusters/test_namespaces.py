@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.clusters.lab import ROOT, Lab, reason_against
+from tests.clusters.lab import Lab, reason_against
 
 pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
 
@@ -34,15 +34,7 @@ def lab(machines: Lab) -> Lab:
 
 def doctor(lab: Lab) -> tuple[int, dict[tuple[str, str], Finding]]:
     """The exit code and the findings by node and check, as a laptop on the machines' network has them."""
-    command = [sys.executable, "-m", "sweep", "cluster", "doctor", str(lab.inventory), "--json"]
-    done = subprocess.run(
-        lab.outside(*command),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = lab.cluster("doctor", "--json")
     assert done.stdout, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     assert said["red"] == (done.returncode == 1)
@@ -148,7 +140,7 @@ def test_an_environment_that_is_not_there(lab: Lab) -> None:
     code, found = doctor(lab)
     assert (code, reds(found)) == (1, [("b", "environment"), ("c", "environment")])
     assert found["b", "environment"]["saw"] == "there is no ~/s/env/bin/python"
-    assert "uv venv --python" in found["b", "environment"]["cure"]
+    assert "cluster sync" in found["b", "environment"]["cure"]
 
 
 def test_versions_that_differ_are_named(lab: Lab) -> None:
@@ -170,11 +162,7 @@ def test_versions_that_differ_are_named(lab: Lab) -> None:
 
 def test_without_a_terminal_a_person_still_reads_what_to_type(lab: Lab) -> None:
     lab.write_inventory(("root@b", "root@nowhere.invalid"))
-    command = [sys.executable, "-m", "sweep", "cluster", "doctor", str(lab.inventory)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
-    done = subprocess.run(
-        lab.outside(*command), env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = lab.cluster("doctor")
     assert done.returncode == 1
     assert "red b, login: the name is not known here" in done.stdout
     assert "type: correct `ssh` in the inventory" in done.stdout

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sweep.errors import SweepError
-from sweep.executors import ray as executor
+from sweep.executors.ray import RayExecutor
+from sweep.executors.ray_own import OwnRay
 from sweep.turn import TaskRef, WorkerSettings
 
 
@@ -15,7 +16,7 @@ def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do
     def refuse(**_: object) -> None:
         raise Exception("The current node timed out during startup")  # as Ray does, without a kind
 
-    monkeypatch.setattr("sweep.executors.ray.ray.init", refuse)
-    settings = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False, memory_bytes=1e9)
+    monkeypatch.setattr("sweep.executors.ray_setup.ray.init", refuse)
+    settings = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False)
     with pytest.raises(SweepError, match=r"did not start .* timed out .* run the same command again"):
-        executor.RayExecutor(settings, slots=1).start()
+        RayExecutor(settings, OwnRay(slots=1, gpus=0)).start()

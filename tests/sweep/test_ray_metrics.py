@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import sweep
-from sweep.executors.ray import process_title
+from sweep.executors.ray_actor import process_title
 from sweep.executors.ray_metrics import GAUGES
 from tests.browser import browser, needs_browser
 from tests.sweep.conftest import Folder
@@ -84,7 +84,7 @@ def test_the_dashboard_opens_by_what_is_said_and_shows_actors_and_programs(
     url, command = re.findall(r"Ray's dashboard: (\S+) .*paste what `(.+?)` prints", said)[0]
     token = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout.strip()
     with browser(tmp_path / "profile", width=1900, height=900) as chrome:
-        chrome.implicitly_wait(30)
+        chrome.implicitly_wait(60)
         chrome.get(f"{url}/#/actors")
         chrome.find_element(By.CSS_SELECTOR, "input[type=password]").send_keys(token)
         chrome.find_element(

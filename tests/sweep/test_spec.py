@@ -271,6 +271,9 @@ SECTIONS = [
     ("constraints", "{train_s: {min: 2m, max: 1m}}", "constraints.train_s", "`min <= max`"),
     ("stop", "{targt: 0.9}", "stop.targt", "did you mean `target`"),
     ("stop", "{patience: 0}", "stop.patience", "at least 1"),
+    ("require", "{tags: [fast]}", "require", "must stand with a cluster"),
+    ("require", "{tag: [fast]}", "require.tag", "did you mean `tags`"),
+    ("require", "{min_memory: 32}", "require.min_memory", "must be a size"),
     (
         "stop",
         "{terminator: {name: stagnation}}",

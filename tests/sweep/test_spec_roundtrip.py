@@ -64,6 +64,7 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
         ),
         "executor": st.sampled_from(["ray", "inline"]),
     }
+    require = {"tags": ["fast"], "min_memory": draw(st.sampled_from(["32 GB", "1 GiB"]))}
     length = draw(extent)
     return {
         "name": "study",
@@ -78,6 +79,7 @@ def studies(draw: st.DrawFn) -> dict[str, Any]:
         },
         "budget": {"trials": draw(_counts)},
         **draw(st.fixed_dictionaries({}, optional=optional)),
+        **draw(st.sampled_from([{}, {"cluster": "lab.yaml", "require": require}])),
     }
 
 

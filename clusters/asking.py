@@ -1,0 +1,27 @@
+"""A program run on a node, and the JSON object that it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from clusters import nodeside
+from clusters.errors import HostError
+from clusters.inventory import Inventory, Node
+from clusters.remote import runner, shell_path
+
+
+def ask(
+    inventory: Inventory, node: Node, program: str, told: Mapping[str, Any], *, deadline_s: float
+) -> dict[str, Any]:
+    """What `nodeside/<program>.py` says on a node. Raises HostError where it says nothing of use."""
+    script = nodeside.command(shell_path(inventory.python), program, json.dumps(told))
+    done = runner(inventory, node).run(script, deadline_s=deadline_s)
+    with suppress(ValueError, IndexError):
+        said: dict[str, Any] = json.loads(done.out.splitlines()[-1])
+        return said
+    last = (done.err.strip().splitlines() or ["nothing said"])[-1]
+    cure = f"python -m sweep cluster doctor {inventory.file} says more"
+    raise HostError(node.name, f"{inventory.python} ({program})", f"code {done.code}: {last}", cure)

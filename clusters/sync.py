@@ -1,0 +1,157 @@
+"""The project and its locked environment onto every node: all at once, and only what differs there.
+
+What decides is the hash of the packages' files, and that of requirements.lock with the Python's version; both
+are left on the node when they have been brought. A Python that the inventory names is never touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import platform
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusters import places
+from clusters.errors import ClusterError, HostError
+from clusters.inventory import Inventory, Node
+from clusters.remote import Completed, on_all, runner, shell_path
+
+PACKAGES = ("analysis", "clusters", "configfile", "runlog", "sweep", "train_core")
+LOCK = "requirements.lock"
+LEFT_OUT = ("__pycache__",)
+
+ASK_S = 15.0
+SEND_S = 120.0
+INSTALL_S = 900.0
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What was brought to a node, `project` or `environment`; `error` where something could not be."""
+
+    node: str
+    brought: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What every node shall have: the packages as a tar archive, hashes, and the Python's version."""
+
+    archive: bytes
+    project: str
+    environment: str
+    python: str
+
+
+def sync(inventory: Inventory, say: Callable[[str], None]) -> list[Synced]:
+    """Bring what differs to all nodes. Raises ClusterError where there is no lock file to go by."""
+    wanted = gather(Path(__file__).parents[1], own_environment=inventory.own_environment)
+    done, lost = on_all(inventory.nodes, lambda node: _sync_node(inventory, node, wanted, say))
+    failed = {name: Synced(name, error=str(error)) for name, error in lost.items()}
+    return [{**done, **failed}[node.name] for node in inventory.nodes]
+
+
+def gather(root: Path, *, own_environment: bool = True) -> Wanted:
+    """What lies in the project's folder. Raises ClusterError without a lock file, where one is needed."""
+    lock = root / LOCK
+    if not lock.exists() and own_environment:
+        raise ClusterError(
+            f"{root}: there is no {LOCK} beside the packages, and the nodes' environment is made from it; "
+            "run this from a checkout of the project, or name `environment: {python: ...}` in the inventory"
+        )
+    names = [name for name in PACKAGES if (root / name).is_dir()]
+    files = [file for name in names for file in sorted((root / name).rglob("*")) if _travels(file)]
+    files += [lock] if lock.exists() else []
+    buffer, digest = io.BytesIO(), hashlib.sha256()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for file in files:
+            name = str(file.relative_to(root))
+            archive.add(file, name)
+            digest.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    python = platform.python_version()
+    locked = hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else ""
+    return Wanted(buffer.getvalue(), digest.hexdigest(), locked, python)
+
+
+def _travels(file: Path) -> bool:
+    return file.is_file() and not any(part in LEFT_OUT for part in file.parts)
+
+
+def _sync_node(inventory: Inventory, node: Node, wanted: Wanted, say: Callable[[str], None]) -> Synced:
+    project, stamp = places.project(inventory), places.stamp(inventory)
+    asked = runner(inventory, node)
+    version = f"{shell_path(inventory.python)} -c 'import platform; print(platform.python_version())'"
+    reads = (f"cat {shell_path(project)}/.sha256", f"cat {shell_path(stamp)}", version)
+    script = "\n".join(f'echo "$({read} 2>/dev/null)"' for read in reads)
+    lines = [*asked.run(script, deadline_s=ASK_S).out.splitlines(), "", "", ""]
+    has_project, has_lock, has_python = (line.strip() for line in lines[:3])
+    brought = []
+    if has_project != wanted.project:
+        say(f"{node.name}: sending the project")
+        script = _SEND.format(project=shell_path(project), sha256=wanted.project)
+        _require(node, "tar", asked.run(script, deadline_s=SEND_S, stdin=wanted.archive))
+        brought.append("project")
+    if inventory.own_environment and (has_lock, has_python) != (wanted.environment, wanted.python):
+        say(f"{node.name}: making its environment, which takes minutes where packages are to be fetched")
+        script = _INSTALL.format(
+            env=shell_path(f"{inventory.folder}/env"),
+            project=shell_path(project),
+            python=wanted.python,
+            minor=wanted.python.rpartition(".")[0],
+            sha256=wanted.environment,
+        )
+        _require(node, "the environment", asked.run(script, deadline_s=INSTALL_S))
+        brought.append("environment")
+    return Synced(node.name, tuple(brought))
+
+
+def _require(node: Node, ran: str, done: Completed) -> None:
+    """Raise HostError with the last that was said, where a script did not end well."""
+    if done.code:
+        lines = [line for line in (done.out + done.err).splitlines() if line.strip()] or ["nothing said"]
+        saw, _, cure = lines[-1].partition(" -> ")
+        raise HostError(node.name, ran, f"code {done.code}: {saw}", cure or "mend that, and type it again")
+
+
+# The old files stay until the new ones are complete.
+_SEND = """\
+set -e
+umask 077
+mkdir -p {project}.new
+rm -rf {project}.new
+mkdir {project}.new
+tar -xf - -C {project}.new
+echo {sha256} > {project}.new/.sha256
+rm -rf {project}.old
+[ ! -e {project} ] || mv {project} {project}.old
+mv {project}.new {project}
+rm -rf {project}.old
+"""
+
+# A login that is not interactive has a short PATH: uv is looked for where its installers put it.
+_INSTALL = """\
+set -e
+PATH="$HOME/.local/bin:$HOME/.cargo/bin:/opt/homebrew/bin:/usr/local/bin:$PATH"
+lock={project}/requirements.lock
+rm -f {env}/lock.sha256
+if command -v uv >/dev/null; then
+    uv venv --quiet --clear --python {python} {env}
+    uv pip install --quiet --python {env}/bin/python --require-hashes --requirements "$lock"
+else
+    found=$(python{minor} -c 'import platform; print(platform.python_version())' 2>/dev/null || true)
+    if [ "$found" != {python} ]; then
+        echo "there is no uv, and no Python {python} (python{minor} is ${{found:-not there}})" \\
+            "-> curl -LsSf https://astral.sh/uv/install.sh | sh" >&2
+        exit 1
+    fi
+    python{minor} -m venv --clear {env}
+    {env}/bin/python -m pip install --quiet --require-hashes --requirement "$lock"
+fi
+{env}/bin/python -c "import sys, sysconfig, pathlib
+pathlib.Path(sysconfig.get_path('purelib'), 'sweep-project.pth').write_text(sys.argv[1])" {project}
+echo {sha256} > {env}/lock.sha256
+"""

@@ -1,0 +1,38 @@
+"""Ray, imported once and with its settings in place: some are read at import. The only importer of ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Any
+
+# macOS clusters are opt-in, and `uv run` must not be replayed in workers. What lies beside the study file
+# travels with it, whatever git ignores: data most of all.
+os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "1")
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", "1")
+os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # what happens to nodes and workers we say ourselves
+
+import ray as ray
+from ray._raylet import setproctitle as setproctitle  # type: ignore[attr-defined]  # its types lack it
+from ray.exceptions import ActorUnavailableError as ActorUnavailableError
+from ray.exceptions import RayActorError as RayActorError
+from ray.exceptions import RayError as RayError
+from ray.exceptions import RayTaskError as RayTaskError
+from ray.util.metrics import Counter as Counter
+from ray.util.metrics import Gauge as Gauge
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as NodeAffinitySchedulingStrategy
+
+
+def init(**options: Any) -> None:
+    """`ray.init`, with this process's signal handlers kept: Ray puts its own in place of SIGTERM's."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    ray.init(**options)
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in handlers.items():
+            if handler is not None:
+                signal.signal(number, handler)

@@ -1,0 +1,21 @@
+"""A task of two files, which sleeps at each report so that a few cores are many machines."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import mlx.core as mx
+from line import Line  # type: ignore[import-not-found]
+
+from train_core import Mean
+
+
+class Pausing(Line):  # type: ignore[misc]
+    """Fits the same line to the same values, half a second a report where no `PAUSE_S` says otherwise."""
+
+    def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:
+        time.sleep(float(os.environ.get("PAUSE_S", "0.5")))
+        found: dict[str, Mean] = super().evaluate(model, batch, hp)
+        return found

@@ -1,0 +1,124 @@
+"""A lab whose machines `sweep cluster up` has made one cluster, and studies on it.
+
+with Lab(("a", "b", "c")) as lab, StudyLab(lab) as cluster:
+    cluster.up("a", "b")                   # from a laptop on their network; again with more to add some
+    cluster.write("whole")                 # a study file on the first of them
+    cluster.sweep("run", "whole.yaml")     # its driver there
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from tests.clusters.lab import ROOT, Lab
+
+TASKS = (ROOT / "tests/sweep/studies/line.py", ROOT / "tests/clusters/studies/pausing.py")
+
+STUDY = """\
+name: line
+seed: 3
+task: pausing.py:Pausing
+objective: {metric: validation_loss, direction: minimize}
+cluster: lab.yaml
+lanes: 1
+space:
+  learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}
+  accumulation_steps: {choices: [1, 2]}
+fixed: {optimizer: sgd, slow: 0.0}
+trial: {micro_batch_size: 16, length: {epochs: 6}}
+sampler: {name: random}
+budget: {trials: 9}
+checkpoints: {every: 1s}
+"""
+
+PYTHON = """\
+#!/bin/sh
+export MLX_DISABLE_COMPILE=1 PATH="$HOME/bin:$PATH"
+exec {python} "$@"
+"""
+CAFFEINATE = """\
+#!/bin/sh
+echo "$@" >> "$HOME/awake"
+exec tail --pid="$3" -f /dev/null
+"""
+
+
+class StudyLab:
+    """The first machine is the head, and where studies are started; all are ended at the end."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.head = lab.names[0]
+        self.folder = lab.tree(self.head) / "study"
+
+    def __enter__(self) -> StudyLab:
+        for name in self.lab.names:
+            write_program(self.lab.tree(name) / "python", PYTHON.format(python=sys.executable))
+            write_program(self.lab.tree(name) / "bin" / "caffeinate", CAFFEINATE)
+        self.folder.mkdir()
+        for task in TASKS:
+            shutil.copy(task, self.folder)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lab.cluster("down")
+
+    def up(self, *names: str, changes: tuple[tuple[str, str], ...] = ()) -> str:
+        """Bring up the cluster of these machines, or make the one that is up theirs; what `up` said."""
+        others = [name for name in self.lab.names if name not in names]
+        left_out = [
+            (f"  - {{name: {name}, ssh: root@{name}, ip: {self.lab.ip(name)}}}\n", "") for name in others
+        ]
+        self.lab.write_inventory((sys.executable, "~/python"), *left_out, *changes)
+        (self.folder / "lab.yaml").write_text(self.lab.inventory.read_text())
+        done = self.lab.cluster("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def write(self, name: str, *changes: tuple[str, str]) -> Path:
+        """A study file, parts of its text replaced; the run directory that it will have."""
+        text = STUDY
+        for old, new in (("name: line", f"name: {name}"), *changes):
+            assert old in text, old
+            text = text.replace(old, new)
+        (self.folder / f"{name}.yaml").write_text(text)
+        return self.folder / "runs" / name
+
+    def sweep(self, *arguments: str, timeout_s: float = 170) -> subprocess.CompletedProcess[str]:
+        """`python -m sweep ...` on the head, in the study's folder."""
+        return subprocess.run(
+            self._command(*arguments),
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same, without waiting for its end."""
+        return subprocess.Popen(
+            self._command(*arguments),
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def _command(self, *arguments: str) -> list[str]:
+        run = 'cd "$HOME/study" && exec "$HOME/python" -m sweep "$@"'
+        return self.lab.inside(self.head, "/bin/sh", "-c", run, "sh", *arguments)
+
+
+def write_program(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)

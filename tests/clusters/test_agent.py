@@ -1,0 +1,185 @@
+"""A node's agent with a Ray that is none: who holds it, and what is left when nobody does."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters import nodeside
+from clusters.connection import is_held
+from clusters.errors import HostError
+from clusters.remote import Conversation, Local
+
+RAY = """
+import os, signal, subprocess, sys, time
+if "fail" in sys.argv:
+    sys.exit("no room")
+child = subprocess.Popen(["sleep", "600"])
+open("{0}/pids", "w").write(f"{{os.getpid()}} {{child.pid}}")
+def end(*_):
+    if "careless" not in sys.argv:
+        child.kill()
+        child.wait()
+    os._exit(0)
+signal.signal(signal.SIGTERM, end)
+print("Ray runtime started.", flush=True)
+time.sleep(600)
+"""
+
+
+FILES = {"lock": "agent.lock", "log": "agent.log", "token": "token"}
+
+
+class Agent:
+    """A conversation with an agent, and what it was told."""
+
+    def __init__(self, folder: Path, *, by: str = "me", silence_s: float = 20.0) -> None:
+        script, source = nodeside.held(sys.executable, "agent", "sweep-agent-test")
+        path = f"PYTHONPATH={folder}/fake"
+        self.talk = Conversation(Local("here"), f"export {path}; {script}", source)
+        self.folder = folder
+        files = {name: f"{folder}/own/{file}" for name, file in FILES.items()}
+        told = {"by": by, "is_head": False, "ip": "127.0.0.1", "ports": [0], "local_ports": []}
+        told |= {"probes": "echo hello", "silence_s": silence_s, **files}
+        self.talk.say(json.dumps(told))
+
+    def heard(self) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self.talk.answer(deadline_s=20))
+        return said
+
+    def go(self, *arguments: str) -> None:
+        files = {f"{self.folder}/own/token": "secret"}
+        self.talk.say(
+            json.dumps({"environment": {"X": "y"}, "files": files, "start": arguments, "project": "/none"})
+        )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    package = tmp_path / "fake" / "ray" / "scripts"
+    package.mkdir(parents=True)
+    for name in ("ray/__init__.py", "ray/scripts/__init__.py"):
+        (tmp_path / "fake" / name).touch()
+    (package / "scripts.py").write_text(RAY.format(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def agent(folder: Path) -> Iterator[Agent]:
+    held = Agent(folder)
+    assert held.heard()["probes"] == "hello\n"
+    held.go()
+    assert held.heard() == {"up": True}
+    yield held
+    held.talk.close()
+
+
+def pids(folder: Path) -> list[int]:
+    return [int(pid) for pid in (folder / "pids").read_text().split()]
+
+
+def lives(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def all_end(folder: Path, before: list[int]) -> bool:
+    """Whether all that was started ends soon, and the lock is free."""
+    deadline = time.monotonic() + 10
+    while any(lives(pid) for pid in before) or is_held(folder / "own" / "agent.lock"):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_it_holds_ray_and_keeps_the_token_to_its_owner(agent: Agent) -> None:
+    assert is_held(agent.folder / "own" / "agent.lock")
+    assert all(lives(pid) for pid in pids(agent.folder))
+    assert oct((agent.folder / "own" / "token").stat().st_mode)[-3:] == "600"
+
+
+def test_the_end_of_its_connection_ends_its_ray_and_whom_that_started(agent: Agent) -> None:
+    agent.talk.hang_up()
+    assert all_end(agent.folder, pids(agent.folder))
+
+
+def test_silence_ends_its_ray_and_whom_that_forgot(folder: Path) -> None:
+    held = Agent(folder, silence_s=1.0)
+    held.heard()
+    held.go("careless")
+    held.heard()
+    with pytest.raises(HostError, match="ended with code 0"):
+        held.heard()
+    assert all_end(folder, pids(folder))
+    held.talk.close()
+
+
+def test_a_ray_that_ends_by_itself_is_told_with_what_it_said(folder: Path) -> None:
+    held = Agent(folder)
+    held.heard()
+    held.go("fail")
+    assert held.heard() == {"ended": 1, "log": "no room\n"}
+    assert all_end(folder, [])
+    held.talk.close()
+
+
+def test_its_own_keeper_takes_it_over_and_another_does_not(agent: Agent) -> None:
+    other = Agent(agent.folder, by="you")
+    assert other.heard()["held"]["by"] == "me"
+    other.talk.close()
+    before = pids(agent.folder)
+    again = Agent(agent.folder)
+    assert "probes" in again.heard()
+    assert not any(lives(pid) for pid in before)
+    again.talk.close()
+
+
+def stop(folder: Path, by: str) -> dict[str, Any]:
+    told = json.dumps({"lock": f"{folder}/own/agent.lock", "by": by})
+    done = Local("here").run(nodeside.command(sys.executable, "stop", told), deadline_s=60)
+    said: dict[str, Any] = json.loads(done.out)
+    return said
+
+
+def test_stop_ends_an_agent_of_its_own_keeper_alone(agent: Agent) -> None:
+    before = pids(agent.folder)
+    assert stop(agent.folder, "you") == {"was_up": True, "held_by": "me"}
+    assert all(lives(pid) for pid in before)
+    assert stop(agent.folder, "me") == {"was_up": True, "ended": True}
+    assert all_end(agent.folder, before)
+    assert stop(agent.folder, "me") == {"was_up": False}
+
+
+def test_stop_ends_a_ray_that_outlived_its_agent(agent: Agent) -> None:
+    before = pids(agent.folder)
+    holder = json.loads((agent.folder / "own" / "agent.lock").read_text())
+    os.kill(holder["agent"], signal.SIGKILL)
+    agent.talk.close()
+    assert lives(before[0])
+    assert stop(agent.folder, "me") == {"was_up": True, "ended": True}
+    assert all_end(agent.folder, before)
+
+
+def test_a_lock_whose_holder_is_no_agent_is_left_alone(folder: Path) -> None:
+    (folder / "own").mkdir()
+    with (folder / "own" / "agent.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert stop(folder, "me")["held_by"] == "an agent that is starting"
+
+
+def test_programs_for_nodes_import_nothing_of_ours() -> None:
+    for name in ("agent", "burn", "peer", "stop"):
+        source = nodeside.program(name)
+        assert "from clusters" not in source
+        subprocess.run([sys.executable, "-c", f"compile({source!r}, 'x', 'exec')"], check=True)

@@ -1,0 +1,131 @@
+"""A study that a laptop outside the inventory sends to the head: followed, left, stopped, fetched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import analysis
+from tests.clusters.lab import ROOT, Lab, reason_against
+from tests.clusters.studylab import StudyLab
+
+pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
+
+
+class Laptop:
+    """A machine on the cluster's network that is no node of it, with the study in its home."""
+
+    def __init__(self, cluster: StudyLab) -> None:
+        self.cluster = cluster
+        self.folder = cluster.lab.path / "laptop" / "work"
+        shutil.copytree(cluster.folder, self.folder)
+        shutil.copy(cluster.lab.ssh_config, self.folder)
+        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLX_DISABLE_COMPILE": "1"}
+
+    def write(self, name: str, *changes: tuple[str, str]) -> Path:
+        self.cluster.write(name, *changes)
+        shutil.copy(self.cluster.folder / f"{name}.yaml", self.folder)
+        return self.folder / "runs" / name
+
+    def sweep(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
+            cwd=self.folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def laptop() -> Iterator[Laptop]:
+    with Lab(("a", "b"), subnet="10.213.11") as lab, StudyLab(lab) as cluster:
+        cluster.up("a", "b")
+        yield Laptop(cluster)
+
+
+def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop: Laptop) -> None:
+    run_dir = laptop.write("away", ("trials: 9", "trials: 12"))
+    begun = laptop.sweep("run", "away.yaml", "--detach")
+    assert begun.returncode == 0, begun.stderr
+    assert "away: runs on a, whatever becomes of this machine" in begun.stderr
+
+    again = laptop.sweep("run", "away.yaml", "--detach")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "runs on a already; python -m sweep attach away.yaml follows it" in again.stderr
+
+    watching = laptop.begin("attach", "away.yaml")
+    assert watching.stdout is not None
+    while "/12 trials" not in (line := watching.stdout.readline()):
+        assert line, watching.communicate()
+    os.killpg(watching.pid, signal.SIGINT)
+    out, _ = watching.communicate(timeout=60)
+    assert watching.returncode == 130
+    assert "away: goes on on a" in out
+
+    deadline = time.monotonic() + 60
+    while not (run_dir / "log.jsonl").exists() or '"told"' not in (run_dir / "log.jsonl").read_text():
+        assert time.monotonic() < deadline
+        fetched = laptop.sweep("fetch", "away.yaml")
+        assert fetched.returncode in (0, 2), fetched.stderr
+    stopped = laptop.sweep("stop", "away.yaml")
+    assert stopped.returncode == 0, stopped.stderr
+    seen = laptop.sweep("attach", "away.yaml")
+    assert seen.returncode == 130, seen.stdout + seen.stderr
+    assert "stopping: the advances in flight end" in seen.stdout
+    assert 0 < len(analysis.load(run_dir).trials.query("state == 'COMPLETE'")) < 12
+
+    ended = laptop.sweep("run", "away.yaml")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    table = analysis.load(run_dir)
+    assert list(table.trials.state) == ["COMPLETE"] * 12
+    assert set(table.metrics.host) == {"a", "b"}
+    assert ended.stdout.count("results: runs/away") == 1
+
+    gone = laptop.sweep("stop", "away.yaml")
+    assert gone.returncode == 2
+    assert "away: does not run on a" in gone.stderr
+
+
+def test_results_of_this_machine_are_never_written_over(laptop: Laptop) -> None:
+    run_dir = laptop.write("own")
+    run_dir.mkdir(parents=True)
+    (run_dir / "log.jsonl").write_text("mine")
+    for verb in ("run", "fetch"):
+        ended = laptop.sweep(verb, "own.yaml")
+        assert ended.returncode == 2
+        assert "runs/own: must be a copy of the head's, but is a run of this machine" in ended.stderr
+    assert (run_dir / "log.jsonl").read_text() == "mine"
+
+
+def test_invariant_10_a_head_that_is_not_reached_is_one_line(laptop: Laptop) -> None:
+    laptop.write("lost")
+    laptop.cluster.lab.cut("a")
+    try:
+        ended = laptop.sweep("run", "lost.yaml")
+    finally:
+        laptop.cluster.lab.plug("a")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("a: ssh root@a:")
+    assert "Traceback" not in ended.stderr
