@@ -46,11 +46,13 @@ def write(run: Run | str | Path, path: str | Path | None = None) -> Path:
 
 def _render(run: Run, said: list[str], caught: list[warnings.WarningMessage]) -> str:
     drawn: list[Plot] = []
+    missing: list[str] = []
     for draw in plots.ALL:
         try:
             drawn.append(draw(run))
         except RunError as error:
-            said.append(f"No plot `{draw.__name__}`: {error}")
+            why = str(error).removeprefix(f"{run.path}: ")
+            missing.append(f"{draw.__name__.replace('_', ' ')} ({why})")
     shown, columns, rows = _table(run)
     study_file = _best(run, said)
     origin = _origin(run)
@@ -58,8 +60,8 @@ def _render(run: Run, said: list[str], caught: list[warnings.WarningMessage]) ->
     folder = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     template = jinja2.Environment(loader=folder, autoescape=True).get_template("report.html.jinja")
     return template.render(
-        name=run.name, summary=_summary(run), said=said, plots=drawn, shown=shown, columns=columns, rows=rows,
-        study_file=study_file, origin=origin,
+        name=run.name, summary=_summary(run), said=said, plots=drawn, missing=missing, shown=shown,
+        columns=columns, rows=rows, study_file=study_file, origin=origin,
     )  # fmt: skip
 
 
@@ -72,7 +74,9 @@ def _summary(run: Run) -> str:
     text = f"Trials: {counts or 'none yet'}. To {aims}."
     if len(best):
         values = ", ".join(_cell(best[column].iloc[0])[0] for column in run.value_columns)
-        text += f" Best: trial {best['number'].iloc[0]} with {values}."
+        row = run.study.trials.get(int(best["number"].iloc[0]))
+        params = ", ".join(f"{name}={_cell(value)[0]}" for name, value in (row.params if row else {}).items())
+        text += f" Best: trial {best['number'].iloc[0]} with {values}" + (f" ({params})." if params else ".")
     ended = run.sessions["reason"].iloc[-1] if len(run.sessions) else None
     return text if isinstance(ended, str) else text + " No end is recorded: it runs still, or was killed."
 

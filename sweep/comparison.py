@@ -91,7 +91,8 @@ def _spec(run_dir: Path, notes: list[str]) -> StudySpec | None:
     try:
         return parse(path.read_bytes(), str(path))
     except (OSError, SpecError) as error:
-        notes.append(f"{path}: cannot be compared: {str(error).splitlines()[0]}")
+        why = error.strerror or str(error) if isinstance(error, OSError) else str(error).splitlines()[0]
+        notes.append(f"{path}: cannot be compared: {why}")
         return None
 
 

@@ -99,8 +99,8 @@ def study_text(
     `length` is such as "40 epochs". Raises RunDirError, or SpecError for a length that cannot be meant.
     """
     value, unit = _extent(length)
-    if not (run / layout.LOG).is_file() or not (run / layout.STUDY).is_file():
-        raise RunDirError(f"{run}: must be a run directory, with {layout.LOG}; give one, such as runs/digits")
+    if missing := [name for name in (layout.LOG, layout.STUDY) if not (run / name).is_file()]:
+        raise RunDirError(f"{run}: must be a run directory, with {missing[0]}; give one, such as runs/digits")
     parent = specs.parse((run / layout.STUDY).read_bytes(), str(run / layout.STUDY))
     before = getattr(parent.trial.length, unit)
     if before is not None and value <= before:

@@ -27,25 +27,12 @@ from sweep.errors import CheckpointError, RunDirError
 from sweep.history import read_history
 from sweep.lock import WriterLock
 from sweep.log import LogWriter
+from sweep.naming import check_contents, checked_name
 from sweep.provenance import read_provenance, with_session
 from sweep.tables import covered_bytes, refresh_metrics, write_trials
 from sweep.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
 
 _PART_EVERY_S = 60.0
-_NAME_BYTES = 120
-_OURS = frozenset(
-    (
-        layout.REPORT,
-        layout.STUDY,
-        layout.PROVENANCE,
-        layout.LOG,
-        layout.JOURNAL,
-        layout.METRICS,
-        layout.TRIALS,
-        layout.CHECKPOINTS,
-        layout.LOCK,
-    )
-)
 
 
 class RunDir:
@@ -87,7 +74,7 @@ class RunDir:
         path = root / checked_name(name)
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-            _check_contents(path)
+            check_contents(path)
         lock = WriterLock(path / layout.LOCK)
         try:
             with disk_errors(path):
@@ -376,27 +363,3 @@ class RunDir:
         if snapshot.path in self._removed:
             self._removed.remove(snapshot.path)
         self._append("checkpoint", **vars(snapshot))
-
-
-def checked_name(name: str) -> str:
-    """Give a study's name back if it can name a directory. Raises RunDirError where it cannot."""
-    fine = name.isprintable() and not set(name) & set('/\\:*?"<>|') and name == name.strip()
-    if not fine or not name or name.startswith(".") or len(name.encode()) > _NAME_BYTES:
-        raise RunDirError(
-            f"name: must be one plain folder name of at most {_NAME_BYTES} bytes, without separators "
-            f'(/ \\ : * ? " < > |) or a leading dot; found {name!r}; choose another one'
-        )
-    return name
-
-
-def _check_contents(path: Path) -> None:
-    names = {entry.name for entry in path.iterdir()} - {".DS_Store"}
-    if layout.LOG in names:
-        return
-    if layout.JOURNAL in names or layout.TRIALS in names:
-        raise RunDirError(
-            f"{path}: must hold {layout.LOG} since trials were recorded; it is missing; "
-            "put it back, or move the directory away"
-        )
-    if foreign := sorted(names - _OURS - {f"{name}.partial" for name in _OURS}):
-        raise RunDirError(f"{path}: is not a run directory, it holds {foreign[0]}; choose another name")

@@ -43,7 +43,7 @@ class Tally:
         """The study as it stands after so many seconds of this session."""
         slots = state.slots.values()
         return View(
-            ended=self._ended,
+            ended=dict(self._ended),
             running=len(state.trials),
             budget=state.limits.trials if self._budget is not None else None,
             slots=len(slots),

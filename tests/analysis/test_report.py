@@ -61,7 +61,7 @@ def test_what_is_damaged_or_missing_is_said_in_the_report(own_run: Path) -> None
     assert "is damaged and was skipped" in text
     assert "provenance.json: cannot be read" in text
     assert "<b>rubbish" not in text
-    assert "No plot `pareto`: " in text
+    assert "Not drawn: pareto (has one objective" in text
     assert sorted(own_run.glob("report*")) == [own_run / "report.html"]
 
 

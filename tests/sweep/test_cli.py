@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 import analysis
 from sweep.cli import app
 from tests.sweep.conftest import Folder
+from tests.sweep.test_ray import records, wait_for
 
 
 def refused(folder: Folder, *arguments: str) -> str:
@@ -216,3 +218,30 @@ def test_the_shell_completes_verbs_and_options() -> None:
 def test_names_cannot_leave_the_run_directory(folder: Folder, name: str) -> None:
     folder.write(("name: line", f"name: {name}"))
     assert "study.yaml:1: name:" in refused(folder, "run", "study.yaml")
+
+
+def test_the_dashboard_is_open_beside_a_study_that_runs_and_leaves_no_lock(folder: Folder) -> None:
+    folder.write(("slow: 0.0", "slow: 0.3"), ("trials: 4", "trials: 100000"))
+    driver = folder.start("run", "study.yaml")
+    wait_for(lambda: len(records(folder.run_dir, "told")) > 1, driver)
+    ui = folder.start("ui", "runs/line", "--port", "0")
+    try:
+        assert ui.stdout is not None
+        address = ui.stdout.readline().split()[0]
+
+        def seen() -> int:
+            with urllib.request.urlopen(f"{address}api/studies/0?after=0") as answer:
+                return sum(trial["state"] == "Complete" for trial in json.load(answer)["trials"])
+
+        first = seen()
+        assert first > 0
+        wait_for(lambda: seen() > first, driver)  # the dashboard looks again every few seconds
+    finally:
+        ui.send_signal(signal.SIGINT)
+        said, _ = ui.communicate(timeout=30)
+        driver.send_signal(signal.SIGINT)
+        driver.communicate(timeout=60)
+    assert (ui.returncode, said.strip()) == (130, "ended")
+    assert driver.returncode == 130
+    assert not [path for path in folder.run_dir.iterdir() if path.name.endswith(".lock")]
+    assert folder.sweep("run", "study.yaml", "--trials", "1").returncode == 0

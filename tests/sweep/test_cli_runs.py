@@ -120,11 +120,14 @@ def test_compare_names_what_differs_in_the_studies(run_dir: Path, tmp_path: Path
     assert f"{run.path}: seed: 7, {run_dir} has 0" in sweep("compare", run_dir, run.path).stdout
 
 
-@pytest.mark.parametrize("verb", ["status", "show", "compare", "export", "rm", "ui"])
+@pytest.mark.parametrize("verb", ["status", "show", "compare", "export", "rm", "ui", "report", "extend"])
 def test_a_newer_version_and_no_run_at_all_are_one_line(verb: str, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     for run in (newer(tmp_path / "newer"), tmp_path / "none"):
-        more: list[object] = [0] if verb == "show" else [run] if verb == "compare" else []
+        given: dict[str, list[object]] = {
+            "show": [0], "compare": [run], "extend": ["--length", "40 epochs"]
+        }  # fmt: skip
+        more = given.get(verb, [])
         result = sweep(verb, run, *more, code=2)
         assert not result.stdout
         assert len(result.stderr.splitlines()) == 1
@@ -237,3 +240,60 @@ def test_a_report_without_what_draws_it_names_what_to_install(
 ) -> None:
     monkeypatch.setattr("sweep.cli.reporting.NEEDED", ("no_such_package",))
     assert "a report needs no_such_package: pip install" in sweep("report", run_dir, code=2).output
+
+
+READERS: list[list[object]] = [
+    ["status"], ["show", 1], ["compare"], ["export"], ["export", "--format", "json"], ["report"],
+    ["rm", "--yes"],
+]  # fmt: skip
+
+
+def spoil(run_dir: Path) -> None:
+    """Leave nothing whole but most lines of the log."""
+    damage(run_dir)
+    for path in [*run_dir.glob("metrics/*"), *run_dir.glob("*.parquet"), run_dir / "provenance.json"]:
+        path.write_bytes(b"rubbish\n")
+    (run_dir / "study.yaml").write_text("rubbish: :")
+    (run_dir / "optuna.journal").write_bytes(b"rubbish\n")
+    with (run_dir / "log.jsonl").open("ab") as log:
+        log.write(b'{"event":"told","tri')
+
+
+@pytest.mark.parametrize("verb", READERS, ids=lambda verb: " ".join(map(str, verb)))
+def test_each_verb_shows_what_can_be_read_of_a_damaged_run(verb: list[object], run_dir: Path) -> None:
+    spoil(run_dir)
+    other = [run_dir] if verb[0] == "compare" else []
+    result = sweep(verb[0], run_dir, *other, *verb[1:])
+    assert result.stdout
+    if verb[0] not in ("report", "rm"):
+        assert str(accuracy(1, 300))[:7] in result.stdout
+    if verb[0] == "report":
+        assert "is damaged and was skipped" in Path(result.stdout.strip()).read_text()
+    assert "Errno" not in result.output
+
+
+def test_a_study_is_not_extended_from_a_study_file_that_cannot_be_read(run_dir: Path) -> None:
+    spoil(run_dir)
+    result = sweep("extend", run_dir, "--length", "40 epochs", code=2)
+    assert f"{run_dir / 'study.yaml'}:1: " in result.stderr
+
+
+@pytest.mark.parametrize("verb", READERS[:-1], ids=lambda verb: " ".join(map(str, verb)))
+@pytest.mark.parametrize("log", [b"", b'{"event":"opened","ti'], ids=["empty", "torn"])
+def test_a_run_that_has_only_just_begun_is_no_error(verb: list[object], log: bytes, tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_bytes(log)
+    if verb[0] == "show":
+        assert "must hold trial 1; it has none yet" in sweep("show", tmp_path, 1, code=2).stderr
+        return
+    other = [tmp_path] if verb[0] == "compare" else []
+    result = sweep(verb[0], tmp_path, *other, *verb[1:])
+    assert "Errno" not in result.output
+
+
+@pytest.mark.parametrize("verb", READERS[:-1], ids=lambda verb: " ".join(map(str, verb)))
+def test_each_verb_reads_a_run_that_is_written(verb: list[object], run_dir: Path) -> None:
+    with open_run(run_dir.parent) as run:
+        ask(run, 4)
+        run.write()
+        other = [run_dir] if verb[0] == "compare" else []
+        assert sweep(verb[0], run_dir, *other, *verb[1:]).stdout

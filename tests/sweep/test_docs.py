@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from configfile import yamlfile
 from sweep import pruners, samplers, terminators
 from sweep.schema import PRUNERS, SAMPLERS, TERMINATORS, Stop, StudySpec, Trial
 from sweep.spec import LOCKED, parse
@@ -38,3 +39,29 @@ def test_the_tables_of_keys_are_the_schema_s(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "tables.py"], cwd=tmp_path, env=environment(), check=True)
     assert (tmp_path / "study.md").read_text() == TEXT, "run: make docs"
     assert len(re.findall("<!-- keys of", TEXT)) == len(re.findall("<!-- end -->", TEXT)) >= 8
+
+
+def sources() -> str:
+    """All text of messages, pieces of one string joined as Python joins them."""
+    root = PAGE.parents[1]
+    files = [path for folder in ("sweep", "train_core", "runlog") for path in (root / folder).rglob("*.py")]
+    return re.sub(r'"\s+f?"', "", "".join(path.read_text() for path in files))
+
+
+@pytest.mark.parametrize(
+    "message", re.findall(r"^### `(.*)`$", PAGE.with_name("trouble.md").read_text(), re.MULTILINE)
+)
+def test_each_message_on_the_page_of_trouble_is_one_that_is_said(message: str) -> None:
+    assert message in sources()
+
+
+RECIPES = re.findall(r"```yaml\n(.*?)```", PAGE.with_name("recipes.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda text: text.splitlines()[0])
+def test_each_recipe_stands_in_a_study_file(recipe: str) -> None:
+    study = yamlfile.parse(EXAMPLES[0], "study.yaml").value
+    given = yamlfile.parse(recipe, "recipe.yaml").value
+    space = {**study["space"], **given.get("space", {})}
+    spec = parse(yamlfile.dump({**study, **given, "space": space}), "study.yaml")
+    assert samplers.problems(spec) == pruners.problems(spec) == []

@@ -9,7 +9,8 @@ import pytest
 
 from sweep.errors import RunDirError
 from sweep.history import read_history
-from sweep.rundir import RunDir, checked_name
+from sweep.naming import checked_name
+from sweep.rundir import RunDir
 from sweep.trial import Outcome, TrialState
 from tests.run_dirs import (
     LENGTH,
