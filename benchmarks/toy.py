@@ -46,6 +46,7 @@ class Info:
 
     host: str = HOST
     chip: str = "none"
+    memory_bytes: int = 0
 
 
 @dataclass

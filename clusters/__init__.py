@@ -7,6 +7,7 @@ sync            the project and its environment onto every node
 bringup         Ray up and down on all nodes: starts and ends the keeper
 keeper          holds all nodes, by an SSH session each (hold), and says how they stand (states)
 status          how each node stands
+certificates    an authority of the cluster's own, for `tls: auto`
 raystart        how Ray is started on a node
 nodeside        the programs that run there
 connection      how a driver joins a cluster that is up

@@ -40,6 +40,11 @@ def up(inventory: Inventory, say: Callable[[NodeState], None]) -> list[NodeState
 
     Raises ClusterError where nothing can be brought up as things stand.
     """
+    if inventory.hold == "daemon":
+        raise ClusterError(
+            f"{inventory.file}: `hold: daemon` cannot be brought up yet: write `hold: ssh`, "
+            "and type up on the Mac that stays awake longest"
+        )
     before, started = _kept(inventory), None
     if before is None:
         started = _start_keeper(inventory)

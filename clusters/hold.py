@@ -17,6 +17,7 @@ from typing import Any
 
 from clusters import facts as facts_module
 from clusters import nodeside, places, probes, raystart
+from clusters.certificates import Authority
 from clusters.errors import HostError
 from clusters.facts import Facts
 from clusters.inventory import Inventory, Node
@@ -59,6 +60,7 @@ class Hold:
         head: Head,
         *,
         by: str,
+        authority: Authority | None = None,
         say: Callable[[NodeState], None],
     ) -> None:
         self.node = node
@@ -66,6 +68,7 @@ class Hold:
         self._inventory = inventory
         self._head = head
         self._by = by
+        self._authority = authority
         self._say = say
         self._leaving = False
         self._tried_twice = 0
@@ -162,10 +165,19 @@ class Hold:
     def _order(self, facts: Facts) -> dict[str, Any]:
         return {
             "environment": {**places.environment(self._inventory), **START_ONLY},
-            "files": {places.token(self._inventory): self._head.token},
+            "files": self._files(),
             "project": places.project(self._inventory),
             "start": raystart.arguments(self._inventory, self.node, facts),
         }
+
+    def _files(self) -> dict[str, str]:
+        """What the node needs to be let in, by path; its owner alone reads them there."""
+        files = {places.token(self._inventory): self._head.token}
+        if self._authority is not None:
+            issued = self._authority.issue(self.node.name, self.node.address)
+            certificate, key, authority = places.tls(self._inventory)
+            files |= {certificate: issued.certificate, key: issued.key, authority: self._authority.pem}
+        return files
 
     def _require_ports(self, ports: Mapping[str, str]) -> None:
         wrong = {port: how for port, how in ports.items() if how != "listening"}

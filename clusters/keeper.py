@@ -19,6 +19,7 @@ from pathlib import Path
 
 from clusters import states
 from clusters.addresses import with_addresses
+from clusters.certificates import authority
 from clusters.errors import ClusterError
 from clusters.hold import Head, Hold
 from clusters.inventory import Inventory, Node, load
@@ -36,6 +37,8 @@ class Keeper:
     def __init__(self, inventory: Inventory) -> None:
         self._inventory = inventory
         self._head = Head()
+        folder = states.folder(inventory)
+        self._authority = authority(folder, inventory.name) if inventory.tls else None
         self._holds: dict[str, Hold] = {}
         self._states: dict[str, NodeState] = {}
         self._round = 0
@@ -43,10 +46,10 @@ class Keeper:
 
     def take_in(self, inventory: Inventory) -> None:
         """Hold what the inventory names, let go of what it no longer names, try at once what is not up."""
-        self._inventory = inventory
-        self._round += 1
         same = {node.name for node in inventory.nodes if self._is_held_as(node)}
         self._let_go([name for name in self._holds if name not in same])
+        self._inventory = inventory
+        self._round += 1
         for hold in self._holds.values():
             hold.round = self._round
             hold.wake()
@@ -54,7 +57,7 @@ class Keeper:
         for node in inventory.nodes:
             if node.name not in same:
                 by = identity(inventory)
-                hold = Hold(inventory, node, self._head, by=by, say=self._say)
+                hold = Hold(inventory, node, self._head, by=by, authority=self._authority, say=self._say)
                 hold.round = self._round
                 self._holds[node.name] = hold
                 hold.start()

@@ -38,6 +38,12 @@ def token(inventory: Inventory) -> str:
     return f"{own(inventory)}/token"
 
 
+def tls(inventory: Inventory) -> tuple[str, str, str]:
+    """A node's certificate, its key, and the certificate of the authority that all trust."""
+    folder = f"{own(inventory)}/tls"
+    return f"{folder}/node.crt", f"{folder}/node.key", f"{folder}/ca.crt"
+
+
 def lock(inventory: Inventory) -> str:
     """What a node's agent holds locked as long as it lives, and with it Ray there."""
     return f"{own(inventory)}/agent.lock"
@@ -68,12 +74,12 @@ def environment(inventory: Inventory) -> dict[str, str]:
         **HEALTH_CHECK,
     }
     if inventory.tls:
-        tls = f"{own(inventory)}/tls"
+        certificate, key, authority = tls(inventory)
         found |= {
             "RAY_USE_TLS": "1",
-            "RAY_TLS_SERVER_CERT": f"{tls}/node.crt",
-            "RAY_TLS_SERVER_KEY": f"{tls}/node.key",
-            "RAY_TLS_CA_CERT": f"{tls}/ca.crt",
+            "RAY_TLS_SERVER_CERT": certificate,
+            "RAY_TLS_SERVER_KEY": key,
+            "RAY_TLS_CA_CERT": authority,
         }
     return found
 

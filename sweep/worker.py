@@ -41,10 +41,11 @@ FIRST_MICRO_BATCHES = 64
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """Where a worker runs."""
+    """Where a worker runs, and what it may use of the memory there."""
 
     host: str
     chip: str
+    memory_bytes: int = 0
 
 
 @dataclass
@@ -82,11 +83,12 @@ class Worker:
         host_bytes = min(device.memory_bytes(), settings.host_bytes or device.memory_bytes())
         share_bytes = host_bytes / settings.slots
         self._memory_bytes = MEMORY_SHARE * share_bytes
-        self._guard = MemoryGuard(settings.limit_bytes or GUARD_SHARE * share_bytes, _memory_in_use)
+        self._limit_bytes = settings.limit_bytes or GUARD_SHARE * share_bytes
+        self._guard = MemoryGuard(self._limit_bytes, _memory_in_use)
         self._notes: list[str] = []
 
     def info(self) -> WorkerInfo:
-        return WorkerInfo(self._host, device.chip())
+        return WorkerInfo(self._host, device.chip(), int(self._limit_bytes))
 
     def turn(self, turn: Turn) -> TurnResult:
         """Carry out one turn. A failure of the turn as a whole loses its lanes and comes back as `error`."""

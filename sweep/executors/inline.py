@@ -26,7 +26,7 @@ class InlineExecutor:
 
     def start(self) -> None:
         info = self._worker.info()
-        self._events.append(SlotJoined(self._slot, info.host, info.chip, round_trip_s=0.0))
+        self._events.append(SlotJoined(self._slot, info.host, info.chip, 0.0, info.memory_bytes))
 
     def submit(self, slot: str, turn: Turn) -> None:
         self._turns.append(turn)

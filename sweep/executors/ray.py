@@ -240,7 +240,9 @@ class RayExecutor:
                 self._calls[actor.info.remote()] = _Call(call.slot, "info", began=time.perf_counter())
             case "info":
                 round_trip_s = time.perf_counter() - call.began
-                self._ready.append(SlotJoined(call.slot, value.host, value.chip, round_trip_s))
+                self._ready.append(
+                    SlotJoined(call.slot, value.host, value.chip, round_trip_s, value.memory_bytes)
+                )
             case "turn":
                 self._restarts.pop(self._slots[call.slot].node.id, None)
                 self._restarts.pop("", None)

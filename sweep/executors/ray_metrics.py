@@ -9,9 +9,8 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from sweep.executors.ray_setup import Counter, Gauge, ray
+from sweep.executors.ray_setup import Counter, Gauge, init
 from sweep.progress import Progress, View
 from sweep.trial import TrialState
 
@@ -99,13 +98,13 @@ def _gauge(name: str, text: str, study: str, metric: str) -> Gauge:
 
 def _where() -> str:
     """The dashboard's address, how to log in, and the endpoint's address, for a person."""
-    context: Any = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR)  # the one there is
-    address = context.address_info
+    address = init(ignore_reinit_error=True, logging_level=logging.ERROR).address_info  # the one there is
     metrics = f"metrics: http://{address['node_ip_address']}:{address['metrics_export_port']}/metrics"
     if not address.get("webui_url"):
         return f"Ray's dashboard did not start; {metrics}"
     login = ""
     if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
-        command = Path(sys.executable).with_name("ray")
-        login = f" (it asks for a token: paste what `{command} get-auth-token` prints)"
+        own, cluster = Path(sys.executable).with_name("ray"), os.environ.get("RAY_AUTH_TOKEN_PATH")
+        command = f"cat {cluster}" if cluster else f"{own} get-auth-token"
+        login = f" (it asks for a token: paste what `{command}` prints)"
     return f"Ray's dashboard: http://{address['webui_url']}{login}; {metrics}"

@@ -27,12 +27,16 @@ from ray.util.metrics import Gauge as Gauge
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as NodeAffinitySchedulingStrategy
 
 
-def init(**options: Any) -> None:
-    """`ray.init`, with this process's signal handlers kept: Ray puts its own in place of SIGTERM's."""
+def init(**options: Any) -> Any:
+    """`ray.init`, with this process's signal handlers kept: Ray puts its own in place of SIGTERM's.
+
+    It does so each time, even where it is there already.
+    """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in numbers}
-    ray.init(**options)
+    context = ray.init(**options)
     if threading.current_thread() is threading.main_thread():
         for number, handler in handlers.items():
             if handler is not None:
                 signal.signal(number, handler)
+    return context

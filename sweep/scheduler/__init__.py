@@ -6,7 +6,7 @@ a test can play any interleaving.
 
     messages   events and instructions      state     what is known
     turns      what each slot does next     endings   how trials end
-    faults     what goes wrong
+    faults     what goes wrong              placement which slot is given which run
 """
 
 from sweep.scheduler.state import Constraint, Limits, Phase, State

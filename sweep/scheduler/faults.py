@@ -8,7 +8,7 @@ widths down to one, and only a failure alone counts.
 
 from __future__ import annotations
 
-from sweep.scheduler import endings, turns, widths
+from sweep.scheduler import endings, placement, turns, widths
 from sweep.scheduler.messages import Instruction, Loss, Note, Replace, SlotLost
 from sweep.scheduler.state import Flight, QueueKey, Run, Slot, State
 from sweep.turn import TurnResult
@@ -31,7 +31,10 @@ def turn_failed(
     suspects = state.still_in(flight)
     for run in suspects:
         slot.vacate(run.id)
-        if width == 1:
+        if width == 1 and result.out_of_memory and placement.ran_out_alone(state, slot, run.key.signature):
+            out.append(Note(f"{slot.id}: trial {run.id.trial} runs again where there is more memory"))
+            _requeue(state, run, now, limit=None)
+        elif width == 1:
             endings.fail(state, run.id, reason, out)
         else:
             _requeue(state, run, now, limit=width // 2)

@@ -12,12 +12,16 @@ from sweep.turn import Turn, TurnResult
 
 @dataclass(frozen=True)
 class SlotJoined:
-    """A worker is ready; `round_trip_s` is how long an empty call to it takes."""
+    """A worker is ready; `round_trip_s` is how long an empty call to it takes.
+
+    `memory_bytes` is what it may use, 0 where that is unknown.
+    """
 
     slot: str
     host: str
     chip: str
     round_trip_s: float
+    memory_bytes: int = 0
 
 
 class Loss(StrEnum):

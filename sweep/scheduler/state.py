@@ -197,6 +197,7 @@ class Slot:
     host: str
     chip: str
     advance_outlasts: float
+    memory_bytes: int = 0
     key: QueueKey | None = None
     lanes: list[Lane | None] = field(default_factory=list)
     drops: list[int] = field(default_factory=list)
@@ -207,6 +208,11 @@ class Slot:
     parked: bool = False
     wanted: int = 0
     silence_noted: int = 0
+
+    @property
+    def kind(self) -> tuple[str, int]:
+        """What is measured once for all slots that share it: the chip, and how many GB it may use."""
+        return self.chip, self.memory_bytes // 10**9
 
     @property
     def busy(self) -> int:
@@ -243,8 +249,9 @@ class State:
     could take a further turn; `hungry_slots` those that only a waiting run could give a further one, and
     `idle_slots` those that have none out and only a waiting run could give one. `wanted` is the sum of what
     slots want, None where that has to be counted again; `checked` is when deadlines were looked at; `turns`
-    numbers turns. `rates` holds examples per second by width, as measured or assumed, for each chip and
-    program; `lane_time_while_asking` ends with the last ask.
+    numbers turns. `rates` holds examples per second by width, as measured or assumed, for each kind of
+    slot and program, `speeds` those of one lane by chip, as turns showed them; `needs` holds the most memory
+    that a program was too much for. `lane_time_while_asking` ends with the last ask.
     """
 
     limits: Limits
@@ -258,7 +265,9 @@ class State:
     idle_slots: dict[str, None] = field(default_factory=dict)
     wanted: int | None = None
     checked: float = -math.inf
-    rates: dict[tuple[str, Signature], dict[int, float]] = field(default_factory=dict)
+    rates: dict[tuple[tuple[str, int], Signature], dict[int, float]] = field(default_factory=dict)
+    speeds: dict[Signature, dict[str, float]] = field(default_factory=dict)
+    needs: dict[Signature, int] = field(default_factory=dict)
     lane_time: LaneTime = field(default_factory=LaneTime)
     lane_time_while_asking: LaneTime = field(default_factory=LaneTime)
     widest: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from sweep.scheduler import endings, faults, turns, widths
+from sweep.scheduler import endings, faults, placement, turns, widths
 from sweep.scheduler.messages import (
     Asked,
     Discard,
@@ -35,7 +35,7 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
     match event:
         case SlotJoined():
             outlasts = turns.WAIT_FOR_VERDICTS * event.round_trip_s
-            slot = Slot(event.slot, event.host, event.chip, advance_outlasts=outlasts)
+            slot = Slot(event.slot, event.host, event.chip, outlasts, event.memory_bytes)
             state.slots[event.slot] = slot
             state.wanted = None
             turns.open_slot(state, slot)
@@ -120,6 +120,8 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     if result.error is not None:
         faults.turn_failed(state, slot, flight, result, now, out)
         return
+    if slot.key is not None:
+        placement.measured(state, slot, slot.key.signature, result)
     _enter_lane_time(state, flight, result)
     _enter_spent(state, result)
     for report in result.reports:

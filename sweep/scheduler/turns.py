@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from sweep.scheduler import widths
+from sweep.scheduler import placement, widths
 from sweep.scheduler.messages import Ask, Instruction, RunTurn
 from sweep.scheduler.state import Flight, Lane, Phase, QueueKey, Run, Slot, State
 from sweep.trial import RunId
@@ -226,7 +226,9 @@ def _parting_turn(state: State, slot: Slot) -> Turn | None:
 
 def _choose_program(state: State, slot: Slot) -> QueueKey | None:
     """The slot's own as long as runs wait for it, else the one that most wait for; None where none do."""
-    return slot.key if slot.key is not None and state.waiting.get(slot.key) else _fullest(state)
+    if slot.key is not None and slot.key in state.waiting and placement.fits(state, slot, slot.key.signature):
+        return slot.key
+    return _fullest(state, slot)
 
 
 def _open_program(state: State, slot: Slot, key: QueueKey, width: int) -> None:
@@ -237,9 +239,13 @@ def _open_program(state: State, slot: Slot, key: QueueKey, width: int) -> None:
     widths.wants_anew(state, slot)
 
 
-def _fullest(state: State) -> QueueKey | None:
-    """The queue with most runs; of equal ones that whose head is the oldest trial."""
-    waiting = [(len(queue), -queue[0].trial, key) for key, queue in state.waiting.items()]
+def _fullest(state: State, slot: Slot) -> QueueKey | None:
+    """The queue with most runs that the slot may have; of equal ones that whose head is the oldest trial."""
+    waiting = [
+        (len(queue), -queue[0].trial, key)
+        for key, queue in state.waiting.items()
+        if placement.fits(state, slot, key.signature)
+    ]
     return max(waiting, key=lambda entry: entry[:2])[2] if waiting else None
 
 
@@ -249,7 +255,8 @@ def _fill(state: State, slot: Slot, now: float) -> tuple[Load, ...]:
     loads = []
     for index, lane in enumerate(slot.lanes):
         if lane is None and queue:
-            loads.append(_load(state, slot, index, queue.popleft(), now))
+            id = placement.take(state, slot, slot.key.signature, queue)
+            loads.append(_load(state, slot, index, id, now))
     if queue is not None and not queue:
         del state.waiting[slot.key]
     return tuple(loads)

@@ -1,7 +1,7 @@
 """How many lanes a slot opens: as many as pay, given what was measured and how many runs there are.
 
-A program is measured once on each kind of chip (`lanes: auto`), or assumed to gain evenly up to a given
-number. A slot then takes the width at which the runs at hand train fastest, and changes it when that is
+A program is measured once on each kind of chip and memory (`lanes: auto`), or assumed to gain evenly up to a
+given number. A slot then takes the width at which the runs at hand train fastest, and changes it when that is
 worth a tenth: it grows with its queue and halves as trials run out.
 """
 
@@ -23,7 +23,7 @@ WORTH = 1.1
 
 def rates_for(state: State, slot: Slot, key: QueueKey) -> Mapping[int, float] | None:
     """Examples per second at each width that may be used; None where that has to be measured first."""
-    rates: Mapping[int, float] | None = state.rates.get((slot.chip, key.signature))
+    rates: Mapping[int, float] | None = state.rates.get((slot.kind, key.signature))
     if rates is None:
         width = state.limits.width
         if width is None and _fair_share(state) > 1 and key.limit is None:
@@ -82,7 +82,7 @@ def wants_anew(state: State, slot: Slot) -> None:
 
 def _lanes_wanted(state: State, slot: Slot) -> int:
     if slot.key is None:
-        known = [max(rates) for (chip, _), rates in state.rates.items() if chip == slot.chip]
+        known = [max(rates) for (kind, _), rates in state.rates.items() if kind == slot.kind]
         most = max(known, default=state.limits.width or 1)
     else:
         rates = rates_for(state, slot, slot.key)
@@ -113,7 +113,7 @@ def measured(
     state: State, slot: Slot, signature: Signature, result: TurnResult, out: list[Instruction]
 ) -> None:
     """Enter what a probe found; a probe that failed leaves one lane."""
-    state.rates[slot.chip, signature] = dict(result.rates) if result.rates else {1: 1.0}
+    state.rates[slot.kind, signature] = dict(result.rates) if result.rates else {1: 1.0}
     state.wanted = None
     program = ", ".join(f"{name}={value}" for name, value in signature)
     if result.rates:
@@ -126,7 +126,7 @@ def measured(
 
 def out_of_memory(state: State, slot: Slot, key: QueueKey, width: int) -> None:
     """This width and wider ones are too much for the chip."""
-    rates = state.rates.get((slot.chip, key.signature)) or halvings(width)
+    rates = state.rates.get((slot.kind, key.signature)) or halvings(width)
     less = {each: rate for each, rate in rates.items() if each < width}
-    state.rates[slot.chip, key.signature] = less or {1: 1.0}
+    state.rates[slot.kind, key.signature] = less or {1: 1.0}
     state.wanted = None

@@ -19,36 +19,10 @@ from typing import Any
 
 import pytest
 
+from tests.clusters.drivers import ASK, KNOCK, driver
 from tests.clusters.lab import ROOT, Lab, reason_against
 
 pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
-
-ASK = """
-import json, os, sys
-from pathlib import Path
-from clusters import connection, inventory
-lab = inventory.load(Path(sys.argv[1]))
-joined = connection.connection(lab)
-os.environ.update(joined.environment)
-import ray
-ray.init(joined.address, _node_ip_address=connection.here(lab).ip, log_to_driver=False, logging_level="ERROR")
-where = ray.remote(num_cpus=0, resources={"mlx_slot": 1})(lambda: os.uname().nodename)
-names = {node["Labels"]["sweep.node"]: node for node in ray.nodes() if node["Alive"]}
-refs = {name: where.options(label_selector={"sweep.node": name}).remote() for name in names}
-print(json.dumps({
-    name: [node["NodeManagerAddress"], node["Resources"], ray.get(refs[name])] for name, node in names.items()
-}))
-"""
-
-KNOCK = """
-import os, sys
-os.environ |= {"RAY_AUTH_MODE": sys.argv[2], "RAY_AUTH_TOKEN": sys.argv[3]}
-from ray._raylet import GcsClient
-try:
-    print(len(GcsClient(sys.argv[1]).get_all_node_info(timeout=5)))
-except Exception as error:
-    print(error)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -120,11 +94,6 @@ def ask(lab: Lab, name: str) -> dict[str, Any]:
     assert done.stdout, done.stderr
     said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return said
-
-
-def driver(lab: Lab, name: str, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = lab.inside(name, "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", code, *arguments)
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_what_is_wrong_on_a_node_is_one_line_and_hinders_no_other(lab: Lab) -> None:
@@ -249,6 +218,18 @@ def test_a_machine_whose_cable_was_pulled_is_taken_in_again(lab: Lab) -> None:
     code, nodes = up(lab)
     assert (code, nodes["c"]["phase"]) == (0, "up")
     assert raylet(lab, "c") != before
+
+
+def test_a_node_taken_out_is_let_go_and_one_written_in_is_taken_in(lab: Lab) -> None:
+    text, others = lab.inventory.read_text(), [raylet(lab, name) for name in "ab"]
+    lab.inventory.write_text("".join(line for line in text.splitlines(True) if "name: c," not in line))
+    code, nodes = up(lab)
+    assert (code, set(nodes)) == (0, {"a", "b"})
+    assert not [line for line in processes(lab, "c") if "raylet" in line or "sweep-agent" in line]
+    lab.inventory.write_text(text)
+    code, nodes = up(lab)
+    assert (code, nodes["c"]["phase"]) == (0, "up")
+    assert [raylet(lab, name) for name in "ab"] == others
 
 
 def test_a_second_laptop_is_told_who_holds_them(lab: Lab) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from sweep.errors import SweepError
+from sweep.executors import ray_metrics, ray_setup
 from sweep.executors.ray import RayExecutor
 from sweep.executors.ray_own import OwnRay
 from sweep.turn import TaskRef, WorkerSettings
@@ -20,3 +25,24 @@ def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do
     settings = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False)
     with pytest.raises(SweepError, match=r"did not start .* timed out .* run the same command again"):
         RayExecutor(settings, OwnRay(slots=1, gpus=0)).start()
+
+
+def test_a_signal_ends_a_study_in_order_although_ray_has_handlers_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def init(**_: object) -> object:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))  # as Ray does, whenever it is called
+        address = {"node_ip_address": "127.0.0.1", "metrics_export_port": 1, "webui_url": "127.0.0.1:8265"}
+        return SimpleNamespace(address_info=address)
+
+    monkeypatch.setattr("sweep.executors.ray_setup.ray.init", init)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/home/me/.sweep/clusters/lab/token")
+    before = signal.signal(signal.SIGTERM, own := lambda number, frame: None)
+    try:
+        ray_setup.init()
+        said = ray_metrics._where()
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "paste what `cat /home/me/.sweep/clusters/lab/token` prints" in said

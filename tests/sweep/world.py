@@ -137,11 +137,11 @@ class World:
     def of(cls, limits: Limits, **settings: object) -> World:
         return cls(State(limits), **settings)  # type: ignore[arg-type]
 
-    def join(self) -> None:
+    def join(self, chip: str = "chip", memory_bytes: int = 0) -> None:
         self.joined += 1
         slot = f"slot-{self.joined}"
         self.workers[slot] = Worker(rates=self.rates)
-        self.enter(SlotJoined(slot, "here", "chip", self.round_trip_s))
+        self.enter(SlotJoined(slot, "here", chip, self.round_trip_s, memory_bytes))
 
     def lose(self, slot: str, loss: Loss = Loss.PROCESS) -> None:
         del self.workers[slot]
