@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +131,8 @@ def run_study(
             history = run.history
             params = {number: row.params for number, row in history.study.trials.items()}
             return _summary(spec, run.path, history.told, params, 0, began, "finished before")
+        if spec.executor == "ray":  # to import Ray takes as long as to look at a small task
+            Thread(target=import_module, args=("sweep.executors.ray",), daemon=True).start()
         progress.stage(f"looking at the task {spec.task}")
         description = describe_task(spec)
         driver = _drive(spec, description, run, progress, cluster)
