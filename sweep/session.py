@@ -131,8 +131,8 @@ def run_study(
             history = run.history
             params = {number: row.params for number, row in history.study.trials.items()}
             return _summary(spec, run.path, history.told, params, 0, began, "finished before")
-        if spec.executor == "ray":  # to import Ray takes as long as to look at a small task
-            Thread(target=import_module, args=("sweep.executors.ray",), daemon=True).start()
+        if spec.executor == "ray":
+            _begin_to_import_ray(cluster)
         progress.stage(f"looking at the task {spec.task}")
         description = describe_task(spec)
         driver = _drive(spec, description, run, progress, cluster)
@@ -147,6 +147,13 @@ def run_study(
             "lane_busy_fraction_while_asking": state.lane_time_while_asking.useful_fraction,
         }
         return replace(summary, totals={**summary.totals, **lanes}, ledger=ledger)
+
+
+def _begin_to_import_ray(cluster: Cluster | None) -> None:
+    """It takes as long as to look at a small task; what a cluster asks for is read while it is imported."""
+    if cluster is not None:
+        os.environ.update(cluster.environment)
+    Thread(target=import_module, args=("sweep.executors.ray",), daemon=True).start()
 
 
 def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
@@ -298,8 +305,6 @@ def make_executor(
         from sweep.executors.inline import InlineExecutor
 
         return InlineExecutor(settings)
-    if cluster is not None:
-        os.environ.update(cluster.environment)  # before ray is imported, which reads it
     from sweep.executors.ray import RayExecutor
     from sweep.executors.ray_joined import JoinedRay
     from sweep.executors.ray_nodes import Home

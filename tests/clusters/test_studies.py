@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[StudyLab]:
-    with Lab(("a", "b", "c", "d"), subnet="10.213.9") as lab, StudyLab(lab) as cluster:
+    with Lab(("a", "b", "c", "d"), subnet="10.213.10") as lab, StudyLab(lab) as cluster:
         cluster.up("a", "b", "c")
         yield cluster
 
