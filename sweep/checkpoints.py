@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,9 @@ from sweep.trial import Snapshot
 PARTIAL = ".partial"
 CHUNK_BYTES = 1 << 20
 
+_writers = itertools.count()
+"""A run is at times saved twice at one place, by time and at the study's end: each arrives in its own file."""
+
 
 def stored_name(snapshot: Snapshot) -> str:
     """Where a snapshot is kept, relative to the run directory."""
@@ -28,7 +32,7 @@ class CheckpointWriter:
     def __init__(self, path: Path, snapshot: Snapshot, *, on_commit: Callable[[Snapshot], None]) -> None:
         """Begin; `on_commit` is called with the stored snapshot once its file is durable."""
         self._path = path
-        self._partial = path.with_name(path.name + PARTIAL)
+        self._partial = path.with_name(f"{path.name}.{next(_writers)}{PARTIAL}")
         self._snapshot = snapshot
         self._on_commit = on_commit
         self._hash = hashlib.sha256()
