@@ -20,10 +20,10 @@ help:
 run: $(INSTALLED)
 	$(PYTHON) -m sweep run "$(STUDY)"
 
-# Two at a time, a file's tests together: most wait for other processes. The core has processes of its own:
+# Three at a time, a file's tests together: most wait for other processes. The core has processes of its own:
 # its purity check traces lines, and did not end in one that had run whole studies.
 test: $(INSTALLED)
-	$(PYTHON) -m pytest -n 2 --dist loadfile --ignore=tests/train_core
+	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore=tests/train_core
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/train_core
 
 bench: $(INSTALLED)
