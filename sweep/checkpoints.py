@@ -18,7 +18,7 @@ PARTIAL = ".partial"
 CHUNK_BYTES = 1 << 20
 
 _writers = itertools.count()
-"""A run is at times saved twice at one place, by time and at the study's end: each arrives in its own file."""
+"""A run may be saved twice at one place, by time and at the study's end: each arrives in its own file."""
 
 
 def stored_name(snapshot: Snapshot) -> str:
