@@ -20,11 +20,9 @@ help:
 run: $(INSTALLED)
 	$(PYTHON) -m sweep run "$(STUDY)"
 
-# Three at a time, a file's tests together: most wait for other processes. The core has processes of its own:
-# its purity check traces lines, and did not end in one that had run whole studies.
+# Three at a time, a file's tests together: most wait for other processes.
 test: $(INSTALLED)
-	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore=tests/train_core
-	$(PYTHON) -m pytest -n 2 --dist loadfile tests/train_core
+	$(PYTHON) -m pytest -n 3 --dist loadfile
 
 bench: $(INSTALLED)
 	for script in $(BENCHMARKS); do $(PYTHON) -m benchmarks.$$script || exit 1; done

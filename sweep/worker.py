@@ -108,6 +108,7 @@ class Worker:
         return replace(result, turn_s=self._idle_since - began, notes=notes)
 
     def close(self) -> None:
+        self._guard.close()
         self.spool.close()
 
     def _carry_out(self, turn: Turn, began: float) -> TurnResult:
