@@ -129,7 +129,7 @@ def test_invariant_3_one_cut_one_killed_one_added_one_back_end_with_the_undistur
     again = table.metrics[table.metrics.attempt > 0]
     assert 1 <= again.trial.nunique() <= 2, "what ran on other machines was not disturbed"
 
-    ended_on = table.metrics.groupby("trial").host.last()
+    ended_on = dict(zip(table.metrics.trial, table.metrics.host, strict=True))
     made = {trial: evaluations(cluster, run_dir, trial, host) for trial, host in ended_on.items()}
     saved = {trial: saved_when_lost(run_dir, trial) // EPOCH for trial in again.trial}
     (whole,) = {made[trial] for trial in made if trial not in saved}
