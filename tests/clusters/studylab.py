@@ -94,7 +94,7 @@ class StudyLab:
     def sweep(self, *arguments: str, timeout_s: float = 170) -> subprocess.CompletedProcess[str]:
         """`python -m sweep ...` on the head, in the study's folder."""
         return subprocess.run(
-            self._command(*arguments),
+            self.command(*arguments),
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
@@ -105,7 +105,7 @@ class StudyLab:
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """The same, without waiting for its end."""
         return subprocess.Popen(
-            self._command(*arguments),
+            self.command(*arguments),
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -113,7 +113,8 @@ class StudyLab:
             start_new_session=True,
         )
 
-    def _command(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
+        """The command line that runs `python -m sweep ...` there."""
         run = 'cd "$HOME/study" && exec "$HOME/python" -m sweep "$@"'
         return self.lab.inside(self.head, "/bin/sh", "-c", run, "sh", *arguments)
 
