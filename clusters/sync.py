@@ -128,10 +128,10 @@ def _fault(said: str) -> str:
 
 
 _CURES = {
-    "hash mismatch|do not match the hashes": "its package index gives another file than "
-    "requirements.lock names: look there which one it uses (pip config list), or type make lock here",
-    "connection broken|name resolution|dns error|error sending request": "it has no way to its "
-    "package index: look at its network, or at the proxy that pip or uv is told of there",
+    "hash mismatch|do not match the hashes": "its package index gives another file than the lock file names: "
+    "look which index pip or uv is told of there, or bring the lock file up to date here: make lock",
+    "connection broken|name resolution|dns error|error sending request": "it has no way to its package "
+    "index: look at its network, or which proxy pip or uv is told of there",
 }
 
 
