@@ -130,8 +130,8 @@ def _fault(said: str) -> str:
 _CURES = {
     "hash mismatch|do not match the hashes": "its package index gives another file than the lock file names: "
     "look which index pip or uv is told of there, or bring the lock file up to date here: make lock",
-    "connection broken|name resolution|dns error|error sending request": "it has no way to its package "
-    "index: look at its network, or which proxy pip or uv is told of there",
+    "connection broken|name resolution|dns error|error sending request": "it has no way to where "
+    "packages and Python come from: look at its network, or which proxy pip or uv is told of there",
 }
 
 
