@@ -156,11 +156,12 @@ def _disk(said: str) -> dict[str, object]:
 
 
 def _firewall(said: str) -> dict[str, object]:
-    state = _first(r"Firewall is (\w+)", said)
+    """That it blocks all is a state of its own, or on some versions of macOS a switch beside it."""
+    state = _first(r"Firewall is (enabled|disabled|blocking all)", said)
     if not state:
         return {}
-    block_all = re.search(r"(?i)block all.*(enabled)|set to block all", said)
-    words = "blocks all" if block_all and state == "enabled" else "on" if state == "enabled" else "off"
+    block_all = re.search(r"(?i)block all.*enabled|set to block all|is blocking all", said)
+    words = "off" if state == "disabled" else "blocks all" if block_all else "on"
     blocked = re.findall(r"^\s*\d+\s*:\s*(\S.*?)\s*\n\s*\(\s*Block incoming", said, re.MULTILINE)
     return {"firewall": words, "firewall_blocked": tuple(blocked)}
 

@@ -257,6 +257,12 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
                 stream.close()
 
 
+_PASSWORDS_ONLY = (
+    "it takes passwords only, and none can be asked for here",
+    "on that Mac take `PubkeyAuthentication no` out of /etc/ssh/sshd_config and sshd_config.d, "
+    "then: ssh-copy-id {target}",
+)
+
 _SSH_CURES: Mapping[str, tuple[str, str]] = {
     "could not resolve": (
         "the name is not known here",
@@ -271,6 +277,8 @@ _SSH_CURES: Mapping[str, tuple[str, str]] = {
         "type `ssh {target}` once and compare the key that it shows with "
         "`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on that Mac",
     ),
+    "permission denied (password": _PASSWORDS_ONLY,
+    "permission denied (keyboard-interactive": _PASSWORDS_ONLY,
     "permission denied": (
         "it takes no key of yours, and a password cannot be asked for here",
         "ssh-copy-id {target}   (no key yet? ssh-keygen -t ed25519 first)",

@@ -18,9 +18,9 @@ _STYLES = {Status.GREEN: "green", Status.WARN: "yellow", Status.RED: "bold red",
 def show(findings: Sequence[Finding], console: Console) -> None:
     """Print a row a check and a column a node, then every finding that is not green."""
     nodes = list(dict.fromkeys(found.node for found in findings))
-    by_check: dict[str, dict[str, Finding]] = {}
+    by_check: dict[str, dict[str, Finding]] = {check: {} for check in _in_order(findings)}
     for found in findings:
-        by_check.setdefault(found.check, {})[found.node] = found
+        by_check[found.check][found.node] = found
     table = Table(box=None)
     table.add_column("check")
     for node in nodes:
@@ -36,6 +36,17 @@ def show(findings: Sequence[Finding], console: Console) -> None:
                 if text:
                     console.print(before + text, end="", markup=False, highlight=False, soft_wrap=True)
             console.print()
+
+
+def _in_order(findings: Sequence[Finding]) -> list[str]:
+    """The checks as they are made: one that the first node has not stands where the others have it."""
+    order: list[str] = []
+    before: dict[str, str] = {}
+    for found in findings:
+        if found.check not in order:
+            order.insert(order.index(before[found.node]) + 1 if found.node in before else 0, found.check)
+        before[found.node] = found.check
+    return order
 
 
 def say_state(state: NodeState) -> None:

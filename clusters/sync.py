@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import platform
+import re
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,11 +111,28 @@ def _sync_node(inventory: Inventory, node: Node, wanted: Wanted, say: Callable[[
 
 
 def _require(node: Node, ran: str, done: Completed) -> None:
-    """Raise HostError with the last that was said, where a script did not end well."""
+    """Raise HostError with what was said of the fault, where a script did not end well."""
     if done.code:
-        lines = [line for line in (done.out + done.err).splitlines() if line.strip()] or ["nothing said"]
-        saw, _, cure = lines[-1].partition(" -> ")
-        raise HostError(node.name, ran, f"code {done.code}: {saw}", cure or "mend that, and type it again")
+        said = done.out + done.err
+        saw, _, cure = _fault(said).partition(" -> ")
+        hints = [hint for pattern, hint in _CURES.items() if re.search(pattern, said, re.IGNORECASE)]
+        cures = [cure] if cure else [*hints, "mend that, and type it again"]
+        raise HostError(node.name, ran, f"code {done.code}: {saw}", cures[0])
+
+
+def _fault(said: str) -> str:
+    """The last line, or all lines from the first on that pip or uv calls an error: theirs name it in many."""
+    lines = [" ".join(line.split()) for line in said.splitlines() if line.strip()] or ["nothing said"]
+    errors = [number for number, line in enumerate(lines) if line.lower().startswith("error:")]
+    return " ".join(lines[errors[0] :] if errors else lines[-1:])
+
+
+_CURES = {
+    "hash mismatch|do not match the hashes": "its package index gives another file than the lock file names: "
+    "look which index pip or uv is told of there, or bring the lock file up to date here: make lock",
+    "connection broken|name resolution|dns error|error sending request": "it has no way to where "
+    "packages and Python come from: look at its network, or which proxy pip or uv is told of there",
+}
 
 
 # The old files stay until the new ones are complete.
@@ -132,7 +150,8 @@ mv {project}.new {project}
 rm -rf {project}.old
 """
 
-# A login that is not interactive has a short PATH: uv is looked for where its installers put it.
+# A login that is not interactive has a short PATH: uv is looked for where its installers put it. On the node
+# where this is typed, -I keeps a PYTHONPATH out: pip would take what lies there for installed.
 _INSTALL = """\
 set -e
 PATH="$HOME/.local/bin:$HOME/.cargo/bin:/opt/homebrew/bin:/usr/local/bin:$PATH"
@@ -148,8 +167,14 @@ else
             "-> curl -LsSf https://astral.sh/uv/install.sh | sh" >&2
         exit 1
     fi
-    python{minor} -m venv --clear {env}
-    {env}/bin/python -m pip install --quiet --require-hashes --requirement "$lock"
+    if ! python{minor} -I -c 'import ensurepip, venv' 2>/dev/null; then
+        echo "python{minor} there cannot make environments -> sudo apt-get install python{minor}-venv, or:" \\
+            "curl -LsSf https://astral.sh/uv/install.sh | sh" >&2
+        exit 1
+    fi
+    python{minor} -I -m venv --clear {env}
+    {env}/bin/python -I -m pip install --quiet --disable-pip-version-check \\
+        --require-hashes --requirement "$lock"
 fi
 {env}/bin/python -c "import sys, sysconfig, pathlib
 pathlib.Path(sysconfig.get_path('purelib'), 'sweep-project.pth').write_text(sys.argv[1])" {project}

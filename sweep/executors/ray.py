@@ -224,8 +224,11 @@ class RayExecutor:
             value = ray.get(ref)
         except ActorUnavailableError as error:  # between machines the way to it broke, by no trial's fault
             notices_s = self._home.notices_s
-            loss = Loss.NODE if notices_s else Loss.PROCESS
-            self._restart(call.slot, loss, first_line(error), after_s=notices_s)
+            if notices_s:
+                reason = "it does not answer: it or its machine is gone, or the way there broke"
+                self._restart(call.slot, Loss.NODE, reason, after_s=notices_s)
+            else:
+                self._restart(call.slot, Loss.PROCESS, first_line(error))
             return
         except RayTaskError as error:
             # The worker answers for the task's errors itself: what is raised here is a fault of ours.

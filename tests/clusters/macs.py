@@ -29,6 +29,18 @@ destination: 192.168.1.11
   interface: {interface}
       flags: <UP,HOST,DONE,LLINFO,WASCLONED,IFSCOPE,IFREF>
 """
+APPLE = """\
+hw.perflevel0.physicalcpu: {}
+hw.perflevel1.physicalcpu: {}
+hw.optional.arm64: 1
+sysctl.proc_translated: {}
+"""
+INTEL = """\
+sysctl: unknown oid 'hw.perflevel0.physicalcpu'
+sysctl: unknown oid 'hw.perflevel1.physicalcpu'
+sysctl: unknown oid 'hw.optional.arm64'
+sysctl: unknown oid 'sysctl.proc_translated'
+"""
 PMSET_LAPTOP = """\
 Battery Power:
  displaysleep         2
@@ -51,7 +63,7 @@ Now drawing from '{source}'
  -InternalBattery-0 (id=4653155)\t83%; discharging; 4:12 remaining present: true
 """
 FIREWALL = """\
-Firewall is {state}. (State = {number})
+{state}
 {block}
 Total number of apps = 2
 1 : /usr/sbin/cupsd
@@ -60,7 +72,17 @@ Total number of apps = 2
 2 : /opt/homebrew/bin/python3.13
              ({rule})
 """
-BLOCK = "Firewall has block all state set to {}."
+FIREWALL_STATES = {
+    "disabled": ("Firewall is disabled. (State = 0)", "Firewall has block all state set to disabled."),
+    "enabled": ("Firewall is enabled. (State = 1)", "Firewall has block all state set to disabled."),
+    "blocks all": (
+        "Firewall is blocking all non-essential incoming connections. (State = 2)",
+        "Firewall has block all state set to enabled.",
+    ),
+    "disabled, as older ones say it": ("Firewall is disabled. (State = 0)", "Block all DISABLED! "),
+    "enabled, as older ones say it": ("Firewall is enabled. (State = 1)", "Block all DISABLED! "),
+    "blocks all, as older ones say it": ("Firewall is enabled. (State = 1)", "Block all ENABLED! "),
+}
 
 
 def mac(
@@ -73,11 +95,11 @@ def mac(
     uuid: str = "11111111-2222-3333-4444-555555555555",
     interface: str = "en0",
     translated: bool = False,
+    intel: bool = False,
     sleep_min: int = 0,
     laptop: bool = False,
     battery: bool = False,
     firewall: str = "disabled",
-    block_all: bool = False,
     python_blocked: bool = False,
     filevault: bool = False,
     display: bool = True,
@@ -90,6 +112,7 @@ def mac(
         "spdisplays_mtlgpufamilysupport": "spdisplays_metal3",
         **({"spdisplays_ndrvs": [{"_name": "Studio Display"}]} if display else {}),
     }
+    state, block = FIREWALL_STATES[firewall]
     source = "Battery Power" if battery else "AC Power"
     said = {
         "uuid": f'+-o Mac14,14  <class IOPlatformExpertDevice>\n    {{\n      "IOPlatformUUID" = "{uuid}"\n'
@@ -97,18 +120,16 @@ def mac(
         "hardware": (
             f"machdep.cpu.brand_string: {chip}\nhw.memsize: {memory_gb * 2**30}\n"
             f"hw.physicalcpu: {sum(cores)}\n"
-            f"hw.perflevel0.physicalcpu: {cores[0]}\nhw.perflevel1.physicalcpu: {cores[1]}\n"
-            f"hw.optional.arm64: 1\nsysctl.proc_translated: {int(translated)}\n"
+            f"{INTEL if intel else APPLE.format(*cores, int(translated))}"
             f"vm.swapusage: total = 2048.00M  used = {swap_mb:.2f}M  free = 0.00M  (encrypted)"
         ),
-        "machine": "x86_64" if translated else "arm64",
+        "machine": "x86_64" if translated or intel else "arm64",
         "version": f"ProductName:\t\tmacOS\nProductVersion:\t\t{version}\nBuildVersion:\t\t24F74",
         "addresses": IFCONFIG.format(ip=ip),
         "route": ROUTE.format(interface=interface),
         "firewall": FIREWALL.format(
-            state=firewall,
-            number=int(firewall == "enabled"),
-            block=BLOCK.format("enabled" if block_all else "disabled"),
+            state=state,
+            block=block,
             rule="Block incoming connections" if python_blocked else "Allow incoming connections",
         ),
         "sleep": (PMSET_LAPTOP if laptop else PMSET_DESKTOP).format(sleep=sleep_min),

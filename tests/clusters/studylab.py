@@ -94,7 +94,7 @@ class StudyLab:
     def sweep(self, *arguments: str, timeout_s: float = 170) -> subprocess.CompletedProcess[str]:
         """`python -m sweep ...` on the head, in the study's folder."""
         return subprocess.run(
-            self._command(*arguments),
+            self.command(*arguments),
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
@@ -105,7 +105,7 @@ class StudyLab:
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         """The same, without waiting for its end."""
         return subprocess.Popen(
-            self._command(*arguments),
+            self.command(*arguments),
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -113,9 +113,48 @@ class StudyLab:
             start_new_session=True,
         )
 
-    def _command(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str) -> list[str]:
+        """The command line that runs `python -m sweep ...` there."""
         run = 'cd "$HOME/study" && exec "$HOME/python" -m sweep "$@"'
         return self.lab.inside(self.head, "/bin/sh", "-c", run, "sh", *arguments)
+
+
+class Laptop:
+    """A machine on the cluster's network that is no node of it, with the study in its home."""
+
+    def __init__(self, cluster: StudyLab) -> None:
+        self.cluster = cluster
+        self.folder = cluster.lab.path / "laptop" / "work"
+        shutil.copytree(cluster.folder, self.folder)
+        shutil.copy(cluster.lab.ssh_config, self.folder)
+        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLX_DISABLE_COMPILE": "1"}
+
+    def write(self, name: str, *changes: tuple[str, str]) -> Path:
+        self.cluster.write(name, *changes)
+        shutil.copy(self.cluster.folder / f"{name}.yaml", self.folder)
+        return self.folder / "runs" / name
+
+    def sweep(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
+            cwd=self.folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
 
 def write_program(path: Path, text: str) -> None:

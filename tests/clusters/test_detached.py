@@ -3,59 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 import analysis
-from tests.clusters.lab import ROOT, Lab, reason_against
-from tests.clusters.studylab import StudyLab
+from tests.clusters.lab import Lab, reason_against
+from tests.clusters.studylab import Laptop, StudyLab
 
 pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
-
-
-class Laptop:
-    """A machine on the cluster's network that is no node of it, with the study in its home."""
-
-    def __init__(self, cluster: StudyLab) -> None:
-        self.cluster = cluster
-        self.folder = cluster.lab.path / "laptop" / "work"
-        shutil.copytree(cluster.folder, self.folder)
-        shutil.copy(cluster.lab.ssh_config, self.folder)
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), "MLX_DISABLE_COMPILE": "1"}
-
-    def write(self, name: str, *changes: tuple[str, str]) -> Path:
-        self.cluster.write(name, *changes)
-        shutil.copy(self.cluster.folder / f"{name}.yaml", self.folder)
-        return self.folder / "runs" / name
-
-    def sweep(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=200,
-            check=False,
-        )
-
-    def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
-            cwd=self.folder,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
 
 
 @pytest.fixture(scope="module")

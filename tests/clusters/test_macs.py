@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -44,10 +46,15 @@ def about(**changes: Any) -> dict[str, Any]:
 
 
 def lab(
-    *, abouts: dict[str, Any] | None = None, clock: Clock | HostError | None = None, **changes: Any
+    *,
+    abouts: dict[str, Any] | None = None,
+    clock: Clock | HostError | None = None,
+    both: Mapping[str, Any] = MappingProxyType({}),
+    **changes: Any,
 ) -> Lab:
     """A studio that is well, and a mini that differs by `changes`."""
-    outputs = {"studio": mac(), "mini": mac(**{"ip": "192.168.1.12", "uuid": OTHER, **changes})}
+    mini = {**both, "ip": "192.168.1.12", "uuid": OTHER, **changes}
+    outputs = {"studio": mac(**both), "mini": mac(**mini)}
     seen = {
         node.name: Seen(
             node,
@@ -76,8 +83,12 @@ def of_mini(found: Lab) -> dict[str, Finding]:
     }
 
 
-def test_two_macs_that_are_well() -> None:
-    assert {found.status.value for found in judge(lab())} == {"green"}
+@pytest.mark.parametrize("version", ["14.0", "14.7.6", "15.5", "26.0", "26.1"])
+@pytest.mark.parametrize("firewall", ["disabled", "disabled, as older ones say it"])
+def test_two_macs_that_are_well(version: str, firewall: str) -> None:
+    assert {found.status.value for found in judge(lab(both={"version": version, "firewall": firewall}))} == {
+        "green"
+    }
 
 
 @pytest.mark.parametrize(
@@ -85,6 +96,14 @@ def test_two_macs_that_are_well() -> None:
     [
         ({"uuid": FIRST}, "distinct", "red", "same machine as studio", "slots: 2"),
         ({"translated": True}, "native", "red", "Rosetta", "arch -arm64"),
+        (
+            {"translated": True, "chip": "VirtualApple @ 2.50GHz"}, "native", "red",
+            "Rosetta", "arch -arm64",
+        ),
+        (
+            {"intel": True, "chip": "Intel(R) Core(TM) i7-9750H CPU @ 2.60GHz"}, "native", "red",
+            "no Apple silicon (Intel(R) Core(TM) i7", "M1 or later",
+        ),
         ({"version": "13.6.1"}, "system", "red", "macOS 13.6.1", "softwareupdate"),
         ({"version": "26.0"}, "system", "warn", "15, 26", "same major"),
         ({"ip": "192.168.1.99"}, "address", "red", "it has en0 192.168.1.99", "`ip`"),
@@ -94,7 +113,12 @@ def test_two_macs_that_are_well() -> None:
             {"firewall": "enabled", "python_blocked": True}, "firewall", "red",
             "blocks /opt/homebrew/bin/python3.13", "--unblockapp /opt/homebrew/bin/python3.13",
         ),
-        ({"firewall": "enabled", "block_all": True}, "firewall", "red", "blocks all", "--setblockall off"),
+        ({"firewall": "enabled, as older ones say it"}, "firewall", "warn", "on", "--add /Users/me/"),
+        ({"firewall": "blocks all"}, "firewall", "red", "blocks all", "--setblockall off"),
+        (
+            {"firewall": "blocks all, as older ones say it"}, "firewall", "red",
+            "blocks all", "--setblockall off",
+        ),
         ({"laptop": True, "battery": True}, "power", "red", "battery", "plug it in"),
         ({"laptop": True, "sleep_min": 10}, "power", "warn", "sleeps after 10 min", "sudo pmset -a sleep 0"),
         ({"filevault": True}, "power", "warn", "FileVault is on", "log in"),
@@ -134,18 +158,21 @@ def test_what_is_wrong_is_seen_and_its_cure_said(
 
 
 @pytest.mark.parametrize(
-    ("chip", "cores", "fast"),
+    ("chip", "cores", "version", "fast"),
     [
-        ("Apple M1", (4, 4), False),
-        ("Apple M2 Ultra", (16, 8), False),
-        ("Apple M3 Max", (12, 4), True),
-        ("Apple M4 Pro", (10, 4), True),
+        ("Apple M1", (4, 4), "14.0", False),
+        ("Apple M2 Ultra", (16, 8), "14.7.6", False),
+        ("Apple M3 Max", (12, 4), "15.5", True),
+        ("Apple M4 Pro", (10, 4), "26.1", True),
     ],
 )
-def test_chips_are_told_apart(chip: str, cores: tuple[int, int], fast: bool) -> None:
-    read_facts = facts.read("Darwin", mac(chip=chip, cores=cores, memory_gb=48, version="14.7"))
+def test_chips_and_systems_are_told_apart(
+    chip: str, cores: tuple[int, int], version: str, fast: bool
+) -> None:
+    read_facts = facts.read("Darwin", mac(chip=chip, cores=cores, memory_gb=48, version=version))
     assert (read_facts.chip, read_facts.fast_cores, read_facts.slow_cores) == (chip, *cores)
-    assert (read_facts.fast_bfloat16, read_facts.memory_bytes, read_facts.major) == (fast, 48 * 2**30, 14)
+    assert (read_facts.fast_bfloat16, read_facts.memory_bytes) == (fast, 48 * 2**30)
+    assert (read_facts.version, read_facts.major) == (version, int(version[:2]))
     assert (read_facts.gpu_cores, read_facts.files_hard) == (60, 2**31)
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,66 @@ def doctor(lab: Lab) -> tuple[int, dict[tuple[str, str], Finding]]:
 
 def reds(found: dict[tuple[str, str], Finding]) -> list[tuple[str, str]]:
     return [key for key, finding in found.items() if finding["status"] == "red"]
+
+
+@contextmanager
+def taken(lab: Lab, name: str, port: int) -> Iterator[None]:
+    """Somebody else listens on a machine's port."""
+    listen = f"import socket, time; s = socket.create_server(('{lab.ip(name)}', {port}))"
+    code = f"{listen}; print(flush=True); time.sleep(99)"
+    other = subprocess.Popen(
+        lab.inside(name, sys.executable, "-c", code), stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert other.stdout is not None
+        other.stdout.readline()
+        yield
+    finally:
+        os.killpg(other.pid, signal.SIGKILL)
+        other.communicate()
+
+
+@contextmanager
+def passwords_only(lab: Lab, name: str) -> Iterator[None]:
+    """A machine takes no keys, and asks for a password."""
+    config = lab.tree(name) / "sshd_config"
+    before = config.read_text()
+    asks = before.replace("PasswordAuthentication no", "PasswordAuthentication yes\nPubkeyAuthentication no")
+    start_anew(lab, name, config, asks)
+    try:
+        yield
+    finally:
+        start_anew(lab, name, config, before)
+
+
+def start_anew(lab: Lab, name: str, config: Path, text: str) -> None:
+    lab.kill(name)
+    config.write_text(text)
+    lab.boot(name)
+
+
+@contextmanager
+def tokens(lab: Lab, **by_name: tuple[str, int]) -> Iterator[None]:
+    """What is left of an earlier `up`, and who may read it."""
+    for name, (text, mode) in by_name.items():
+        file = lab.tree(name) / "s" / "clusters" / "lab" / "token"
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+        file.chmod(mode)
+    try:
+        yield
+    finally:
+        for name in by_name:
+            shutil.rmtree(lab.tree(name) / "s")
+
+
+def told(lab: Lab) -> list[tuple[str, str, str]]:
+    """What a person reads of each red finding, but for ssh's own words: where, what, and what to type."""
+    lines = lab.cluster("doctor").stdout.splitlines()
+    reds = [number for number, line in enumerate(lines) if line.startswith("red ")]
+    assert all(lines[number + 1].startswith("  ran:  ") for number in reds)
+    found = [(*lines[number].split(": ", 1), lines[number + 2].removeprefix("  type: ")) for number in reds]
+    return [(where, re.sub(r" \((ssh:|root@).*\)$", "", saw), cure) for where, saw, cure in found]
 
 
 def test_three_machines_that_are_well(lab: Lab) -> None:
@@ -100,18 +163,8 @@ def test_two_entries_that_are_one_machine(lab: Lab) -> None:
 
 def test_an_address_that_is_not_on_the_machine_and_a_port_that_somebody_else_has(lab: Lab) -> None:
     lab.write_inventory((f"ip: {lab.ip('c')}", "ip: 10.213.7.99"))
-    listen = f"import socket, time; s = socket.create_server(('{lab.ip('b')}', 6380))"
-    code = f"{listen}; print(flush=True); time.sleep(99)"
-    other = subprocess.Popen(
-        lab.inside("b", sys.executable, "-c", code), stdout=subprocess.PIPE, start_new_session=True
-    )
-    try:
-        assert other.stdout is not None
-        other.stdout.readline()
+    with taken(lab, "b", 6380):
         ended, found = doctor(lab)
-    finally:
-        os.killpg(other.pid, signal.SIGKILL)
-        other.communicate()
     assert (ended, reds(found)) == (1, [("b", "ports"), ("c", "address")])
     assert found["b", "ports"]["saw"] == "taken: 6380"
     assert "lsof -nP -iTCP:6380" in found["b", "ports"]["cure"]
@@ -160,12 +213,53 @@ def test_versions_that_differ_are_named(lab: Lab) -> None:
     assert found["c", "environment"]["saw"] == "mlx 0.1.0, but a has mlx 0.32.4"
 
 
+def test_six_kinds_of_faults_on_three_machines_are_each_said_with_what_to_type(lab: Lab) -> None:
+    with taken(lab, "a", 6381), passwords_only(lab, "b"), tokens(lab, a=("x", 0o600), c=("y", 0o600)):
+        first = told(lab)
+        synced = lab.cluster("sync")
+    lab.write_inventory((f"ip: {lab.ip('c')}", "ip: 10.213.7.99"), ("root@b", "root@nowhere.invalid"))
+    with tokens(lab, a=("x", 0o644)):
+        second = told(lab)
+    file = lab.inventory
+    assert first == [
+        (
+            "red a, ports", "taken: 6381",
+            "sudo lsof -nP -iTCP:6381 -sTCP:LISTEN says by whom; or choose others under `ports`",
+        ),
+        (
+            "red b, login",
+            "it takes passwords only, and none can be asked for here",
+            "on that Mac take `PubkeyAuthentication no` out of /etc/ssh/sshd_config and sshd_config.d, "
+            "then: ssh-copy-id root@b",
+        ),
+        (
+            "red c, token", "another one than the head's",
+            f"python -m sweep cluster down {file}, then python -m sweep cluster up {file}",
+        ),
+    ]  # fmt: skip
+    (of_b,) = [line for line in synced.stdout.splitlines() if line.startswith("b: ")]
+    assert of_b.startswith(f"b: ssh root@b: {first[1][1]} (")
+    assert of_b.endswith(f"; {first[1][2]}")
+    assert [(where, saw) for where, saw, _ in second] == [
+        ("red a, token", "others may read it (mode 644)"),
+        ("red b, login", "the name is not known here"),
+        ("red c, address", f"10.213.7.99 is not on it; it has eth0 {lab.ip('c')}"),
+    ]
+    assert [cure for _, _, cure in second] == [
+        "chmod 600 ~/s/clusters/lab/token",
+        "correct `ssh` in the inventory, or give the Mac's IP: `ssh: me@192.168.1.11`",
+        "correct `ip` in the inventory, or give the Mac that address (System Settings > Network)",
+    ]
+
+
 def test_without_a_terminal_a_person_still_reads_what_to_type(lab: Lab) -> None:
     lab.write_inventory(("root@b", "root@nowhere.invalid"))
     done = lab.cluster("doctor")
     assert done.returncode == 1
     assert "red b, login: the name is not known here" in done.stdout
     assert "type: correct `ssh` in the inventory" in done.stdout
+    checks = [line.split()[0] for line in done.stdout.splitlines() if line.startswith(" ")]
+    assert checks.index("address") + 1 == checks.index("route") == checks.index("links") - 1
 
 
 def test_a_lab_leaves_nothing_behind() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import analysis
@@ -17,6 +18,9 @@ from sweep.session import run_study
 from sweep.spec import load
 from tests.clusters.lab import Lab, reason_against
 from tests.clusters.studylab import StudyLab
+
+EPOCH = 64
+"""In examples; there is a report an epoch, six a trial."""
 
 pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
 
@@ -28,11 +32,11 @@ def cluster() -> Iterator[StudyLab]:
         yield cluster
 
 
-def records(run_dir: Path, event: str) -> list[dict[str, Any]]:
+def records(run_dir: Path, *events: str) -> list[dict[str, Any]]:
     log = run_dir / "log.jsonl"
     lines = log.read_text().splitlines(keepends=True) if log.exists() else []
     found = [json.loads(line) for line in lines if line.endswith("\n")]
-    return [record for record in found if record["event"] == event]
+    return [record for record in found if record["event"] in events]
 
 
 def wait_for(condition: Callable[[], object], driver: subprocess.Popen[str], timeout_s: float = 90) -> None:
@@ -41,6 +45,36 @@ def wait_for(condition: Callable[[], object], driver: subprocess.Popen[str], tim
         assert driver.poll() is None, driver.communicate()[0]
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def in_mid_trial(run_dir: Path, host: str) -> bool:
+    """Whether what a machine trains has a snapshot, and is two reports from its end: a second."""
+    reports = [record for record in records(run_dir, "report") if record["host"] == host]
+    saved = {record["trial"] for record in records(run_dir, "checkpoint")}
+    return bool(reports) and reports[-1]["trial"] in saved and reports[-1]["examples"] <= 4 * EPOCH
+
+
+def saved_when_lost(run_dir: Path, trial: int) -> int:
+    """Where a trial's last snapshot stood, in examples, when the machine that it was on was given up."""
+    saved, host = 0, None
+    for record in records(run_dir, "report", "checkpoint", "lost"):
+        if record["event"] == "lost":
+            if record["host"] == host:
+                return saved
+        elif record["trial"] == trial and record["event"] == "checkpoint":
+            saved = record["examples"]
+        elif record["trial"] == trial and record["attempt"] == 0:
+            host = record["host"]
+    return 0
+
+
+def evaluations(cluster: StudyLab, run_dir: Path, trial: int, host: str) -> int:
+    """How often the last worker of a machine that had the trial evaluated it."""
+    (asked,) = [record for record in records(run_dir, "asked") if record["trial"] == trial]
+    rate = f"{float(np.float32(asked['hyperparameters']['learning_rate'])):.6g}"
+    lines = [line.split() for line in (cluster.lab.tree(host) / "evaluated").read_text().splitlines()]
+    workers = [worker for worker, of in lines if of == rate]
+    return workers.count(workers[-1])
 
 
 def locally(cluster: StudyLab, name: str, monkeypatch: pytest.MonkeyPatch) -> list[float]:
@@ -69,13 +103,13 @@ def test_three_machines_end_with_the_table_of_one(cluster: StudyLab, monkeypatch
 def test_invariant_3_one_cut_one_killed_one_added_one_back_end_with_the_undisturbed_table(
     cluster: StudyLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_dir = cluster.write("disturbed", ("trials: 9", "trials: 30"))
+    run_dir = cluster.write("disturbed", ("trials: 9", "trials: 30"), (":Pausing", ":Counting"))
     driver = cluster.begin("run", "disturbed.yaml", "--no-report", "--json")
 
     def slots(name: str, event: str = "slot") -> list[dict[str, Any]]:
         return [record for record in records(run_dir, event) if record["slot"].startswith(f"{name}-")]
 
-    wait_for(lambda: slots("b") and slots("c") and len(records(run_dir, "checkpoint")) >= 3, driver)
+    wait_for(lambda: in_mid_trial(run_dir, "b") and in_mid_trial(run_dir, "c"), driver)
     cluster.lab.cut("c")
     cluster.lab.kill("b")
     wait_for(lambda: slots("b", "lost") and slots("c", "lost"), driver)
@@ -94,4 +128,14 @@ def test_invariant_3_one_cut_one_killed_one_added_one_back_end_with_the_undistur
     assert lost == ["b-0", "c-0"], "nothing is started on a machine that left"
     again = table.metrics[table.metrics.attempt > 0]
     assert 1 <= again.trial.nunique() <= 2, "what ran on other machines was not disturbed"
+
+    ended_on = dict(zip(table.metrics.trial, table.metrics.host, strict=True))
+    made = {trial: evaluations(cluster, run_dir, trial, host) for trial, host in ended_on.items()}
+    saved = {trial: saved_when_lost(run_dir, trial) // EPOCH for trial in again.trial}
+    (whole,) = {made[trial] for trial in made if trial not in saved}
+    assert any(saved.values())
+    assert {trial: made[trial] for trial in saved} == {
+        trial: whole // 6 * (6 - reports) for trial, reports in saved.items()
+    }, "a trial goes on from its last snapshot: what was reported before is not made twice"
+
     assert list(table.trials.value) == locally(cluster, "disturbed", monkeypatch)

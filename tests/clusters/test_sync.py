@@ -1,9 +1,19 @@
-"""What `sync` brings to nodes, and that it brings nothing twice; `uv` there is a stand-in."""
+"""What `sync` brings to nodes, and that it brings nothing twice.
+
+The machines have no way to a package index: `uv` there is a stand-in, and `pip`, which is not, is given a
+folder with one wheel.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import platform
+import shutil
+import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +21,25 @@ from typing import Any
 import pytest
 
 from clusters.errors import ClusterError
-from clusters.sync import gather
-from tests.clusters.lab import Lab, reason_against
+from clusters.sync import LOCK, PACKAGES, gather
+from tests.clusters.lab import ROOT, Lab, reason_against
+from tests.clusters.studylab import write_program
 
 UV = f"""#!/bin/sh
 echo "$@" >> "$HOME/uv.said"
 for folder; do :; done
 case $1 in venv) {sys.executable} -m venv --without-pip "$folder" ;; esac
+"""
+
+OFFLINE_UV = """#!/bin/sh
+echo "error: Request failed after 3 retries in 7.5s
+  cause: dns error" >&2
+exit 2
+"""
+MINOR = platform.python_version().rpartition(".")[0]
+NO_ENSUREPIP = f"""#!/bin/sh
+case "$*" in *ensurepip*) echo "No module named 'ensurepip'" >&2; exit 1 ;; esac
+exec {sys.executable} "$@"
 """
 
 in_lab = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
@@ -53,7 +75,7 @@ def test_only_what_differs_is_brought_and_a_named_python_is_left_alone(lab: Lab)
 @in_lab
 def test_an_environment_is_made_once_and_knows_the_project(lab: Lab) -> None:
     lab.write_inventory((f", python: {sys.executable}", ""))
-    for name, text in (("a", UV), ("b", "#!/bin/sh\necho no network >&2\nexit 2\n")):
+    for name, text in (("a", UV), ("b", OFFLINE_UV)):
         uv = lab.tree(name) / ".local" / "bin" / "uv"
         uv.parent.mkdir(parents=True)
         uv.write_text(text)
@@ -61,7 +83,10 @@ def test_an_environment_is_made_once_and_knows_the_project(lab: Lab) -> None:
     code, nodes = sync(lab)
     assert code == 1
     assert nodes["a"]["brought"] == ["project", "environment"]
-    assert nodes["b"]["error"].startswith("b: the environment: code 2: no network; ")
+    assert nodes["b"]["error"].startswith(
+        "b: the environment: code 2: error: Request failed after 3 retries in 7.5s cause: dns error; "
+        "it has no way to where packages and Python come from"
+    )
     said = (lab.tree("a") / "uv.said").read_text()
     assert f"--require-hashes --requirements {lab.home}/s/project/requirements.lock" in said
     python = f"{lab.home}/s/env/bin/python"
@@ -70,6 +95,102 @@ def test_an_environment_is_made_once_and_knows_the_project(lab: Lab) -> None:
     assert sync(lab)[1]["a"]["brought"] == []
     (lab.tree("a") / "s" / "env" / "lock.sha256").write_text("older")
     assert sync(lab)[1]["a"]["brought"] == ["environment"]
+
+
+class Checkout:
+    """A checkout of the project whose lock file names one small wheel, in a folder of the machines' own."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab, self.root = lab, lab.path / "checkout"
+        for package in PACKAGES:
+            shutil.copytree(ROOT / package, self.root / package, ignore=shutil.ignore_patterns("__pycache__"))
+        wheels = lab.path / "wheels"
+        wheels.mkdir()
+        self.sha256 = write_wheel(wheels / "tiny-1.0-py3-none-any.whl")
+        for name in lab.names:
+            config = lab.tree(name) / ".config" / "pip" / "pip.conf"
+            config.parent.mkdir(parents=True)
+            config.write_text(f"[global]\nno-index = true\nfind-links = {wheels}\n")
+        self.lock(self.sha256)
+
+    def lock(self, sha256: str) -> None:
+        (self.root / LOCK).write_text(f"tiny==1.0 \\\n    --hash=sha256:{sha256}\n")
+
+    def sync(self) -> dict[str, list[str] | str]:
+        """What was brought to each machine, or the error."""
+        command = self.lab.outside(
+            sys.executable, "-m", "sweep", "cluster", "sync", str(self.lab.inventory), "--json"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(self.root)}
+        done = subprocess.run(
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.stdout, done.stderr
+        nodes = json.loads(done.stdout)["nodes"]
+        assert done.returncode == int(any(node["error"] for node in nodes))
+        return {node["node"]: node["error"] or node["brought"] for node in nodes}
+
+
+def write_wheel(path: Path) -> str:
+    """A wheel with one module, `tiny`; its hash."""
+    info = "tiny-1.0.dist-info"
+    files = {
+        "tiny.py": "",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{name},,\n" for name in (*files, f"{info}/RECORD"))
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in {**files, f"{info}/RECORD": record}.items():
+            wheel.writestr(name, text)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@in_lab
+@pytest.mark.skipif(
+    shutil.which("uv", path="/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin") is not None,
+    reason="uv is on the path of every machine here, and then it is used",
+)
+def test_without_uv_an_environment_is_made_by_venv_and_pip(lab: Lab) -> None:
+    lab.write_inventory((f", python: {sys.executable}", ""))
+    found = {name: lab.tree(name) / ".local" / "bin" / f"python{MINOR}" for name in lab.names}
+    for name, text in (("a", f'#!/bin/sh\nexec {sys.executable} "$@"\n'), ("b", "#!/bin/sh\necho 3.1.99\n")):
+        found[name].parent.parent.mkdir()
+        write_program(found[name], text)
+    checkout = Checkout(lab)
+
+    said = checkout.sync()
+    assert said["a"] == ["project", "environment"]
+    assert said["b"] == (
+        f"b: the environment: code 1: there is no uv, and no Python {platform.python_version()} "
+        f"(python{MINOR} is 3.1.99); curl -LsSf https://astral.sh/uv/install.sh | sh"
+    )
+    python = f"{lab.home}/s/env/bin/python"
+    where = lab.run("a", python, "-c", "import tiny, clusters; print(tiny.__file__, clusters.__file__)")
+    tiny, clusters = where.split()
+    assert tiny.startswith(f"{lab.home}/s/env/lib/")
+    assert clusters == f"{lab.home}/s/project/clusters/__init__.py"
+
+    write_program(found["b"], NO_ENSUREPIP)
+    said = checkout.sync()
+    assert said["a"] == []
+    assert isinstance(said["b"], str)
+    assert (
+        f"python{MINOR} there cannot make environments; sudo apt-get install python{MINOR}-venv" in said["b"]
+    )
+
+    shutil.copy(found["a"], found["b"])
+    checkout.lock("0" * 64)
+    for name, error in checkout.sync().items():
+        assert isinstance(error, str)
+        assert error.startswith(f"{name}: the environment: code 1: ERROR: THESE PACKAGES DO NOT MATCH")
+        assert (
+            f"Expected sha256 {'0' * 64} Got {checkout.sha256}; its package index gives another file" in error
+        )
+        assert "\n" not in error
+
+    checkout.lock(checkout.sha256)
+    assert checkout.sync() == {name: ["project", "environment"] for name in "ab"}
 
 
 def test_without_a_lock_file_only_a_named_python_will_do(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`tls: auto`: certificates that hold what they should, and Ray over them between machines."""
+"""`tls: auto`: certificates that hold what they should, and Ray over them between machines; a study, too."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+import analysis
 from clusters.certificates import authority
 from tests.clusters.drivers import ASK, driver
 from tests.clusters.lab import Lab, reason_against
+from tests.clusters.studylab import Laptop, StudyLab
 
 KNOCK = """
 import socket, ssl, sys
@@ -44,21 +46,26 @@ def test_a_nodes_certificate_is_signed_and_names_its_address(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
-def test_a_driver_joins_by_tls_and_who_has_no_certificate_does_not() -> None:
-    with Lab(("a", "b"), subnet="10.213.5") as lab:
-        lab.inventory.write_text(lab.inventory.read_text() + "auth: {tls: auto}\n")
-        try:
-            up = lab.cluster("up")
-            assert (up.returncode, up.stderr) == (0, "")
-            said = driver(lab, "b", ASK, str(lab.inventory)).stdout
-            assert json.loads(said.splitlines()[-1]).keys() == {"a", "b"}
-            status = json.loads(lab.cluster("status", "--json").stdout)
-            assert status["is_up"]
-            own = lab.tree("b") / "s" / "clusters" / "lab"
-            assert oct((own / "tls" / "node.key").stat().st_mode)[-3:] == "600"
-            assert knock(lab) == "TLS: closed"
-        finally:
-            lab.cluster("down")
+def test_drivers_join_by_tls_and_who_has_no_certificate_does_not() -> None:
+    with Lab(("a", "b"), subnet="10.213.5") as lab, StudyLab(lab) as cluster:
+        cluster.up("a", "b", changes=(("ssh: {config", "auth: {tls: auto}\nssh: {config"),))
+        said = driver(lab, "b", ASK, str(lab.inventory)).stdout
+        assert json.loads(said.splitlines()[-1]).keys() == {"a", "b"}
+        status = json.loads(lab.cluster("status", "--json").stdout)
+        assert status["is_up"]
+        own = lab.tree("b") / "s" / "clusters" / "lab"
+        assert oct((own / "tls" / "node.key").stat().st_mode)[-3:] == "600"
+        assert knock(lab) == "TLS: closed"
+
+        laptop = Laptop(cluster)
+        run_dir = laptop.write("sealed", ("trials: 9", "trials: 4"))
+        begun = laptop.sweep("run", "sealed.yaml", "--detach")
+        assert begun.returncode == 0, begun.stderr
+        ended = laptop.sweep("attach", "sealed.yaml")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        table = analysis.load(run_dir)
+        assert list(table.trials.state) == ["COMPLETE"] * 4
+        assert set(table.metrics.host) == {"a", "b"}
 
 
 def knock(lab: Lab) -> str:
