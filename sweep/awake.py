@@ -1,7 +1,7 @@
 """Holds off this machine's sleep while a process lives: a sleeping node is a lost node.
 
-By `caffeinate` on a Mac, which needs mains power for it, and `systemd-inhibit` where that is present; both
-end by themselves when the process does, however it ends.
+By `caffeinate` on a Mac: -i holds off the sleep of an idle one, on battery too, -s all sleep on mains power.
+By `systemd-inhibit` where that is present. Both end by themselves when the process does, however it ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def command(pid: int) -> list[str] | None:
     """What holds sleep off until the process `pid` ends; None where nothing here does."""
     path = os.pathsep.join((os.environ.get("PATH", ""), SYSTEM_PATH))
     if caffeinate := shutil.which("caffeinate", path=path):
-        return [caffeinate, "-s", "-w", str(pid)]
+        return [caffeinate, "-is", "-w", str(pid)]
     inhibit, tail = shutil.which("systemd-inhibit", path=path), shutil.which("tail", path=path)
     if inhibit and tail:
         why = ["--what=sleep:idle", "--who=sweep", "--why=a study runs", "--mode=block"]

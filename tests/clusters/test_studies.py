@@ -97,7 +97,7 @@ def test_three_machines_end_with_the_table_of_one(cluster: StudyLab, monkeypatch
     assert set(table.trials.state) == {"COMPLETE"}
     assert list(table.trials.value) == locally(cluster, "whole", monkeypatch)
     for name in ("a", "b", "c"):
-        assert (cluster.lab.tree(name) / "awake").read_text().startswith("-s -w ")
+        assert (cluster.lab.tree(name) / "awake").read_text().startswith("-is -w ")
 
 
 def test_invariant_3_one_cut_one_killed_one_added_one_back_end_with_the_undisturbed_table(

@@ -57,7 +57,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
 def test_a_mac_is_held_awake_as_long_as_the_block_runs(programs: Programs) -> None:
     programs.put("caffeinate")
     with awake.awake():
-        assert programs.calls() == [f"caffeinate -s -w {os.getpid()}"]
+        assert programs.calls() == [f"caffeinate -is -w {os.getpid()}"]
         assert programs.live()
     assert not programs.live()
 
