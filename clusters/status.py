@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clusters import daemons, joining, places, probes, states
 from clusters import facts as facts_module
-from clusters import places, probes, states
 from clusters.asking import ask
 from clusters.connection import SLOT_RESOURCE, is_held
 from clusters.errors import HostError
@@ -64,7 +64,7 @@ def status(inventory: Inventory) -> ClusterStatus:
     nodes = [
         _unreachable(node, lost[node.name])
         if node.name in lost
-        else _node(node, seen[node.name], in_ray.get(node.name), held.get(node.name))
+        else _node(node, seen[node.name], in_ray.get(node.name), _failed(inventory, node, seen, held))
         for node in inventory.nodes
     ]
     head, port = inventory.head, inventory.ports.dashboard
@@ -81,7 +81,7 @@ def status(inventory: Inventory) -> ClusterStatus:
 
 def _see(inventory: Inventory, node: Node) -> dict[str, Any]:
     script = probes.script(head=inventory.head.address, folder=shell_path(inventory.folder), only=PROBES)
-    told = {"lock": places.lock(inventory), "probes": script}
+    told = {"lock": places.lock(inventory), "probes": script, "folder": places.own(inventory)}
     return ask(inventory, node, "see", told, deadline_s=SEE_S)
 
 
@@ -94,12 +94,20 @@ def _look(inventory: Inventory) -> dict[str, Any]:
         return {}
 
 
-def _node(
-    node: Node, seen: Mapping[str, Any], in_ray: Mapping[str, Any] | None, kept: NodeState | None
-) -> NodeStatus:
+def _failed(inventory: Inventory, node: Node, seen: Mapping[str, Any], held: Mapping[str, NodeState]) -> str:
+    """Why a node is not up, where whoever holds it has said so: the keeper here, or its own daemon."""
+    about, kept = seen[node.name], held.get(node.name)
+    if about["order"] and about["holder"] is None:
+        cure = f"type: {joining.verb(inventory, 'up')}"
+        return str(HostError(node.name, "its daemon", "has an order, and does not run", cure))
+    if about["order"] and about["state"] and about["state"].get("why"):
+        return str(daemons.trouble(inventory, node, about["state"]))
+    return str(kept) if kept is not None and kept.phase is Phase.FAILED else ""
+
+
+def _node(node: Node, seen: Mapping[str, Any], in_ray: Mapping[str, Any] | None, failed: str) -> NodeStatus:
     facts = facts_module.read(*probes.read(seen["probes"]))
     holder = seen["holder"]
-    failed = str(kept) if kept is not None and kept.phase is Phase.FAILED else ""
     busy = 0
     if holder is None:
         stands = "failed" if failed else "down"

@@ -159,7 +159,8 @@ def test_its_own_keeper_takes_it_over_and_another_does_not(agent: Agent) -> None
 
 
 def stop(folder: Path, by: str) -> dict[str, Any]:
-    told = json.dumps({"lock": f"{folder}/own/agent.lock", "by": by})
+    service = {"cluster": "none", "folder": f"{folder}/own", "python": sys.executable}
+    told = json.dumps({"lock": f"{folder}/own/agent.lock", "by": by, **service})
     done = Local("here").run(nodeside.command(sys.executable, "stop", told), deadline_s=60)
     said: dict[str, Any] = json.loads(done.out)
     return said
@@ -192,7 +193,7 @@ def test_a_lock_whose_holder_is_no_agent_is_left_alone(folder: Path) -> None:
 
 
 def test_programs_for_nodes_import_nothing_of_ours() -> None:
-    for name in ("agent", "burn", "peer", "stop"):
+    for name in ("agent", "burn", "daemon", "meet", "peer", "settle", "stop"):
         source = nodeside.program(name)
         assert "from clusters" not in source
         subprocess.run([sys.executable, "-c", f"compile({source!r}, 'x', 'exec')"], check=True)
