@@ -71,15 +71,17 @@ class Work:
 
     def _once(self, lock, failed):
         """One life of Ray; whether it was up."""
-        write_holder(lock, {"agent": os.getpid(), "by": DAEMON})
+        own = {"agent": os.getpid(), "by": DAEMON}
+        write_holder(lock, own)
         self._wait_for_others()
         self._say("starting")
         ray = start(self._order, self._log, lock)
         try:
-            write_holder(lock, {"agent": os.getpid(), "ray": ray.pid, "by": DAEMON})
+            write_holder(lock, {**own, "ray": ray.pid})
             was_up, why = self._watch(ray)
         finally:
             end_ray(ray.pid, reap=ray.poll)
+            write_holder(lock, own)  # its number may soon be another's
         self._say("ended", failed=0 if was_up else failed + 1, why=why, log=tail(self._log))
         return was_up
 

@@ -13,7 +13,7 @@ import sys
 
 ENDED_WITHIN_S = 60
 FILES = 65_536
-ROOT_S = 120.0
+ROOT_S = 90.0
 PATH = "/usr/local/bin:/opt/homebrew/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 INSTALL_LAUNCHD = """\

@@ -1,4 +1,4 @@
-"""A daemon's service as text, and what root runs for it: of launchd, which is not at hand here, and of systemd."""
+"""A daemon's service as text, and what root runs for it: launchd, which is not at hand here, and systemd."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from clusters.nodeside import service
 from clusters.nodeside.service import LaunchDaemon, Unit, as_root
 
 LOADED_TWICE = """\
@@ -140,7 +139,7 @@ def test_a_unit_is_what_systemd_reads(folder: Path) -> None:
 def test_who_is_not_root_asks_sudo_which_never_asks_back(
     folder: Path, monkeypatch: pytest.MonkeyPatch, sudo: str | None, wrong: dict[str, str] | None
 ) -> None:
-    monkeypatch.setattr(service.os, "geteuid", lambda: 501)
+    monkeypatch.setattr(os, "geteuid", lambda: 501)
     (folder / "script.sh").write_text("exit 0\n")
     if sudo is None:
         monkeypatch.setenv("PATH", str(folder))
@@ -150,6 +149,6 @@ def test_who_is_not_root_asks_sudo_which_never_asks_back(
 
 
 def test_what_a_script_of_root_said_last_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     (folder / "script.sh").write_text("echo first >&2; echo Bootstrap failed: 5 >&2; exit 5\n")
     assert as_root(str(folder / "script.sh")) == {"failed": "Bootstrap failed: 5"}
