@@ -21,8 +21,8 @@ from tests.clusters.lab import Lab, tool
 SYSTEMD = Path("/lib/systemd/systemd")
 UNITS = "/usr/lib/systemd/system"
 GENERATORS = "/usr/lib/systemd/system-generators"
-HIERARCHIES = (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/systemd"))
-"""Where cgroups are made on a hybrid host; on one with the second version alone it is their parent."""
+HYBRID = Path("/sys/fs/cgroup/unified")
+"""Where the second version's cgroups are on a host that has the first one's too; elsewhere in its parent."""
 
 TARGETS = ("sysinit", "basic", "network", "multi-user", "shutdown", "umount")
 SSHD = """\
@@ -32,9 +32,9 @@ KillMode=process
 """
 
 
-def roots() -> list[Path]:
-    """The cgroups of this host below which a machine's own are made."""
-    return [path for path in HIERARCHIES if path.is_dir()] or [HIERARCHIES[0].parent]
+def root() -> Path:
+    """The cgroup of this host below which a machine's own is made."""
+    return HYBRID if HYBRID.is_dir() else HYBRID.parent
 
 
 @functools.cache
@@ -44,13 +44,14 @@ def reason_against() -> str | None:
         return found
     if not SYSTEMD.exists() or not shutil.which("systemctl"):
         return "no systemd here"
-    for root in roots():
-        probe = root / f"sweep-probe-{os.getpid()}"
-        try:
-            probe.mkdir()
-            probe.rmdir()
-        except OSError as error:
-            return f"no cgroup can be made in {root}: {error.strerror}"
+    if not (root() / "cgroup.procs").exists():
+        return f"{root()} is no cgroup of the second version"
+    probe = root() / f"sweep-probe-{os.getpid()}"
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        return f"no cgroup can be made in {root()}: {error.strerror}"
     mount = 'mount -t cgroup2 cgroup2 "$0" && umount "$0"'
     command = [tool("unshare"), "--mount", "--cgroup", "/bin/sh", "-c", mount, "/mnt"]
     tried = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -70,9 +71,8 @@ class SystemdLab(Lab):
 
     def kill(self, name: str) -> None:
         super().kill(name)
-        for cgroup in self._cgroups(name):
-            for folder, _, _ in os.walk(cgroup, topdown=False):
-                os.rmdir(folder)
+        for folder, _, _ in os.walk(self._cgroup(name), topdown=False):
+            os.rmdir(folder)
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -101,11 +101,10 @@ class SystemdLab(Lab):
                 f"exec env container=unshare {SYSTEMD} --system --unit=multi-user.target",
             ]
         )
-        into = ""
-        for cgroup in self._cgroups(name):
-            cgroup.mkdir()
-            into += f"echo $$ > {cgroup}/cgroup.procs && "
-        return ["/bin/sh", "-c", f'{into}exec "$@"', "sh", *self._isolated(name, script, "--cgroup")]
+        cgroup = self._cgroup(name)
+        cgroup.mkdir()
+        into = f'echo $$ > {cgroup}/cgroup.procs && exec "$@"'
+        return ["/bin/sh", "-c", into, "sh", *self._isolated(name, script, "--cgroup")]
 
-    def _cgroups(self, name: str) -> list[Path]:
-        return [root / f"{self.path.name}-{name}" for root in roots()]
+    def _cgroup(self, name: str) -> Path:
+        return root() / f"{self.path.name}-{name}"
