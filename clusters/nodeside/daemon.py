@@ -99,9 +99,8 @@ class Work:
             try:
                 self._ask_head()
                 heard = time.monotonic()
-            except (
-                ConnectionRefusedError
-            ):  # the Ray that this one belongs to is gone, and knows nobody when back
+            except ConnectionRefusedError:
+                # The Ray that this one belongs to is gone, and the next one there will not know this one.
                 return is_up, "its head has ended"
             except OSError:
                 if time.monotonic() - heard > SILENT_HEAD_S:
