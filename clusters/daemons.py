@@ -218,10 +218,12 @@ def require_none(inventory: Inventory) -> None:
 
 def trouble(inventory: Inventory, node: Node, state: Mapping[str, Any]) -> HostError:
     """Why a node's daemon has no Ray up, from what it said last."""
-    log = raystart.reason(state["log"]) if state.get("log") else ""
-    saw = ": ".join(filter(None, [state.get("why") or f"is {state['phase']}", log]))
-    ran = "ray start" if state["phase"] == "ended" else "its daemon"
-    return HostError(node.name, ran, saw, f"look into {places.log(inventory)} there")
+    saw = state.get("why") or f"is {state['phase']}"
+    if state["phase"] == "waiting":
+        cure = f"{joining.verb(inventory, 'doctor')} says more"
+        return HostError(node.name, "its daemon", saw, cure)
+    saw = ": ".join(filter(None, [saw, raystart.reason(state["log"]) if state.get("log") else ""]))
+    return HostError(node.name, "ray start", saw, f"look into {places.log(inventory)} there")
 
 
 def as_root(inventory: Inventory, node: Node, script: str) -> str:

@@ -29,7 +29,7 @@ PYTHON = '#!/bin/sh\nexport PATH="$HOME/bin:$PATH" PYTHONPATH="$HOME/bin"\nexec 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[SystemdLab]:
-    with SystemdLab(("a", "b", "c"), subnet="10.213.12") as machines:
+    with SystemdLab(("a", "b", "c"), subnet="10.213.31") as machines:
         machines.write_inventory((sys.executable, "~/python"))
         machines.inventory.write_text(machines.inventory.read_text() + "auth: {tls: auto}\n")
         for name in machines.names:
