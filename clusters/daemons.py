@@ -192,10 +192,10 @@ class _Up:
 
     def _waits(self, node: Node) -> HostError:
         head = self._inventory.head.name
-        return HostError(node.name, "its daemon", f"waits for {head}, the head", f"mend {head} first")
+        return HostError(node.name, "", f"waits for {head}, the head", f"mend {head} first")
 
     def _fail(self, name: str, error: HostError) -> None:
-        saw = f"{error.ran}: {error.saw}"
+        saw = ": ".join(filter(None, [error.ran, error.saw]))
         self._say(NodeState(name, Phase.FAILED, 0, time.time(), saw=saw, cure=error.cure))
 
     def _say(self, state: NodeState) -> None:

@@ -10,14 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clusters import nodeside
+from clusters import daemons, nodeside
 from clusters.connection import is_held
+from clusters.inventory import parse
 from tests.clusters.fakeray import lives, pids, write_fake
+
+LAB = parse("nodes: [{name: a, ssh: me@a, ip: 10.1.1.1}]", Path("lab.yaml"))
 
 
 class Daemon:
@@ -70,6 +74,34 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
 
 def all_end(before: list[int]) -> bool:
     return soon(lambda: not any(lives(pid) for pid in before))
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (
+            {"phase": "ended", "failed": 2, "why": "ended with code 1", "log": "x\nValueError: no\n  by\n"},
+            "a: ray start: ended with code 1: ValueError: no; look into ~/.sweep/clusters/lab/agent.log there",
+        ),
+        (
+            {"phase": "waiting", "why": "waits for its address, 10.1.1.1"},
+            "a: its daemon: waits for its address, 10.1.1.1; "
+            "python -m sweep cluster doctor lab.yaml says more",
+        ),
+        (
+            {"phase": "starting"},
+            "a: ray start: is starting; look into ~/.sweep/clusters/lab/agent.log there",
+        ),
+    ],
+)
+def test_what_a_daemon_says_is_one_line_with_a_cure(state: dict[str, Any], text: str) -> None:
+    assert str(daemons.trouble(LAB, LAB.head, state)) == text
+
+
+def test_what_root_is_to_run_is_typed_there_or_by_ssh() -> None:
+    script = "/Users/me/.sweep/clusters/lab/install.sh"
+    assert daemons.as_root(LAB, LAB.head, script) == f"ssh -t me@a 'sudo sh {script}'"
+    assert daemons.as_root(LAB, replace(LAB.head, ip="127.0.0.1"), script) == f"sudo sh {script}"
 
 
 def test_an_order_is_carried_out_until_there_is_another_or_none(daemon: Daemon) -> None:
