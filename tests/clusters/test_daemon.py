@@ -81,7 +81,8 @@ def all_end(before: list[int]) -> bool:
     [
         (
             {"phase": "ended", "failed": 2, "why": "ended with code 1", "log": "x\nValueError: no\n  by\n"},
-            "a: ray start: ended with code 1: ValueError: no; look into ~/.sweep/clusters/lab/agent.log there",
+            "a: ray start: ended with code 1: ValueError: no; "
+            "look into ~/.sweep/clusters/lab/agent.log there",
         ),
         (
             {"phase": "waiting", "why": "waits for its address, 10.1.1.1"},
