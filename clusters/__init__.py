@@ -6,6 +6,8 @@ doctor          what is wrong on each node, and what to type
 sync            the project and its environment onto every node
 bringup         Ray up and down on all nodes: starts and ends the keeper
 keeper          holds all nodes, by an SSH session each (hold), and says how they stand (states)
+daemons         has every node hold itself, by a service of its system
+joining         what a node must be before Ray is started there, and what it is given
 status          how each node stands
 certificates    an authority of the cluster's own, for `tls: auto`
 raystart        how Ray is started on a node

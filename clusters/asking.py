@@ -14,14 +14,33 @@ from clusters.remote import runner, shell_path
 
 
 def ask(
-    inventory: Inventory, node: Node, program: str, told: Mapping[str, Any], *, deadline_s: float
+    inventory: Inventory,
+    node: Node,
+    program: str,
+    told: Mapping[str, Any],
+    *,
+    deadline_s: float,
+    given: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What `nodeside/<program>.py` says on a node. Raises HostError where it says nothing of use."""
+    """What `nodeside/<program>.py` says on a node; `given` is its stdin, which `ps` does not show.
+
+    Raises HostError where it says nothing of use.
+    """
     script = nodeside.command(shell_path(inventory.python), program, json.dumps(told))
-    done = runner(inventory, node).run(script, deadline_s=deadline_s)
+    stdin = b"" if given is None else json.dumps(given).encode()
+    done = runner(inventory, node).run(script, deadline_s=deadline_s, stdin=stdin)
+    if done.code in (126, 127):
+        raise no_python(inventory, node)
     with suppress(ValueError, IndexError):
         said: dict[str, Any] = json.loads(done.out.splitlines()[-1])
         return said
     last = (done.err.strip().splitlines() or ["nothing said"])[-1]
     cure = f"python -m sweep cluster doctor {inventory.file} says more"
     raise HostError(node.name, f"{inventory.python} ({program})", f"code {done.code}: {last}", cure)
+
+
+def no_python(inventory: Inventory, node: Node) -> HostError:
+    """The inventory's Python is not on a node."""
+    python = inventory.python
+    cure = f"python -m sweep cluster sync {inventory.file}"
+    return HostError(node.name, python, f"there is no {python}", cure)

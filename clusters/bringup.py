@@ -1,4 +1,7 @@
-"""`up` and `down` as they are typed: the keeper is started, woken or ended, and its work waited for."""
+"""`up` and `down` as they are typed: the keeper is started, woken or ended, and its work waited for.
+
+Where nodes are held by daemons there is no keeper (daemons); `down` ends whatever it finds on a node.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clusters import places, states
+from clusters import daemons, joining, places, states
 from clusters.asking import ask
 from clusters.connection import is_held
 from clusters.errors import ClusterError
@@ -22,7 +25,7 @@ from clusters.states import Kept, NodeState, Phase
 
 UP_S = 240.0
 LEAVE_S = 60.0
-STOP_S = 60.0
+STOP_S = 180.0
 LOOK_EVERY_S = 0.1
 
 
@@ -41,12 +44,15 @@ def up(inventory: Inventory, say: Callable[[NodeState], None]) -> list[NodeState
     Raises ClusterError where nothing can be brought up as things stand.
     """
     if inventory.hold == "daemon":
-        raise ClusterError(
-            f"{inventory.file}: `hold: daemon` cannot be brought up yet: write `hold: ssh`, "
-            "and type up on the Mac that stays awake longest"
-        )
+        if is_held(states.keeper_lock(inventory)):
+            raise ClusterError(
+                f"{inventory.file}: the cluster `{inventory.name}` is held by SSH from here; "
+                f"type: {joining.verb(inventory, 'down')}, then up again"
+            )
+        return daemons.up(inventory, say)
     before, started = _kept(inventory), None
     if before is None:
+        daemons.require_none(inventory)
         started = _start_keeper(inventory)
     else:
         _require_same(inventory, before)
@@ -162,7 +168,7 @@ def _require_time(inventory: Inventory, deadline: float) -> None:
 
 
 def _stop(inventory: Inventory, node: Node) -> Ended:
-    told = {"lock": places.lock(inventory), "by": identity(inventory)}
+    told = {"lock": places.lock(inventory), "by": identity(inventory), **places.service(inventory)}
     said = ask(inventory, node, "stop", told, deadline_s=STOP_S)
     error = ""
     if "held_by" in said:
@@ -170,4 +176,8 @@ def _stop(inventory: Inventory, node: Node) -> Ended:
     elif not said.get("ended", True):
         cure = f"on {node.name}: lsof {places.lock(inventory)} says by which process"
         error = f"{node.name}: its Ray: does not end; {cure}"
+    elif "script" in said:
+        typed = daemons.as_root(inventory, node, said["script"])
+        why = said.get("refused") or said["failed"]
+        error = f"{node.name}: its service: stays, and does nothing: {why}; to remove it: {typed}"
     return Ended(node.name, said["was_up"], error)

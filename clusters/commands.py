@@ -61,10 +61,16 @@ def doctor(
 
 
 @app.command()
-def up(inventory: Lab, as_json: AsJson = False) -> None:
+def up(
+    inventory: Lab,
+    daemon: Annotated[
+        bool, typer.Option("--daemon", help="Every node holds its Ray itself, as `hold: daemon` says.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Bring up Ray on every node that has none of ours; exit code 1 where one does not come up."""
     import json
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from clusters import bringup
     from clusters.addresses import with_addresses
@@ -73,6 +79,8 @@ def up(inventory: Lab, as_json: AsJson = False) -> None:
 
     with _errors_end_the_command():
         lab = with_addresses(load(inventory))
+        if daemon:
+            lab = replace(lab, hold="daemon")
         states = bringup.up(lab, (lambda _: None) if as_json else say_state)
     if as_json:
         print(json.dumps({"address": lab.address, "nodes": [asdict(state) for state in states]}))

@@ -5,9 +5,7 @@ A thread a node. What it comes to is said as NodeState; what goes wrong is tried
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import secrets
 import threading
 import time
@@ -16,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clusters import facts as facts_module
-from clusters import nodeside, places, probes, raystart
+from clusters import joining, nodeside, places, probes, raystart
+from clusters.asking import no_python
 from clusters.certificates import Authority
 from clusters.errors import HostError
 from clusters.facts import Facts
@@ -32,9 +31,6 @@ SILENCE_S = 40.0
 """How long an agent holds on without a word from the keeper."""
 
 RETRY_S = 10.0
-START_ONLY = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
-"""For `ray start` alone: who says `down` does not wait for what runs there."""
-PROBES = ("hardware", "machine", "version")
 
 
 @dataclass
@@ -128,14 +124,13 @@ class Hold:
         try:
             talk.say(json.dumps(self._told()))
             hello = self._heard(talk, HELLO_S)
-            self._require_ports(hello["ports"])
+            joining.require_ports(self.node, hello)
             self._meet_head(talk, hello, round_)
             facts = facts_module.read(*probes.read(hello["probes"]))
             talk.say(json.dumps(self._order(facts)))
             self._wait_until_up(talk)
-            about = {"chip": facts.chip, "memory_bytes": facts.memory_bytes, "system": facts.system}
-            note = self._note(hello["token_sha256"])
-            self._tell(Phase.UP, round_, note=note, about=about)
+            note = joining.note(self.node, hello, self._head.token)
+            self._tell(Phase.UP, round_, note=note, about=joining.about(facts))
             while talk.is_quiet(BEAT_S):
                 talk.say("")
             self._heard(talk, HELLO_S)
@@ -146,50 +141,13 @@ class Hold:
             talk.close(deadline_s=END_S)
 
     def _told(self) -> dict[str, Any]:
-        inventory, node = self._inventory, self.node
-        return {
-            "by": self._by,
-            "is_head": node.is_head,
-            "ip": node.address,
-            "ports": raystart.ports_of(inventory, node),
-            "local_ports": [inventory.ports.dashboard] if node.is_head else [],
-            "lock": places.lock(inventory),
-            "log": places.log(inventory),
-            "token": places.token(inventory),
-            "silence_s": SILENCE_S,
-            "probes": probes.script(
-                head=inventory.head.address, folder=shell_path(inventory.folder), only=PROBES
-            ),
-        }
+        log = places.log(self._inventory)
+        asked = joining.question(self._inventory, self.node)
+        return {**asked, "by": self._by, "log": log, "silence_s": SILENCE_S}
 
     def _order(self, facts: Facts) -> dict[str, Any]:
-        return {
-            "environment": {**places.environment(self._inventory), **START_ONLY},
-            "files": self._files(),
-            "project": places.project(self._inventory),
-            "start": raystart.arguments(self._inventory, self.node, facts),
-        }
-
-    def _files(self) -> dict[str, str]:
-        """What the node needs to be let in, by path; its owner alone reads them there."""
-        files = {places.token(self._inventory): self._head.token}
-        if self._authority is not None:
-            issued = self._authority.issue(self.node.name, self.node.address)
-            certificate, key, authority = places.tls(self._inventory)
-            files |= {certificate: issued.certificate, key: issued.key, authority: self._authority.pem}
-        return files
-
-    def _require_ports(self, ports: Mapping[str, str]) -> None:
-        wrong = {port: how for port, how in ports.items() if how != "listening"}
-        taken = [port for port, how in wrong.items() if how == "taken"]
-        if taken:
-            cure = f"sudo lsof -nP -iTCP:{taken[0]} -sTCP:LISTEN says there by whom"
-            raise self._error(
-                "its ports", f"taken: {', '.join(taken)}", f"{cure}; or choose others under `ports`"
-            )
-        for port, how in wrong.items():
-            saw = f"{how} on {self.node.address}:{port}"
-            raise self._error("its ports", saw, "correct `ip` or `ports` in the inventory")
+        files = joining.files(self._inventory, self.node, self._head.token, self._authority)
+        return {**joining.order(self._inventory, self.node, facts), "files": files}
 
     def _meet_head(self, talk: Conversation, hello: Mapping[str, Any], round_: int) -> None:
         """Where this is the head, let the others know it; else wait until it answers, and compare with it."""
@@ -203,24 +161,7 @@ class Hold:
                 self._heard(talk, HELLO_S)
             talk.say("")
         self._tell(Phase.STARTING, round_)
-        self._compare(hello["versions"])
-
-    def _note(self, sha256: str | None) -> str:
-        """Where a token was there that had to be replaced."""
-        if self.node.is_head or sha256 is None:
-            return ""
-        own = hashlib.sha256(self._head.token.encode()).hexdigest()
-        return "" if sha256 == own else "it had another token than the head; it has the head's now"
-
-    def _compare(self, versions: Mapping[str, str | None]) -> None:
-        """The same Python patch, Ray and MLX as the head. Raises HostError."""
-        head = self._head.versions
-        differing = [name for name in head if versions[name] != head[name]]
-        if differing:
-            own = ", ".join(f"{name} {versions[name] or 'none'}" for name in differing)
-            wanted = ", ".join(f"{name} {head[name] or 'none'}" for name in differing)
-            saw = f"{own}, but {self._inventory.head.name} has {wanted}"
-            raise self._error(self._inventory.python, saw, self._sync())
+        joining.require_versions(self._inventory, self.node, hello, self._head.versions)
 
     def _wait_until_up(self, talk: Conversation) -> None:
         deadline = time.monotonic() + START_S
@@ -244,18 +185,15 @@ class Hold:
             said: dict[str, Any] = json.loads(line)
         except HostError as error:
             if "code 127" in error.saw or "code 126" in error.saw:
-                python = self._inventory.python
-                raise self._error(python, f"there is no {python}", self._sync()) from error
+                raise no_python(self._inventory, self.node) from error
             raise
         except ValueError as error:
             cure = "let no shell start-up file print anything"
             raise self._error("sh", f"said `{line.strip()[:80]}`", cure) from error
         if "held" in said:
-            by = said["held"].get("by") or "somebody who is just starting it"
-            cure = f"it stays as it is; to hold it from here, end it there: {self._verb('down')}"
-            raise self._error("its lock", f"up already, held from {by}", cure)
+            raise joining.held(self._inventory, self.node, said["held"])
         if "ended" in said:
-            raise self._ray_ended(f"ended with code {said['ended']}: {_reason(said['log'])}")
+            raise self._ray_ended(f"ended with code {said['ended']}: {raystart.reason(said['log'])}")
         return said
 
     def _error(self, ran: str, saw: str, cure: str) -> HostError:
@@ -264,19 +202,3 @@ class Hold:
     def _ray_ended(self, saw: str) -> RayEndedError:
         cure = f"look into {places.log(self._inventory)} there"
         return RayEndedError(self.node.name, "ray start", saw, cure)
-
-    def _verb(self, verb: str) -> str:
-        return f"python -m sweep cluster {verb} {self._inventory.file}"
-
-    def _sync(self) -> str:
-        return self._verb("sync")
-
-
-_COLOUR = re.compile(r"\x1b\[[\d;]*m")
-_TROUBLE = re.compile(r"error|exception|failed|unable", re.IGNORECASE)
-
-
-def _reason(log: str) -> str:
-    """The line of a log that says most: the last that speaks of trouble, or the last."""
-    lines = [line.strip() for line in _COLOUR.sub("", log).splitlines() if line.strip()] or ["nothing said"]
-    return next((line for line in reversed(lines) if _TROUBLE.search(line)), lines[-1])[:200]

@@ -3,7 +3,8 @@
 ~/.sweep/env/             the environment, where it is ours
 ~/.sweep/project/         the packages of this project, from `sync`
 ~/.sweep/r/               Ray's own files
-~/.sweep/clusters/lab/    what belongs to the cluster of this name: token, tls/, agent.lock, agent.log
+~/.sweep/clusters/lab/    what belongs to the cluster of this name: token, tls/, agent.lock, agent.log, and of
+                          a daemon daemon.py, order.json, state.json, install.sh, remove.sh, daemon.log
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ def lock(inventory: Inventory) -> str:
     return f"{own(inventory)}/agent.lock"
 
 
+DAEMON = "a daemon"
+"""By whom a node is held that has a service of its own for it; every other holder is a keeper somewhere."""
+
 HEALTH_CHECK = {
     "RAY_health_check_period_ms": "2000",
     "RAY_health_check_timeout_ms": "3000",
@@ -60,6 +64,21 @@ HEALTH_CHECK = {
 def log(inventory: Inventory) -> str:
     """What `ray start` said on a node when it was last started."""
     return f"{own(inventory)}/agent.log"
+
+
+def daemon(inventory: Inventory) -> str:
+    """The program of the service that holds a node."""
+    return f"{own(inventory)}/daemon.py"
+
+
+def daemon_log(inventory: Inventory) -> str:
+    """What that program says where something breaks that it did not expect."""
+    return f"{own(inventory)}/daemon.log"
+
+
+def service(inventory: Inventory) -> dict[str, str]:
+    """What `nodeside/service.py` is told."""
+    return {"cluster": inventory.name, "folder": own(inventory), "python": inventory.python}
 
 
 def environment(inventory: Inventory) -> dict[str, str]:

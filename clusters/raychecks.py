@@ -46,7 +46,8 @@ def ports(seen: Seen, lab: Lab) -> Finding | None:
         return finding(seen, "ports", Status.RED, ran, ", ".join(odd), cure)
     if about["holder"]:
         by = about["holder"].get("by", "an agent that is starting")
-        return finding(seen, "ports", Status.GREEN, ran, f"held by our Ray, from {by}")
+        how = "by" if by == places.DAEMON else "from"
+        return finding(seen, "ports", Status.GREEN, ran, f"held by our Ray, {how} {by}")
     if taken:
         cure = f"sudo lsof -nP -iTCP:{taken[0]} -sTCP:LISTEN says by whom; or choose others under `ports`"
         return finding(seen, "ports", Status.RED, ran, f"taken: {', '.join(taken)}", cure)

@@ -17,6 +17,9 @@ GIGABYTE = 10**9
 OWN_PORTS = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
 """Ports that Ray would choose at random or share with another Ray there: the last of the workers'."""
 
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_TROUBLE = re.compile(r"error|exception|failed|unable", re.IGNORECASE)
+
 
 def arguments(inventory: Inventory, node: Node, facts: Facts) -> list[str]:
     """What follows `ray start`; a path from `~/` on is still to be expanded."""
@@ -71,6 +74,12 @@ def resources(node: Node, facts: Facts) -> dict[str, int]:
     """Slots, and the memory that is left to them: a number, since Ray's selectors compare none."""
     memory_bytes = max(0, (facts.memory_bytes or 0) - node.reserve_bytes)
     return {SLOT_RESOURCE: node.slots, "mem_gb": memory_bytes // GIGABYTE}
+
+
+def reason(log: str) -> str:
+    """The line of what `ray start` said that says most: the last that speaks of trouble, or the last."""
+    lines = [line.strip() for line in _COLOUR.sub("", log).splitlines() if line.strip()] or ["nothing said"]
+    return next((line for line in reversed(lines) if _TROUBLE.search(line)), lines[-1])[:200]
 
 
 def _own_ports(inventory: Inventory) -> dict[str, int]:

@@ -62,13 +62,14 @@ def say_state(state: NodeState) -> None:
 def show_status(found: ClusterStatus, console: Console) -> None:
     """Print a row a node, what is wrong, and how to reach the dashboard."""
     table = Table(box=None)
-    for heading in ("node", "stands", "slots busy", "chip", "heat"):
+    for heading in ("node", "stands", "held by", "slots busy", "chip", "heat"):
         table.add_column(heading)
     for node in found.nodes:
         busy = f"{node.busy}/{node.slots}" if node.stands == "up" else "-"
         style = {"up": "green", "starting": "yellow", "down": "dim"}.get(node.stands, "bold red")
         stands = f"[{style}]{node.stands}[/]"
-        table.add_row(node.node, stands, busy, node.chip or "unknown", node.heat or "unknown")
+        held_by = (node.held_by or "-").partition(":")[0]  # of a keeper who, without its folder
+        table.add_row(node.node, stands, held_by, busy, node.chip or "unknown", node.heat or "unknown")
     console.print(table)
     lines = [node.says for node in found.nodes if node.says]
     if any(node.stands == "up" for node in found.nodes):

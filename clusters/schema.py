@@ -108,7 +108,7 @@ class Ssh(Section):
 
 
 class InventoryFile(Section):
-    """An inventory as a person writes it."""
+    """An inventory as a person writes it. `hold`: by SSH from where `up` is typed, or by a daemon a node."""
 
     name: Name = "lab"
     nodes: Annotated[tuple[NodeEntry, ...], Field(strict=False, min_length=1)]

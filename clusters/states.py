@@ -27,7 +27,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class NodeState:
-    """A node as the keeper last saw it; `saw` and `cure` say why it is not up, `note` what was mended.
+    """A node as last seen by who brings it up; `saw` and `cure` say why it is not up, `note` what was mended.
 
     `round` counts how often `up` was typed; `since_s` is the time since the epoch at which it came to this.
     """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from clusters import daemons, joining, places, probes, states
 from clusters import facts as facts_module
-from clusters import places, probes, states
 from clusters.asking import ask
 from clusters.connection import SLOT_RESOURCE, is_held
 from clusters.errors import HostError
@@ -64,7 +64,7 @@ def status(inventory: Inventory) -> ClusterStatus:
     nodes = [
         _unreachable(node, lost[node.name])
         if node.name in lost
-        else _node(node, seen[node.name], in_ray.get(node.name), held.get(node.name))
+        else _node(node, seen[node.name], in_ray.get(node.name), _trouble(inventory, node, seen, held))
         for node in inventory.nodes
     ]
     head, port = inventory.head, inventory.ports.dashboard
@@ -81,7 +81,7 @@ def status(inventory: Inventory) -> ClusterStatus:
 
 def _see(inventory: Inventory, node: Node) -> dict[str, Any]:
     script = probes.script(head=inventory.head.address, folder=shell_path(inventory.folder), only=PROBES)
-    told = {"lock": places.lock(inventory), "probes": script}
+    told = {"lock": places.lock(inventory), "probes": script, "folder": places.own(inventory)}
     return ask(inventory, node, "see", told, deadline_s=SEE_S)
 
 
@@ -94,22 +94,45 @@ def _look(inventory: Inventory) -> dict[str, Any]:
         return {}
 
 
+class _Trouble(NamedTuple):
+    """Why a node is not up, where whoever holds it has said so: the keeper here, or its own daemon."""
+
+    says: str
+    has_failed: bool
+
+
+def _trouble(
+    inventory: Inventory, node: Node, seen: Mapping[str, Any], held: Mapping[str, NodeState]
+) -> _Trouble:
+    about, kept = seen[node.name], held.get(node.name)
+    if about["order"] and about["holder"] is None:
+        cure = f"type: {joining.verb(inventory, 'up')}"
+        return _Trouble(str(HostError(node.name, "its daemon", "has an order, and does not run", cure)), True)
+    if about["order"] and about["state"] and "why" in about["state"]:
+        has_failed = about["state"]["phase"] == "ended"
+        return _Trouble(str(daemons.trouble(inventory, node, about["state"])), has_failed)
+    if kept is not None and kept.phase is Phase.FAILED:
+        return _Trouble(str(kept), True)
+    return _Trouble("", False)
+
+
 def _node(
-    node: Node, seen: Mapping[str, Any], in_ray: Mapping[str, Any] | None, kept: NodeState | None
+    node: Node, seen: Mapping[str, Any], in_ray: Mapping[str, Any] | None, trouble: _Trouble
 ) -> NodeStatus:
     facts = facts_module.read(*probes.read(seen["probes"]))
     holder = seen["holder"]
-    failed = str(kept) if kept is not None and kept.phase is Phase.FAILED else ""
     busy = 0
-    if holder is None:
-        stands = "failed" if failed else "down"
+    if trouble.has_failed and (holder is None or in_ray is None):
+        stands = "failed"
+    elif holder is None:
+        stands = "down"
     elif in_ray is None:
-        stands = "failed" if failed else "starting"
+        stands = "starting"
     else:
         stands = "up"
         busy = int(in_ray["resources"].get(SLOT_RESOURCE, 0) - in_ray["free"].get(SLOT_RESOURCE, 0))
     held_by = holder.get("by") if holder else None
-    says = "" if stands == "up" else failed
+    says = "" if stands == "up" else trouble.says
     return NodeStatus(node.name, stands, node.slots, busy, facts.chip, facts.heat, held_by, says)
 
 

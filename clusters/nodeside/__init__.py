@@ -6,10 +6,14 @@ look        on the head: what Ray knows of its nodes
 pinned      on the head: what a task that is pinned to each node says from there
 burn        ten seconds of products: slow or throttled
 agent       holds Ray on a node as long as it is held itself
-stop        ends what an agent left
+meet        what is there before a daemon is given an order
+settle      puts a daemon's files and its service there, and gives it an order
+daemon      holds Ray on a node as a service of its system, as its order says
+outcome     what an order has come to
+stop        ends what an agent or a daemon holds, and removes a daemon's service
 errand      a command on the head that outlives who asked for it
 
-listening, versions, holding are parts of those.
+listening, versions, holding, starting, meeting, service are parts of those.
 """
 
 from __future__ import annotations

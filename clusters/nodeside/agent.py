@@ -4,25 +4,16 @@ Spoken with by lines of JSON. It is told what it needs, says what is there, is t
 up, and from then on hears an empty line now and then. Silence, or the end of its stdin, means: let go.
 """
 
-import hashlib
 import json
 import os
-import resource
 import select
 import signal
-import socket
-import subprocess
-import sys
 import time
 from contextlib import suppress
 
 from clusters.nodeside.holding import end_holder, end_ray, holder, try_lock, write_holder
-from clusters.nodeside.listening import listen
-from clusters.nodeside.versions import versions
-
-STARTED = "Ray runtime started"
-OPEN_FILES = (65_536, 49_152, 24_576, 10_240)
-PROBES_S = 20
+from clusters.nodeside.meeting import hello
+from clusters.nodeside.starting import answers, has_started, start, tail, write_private
 
 
 class LetGo(Exception):
@@ -75,87 +66,6 @@ class Keeper:
             os.write(1, json.dumps(value).encode() + b"\n")
 
 
-def read(path):
-    try:
-        with open(path) as file:
-            return file.read()
-    except OSError:
-        return None
-
-
-def write_private(path, text):
-    """A file that nobody else may read, old or new but never half."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with open(os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(text)
-    os.replace(f"{path}.new", path)
-
-
-def hello(told):
-    ports: dict = {}
-    for ip, wanted in ((told["ip"], told["ports"]), ("127.0.0.1", told["local_ports"])):
-        servers, states = listen(ip, wanted)
-        ports |= states
-        for server in servers:
-            server.close()
-    probes = subprocess.run(
-        ["/bin/sh", "-c", told["probes"]],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PROBES_S,
-    )
-    token = read(os.path.expanduser(told["token"]))
-    said = {"versions": versions(), "ports": ports, "probes": probes.stdout}
-    said["token_sha256"] = hashlib.sha256(token.encode()).hexdigest() if token else None
-    if told["is_head"]:
-        said["token"] = token
-    return said
-
-
-def raise_open_files():
-    """As many as can be had: macOS says "unlimited", and then refuses what its kernel does not allow."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for wanted in OPEN_FILES:
-        if soft != resource.RLIM_INFINITY and soft < wanted:
-            try:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            except (ValueError, OSError):
-                continue
-        return
-
-
-def start(told, order, lock):
-    """`ray start --block` in a group of its own, which shares the lock."""
-    raise_open_files()
-    for path, text in order["files"].items():
-        write_private(os.path.expanduser(path), text)
-    arguments = [os.path.expanduser(argument) for argument in order["start"]]
-    environment = {name: os.path.expanduser(value) for name, value in order["environment"].items()}
-    project = os.path.expanduser(order["project"])
-    if os.path.isdir(project):  # `sync` has been here
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH")]))
-    with open(os.path.expanduser(told["log"]), "w") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "ray.scripts.scripts", "start", *arguments],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            pass_fds=[lock.fileno()],
-        )
-
-
-def answers(ip, port):
-    try:
-        socket.create_connection((ip, port), 1).close()
-    except OSError:
-        return False
-    return True
-
-
 def hold(keeper, told, ray):
     """Say what becomes of Ray, until it ends by itself."""
     log, is_up, is_answering = os.path.expanduser(told["log"]), False, not told["is_head"]
@@ -163,11 +73,11 @@ def hold(keeper, told, ray):
         if not is_answering and answers(told["ip"], told["ports"][0]):
             is_answering = True
             keeper.say(answers=True)
-        if not is_up and STARTED in (read(log) or ""):
+        if not is_up and has_started(log):
             is_up = True
             keeper.say(up=True)
         keeper.hear(1.0 if is_up else 0.1)
-    keeper.say(ended=ray.returncode, log=(read(log) or "")[-4000:])
+    keeper.say(ended=ray.returncode, log=tail(log))
 
 
 def main():
@@ -184,7 +94,10 @@ def main():
                 return
         write_holder(lock, {"agent": os.getpid(), "by": told["by"]})
         keeper.say(**hello(told))
-        ray = start(told, keeper.wait_for(), lock)
+        order = keeper.wait_for()
+        for file, text in order["files"].items():
+            write_private(os.path.expanduser(file), text)
+        ray = start(order, os.path.expanduser(told["log"]), lock)
         try:
             write_holder(lock, {"agent": os.getpid(), "ray": ray.pid, "by": told["by"]})
             hold(keeper, told, ray)

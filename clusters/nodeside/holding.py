@@ -1,7 +1,7 @@
 """The lock that an agent and its Ray share: who holds it, and how they are ended.
 
 `ray start` has the lock's file open too, so the lock is free only when both are gone. In it stands JSON:
-agent and ray, their process ids, and by whom it is held.
+agent and ray, their process ids, and by whom it is held: a keeper, or a service of the node's own.
 """
 
 import fcntl
@@ -12,6 +12,7 @@ import subprocess
 import time
 
 END_S, STRAGGLERS_S = 15.0, 2.0
+DAEMON = "a daemon"
 
 
 def try_lock(file):

@@ -1,27 +1,51 @@
-"""Run on a node by `down`: ends what an agent of this cluster holds there, if one is left.
+"""Run on a node by `down`: ends what holds Ray there for this cluster, an agent of this keeper or a daemon.
 
-Its one argument is a JSON object: lock, by. It prints a line of JSON: was_up, ended, or held_by.
+Its one argument is a JSON object: lock, by, cluster, folder, python. It prints a line of JSON: was_up, ended,
+or held_by; where a daemon's service is still there what kept it, `refused` or `failed`, and the script.
 """
 
 import json
 import os
 import sys
 
-from clusters.nodeside.holding import end_holder, holder, try_lock
+from clusters.nodeside.holding import DAEMON, END_S, end_holder, holder, try_lock, wait_until
+from clusters.nodeside.service import as_root, service_of
 
 
-def main():
-    told = json.loads(sys.argv[1])
+def withdraw(folder):
+    """Take the order away; whether there was one."""
+    try:
+        os.remove(f"{folder}/order.json")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def end(told, was_ordered):
     path = os.path.expanduser(told["lock"])
     if not os.path.exists(path):
         return {"was_up": False}
     with open(path, "a+") as lock:
         if try_lock(lock):
             return {"was_up": False}
-        found = holder(lock)
-        if found.get("by") != told["by"]:
-            return {"was_up": True, "held_by": found.get("by", "an agent that is starting")}
+        by = holder(lock).get("by")
+        if was_ordered and by == DAEMON and wait_until(lambda: try_lock(lock), 2 * END_S):
+            return {"was_up": True, "ended": True}
+        if by not in (told["by"], DAEMON):
+            return {"was_up": True, "held_by": by or "an agent that is starting"}
         return {"was_up": True, "ended": end_holder(lock)}
+
+
+def main():
+    told = json.loads(sys.argv[1])
+    folder = os.path.expanduser(told["folder"])
+    said = end(told, withdraw(folder))
+    service = service_of(told)
+    if service is None or not service.is_there():
+        return said
+    script = f"{folder}/remove.sh"
+    wrong = as_root(script)
+    return said if wrong is None else {**said, **wrong, "script": script}
 
 
 print(json.dumps(main()), flush=True)

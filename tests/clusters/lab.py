@@ -23,6 +23,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ("ip", "unshare", "nsenter", "mount", "ssh", "ssh-keygen", "sshd")
@@ -67,7 +68,7 @@ class Lab:
         self._subnet = subnet
         self._sshds: dict[str, subprocess.Popen[bytes]] = {}
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         try:
             self._prepare()
             for name in self.names:
@@ -246,23 +247,35 @@ class Lab:
         )
 
     def _start(self, name: str) -> None:
-        namespace, tree = f"{self.switch}-{name}", self.tree(name)
-        script = (
-            f"hostname {name} && mount --bind {tree} {self.home} && "
-            f"mount --bind {tree}/machine-id /etc/machine-id && "
-            f"mount --bind {self.path}/passwd /etc/passwd && "
-            f"mount --bind {self.path}/resolv.conf /etc/resolv.conf && "
-            f"exec {tool('sshd')} -D -e -f {self.home}/sshd_config"
-        )
-        isolated = [tool("unshare"), "--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child"]
         with (self.path / f"{name}.log").open("wb") as log:
             self._sshds[name] = subprocess.Popen(
-                [tool("ip"), "netns", "exec", namespace, *isolated, "/bin/sh", "-c", script],
+                self._machine(name),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={"PATH": PATH},
             )
+
+    def _machine(self, name: str) -> list[str]:
+        """The command whose child is the first process of a machine."""
+        sshd = f"exec {tool('sshd')} -D -e -f {self.home}/sshd_config"
+        return self._isolated(name, f"{self._own_files(name)} && {sshd}")
+
+    def _isolated(self, name: str, script: str, *more: str) -> list[str]:
+        """The command that runs a script in a machine's own network and new namespaces of the other kinds."""
+        namespaces = ["--mount", "--uts", "--pid", "--fork", "--mount-proc", "--kill-child", *more]
+        network = [tool("ip"), "netns", "exec", f"{self.switch}-{name}"]
+        return [*network, tool("unshare"), *namespaces, "/bin/sh", "-c", script]
+
+    def _own_files(self, name: str) -> str:
+        """Shell text that gives a machine its host name, its home and files of its own."""
+        tree = self.tree(name)
+        return (
+            f"hostname {name} && mount --bind {tree} {self.home} && "
+            f"mount --bind {tree}/machine-id /etc/machine-id && "
+            f"mount --bind {self.path}/passwd /etc/passwd && "
+            f"mount --bind {self.path}/resolv.conf /etc/resolv.conf"
+        )
 
     def _wait_for_ssh(self, name: str) -> None:
         deadline = time.monotonic() + 20

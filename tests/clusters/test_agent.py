@@ -19,24 +19,7 @@ from clusters import nodeside
 from clusters.connection import is_held
 from clusters.errors import HostError
 from clusters.remote import Conversation, Local
-
-RAY = """
-import os, resource, signal, subprocess, sys, time
-open("{0}/files", "w").write(str(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
-if "fail" in sys.argv:
-    sys.exit("no room")
-child = subprocess.Popen(["sleep", "600"])
-open("{0}/pids", "w").write(f"{{os.getpid()}} {{child.pid}}")
-def end(*_):
-    if "careless" not in sys.argv:
-        child.kill()
-        child.wait()
-    os._exit(0)
-signal.signal(signal.SIGTERM, end)
-print("Ray runtime started.", flush=True)
-time.sleep(600)
-"""
-
+from tests.clusters.fakeray import lives, pids, write_fake
 
 FILES = {"lock": "agent.lock", "log": "agent.log", "token": "token"}
 
@@ -69,11 +52,7 @@ class Agent:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    package = tmp_path / "fake" / "ray" / "scripts"
-    package.mkdir(parents=True)
-    for name in ("ray/__init__.py", "ray/scripts/__init__.py"):
-        (tmp_path / "fake" / name).touch()
-    (package / "scripts.py").write_text(RAY.format(tmp_path))
+    write_fake(tmp_path)
     return tmp_path
 
 
@@ -85,15 +64,6 @@ def agent(folder: Path) -> Iterator[Agent]:
     assert held.heard() == {"up": True}
     yield held
     held.talk.close()
-
-
-def pids(folder: Path) -> list[int]:
-    return [int(pid) for pid in (folder / "pids").read_text().split()]
-
-
-def lives(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/status")
-    return status.exists() and "State:\tZ" not in status.read_text()
 
 
 def all_end(folder: Path, before: list[int]) -> bool:
@@ -159,7 +129,8 @@ def test_its_own_keeper_takes_it_over_and_another_does_not(agent: Agent) -> None
 
 
 def stop(folder: Path, by: str) -> dict[str, Any]:
-    told = json.dumps({"lock": f"{folder}/own/agent.lock", "by": by})
+    service = {"cluster": "none", "folder": f"{folder}/own", "python": sys.executable}
+    told = json.dumps({"lock": f"{folder}/own/agent.lock", "by": by, **service})
     done = Local("here").run(nodeside.command(sys.executable, "stop", told), deadline_s=60)
     said: dict[str, Any] = json.loads(done.out)
     return said
@@ -192,7 +163,7 @@ def test_a_lock_whose_holder_is_no_agent_is_left_alone(folder: Path) -> None:
 
 
 def test_programs_for_nodes_import_nothing_of_ours() -> None:
-    for name in ("agent", "burn", "peer", "stop"):
+    for name in ("agent", "burn", "daemon", "meet", "peer", "settle", "stop"):
         source = nodeside.program(name)
         assert "from clusters" not in source
         subprocess.run([sys.executable, "-c", f"compile({source!r}, 'x', 'exec')"], check=True)

@@ -242,6 +242,16 @@ def test_a_second_laptop_is_told_who_holds_them(lab: Lab) -> None:
     assert raylet(lab, "a")
 
 
+def test_what_ssh_holds_is_given_to_no_daemon(lab: Lab) -> None:
+    here = lab.cluster("up", "--daemon")
+    assert here.returncode == 2
+    assert "the cluster `lab` is held by SSH from here; type: python -m sweep cluster down" in here.stderr
+    there = lab.cluster("up", "--daemon", laptop="another")
+    assert there.returncode == 1
+    assert sorted(there.stderr.splitlines())[0].startswith("a: its lock: up already, held from ")
+    assert not (lab.tree("a") / "s" / "clusters" / "lab" / "order.json").exists()
+
+
 def test_an_agent_that_is_killed_leaves_a_ray_that_up_replaces(lab: Lab) -> None:
     (agent,) = [line.split()[0] for line in processes(lab, "b") if "sweep-agent" in line]
     before = raylet(lab, "b")

@@ -43,14 +43,6 @@ def test_a_name_that_has_no_address_is_one_line(tmp_path: Path) -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_what_cannot_be_held_yet_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "lab.yaml"
-    file.write_text("nodes: [{name: a, ip: 10.255.1.1}]\nhold: daemon\n")
-    ended = cluster("up", str(file))
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert "`hold: daemon` cannot be brought up yet: write `hold: ssh`" in ended.stderr
-
-
 def test_the_verbs_are_listed_without_loading_what_they_need() -> None:
     code = "import sys, clusters.commands; print(sorted({'pydantic', 'ruamel', 'ray'} & set(sys.modules)))"
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
