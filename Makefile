@@ -11,7 +11,7 @@ help:
 	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
 	@echo "make test    run all tests"
 	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
-	@echo "make chaos   kill drivers and workers of studies on Ray 200 times, and say what can be seen of it"
+	@echo "make chaos   kill drivers, workers and machines of studies 200 times, and say what can be seen of it"
 	@echo "make docs    write the tables of keys in docs/study.md anew from the schema"
 	@echo "make lint    run ruff, mypy and the import contracts"
 	@echo "make lock    bring requirements.lock up to what pyproject.toml asks for (needs uv)"

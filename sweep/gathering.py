@@ -46,13 +46,19 @@ class Gatherer:
         self._arriving: dict[Arriving, CheckpointWriter | Arrived] = {}
         self._final: dict[int, list[tuple[str, Snapshot]]] = {}
         self._coming: dict[Arriving, Snapshot] = {}
+        self._lost: set[str] = set()
 
     @property
     def busy(self) -> bool:
         return bool(self._arriving) or (self._store is not None and self._store.busy)
 
     def offer(self, slot: str, snapshot: Snapshot) -> None:
-        """A worker has a snapshot: fetch it now, or once its trial is told."""
+        """A worker has a snapshot: fetch it now, or once its trial is told.
+
+        Not where the worker is lost already: its last turn and its loss may have been heard of together.
+        """
+        if slot in self._lost:
+            return
         if snapshot.final:
             self._final.setdefault(snapshot.trial, []).append((slot, snapshot))
             if snapshot.trial in self._told:
@@ -89,6 +95,7 @@ class Gatherer:
 
     def slot_lost(self, slot: str) -> None:
         """What was on its way from there will not arrive."""
+        self._lost.add(slot)
         for key in [key for key in self._arriving if key[0] == slot]:
             self._arriving.pop(key).abandon()
             del self._coming[key]

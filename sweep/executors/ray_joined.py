@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from sweep.cluster import Cluster
 from sweep.errors import SweepError
-from sweep.executors.ray_nodes import RayNode, Sight, first_line, living_nodes
-from sweep.executors.ray_setup import RayError, init, ray
+from sweep.executors.ray_nodes import RayNode, Sight, first_line, head, living_nodes
+from sweep.executors.ray_setup import GcsClient, RayError, init, ray
 from sweep.executors.travelling import Luggage
 
 WATCH_EVERY_S = 2.0
@@ -21,14 +21,18 @@ COMES_S = 30.0
 
 NOT_UP = "is not up"
 
-UNANSWERED_S = 60.0
-"""How long a cluster's head may not answer before the study ends."""
+UNANSWERED_S = 45.0
+"""How long a cluster's head may not answer before the study ends; after a minute Ray ends this process."""
+
+ANOTHER_HEAD = "WrongClusterID"
+"""What Ray says where its head is another one than the study joined."""
 
 
 class JoinedRay:
     """A cluster that is up; a thread looks at its nodes, so that no wait for its head holds up the driver."""
 
     notices_s = 20.0
+    _head: GcsClient
 
     def __init__(self, cluster: Cluster, luggage: Luggage) -> None:
         self.slots = cluster.slots
@@ -37,7 +41,7 @@ class JoinedRay:
         self._reserves = {node.name: node.reserve_bytes for node in cluster.nodes}
         self._sight: Sight | None = None
         self._unusable: Mapping[str, str] = {}
-        self._any_seen = False
+        self._any_seen = self._is_another = False
         self._joined = self._answered = time.monotonic()
         self._wanted = threading.Event()
         self._ended = threading.Event()
@@ -53,6 +57,7 @@ class JoinedRay:
                 logging_level=logging.ERROR,
                 runtime_env=runtime_env,
             )
+            self._head = head()
         except Exception as error:  # whatever keeps Ray's client from joining, it says by many kinds
             ray.shutdown()
             raise SweepError(
@@ -64,6 +69,11 @@ class JoinedRay:
 
     def look(self, since: float | None) -> Sight | None:
         sight = self._sight
+        if self._is_another:
+            raise SweepError(
+                f"{self._cluster.file}: Ray's head at {self._cluster.address} was started anew, and this "
+                "study's workers ended with the old one; what was recorded is safe, the same command goes on"
+            )
         if time.monotonic() - self._answered > UNANSWERED_S:
             raise SweepError(
                 f"{self._cluster.file}: Ray's head at {self._cluster.address} has not answered for "
@@ -123,9 +133,9 @@ class JoinedRay:
         while not self._ended.is_set():
             began = time.monotonic()
             try:
-                found = living_nodes()
-            except (RayError, RuntimeError, OSError):
-                pass  # `look` says when this has gone on for too long
+                found = living_nodes(self._head)
+            except RayError as error:  # `look` says when this has gone on for too long
+                self._is_another |= ANOTHER_HEAD in str(error)
             else:
                 self._sight, self._answered = Sight(self._usable(found), began), time.monotonic()
             self._wanted.wait(WATCH_EVERY_S)

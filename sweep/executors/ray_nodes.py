@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from sweep.executors.ray_setup import ray
+from sweep.executors.ray_setup import GcsClient, ray
 
 SLOT_RESOURCE = "mlx_slot"
 MEMORY_RESOURCE = "mem_gb"
 NODE_LABEL = "sweep.node"
+
+ANSWER_S = 15.0
+"""How long Ray's head may take to name its nodes."""
 
 
 class RayNode(NamedTuple):
@@ -53,20 +56,28 @@ class Home(Protocol):
     def close(self) -> None: ...
 
 
-def living_nodes() -> dict[str, RayNode]:
-    """Ray's nodes that live and have slots, by id. Raises what Ray raises where its head does not answer."""
-    table: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+def head() -> GcsClient:
+    """Ray's head, as it is now: another one that comes in its place is an error to this client.
+
+    The client behind `ray.nodes` waits for the head that it knew, and ends this process within a minute, or
+    at once where another has come.
+    """
+    return GcsClient(address=ray.get_runtime_context().gcs_address)
+
+
+def living_nodes(head: GcsClient) -> dict[str, RayNode]:
+    """Ray's nodes that live and have slots, by id. Raises RayError where the head does not answer."""
     nodes = [
         RayNode(
-            entry["NodeID"],
-            entry.get("Labels", {}).get(NODE_LABEL) or entry["NodeManagerHostname"],
-            int(entry["Resources"].get(SLOT_RESOURCE, 0)),
-            entry["Resources"].get("GPU", 0.0),
-            int(entry["Resources"].get(MEMORY_RESOURCE, 0)) * 10**9,
-            host=entry["NodeManagerHostname"],
+            id.hex(),
+            entry.labels[NODE_LABEL] or entry.node_manager_hostname,
+            int(entry.resources_total[SLOT_RESOURCE]),
+            entry.resources_total["GPU"],
+            int(entry.resources_total[MEMORY_RESOURCE]) * 10**9,
+            host=entry.node_manager_hostname,
         )
-        for entry in table
-        if entry["Alive"]
+        for id, entry in head.get_all_node_info(timeout=ANSWER_S).items()
+        if entry.state == entry.ALIVE
     ]
     return {node.id: node for node in nodes if node.slots}
 

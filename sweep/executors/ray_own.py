@@ -6,8 +6,8 @@ import logging
 import time
 
 from sweep.errors import SweepError
-from sweep.executors.ray_nodes import NODE_LABEL, SLOT_RESOURCE, Sight, living_nodes
-from sweep.executors.ray_setup import RayError, init, ray
+from sweep.executors.ray_nodes import NODE_LABEL, SLOT_RESOURCE, Sight, head, living_nodes
+from sweep.executors.ray_setup import GcsClient, RayError, init, ray
 
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 """Checkpoints travel in chunks, so the store holds little."""
@@ -20,6 +20,7 @@ class OwnRay:
     """One node on this machine, started for this study."""
 
     notices_s = 0.0
+    _head: GcsClient
 
     def __init__(self, slots: int, gpus: int) -> None:
         self.slots = slots
@@ -40,6 +41,7 @@ class OwnRay:
                 logging_level=logging.ERROR,
                 namespace="sweep",
             )
+            self._head = head()
         except Exception as error:  # Ray raises a bare one where it is too slow to start
             ray.shutdown()
             raise SweepError(
@@ -54,8 +56,8 @@ class OwnRay:
             return None
         self._looked = now
         try:
-            return Sight(living_nodes(), now)
-        except (RayError, RuntimeError, OSError):
+            return Sight(living_nodes(self._head), now)
+        except RayError:
             return Sight({}, now)
 
     def restart(self) -> bool:

@@ -17,7 +17,8 @@ os.environ.setdefault("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", "1")
 os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # what happens to nodes and workers we say ourselves
 
 import ray as ray
-from ray._raylet import setproctitle as setproctitle  # type: ignore[attr-defined]  # its types lack it
+from ray._raylet import GcsClient as GcsClient  # type: ignore[attr-defined]  # its types lack both
+from ray._raylet import setproctitle as setproctitle  # type: ignore[attr-defined]
 from ray.exceptions import ActorUnavailableError as ActorUnavailableError
 from ray.exceptions import RayActorError as RayActorError
 from ray.exceptions import RayError as RayError

@@ -1,4 +1,4 @@
-"""Chaos for long: kills drivers and workers of studies on Ray, then says what could be seen of it."""
+"""Chaos for long: kills drivers, workers and machines of studies on Ray, then says what can be seen of it."""
 
 from __future__ import annotations
 
@@ -8,31 +8,64 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.harness import Study, Tally, compare, describe, kill_all_sorts
+from tests.chaos import harness, machines
+from tests.chaos.harness import OwnRayChaos, Study, deck, describe
+from tests.chaos.machines import MachineChaos, undisturbed
+from tests.chaos.tally import Tally, compare
+from tests.clusters.lab import Lab, reason_against
+from tests.clusters.studylab import StudyLab
 
-TRIALS = 60
+TRIALS = 240
+TRIALS_ON_MACHINES = 80
+SHARE_ON_MACHINES = 0.3
+
+
+def on_machines(kills: int, seed: int, tally: Tally, *, trials: int) -> None:
+    """Studies over three machines, one after another, until there were so many kills."""
+    chance = random.Random(f"{seed} on machines")
+    with Lab(("a", "b", "c"), subnet="10.213.12") as lab, StudyLab(lab) as cluster:
+        cluster.up("a", "b", "c")
+        expected = undisturbed(cluster, trials=trials)
+        chaos, number = MachineChaos(cluster, deck(machines.KINDS, kills, chance), chance, tally), 0
+        while chaos.kills:
+            number += 1
+            compare(chaos.run(f"chaos-{number}", trials=trials), expected, tally, trials=trials)
+            print(f"after {number} studies over machines: {tally}", flush=True)
+
+
+def on_this_machine(kills: int, seed: int, tally: Tally, *, trials: int) -> None:
+    """Studies on a Ray of their own, one after another, until there were so many kills more."""
+    chance = random.Random(f"{seed} on this machine")
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Study(Path(folder, "undisturbed"), trials=trials, executor="inline")
+        description = describe(whole)
+        whole.finish(description)
+        chaos, number = OwnRayChaos(deck(harness.KINDS, kills, chance), chance, tally), 0
+        while chaos.kills:
+            number += 1
+            disturbed = Study(Path(folder, f"disturbed-{number}"), trials=trials, executor="ray")
+            chaos.run(disturbed, description)
+            compare(disturbed.run_dir, whole.run_dir, tally, trials=trials)
+            print(f"after {number} studies on this machine: {tally}", flush=True)
 
 
 def main() -> int:
-    """Studies one after another until there were enough kills; 0 where no trace of them is left."""
+    """Kill until there were enough kills; 0 where no trace of them is left."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=200, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
-    parser.add_argument("--trials", type=int, default=TRIALS, help="of each study; default: %(default)s")
-    arguments = parser.parse_args()
-    chance, tally = random.Random(arguments.seed), Tally()
-    with tempfile.TemporaryDirectory() as folder:
-        undisturbed = Study(Path(folder, "undisturbed"), trials=arguments.trials, executor="inline")
-        description = describe(undisturbed)
-        undisturbed.finish(description)
-        number = 0
-        while tally.kills.total() < arguments.kills:
-            number += 1
-            disturbed = Study(Path(folder, f"disturbed-{number}"), trials=arguments.trials, executor="ray")
-            kill_all_sorts(disturbed, description, chance, arguments.kills, tally)
-            disturbed.finish(description)
-            compare(disturbed, undisturbed, tally)
-            print(f"after {number} studies: {tally}", flush=True)
+    parser.add_argument("--trials", type=int, default=TRIALS, help="of a study here; default: %(default)s")
+    parser.add_argument("--on-machines", type=int, help="how many of the kills; default: three in ten")
+    told = parser.parse_args()
+    kills = round(told.kills * SHARE_ON_MACHINES) if told.on_machines is None else told.on_machines
+    tally, reason = Tally(), reason_against()
+    if reason is not None:
+        print(f"no machines are killed, all kills are of processes on this machine: {reason}", flush=True)
+        kills = 0
+    if kills:
+        on_machines(kills, told.seed, tally, trials=TRIALS_ON_MACHINES)
+    if told.kills > kills:
+        on_this_machine(told.kills - kills, told.seed, tally, trials=told.trials)
     print(tally)
     return 0 if tally.clean else 1
 

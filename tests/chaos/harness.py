@@ -1,4 +1,4 @@
-"""Kills at random moments while a study runs again and again, and what must then be as if there were none."""
+"""Studies on this machine, of which at random moments driver, workers and Ray are killed, again and again."""
 
 from __future__ import annotations
 
@@ -9,19 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
-import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-
-import analysis
-from analysis import Run
+from tests.chaos.tally import Tally
 from tests.sweep.conftest import Folder
-from tests.sweep.test_ray import actors, children, records, title
+from tests.sweep.test_ray import actors, children, title
 
 STUDY_CHANGES = (
     ("epochs: 3", "epochs: 4"),
@@ -32,26 +26,45 @@ STUDY_CHANGES = (
 KINDS = {"worker": 70, "driver": 18, "raylet": 8, "gcs_server": 4}
 """What is killed, and how often of a hundred times."""
 
+STILL_S = 300.0
+"""How long nothing may be recorded."""
 
-@dataclass
-class Tally:
-    """What chaos did, and what of it can be seen in the end, which must be nothing."""
 
-    kills: Counter[str] = field(default_factory=Counter)
-    lost: int = 0
-    duplicated: int = 0
-    differing: int = 0
+def deck(kinds: Mapping[str, int], count: int, chance: random.Random) -> list[str]:
+    """So many kills in a random order, each kind as often as its share, the seldom ones at least once."""
+    kills = [kind for kind, share in kinds.items() for _ in range(max(1, round(count * share / 100)))]
+    most = max(kinds, key=lambda kind: kinds[kind])
+    kills += [most] * (count - len(kills))
+    chance.shuffle(kills)
+    return kills[:count]
 
-    @property
-    def clean(self) -> bool:
-        return not (self.lost or self.duplicated or self.differing)
 
-    def __str__(self) -> str:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kills.items()))
-        return (
-            f"kills: {self.kills.total()} ({kinds}); lost: {self.lost}, duplicated: {self.duplicated}, "
-            f"differing: {self.differing}"
-        )
+class Watch:
+    """The log of a study, and what its sessions said, for where it stands still."""
+
+    def __init__(self, run_dir: Path, said: Path) -> None:
+        self._log = run_dir / "log.jsonl"
+        self._said = said
+        self._seen = self._killed_at = self.log_bytes()
+        self._grew = time.monotonic()
+
+    def log_bytes(self) -> int:
+        return self._log.stat().st_size if self._log.exists() else 0
+
+    def killed(self) -> None:
+        """From here on it is counted whether something was recorded since the last kill."""
+        self._killed_at = self.log_bytes()
+
+    def has_gone_on(self) -> bool:
+        """Whether it has, by more than a line. Raises AssertionError where it has not for STILL_S."""
+        now, seen = time.monotonic(), self.log_bytes()
+        if seen > self._seen:
+            self._seen, self._grew = seen, now
+        assert now - self._grew < STILL_S, f"nothing recorded for {STILL_S:.0f} s; {self.said()}"
+        return seen >= self._killed_at + 300
+
+    def said(self) -> str:
+        return f"{self._said}: {self._said.read_text()[-3000:]}"
 
 
 class Study:
@@ -62,17 +75,21 @@ class Study:
         self.folder = Folder(path)
         self.trials = trials
         self.executor = executor
+        self.said = path / "said.txt"
         self.folder.write(
             *STUDY_CHANGES,
             ("trials: 4", f"trials: {trials}"),
             ("executor: inline", f"executor: {executor}"),
         )
 
+    @property
+    def run_dir(self) -> Path:
+        return self.folder.run_dir
+
     def start(self, description: Path) -> subprocess.Popen[bytes]:
         """One session, in a process group of its own."""
         command = [sys.executable, "-m", "tests.chaos.session", "study.yaml", "runs", str(description)]
-        said = (self.folder.path / "said.txt").open("ab")
-        with said:
+        with self.said.open("ab") as said:
             return subprocess.Popen(
                 command,
                 cwd=self.folder.path,
@@ -82,23 +99,20 @@ class Study:
                 start_new_session=True,
             )
 
-    def log_bytes(self) -> int:
-        log = self.folder.run_dir / "log.jsonl"
-        return log.stat().st_size if log.exists() else 0
-
     def finish(self, description: Path) -> None:
         """Run to the end."""
         code = self.start(description).wait(timeout=900)
-        assert code == 0, (self.folder.path / "said.txt").read_text()[-3000:]
+        assert code == 0, self.said.read_text()[-3000:]
 
 
 def kill_drivers(study: Study, description: Path, chance: random.Random, kills: int, tally: Tally) -> None:
     """Kill the driver at random moments after it begins to write; a session that ends first kills nothing."""
+    watch = Watch(study.run_dir, study.said)
     for _ in range(kills):
-        before = study.log_bytes()
+        before = watch.log_bytes()
         process = study.start(description)
         grown = chance.choice((1, 1, 400, 2000))
-        while process.poll() is None and study.log_bytes() < before + grown:
+        while process.poll() is None and watch.log_bytes() < before + grown:
             time.sleep(0.002)
         time.sleep(chance.random() * 0.1)
         if process.poll() is None:
@@ -107,38 +121,47 @@ def kill_drivers(study: Study, description: Path, chance: random.Random, kills: 
         process.wait()
 
 
-def kill_all_sorts(study: Study, description: Path, chance: random.Random, kills: int, tally: Tally) -> None:
-    """Kill workers, and now and then the driver or Ray's own processes, until a study on Ray has ended."""
-    while tally.kills.total() < kills:
-        process = study.start(description)
-        end = _disturb(study, process, chance, kills, tally)
-        if end == "finished":
-            return
+class OwnRayChaos:
+    """Kills of what a study on Ray of its own consists of, until `kills`, dealt before, are used up."""
 
+    def __init__(self, kills: list[str], chance: random.Random, tally: Tally) -> None:
+        self.kills = kills
+        self._chance = chance
+        self._tally = tally
+        self._orphans: dict[int, str] = {}
 
-def _disturb(
-    study: Study, process: subprocess.Popen[bytes], chance: random.Random, kills: int, tally: Tally
-) -> str:
-    """Kill when something was recorded since the last kill, a few times whether or not."""
-    before = study.log_bytes()
-    while process.poll() is None:
-        time.sleep(chance.uniform(0.1, 1.0))
-        workers = actors(process.pid)
-        idle = study.log_bytes() < before + 300 and chance.random() > 0.03
-        if tally.kills.total() >= kills or not workers or idle:
-            continue
-        before = study.log_bytes()
-        kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
-        tally.kills[kind] += 1
-        if kind == "driver":
-            descendants = children(process.pid)
-            _kill([process.pid])
-            process.wait()
-            _wait_until_gone(descendants)
-            return "killed"
-        victims = workers if kind == "worker" else _rays(process.pid, kind)
-        _kill([chance.choice(victims)] if victims else [])
-    return "finished" if process.returncode == 0 else "killed"
+    def run(self, study: Study, description: Path) -> None:
+        """Session after session, until one comes to the study's end."""
+        watch = Watch(study.run_dir, study.said)
+        while (code := self._session(study.start(description), watch)) != 0:
+            assert code in (2, -signal.SIGKILL), f"a session ended with {code}; {watch.said()}"
+        assert "Traceback" not in watch.said(), watch.said()
+        self._end_orphans()
+
+    def _session(self, process: subprocess.Popen[bytes], watch: Watch) -> int:
+        """Kill when something was recorded since the last kill, a few times whether or not."""
+        watch.killed()
+        while process.poll() is None:
+            time.sleep(self._chance.uniform(0.1, 1.0))
+            idle = not watch.has_gone_on() and self._chance.random() > 0.03
+            if not self.kills or idle or not (workers := actors(process.pid)):
+                continue
+            kind = self.kills[-1]
+            if kind == "driver":
+                self._end_orphans()
+                self._orphans = {pid: _born(pid) for pid in children(process.pid)}
+                victims = [process.pid]
+            else:
+                victims = workers if kind == "worker" else _rays(process.pid, kind)
+            if victims and _kill([self._chance.choice(victims)]):
+                self._tally.kills[self.kills.pop()] += 1
+                watch.killed()
+        return process.wait()
+
+    def _end_orphans(self) -> None:
+        """What a killed driver left ends by itself within a minute; the next session does not wait for it."""
+        _kill(pid for pid, born in self._orphans.items() if born and _born(pid) == born)
+        self._orphans = {}
 
 
 def _rays(pid: int, program: str) -> list[int]:
@@ -146,19 +169,24 @@ def _rays(pid: int, program: str) -> list[int]:
     return [process for process in children(pid) if f"/{program}" in title(process).split("\0")[0]]
 
 
-def _kill(processes: Iterable[int]) -> None:
+def _born(pid: int) -> str:
+    """When a process was started, which tells it from a later one of the same id; empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+
+
+def _kill(processes: Iterable[int]) -> int:
+    """How many of them there still were."""
+    killed = 0
     for pid in processes:
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-
-
-def _wait_until_gone(processes: list[int], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
-    while any(Path(f"/proc/{pid}").exists() for pid in processes) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    _kill(processes)
+        killed += 1
+    return killed
 
 
 def describe(study: Study) -> Path:
@@ -169,46 +197,3 @@ def describe(study: Study) -> Path:
     path = study.folder.path / "description.json"
     path.write_text(json.dumps(asdict(describe_task(load(study.folder.study)))))
     return path
-
-
-def compare(disturbed: Study, undisturbed: Study, tally: Tally) -> None:
-    """Enter what is lost, double or different; tables bit for bit."""
-    here, there = analysis.load(disturbed.folder.run_dir), analysis.load(undisturbed.folder.run_dir)
-    mine = {row.number: row for row in here.trials.itertuples()}
-    theirs = {row.number: row for row in there.trials.itertuples()}
-    tally.lost += len(theirs.keys() - mine.keys())
-    both = mine.keys() & theirs.keys()
-    tally.differing += sum(not _same_trial(mine[number], theirs[number]) for number in both)
-    rows = [_metric_rows(run) for run in (here, there)]
-    tally.lost += len(rows[1].keys() - rows[0].keys())
-    tally.differing += sum(rows[0][key] != rows[1][key] for key in rows[0].keys() & rows[1].keys())
-    tally.duplicated += _doubles(disturbed)
-    states = Counter(trial.state.name for trial in _optuna(disturbed))
-    tally.lost += disturbed.trials - states["COMPLETE"]
-
-
-def _same_trial(one: object, other: object) -> bool:
-    names = ("state", "value", "params_learning_rate", "params_accumulation_steps")
-    return all(getattr(one, name) == getattr(other, name) for name in names)
-
-
-def _metric_rows(run: Run) -> dict[tuple[int, int, int], tuple[float, float]]:
-    rows = run.metrics
-    keys = zip(rows.trial, rows.replicate, rows.examples, strict=True)
-    return dict(zip(keys, zip(rows.train_loss, rows.validation_loss, strict=True), strict=True))
-
-
-def _doubles(study: Study) -> int:
-    """Trials asked or told more than once, reports recorded more than once."""
-    run_dir = study.folder.run_dir
-    counts = Counter(
-        (kind, record["trial"], record.get("replicate"), record.get("examples"))
-        for kind in ("asked", "report", "told")
-        for record in records(run_dir, kind)
-    )
-    return sum(count - 1 for count in counts.values())
-
-
-def _optuna(study: Study) -> list[optuna.trial.FrozenTrial]:
-    storage = JournalStorage(JournalFileBackend(str(study.folder.run_dir / "optuna.journal")))
-    return optuna.load_study(study_name="line", storage=storage).trials

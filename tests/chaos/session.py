@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sweep import session
 from sweep.description import Description
+from sweep.errors import SweepError
 from sweep.progress import Quiet
 from sweep.spec import load
 
@@ -13,4 +14,8 @@ if __name__ == "__main__":
     study, runs, description = map(Path, sys.argv[1:])
     known = Description(**json.loads(description.read_text()))
     session.describe_task = lambda spec, **_: known
-    session.run_study(load(study), runs=runs, progress=Quiet())
+    try:
+        session.run_study(load(study), runs=runs, progress=Quiet())
+    except SweepError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,26 +1,28 @@
-"""Some kills of the driver, in this test suite; `make chaos` is the long one, with workers, on Ray."""
+"""Some kills of the driver, in this test suite; `make chaos` is the long one, with workers and machines."""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
 
-from tests.chaos.harness import Study, Tally, compare, describe, kill_drivers
+from tests.chaos.harness import Study, describe, kill_drivers
+from tests.chaos.tally import Tally, compare
 
 KILLS = 8
 SEED = 0
+TRIALS = 24
 
 
 def test_invariants_1_and_3_a_study_killed_again_and_again_ends_with_the_undisturbed_tables(
     tmp_path: Path,
 ) -> None:
     tally = Tally()
-    disturbed = Study(tmp_path / "disturbed", trials=24, executor="inline")
-    undisturbed = Study(tmp_path / "undisturbed", trials=24, executor="inline")
+    disturbed = Study(tmp_path / "disturbed", trials=TRIALS, executor="inline")
+    undisturbed = Study(tmp_path / "undisturbed", trials=TRIALS, executor="inline")
     description = describe(disturbed)
     undisturbed.finish(description)
     kill_drivers(disturbed, description, random.Random(SEED), KILLS, tally)
     disturbed.finish(description)
-    compare(disturbed, undisturbed, tally)
+    compare(disturbed.run_dir, undisturbed.run_dir, tally, trials=TRIALS)
     assert tally.kills["driver"] >= KILLS // 2
     assert tally.clean, tally

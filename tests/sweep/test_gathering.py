@@ -34,12 +34,17 @@ def arrive(gatherer: Gatherer, slot: str, arriving: Snapshot) -> None:
     gatherer.receive(Chunk(slot, arriving, b""))
 
 
+def gathering(run: RunDir, told: dict[int, Outcome]) -> Gatherer:
+    """For a study of which two trials have been asked."""
+    for number in (0, 1):
+        run.record_asked(plan(number), {})
+    return Gatherer(run, Nobody(), Checkpoints.model_validate({}), ["maximize"], told)  # type: ignore[arg-type]
+
+
 def test_what_is_on_its_way_from_a_slot_that_is_lost_supersedes_nothing(tmp_path: Path) -> None:
     told: dict[int, Outcome] = {}
     with RunDir.open(tmp_path, "study") as run:
-        for number in (0, 1):
-            run.record_asked(plan(number), {})
-        gatherer = Gatherer(run, Nobody(), Checkpoints.model_validate({}), ["maximize"], told)  # type: ignore[arg-type]
+        gatherer = gathering(run, told)
         arrive(gatherer, "far", snapshot(0, 100))
         gatherer.offer("far", snapshot(0, 200))
         arrive(gatherer, "near", snapshot(1, 100))
@@ -53,3 +58,15 @@ def test_what_is_on_its_way_from_a_slot_that_is_lost_supersedes_nothing(tmp_path
         arrive(gatherer, "near", snapshot(0, 200))
         run.commit()
         assert [each.examples for each in run.checkpoints] == [200]
+
+
+def test_what_a_slot_offered_is_not_waited_for_where_its_loss_was_heard_of_first(tmp_path: Path) -> None:
+    told: dict[int, Outcome] = {}
+    with RunDir.open(tmp_path, "study") as run:
+        gatherer = gathering(run, told)
+        gatherer.slot_lost("far")
+        gatherer.offer("far", snapshot(0, 100))
+        gatherer.offer("far", snapshot(1, 200, final=True))
+        told[1] = outcome(1)
+        gatherer.trial_told(1)
+        assert not gatherer.busy

@@ -95,13 +95,16 @@ def check_whole(folder: Folder) -> None:
     assert sorted(told) == list(range(10))
 
 
-def test_invariant_3_driver_and_worker_killed_end_with_the_undisturbed_table(ray_folder: Folder) -> None:
+def test_invariant_3_worker_ray_and_driver_killed_end_with_the_undisturbed_table(ray_folder: Folder) -> None:
     driver = ray_folder.start("run", "study.yaml")
     wait_for(lambda: records(ray_folder.run_dir, "told"), driver)
     workers = actors(driver.pid)
     assert workers
     os.kill(workers[0], signal.SIGKILL)
     wait_for(lambda: records(ray_folder.run_dir, "lost"), driver)
+    (head,) = [pid for pid in children(driver.pid) if "/gcs_server" in title(pid).split("\0")[0]]
+    os.kill(head, signal.SIGKILL)
+    wait_for(lambda: "ended" in records(ray_folder.run_dir, "lost")[-1]["reason"], driver)
     wait_for(lambda: len(records(ray_folder.run_dir, "told")) >= 4, driver)
     descendants = children(driver.pid)
     os.kill(driver.pid, signal.SIGKILL)
@@ -120,7 +123,8 @@ def test_invariant_3_driver_and_worker_killed_end_with_the_undisturbed_table(ray
 
 
 def _wait_until_gone(processes: list[int], timeout_s: float = 60) -> None:
-    """Ray ends by itself once its driver is gone."""
+    """Ray ends by itself once its driver is gone, two agents of its a minute later."""
     deadline = time.monotonic() + timeout_s
-    while any(Path(f"/proc/{pid}").exists() for pid in processes) and time.monotonic() < deadline:
+    left = [pid for pid in processes if "Agent" not in title(pid)]
+    while any(Path(f"/proc/{pid}").exists() for pid in left) and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -13,6 +13,7 @@ from sweep.errors import SweepError
 from sweep.executors import ray_joined
 from sweep.executors.ray_joined import JoinedRay
 from sweep.executors.ray_nodes import RayNode
+from sweep.executors.ray_setup import RayError
 from sweep.executors.travelling import Luggage
 
 GB = 10**9
@@ -30,7 +31,8 @@ def join(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Join]:
     joined = []
 
     def make(*living: RayNode, min_memory_bytes: int = 0, takes_others: bool = False) -> JoinedRay:
-        monkeypatch.setattr(ray_joined, "living_nodes", lambda: {node.id: node for node in living})
+        monkeypatch.setattr(ray_joined, "living_nodes", lambda _: {node.id: node for node in living})
+        monkeypatch.setattr(ray_joined, "head", lambda: None)
         cluster = Cluster("lab.yaml", "10.0.0.1:6379", "10.0.0.1", {}, NODES, min_memory_bytes, takes_others)
         joined.append(JoinedRay(cluster, Luggage(tmp_path, ())))
         joined[-1].start()
@@ -98,6 +100,21 @@ def test_invariant_10_a_head_that_answers_no_more_is_an_error_that_says_what_to_
         SweepError, match=r"has not answered .* safe: bring it up again .* cluster up lab.yaml"
     ):
         joined.look(None)
+
+
+def test_invariant_10_a_head_that_was_started_anew_is_an_error_that_says_what_to_do(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise RayError(
+            "RPC error: WrongClusterID: Perhaps the client is accessing GCS after it has restarted."
+        )
+
+    joined = join(RayNode("1", "a", 1, 0.0, 28 * GB))
+    seen(joined)
+    monkeypatch.setattr(ray_joined, "living_nodes", refuse)
+    with pytest.raises(SweepError, match=r"10.0.0.1:6379 was started anew, .* the same command goes on"):
+        seen(joined)
 
 
 def test_invariant_10_a_cluster_that_cannot_be_joined_is_an_error_that_says_what_to_do(
