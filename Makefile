@@ -20,9 +20,11 @@ help:
 run: $(INSTALLED)
 	$(PYTHON) -m sweep run "$(STUDY)"
 
-# Three at a time, a file's tests together: most wait for other processes.
+# Three at a time, a file's tests together: most wait for other processes. The core has processes of its own:
+# whether MLX compiles is settled once a process, and tests of studies do without.
 test: $(INSTALLED)
-	$(PYTHON) -m pytest -n 3 --dist loadfile
+	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore=tests/train_core
+	$(PYTHON) -m pytest -n 2 --dist loadfile tests/train_core
 
 bench: $(INSTALLED)
 	for script in $(BENCHMARKS); do $(PYTHON) -m benchmarks.$$script || exit 1; done
