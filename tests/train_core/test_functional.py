@@ -9,7 +9,7 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from tests.train_core.conftest import BASE, Small, against_alone, assert_close, program_of
+from tests.train_core.conftest import BASE, EXACT, Small, against_alone, assert_close, program_of
 from train_core import HyperparameterError, keys, model_state, pure, trainable, value_and_grad
 from train_core.functional import flatten
 
@@ -175,6 +175,8 @@ class AdaptedTask(Small):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_invariant_2_batch_statistics_in_lanes_equal_those_alone(precision: str) -> None:
     setting = BASE | {"precision": precision}
+    if not EXACT:  # a bias before a norm has rounding for a gradient, of which AdamW makes whole steps
+        setting |= {"optimizer": "sgd"}
     ends = against_alone(NormedTask(), setting, setting | {"accumulation_steps": 3, "learning_rate": 0.03})
     mean = ends[0].arrays["model.norm.running_mean"]
     assert mean.dtype == mx.float32
