@@ -1,7 +1,8 @@
 """Lanes: many runs of one program, trained in one compiled step and refilled as they end.
 
 A lane's run is the same run at any width, in any slot, beside any neighbours. Steps are dispatched while
-earlier ones are computed, as far as what is in flight holds little of the device's memory.
+earlier ones are computed, as far as what is in flight holds little of the device's memory; to a GPU, several
+together.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ CHUNK = 64
 """Micro-batches whose indices and masks are built and uploaded at once."""
 
 TOGETHER = 8
-"""Steps handed to a GPU at once, where so many are small: a hand-over costs it as much as two kernels."""
+"""Steps handed to a GPU at once, where so many hold little: each hand-over costs the host time."""
 
 AHEAD = 1 / 64
 """The fraction of the device's memory that steps in flight may hold before the loop waits for them.
@@ -288,7 +289,8 @@ class Population:
             held = mx.get_active_memory() - begun
             if held > room:
                 mx.eval(self._state)
-            if step == 0 and device.kind() == "gpu" and held * TOGETHER <= room:
+                together = 1
+            elif step == 0 and device.kind() == "gpu" and held * TOGETHER <= room:
                 together = TOGETHER
         mx.eval(self._state)
         for lane, n in chunk.advanced.items():
