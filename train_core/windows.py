@@ -55,8 +55,9 @@ class Geometry:
         """Whether MLX 0.32.4 computes it and its gradients rightly on CUDA.
 
         Its cache of plans there lacks the input's dilation, a stride's in the gradient, in its key: the
-        second of two that differ in it alone is computed by the first one's plan. And the weights that it
-        rearranges for groups are let go before they were read. Neither raises.
+        second of two that differ in it alone is computed by the first one's plan. And gradients through
+        groups came out wrong, by its source because a rearranged kernel is let go before it was read.
+        Neither raises.
         """
         return max(*self.stride, *self.input_dilation, self.groups) == 1
 
