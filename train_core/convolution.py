@@ -1,8 +1,8 @@
 """Convolutions in lanes, pure: `mx.vmap` cannot map their weight gradient.
 
 On the CPU every lane is computed by itself, so that it equals its run alone bit for bit. On a GPU all
-lanes share one batched matrix product over the windows of the input, equal to rounding; strided ones are
-computed lane by lane there too, since on CUDA (MLX 0.32.4) the product and MLX's own gradient disagreed.
+lanes share one batched matrix product over the windows of the input, equal to rounding. Not mapped it is
+a product too.
 """
 
 from __future__ import annotations
@@ -34,10 +34,9 @@ def in_lanes(x: mx.array, w: mx.array, geometry: Geometry) -> mx.array:
         like = mx.zeros((out.shape[-1], *kernel, x.shape[-1] // geometry.groups), out.dtype)
         return mx.vjp(lambda w: geometry.convolve(x, w), [like], [out])[1][0]
 
-    shared = device.kind() == "gpu" and not geometry.strided
-    forward = _mapped(geometry.convolve, partial(windows.convolve, geometry), shared)
-    to_input = _mapped(input_gradient, partial(windows.input_gradient, geometry, spatial), shared)
-    to_weight = _mapped(weight_gradient, partial(windows.weight_gradient, geometry, kernel), shared)
+    forward = _mapped(geometry.convolve, partial(windows.convolve, geometry))
+    to_input = _mapped(input_gradient, partial(windows.input_gradient, geometry, spatial))
+    to_weight = _mapped(weight_gradient, partial(windows.weight_gradient, geometry, kernel))
 
     @forward.vjp
     def gradients(primals: Sequence[mx.array], out: mx.array, _: mx.array) -> tuple[Any, Any]:
@@ -48,10 +47,8 @@ def in_lanes(x: mx.array, w: mx.array, geometry: Geometry) -> mx.array:
     return result  # type: ignore[no-any-return]
 
 
-def _mapped(
-    alone: Callable[..., mx.array], grouped: Callable[..., mx.array], shared: bool
-) -> mx.custom_function:
-    """Return a function whose lanes are computed by `alone`, one by one, or if `shared` by `grouped`.
+def _mapped(alone: Callable[..., mx.array], grouped: Callable[..., mx.array]) -> mx.custom_function:
+    """Return a function whose lanes are computed by `alone`, one by one, or on a GPU by `grouped`.
 
     MLX asks for a body that it can map itself, even where a rule takes its place: `grouped` is one.
     """
@@ -62,7 +59,7 @@ def _mapped(
 
     @function.vmap
     def rule(arguments: Sequence[mx.array], axes: Axes) -> tuple[mx.array, int]:
-        if not shared:
+        if device.kind() != "gpu":
             return one_by_one(alone, arguments, axes), 0
         lanes = (
             a[None] if axis is None else mx.moveaxis(a, axis, 0)

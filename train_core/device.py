@@ -14,6 +14,11 @@ def kind() -> str:
     return "gpu" if mx.default_device() == mx.Device(mx.gpu) else "cpu"
 
 
+def cuda() -> bool:
+    """Return whether CUDA trains, where Metal does not need what it needs."""
+    return kind() == "gpu" and mx.cuda.is_available()
+
+
 def chip() -> str:
     """Return the name of the default device's chip."""
     info = mx.device_info()

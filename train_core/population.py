@@ -1,7 +1,8 @@
 """Lanes: many runs of one program, trained in one compiled step and refilled as they end.
 
 A lane's run is the same run at any width, in any slot, beside any neighbours. Steps are dispatched while
-earlier ones are computed, as far as what is in flight holds little of the device's memory.
+earlier ones are computed, as far as what is in flight holds little of the device's memory; to a GPU, several
+together.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from train_core.task import Batch, blamed
 
 CHUNK = 64
 """Micro-batches whose indices and masks are built and uploaded at once."""
+
+TOGETHER = 8
+"""Steps handed to a GPU at once, where so many hold little: each hand-over costs the host time."""
 
 AHEAD = 1 / 64
 """The fraction of the device's memory that steps in flight may hold before the loop waits for them.
@@ -274,15 +278,20 @@ class Population:
         started, compiled = time.perf_counter(), clock.compile_s
         chunk = plan(self._lanes, to_go, steps, self.width)
         fed = self._fed(chunk)
-        most = mx.get_active_memory() + int(AHEAD * device.memory_bytes())
+        begun, room, together = mx.get_active_memory(), int(AHEAD * device.memory_bytes()), 1
         for step in range(steps):
             arrays, index = fed[step] if fed else (self.program.data.train, chunk.index[step])
             train = self._functions.train[chunk.kinds[step]]
             with clock.compiling(self.program):
                 self._state = train(self._state, self._hp, arrays, index, *chunk.masks[step])
-                mx.async_eval(self._state)
-            if mx.get_active_memory() > most:
+                if step % together == 0:
+                    mx.async_eval(self._state)
+            held = mx.get_active_memory() - begun
+            if held > room:
                 mx.eval(self._state)
+                together = 1
+            elif step == 0 and device.kind() == "gpu" and held * TOGETHER <= room:
+                together = TOGETHER
         mx.eval(self._state)
         for lane, n in chunk.advanced.items():
             self._lanes[lane].done += n

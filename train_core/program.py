@@ -25,7 +25,7 @@ from train_core.errors import TaskError
 from train_core.hyperparameters import Static
 from train_core.step import State, Step, first, select
 from train_core.task import Batch, Task, blamed, static_values
-from train_core.vmap_rules import over_lanes
+from train_core.vmap_rules import alone, over_lanes
 
 Hp = dict[str, mx.array]
 
@@ -140,20 +140,20 @@ class Program:
         return min(4 * self.static.micro_batch_size, self.data.validation_size)
 
     def _functions(self, width: int) -> Functions:
-        alone: dict[Kind, Callable[..., State]] = {
-            Kind.ACCUMULATE: self._accumulate,
-            Kind.UPDATE: self._update,
-            Kind.MIXED: self._mixed,
+        one: dict[Kind, Callable[..., State]] = {
+            Kind.ACCUMULATE: alone(self._accumulate),
+            Kind.UPDATE: alone(self._update),
+            Kind.MIXED: alone(self._mixed),
         }
         lanes: dict[Kind, Callable[..., State]] = {
             Kind.ACCUMULATE: self._accumulate_lanes,
             Kind.UPDATE: self._update_lanes,
             Kind.MIXED: self._mixed_lanes,
         }
-        bodies = alone if width == 1 else lanes
+        bodies = one if width == 1 else lanes
         return Functions(
             train={kind: mx.compile(self._counted(body)) for kind, body in bodies.items()},
-            evaluate=mx.compile(self._counted(self._evaluate if width == 1 else self._evaluate_lanes)),
+            evaluate=mx.compile(self._counted(alone(self._evaluate) if width == 1 else self._evaluate_lanes)),
         )
 
     def _counted(self, body: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,8 @@
 """What `mx.vmap` lacks, put in for lanes: convolutions, pooling, quantized products, plain layer norm.
 
 `over_lanes` replaces functions of `mlx.core` while one lane's computation is traced, so that a task's
-unmodified layers run in lanes. Outside of it, and so at width 1, nothing is replaced.
+unmodified layers run in lanes. Outside of it, and so at width 1, nothing is replaced, but on CUDA
+convolutions (see `windows.Geometry.plain`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from train_core import device
 from train_core.convolution import Axes, in_lanes, one_by_one
 from train_core.windows import Geometry, strided_index
 
+Rules = tuple[tuple[Any, str, Callable[..., mx.array]], ...]
+
 _WITNESS: ContextVar[mx.array | None] = ContextVar("witness", default=None)
 """An array of the lane that is traced here; None elsewhere, in other threads too."""
 
@@ -27,18 +30,30 @@ def over_lanes(lane: Callable[..., Any]) -> Callable[..., Any]:
 
     def ruled(*arguments: Any) -> Any:
         leaves: Any = tree_flatten(list(arguments))
-        with _applied(min((leaf for _, leaf in leaves), key=lambda leaf: leaf.size)):
+        with _applied(_RULES, min((leaf for _, leaf in leaves), key=lambda leaf: leaf.size)):
             return lane(*arguments)
 
     return mx.vmap(ruled)
 
 
+def alone(lane: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of one lane that is not mapped, on CUDA with convolutions that are right there."""
+    if not device.cuda():
+        return lane
+
+    def ruled(*arguments: Any) -> Any:
+        with _applied(_CONVOLUTIONS, None):
+            return lane(*arguments)
+
+    return ruled
+
+
 @contextmanager
-def _applied(witness: mx.array) -> Iterator[None]:
-    """Run a block, the body of a function that `mx.vmap` maps, under the rules; `witness` differs by lane."""
-    replaced = [(module, name, getattr(module, name)) for module, name, _ in _RULES]
+def _applied(rules: Rules, witness: mx.array | None) -> Iterator[None]:
+    """Run a block under rules: one that `mx.vmap` maps with a `witness` that differs by lane, else None."""
+    replaced = [(module, name, getattr(module, name)) for module, name, _ in rules]
     token = _WITNESS.set(witness)
-    for module, name, rule in _RULES:
+    for module, name, rule in rules:
         setattr(module, name, rule)
     try:
         yield
@@ -71,7 +86,7 @@ def _conv_general(
     geometry = Geometry(
         _sizes(stride, n), low, high, _sizes(kernel_dilation, n), _sizes(input_dilation, n), groups, flip
     )
-    return in_lanes(_touched(input), weight, geometry)
+    return _convolved(input, weight, geometry)
 
 
 def _conv(
@@ -106,9 +121,13 @@ def _conv_transpose(
     reach = [d * (k - 1) for d, k in zip(dilations, weight.shape[1:-1], strict=True)]
     low = tuple(r - p for r, p in zip(reach, _sizes(padding, n), strict=True))
     high = tuple(lo + e for lo, e in zip(low, extra, strict=True))
-    return in_lanes(
-        _touched(input), weight, Geometry((1,) * n, low, high, dilations, steps, groups, flip=True)
-    )
+    return _convolved(input, weight, Geometry((1,) * n, low, high, dilations, steps, groups, flip=True))
+
+
+def _convolved(x: mx.array, w: mx.array, geometry: Geometry) -> mx.array:
+    if _WITNESS.get() is not None or (device.cuda() and not geometry.plain):
+        return in_lanes(_touched(x), w, geometry)
+    return geometry.convolve(x, w)
 
 
 def _as_strided(
@@ -203,8 +222,7 @@ _native_layer_norm = mx.fast.layer_norm
 _native_dequantize: Any = mx.dequantize
 _native_quantized_matmul: Any = mx.quantized_matmul
 
-_RULES: tuple[tuple[Any, str, Callable[..., mx.array]], ...] = (
-    (mx, "as_strided", _as_strided),
+_CONVOLUTIONS: Rules = (
     (mx, "conv1d", _conv),
     (mx, "conv2d", _conv),
     (mx, "conv3d", _conv),
@@ -212,6 +230,11 @@ _RULES: tuple[tuple[Any, str, Callable[..., mx.array]], ...] = (
     (mx, "conv_transpose1d", _conv_transpose),
     (mx, "conv_transpose2d", _conv_transpose),
     (mx, "conv_transpose3d", _conv_transpose),
+)
+
+_RULES: Rules = (
+    *_CONVOLUTIONS,
+    (mx, "as_strided", _as_strided),
     (mx, "quantized_matmul", _quantized_matmul),
     (mx.fast, "layer_norm", _layer_norm),
 )

@@ -43,17 +43,23 @@ class Geometry:
             self.flip,
         )
 
-    @property
-    def strided(self) -> bool:
-        """Whether the kernel leaves positions of the input or the output out."""
-        return max(*self.stride, *self.input_dilation) > 1
-
     def cut(self, x: mx.array) -> mx.array:
         """Return x without what a negative padding takes away: MLX cuts before it dilates."""
         if min(*self.low, *self.high) >= 0:
             return x
         ends = zip(x.shape[1:-1], self.low, self.high, strict=True)
         return x[(slice(None), *(slice(max(-lo, 0), n - max(-hi, 0)) for n, lo, hi in ends))]
+
+    @property
+    def plain(self) -> bool:
+        """Whether MLX 0.32.4 computes it and its gradients rightly on CUDA.
+
+        Its cache of plans there lacks the input's dilation, a stride's in the gradient, in its key: the
+        second of two that differ in it alone is computed by the first one's plan. And gradients through
+        groups came out wrong, by its source because a rearranged kernel is let go before it was read.
+        Neither raises.
+        """
+        return max(*self.stride, *self.input_dilation, self.groups) == 1
 
     @property
     def without_cuts(self) -> Geometry:

@@ -10,6 +10,9 @@ import os
 
 os.environ.setdefault("MLX_ENABLE_TF32", "0")  # before mlx loads: lanes and single runs round alike
 
+# CUDA's cache of convolutions ends a process that meets over twice as many shapes as it holds.
+os.environ.setdefault("MLX_CUDA_CONV_CACHE_SIZE", "4096")
+
 import platform
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -9,7 +9,7 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from tests.train_core.conftest import BASE, Small, against_alone, assert_close, program_of
+from tests.train_core.conftest import BASE, EXACT, Small, against_alone, assert_close, program_of
 from train_core import HyperparameterError, keys, model_state, pure, trainable, value_and_grad
 from train_core.functional import flatten
 
@@ -118,7 +118,8 @@ def test_statistics_are_float32_at_any_precision_and_frozen_weights_are_cast(pre
             seen.append(self.norm.running_mean.dtype)
             return self.norm(self.base(x * 300))  # squares of these are beyond float16
 
-    model = Both()
+    with keys.generator(keys.key(3)):
+        model = Both()
     run = value_and_grad(squared, model, precision=precision)
     value, gradients, after = run(trainable(model), model_state(model), X, Y, key=keys.key(0))
     dtype = getattr(mx, precision)
@@ -175,6 +176,8 @@ class AdaptedTask(Small):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_invariant_2_batch_statistics_in_lanes_equal_those_alone(precision: str) -> None:
     setting = BASE | {"precision": precision}
+    if not EXACT:  # a bias before a norm has rounding for a gradient, of which AdamW makes whole steps
+        setting |= {"optimizer": "sgd"}
     ends = against_alone(NormedTask(), setting, setting | {"accumulation_steps": 3, "learning_rate": 0.03})
     mean = ends[0].arrays["model.norm.running_mean"]
     assert mean.dtype == mx.float32

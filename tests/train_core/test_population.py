@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
 from tests.train_core.conftest import BASE, LENGTH, Small, assert_equal, assert_same, finish, program_of
-from train_core import Checkpoint, LaneReport, Length, Population, Program, TrialError, keys
+from train_core import Checkpoint, LaneReport, Length, Population, Program, TrialError, device, keys
 from train_core.errors import CheckpointError, HyperparameterError
 
 
@@ -106,6 +107,31 @@ def test_invariant_2_a_lane_equals_its_run_alone_in_every_precision(precision: s
     ends = {name: (finish(p, p.width - 1), p.snapshot(p.width - 1)) for name, p in populations.items()}
     assert_same(ends["lanes"][0], ends["alone"][0])
     assert_equal(ends["lanes"][1], ends["alone"][1])
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_gpu_is_handed_small_steps_together_and_large_ones_singly(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends, hand_over = [], mx.async_eval
+    handed: list[object] = []
+
+    def counted(*arrays: object) -> None:
+        handed.append(arrays)
+        hand_over(*arrays)
+
+    monkeypatch.setattr(mx, "async_eval", counted)
+    for kind, ahead, times in (("cpu", 1.0, 13), ("gpu", 1.0, 2), ("gpu", -1.0, 13)):
+        monkeypatch.setattr(device, "kind", lambda kind=kind: kind)
+        monkeypatch.setattr("train_core.population.AHEAD", ahead)
+        lanes = Population(program, 1)
+        lanes.load(0, key=keys.key(0), hyperparameters=BASE, length=Length(130, 130))
+        handed.clear()
+        lanes.advance(13)  # of 17
+        assert len(handed) == times + 1  # and the chunk's indices
+        ends.append(lanes.snapshot(0))
+    assert_equal(ends[1], ends[0])
+    assert_equal(ends[2], ends[0])
 
 
 @pytest.mark.usefixtures("uncompiled")

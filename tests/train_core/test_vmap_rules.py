@@ -14,7 +14,7 @@ import pytest
 import train_core
 from tests.train_core.conftest import EXACT, assert_equal, program_of
 from train_core import Dataset, Length, Mean, Population, Task, device, keys, windows
-from train_core.vmap_rules import over_lanes
+from train_core.vmap_rules import alone, over_lanes
 from train_core.windows import Geometry
 
 WIDTH = 3
@@ -35,11 +35,15 @@ def assert_lanes_equal_alone(
     operation: Operation, *shapes: tuple[int, ...], dtype: mx.Dtype = mx.float32
 ) -> None:
     """Exact on a CPU, else to rounding."""
+
+    def lane(*arguments: mx.array) -> tuple[mx.array, ...]:
+        return gradients(operation, *arguments)
+
     drawn = [mx.random.normal((WIDTH, *s), key=mx.random.key(i)) for i, s in enumerate(shapes)]
     lanes = [leaf.astype(dtype) for leaf in drawn]
-    mapped = over_lanes(lambda *a: gradients(operation, *a))(*lanes)
+    mapped = over_lanes(lane)(*lanes)
     for i in range(WIDTH):
-        for found, expected in zip(mapped, gradients(operation, *(leaf[i] for leaf in lanes)), strict=True):
+        for found, expected in zip(mapped, alone(lane)(*(leaf[i] for leaf in lanes)), strict=True):
             assert found.dtype == expected.dtype
             one, other = (np.array(leaf.astype(mx.float32)) for leaf in (found[i], expected))
             if EXACT:
@@ -142,7 +146,8 @@ def test_products_over_windows_are_the_convolution_and_its_gradients(geometry: G
     for i in range(WIDTH):
         # The gradients by differentiation of the forward product: MLX's own are misshapen for some of these.
         _, (by_x, by_w) = mx.vjp(lambda x, w: windows.convolve(geometry, x, w), [x, w], [out])
-        forward = geometry.convolve(x[i], w[i])
+        with mx.stream(mx.cpu):  # of some of these CUDA's are wrong: see `Geometry.plain`
+            forward = geometry.convolve(x[i], w[i])
         for found, wanted in ((y[i], forward), (to_x[i], by_x[i]), (to_w[i], by_w[i])):
             np.testing.assert_allclose(np.array(found), np.array(wanted), rtol=1e-4, atol=1e-3)
 
@@ -160,6 +165,20 @@ def test_a_gpus_rules_equal_alone_to_rounding() -> None:
         np.testing.assert_allclose(
             np.array(leaf), np.array(ends[1][path]), rtol=2e-3, atol=2e-3, err_msg=path
         )
+
+
+@pytest.mark.usefixtures("as_on_gpu", "uncompiled")
+def test_on_cuda_a_run_alone_trains_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends, task = [train(CNN(), 1, {}).arrays], Watching()
+    monkeypatch.setattr(device, "cuda", lambda: True)
+    ends += [train(CNN(), 1, {}).arrays]
+    for path, leaf in ends[0].items():
+        np.testing.assert_allclose(
+            np.array(leaf), np.array(ends[1][path]), rtol=2e-3, atol=2e-3, err_msg=path
+        )
+    task.found = []
+    train(task, 1, {})
+    assert mx.conv2d not in task.found
 
 
 class Images(Task):
@@ -285,9 +304,9 @@ def test_width_1_is_untouched_and_rules_are_put_back() -> None:
     native, task = mx.conv2d, Watching()
     task.found = []
     train(task, 1, {})
-    assert set(task.found) == {native}
+    assert set(task.found) == {native} or device.cuda()
     train(task, 2, {})
-    assert set(task.found) > {native}
+    assert set(task.found) - {native}
     assert mx.conv2d is native
     with pytest.raises(ZeroDivisionError):
         over_lanes(lambda x: 1 / 0)(mx.zeros((2,)))
