@@ -106,7 +106,9 @@ class Driver:
         self._gatherer = Gatherer(run, executor, spec.checkpoints, directions, self.told, store)
         for outcome in run.history.told.values():
             self._enter_told(outcome)
-        self.state = State(limits(spec, description, slots=executor.slots, told=len(self.told)))
+        self.state = State(
+            limits(spec, description, slots=executor.slots, told=len(self.told), rungs=study.rungs)
+        )
         self._metric = spec.pruner.metric or spec.objective[0].metric
 
     def interrupt(self) -> None:

@@ -105,7 +105,14 @@ GRACE_S = 60.0
 """How long beyond its time-out a trial's worker may be silent: compilation and loading are not its time."""
 
 
-def limits(spec: StudySpec, description: Description, *, slots: int, told: int) -> Limits:
+def limits(
+    spec: StudySpec,
+    description: Description,
+    *,
+    slots: int,
+    told: int,
+    rungs: tuple[int, ...] | None = None,
+) -> Limits:
     """What the scheduler goes by; without a number of trials only time ends a study."""
     width = spec.lanes if isinstance(spec.lanes, int) else None
     return Limits(
@@ -119,6 +126,7 @@ def limits(spec: StudySpec, description: Description, *, slots: int, told: int) 
         replicates=spec.trial.replicates,
         told=told,
         prunes=spec.pruner.name != "none",
+        rungs=rungs,
         max_concurrent=concurrency(spec, slots),
         timeout_s=spec.trial.timeout_s,
         grace_s=GRACE_S,

@@ -51,6 +51,26 @@ def make(spec: StudySpec, length: Length) -> optuna.pruners.BasePruner:
     return _make(spec, PATH, {"name": spec.pruner.name, **spec.pruner.arguments}, length)
 
 
+def rungs(pruner: optuna.pruners.BasePruner, length: Length) -> tuple[int, ...] | None:
+    """From how many examples on a pruner may prune at a trial's next report; None where at any.
+
+    Successive halving decides where a trial has had the resource of a rung, min_resource times
+    reduction_factor ** n from the bracket's first n on; hyperband does in each of its brackets.
+    Source: `SuccessiveHalvingPruner.prune` in Optuna; Li et al., A System for Massively Parallel
+    Hyperparameter Tuning, 2020.
+    """
+    if type(pruner) not in (optuna.pruners.SuccessiveHalvingPruner, optuna.pruners.HyperbandPruner):
+        return None
+    least: int | None = pruner._min_resource  # type: ignore[attr-defined]
+    factor: int = pruner._reduction_factor  # type: ignore[attr-defined]
+    if least is None:  # found out on the way, from the trials
+        return None
+    found = [least]
+    while found[-1] * factor < length.examples:
+        found.append(found[-1] * factor)
+    return tuple(found)
+
+
 def _make(spec: StudySpec, path: Path, given: Mapping[str, Any], length: Length) -> optuna.pruners.BasePruner:
     cls = _class(spec, path, given)
     ours: dict[str, Any] = {

@@ -69,6 +69,7 @@ class Study:
         directions = [objective.direction for objective in spec.objective]
         optuna.create_study(study_name=spec.name, storage=storage, directions=directions, load_if_exists=True)
         pruner = pruners.make(spec, length)
+        self.rungs = pruners.rungs(pruner, length)
         self._view = views.make(spec, pruner)
         self._study = _Study(
             spec.name, storage, pruner=pruner if self._view is None else optuna.pruners.NopPruner()

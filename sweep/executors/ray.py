@@ -6,7 +6,7 @@ import pickle
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from sweep.errors import CheckpointError, SweepError
@@ -22,14 +22,6 @@ from sweep.turn import Turn, WorkerSettings
 MAX_RESTARTS_IN_A_ROW = 5
 
 
-@dataclass
-class _Slot:
-    id: str
-    node: RayNode
-    place: int
-    actor: Any
-
-
 @dataclass(frozen=True)
 class _Call:
     """An answer that is awaited: for a joining slot, a turn, or a chunk."""
@@ -40,6 +32,18 @@ class _Call:
     turn: Turn | None = None
     snapshot: Snapshot | None = None
     offset: int = 0
+
+
+@dataclass
+class _Slot:
+    """`turns` counts those given to its actor; `out` are the ones that are not answered, oldest first."""
+
+    id: str
+    node: RayNode
+    place: int
+    actor: Any
+    turns: int = 0
+    out: deque[tuple[Any, _Call]] = field(default_factory=deque)
 
 
 class _Doubt(NamedTuple):
@@ -86,9 +90,12 @@ class RayExecutor:
     def submit(self, slot: str, turn: Turn) -> None:
         if slot not in self._slots:  # lost, and the scheduler is about to hear of it
             return
-        actor = self._slots[slot].actor
-        incoming = [_send(actor, path) for path in turn.checkpoints]
-        self._calls[actor.turn.remote(pickle.dumps(turn), *incoming)] = _Call(slot, "turn", turn=turn)
+        to = self._slots[slot]
+        incoming = [_send(to.actor, path) for path in turn.checkpoints]
+        answer = to.actor.turn.remote(to.turns, pickle.dumps(turn), *incoming)
+        to.turns += 1
+        to.out.append((answer, _Call(slot, "turn", turn=turn)))
+        self._await_oldest(to)
 
     def gather(self, slot: str, snapshot: Snapshot) -> None:
         self._read(slot, snapshot, offset=0)
@@ -201,6 +208,12 @@ class RayExecutor:
 
     # Calls and their answers
 
+    def _await_oldest(self, slot: _Slot) -> None:
+        """Of a slot's turns only the oldest is waited for: their answers may come in any order."""
+        if slot.out:
+            answer, call = slot.out[0]
+            self._calls[answer] = call
+
     def _read(self, slot: str, snapshot: Snapshot, offset: int) -> None:
         if slot in self._slots:
             ref = self._slots[slot].actor.read_chunk.remote(snapshot.path, offset)
@@ -247,7 +260,10 @@ class RayExecutor:
                     SlotJoined(call.slot, value.host, value.chip, round_trip_s, value.memory_bytes)
                 )
             case "turn":
-                self._restarts.pop(self._slots[call.slot].node.id, None)
+                slot = self._slots[call.slot]
+                slot.out.popleft()
+                self._await_oldest(slot)
+                self._restarts.pop(slot.node.id, None)
                 self._restarts.pop("", None)
                 self._ready.append(TurnDone(call.slot, pickle.loads(value)))
             case "chunk":

@@ -1,11 +1,19 @@
-"""What runs in an actor's process: a worker, reached by plain calls."""
+"""What runs in an actor's process: a worker, reached by plain calls.
+
+One thread trains, and no other touches the worker but its files. Calls that bring turns wait in threads of
+their own: the next turn begins while Ray still carries the last one's answer away.
+"""
 
 from __future__ import annotations
 
 import pickle
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from sweep.awake import hold_awake
@@ -13,6 +21,11 @@ from sweep.executors.ray_nodes import SLOT_RESOURCE, RayNode
 from sweep.executors.ray_setup import NodeAffinitySchedulingStrategy, ray, setproctitle
 from sweep.trial import Signature
 from sweep.turn import Turn, WorkerSettings
+
+TURNS_AT_ONCE = 2
+"""How many turns of a slot may be out: one that trains, and one that waits for it."""
+
+TITLE_EVERY_S = 0.5
 
 
 def training_worker(settings: WorkerSettings) -> Any:
@@ -22,16 +35,43 @@ def training_worker(settings: WorkerSettings) -> Any:
     return Worker(settings)
 
 
+class Trainer:
+    """The thread in which a worker lives: calls are made there one after another, as they come."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        threading.Thread(target=self._serve, name="train", daemon=True).start()
+
+    def submit(self, call: Callable[[], Any]) -> Future[Any]:
+        """Have a call made; what it gives, or the error that it raises, is the future's."""
+        future: Future[Any] = Future()
+        self._calls.put((future, call))
+        return future
+
+    def _serve(self) -> None:
+        while True:
+            future, call = self._calls.get()
+            try:
+                future.set_result(call())
+            except BaseException as error:  # whoever waits for the answer raises it
+                future.set_exception(error)
+
+
 class Actor:
     """A worker in a process of its own. `io` is a thread that only reads and writes files."""
 
     def __init__(self, make_worker: Callable[[WorkerSettings], Any], settings: WorkerSettings) -> None:
         self._awake = hold_awake()
         folder = str(Path(settings.task.folder).resolve())  # relative where the study's folder travelled
-        self._worker = make_worker(replace(settings, task=replace(settings.task, folder=folder)))
+        found = replace(settings, task=replace(settings.task, folder=folder))
+        self._trainer = Trainer()
+        self._worker = self._trainer.submit(lambda: make_worker(found)).result()
         self._task = settings.task
+        self._begun = 0
+        self._may_begin = threading.Condition()
         self._program: Signature | None = None
-        self._title = ""
+        self._title: str | None = None
+        threading.Thread(target=self._keep_title, name="title", daemon=True).start()
 
     def __repr__(self) -> str:
         """What Ray's dashboard shows beside the actor's name."""
@@ -40,17 +80,38 @@ class Actor:
     def info(self) -> Any:
         return self._worker.info()
 
-    def turn(self, pickled: bytes, *incoming: str) -> bytes:
+    @ray.method(concurrency_group="turns")
+    def turn(self, place: int, pickled: bytes, *incoming: str) -> bytes:
         """Carry out a turn, pickled both ways: Ray's own way for objects takes several times as long.
 
-        `incoming` are the checkpoint files of the turn's loads, in order, already on this host.
+        `place` counts the turns before it, since two calls may come in either order. `incoming` are the
+        checkpoint files of the turn's loads, in order, already on this host.
         """
         turn: Turn = pickle.loads(pickled)
-        if turn.signature != self._program:
-            self._program = turn.signature
-            self._title = process_title(ray.get_runtime_context().get_actor_name(), turn.signature)
-        setproctitle(self._title)  # Ray puts its own there between two calls
-        return pickle.dumps(self._worker.turn(turn.with_checkpoints(incoming) if incoming else turn))
+        if incoming:
+            turn = turn.with_checkpoints(incoming)
+        with self._may_begin:
+            self._may_begin.wait_for(lambda: self._begun == place)
+            self._show(turn.signature)
+            answer = self._trainer.submit(lambda: self._worker.turn(turn))
+            self._begun += 1
+            self._may_begin.notify_all()
+        return pickle.dumps(answer.result())
+
+    def _show(self, program: Signature) -> None:
+        """Name the process after the program."""
+        if program != self._program:
+            self._program = program
+            self._title = process_title(ray.get_runtime_context().get_actor_name(), program)
+        assert self._title is not None
+        setproctitle(self._title)
+
+    def _keep_title(self) -> None:
+        """Ray puts a name of its own there after every call, in the midst of the next turn too."""
+        while True:
+            time.sleep(TITLE_EVERY_S)
+            if self._title is not None:
+                setproctitle(self._title)
 
     @ray.method(concurrency_group="io")
     def read_chunk(self, path: str, offset: int) -> bytes:
@@ -83,7 +144,7 @@ def start_actor(
         resources={SLOT_RESOURCE: 1.0},
         max_restarts=0,
         max_task_retries=0,
-        concurrency_groups={"io": 1},
+        concurrency_groups={"io": 1, "turns": TURNS_AT_ONCE},
         enable_task_events=False,  # a record a turn for Ray's dashboard costs more than the turn's way
         scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
     )(Actor)

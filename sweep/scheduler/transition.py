@@ -171,7 +171,7 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
     if means is not None:
         last = report.examples >= run.length.examples
         out.append(Judge(report.trial, report.examples, means, trial.each, last))
-        if state.limits.prunes and not last:
+        if state.limits.may_prune(run.length, report.examples):
             state.unjudged.add(report.trial)
 
 

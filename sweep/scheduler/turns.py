@@ -1,7 +1,7 @@
 """What each slot does next, and how many trials are asked for.
 
-A slot's `lanes` are planned ahead: without a pruner the next turn is given out while the last one runs,
-since which lanes will be free is known beforehand. With a pruner the slot waits for verdicts where an
+A slot's `lanes` are planned ahead: the next turn is given out while the last one runs, since which lanes
+will be free is known beforehand. Where a pruner may end one of them the slot waits for the verdict if an
 advance is long compared with a round trip, and otherwise what came too late is discarded.
 """
 
@@ -95,8 +95,7 @@ def close_slot(state: State, slot: Slot) -> None:
 
 def _feed_slot(state: State, slot: Slot, most: int, now: float, out: list[Instruction]) -> None:
     """Give it as many turns as it may have, `most` for now."""
-    depth = _depth(state, slot)
-    while len(slot.in_flight) < min(depth, most):
+    while len(slot.in_flight) < min(_depth(state, slot), most):
         turn = _next_turn(state, slot, now)
         if turn is None:
             if _is_hungry(state, slot):
@@ -107,7 +106,7 @@ def _feed_slot(state: State, slot: Slot, most: int, now: float, out: list[Instru
             slot.started = now
         slot.in_flight[turn.number] = _flight(state, slot, turn)
         out.append(RunTurn(slot.id, turn))
-    if len(slot.in_flight) >= depth:
+    if len(slot.in_flight) >= _depth(state, slot):
         close_slot(state, slot)
     elif slot.id not in state.open_slots:
         open_slot(state, slot)
@@ -128,8 +127,14 @@ def _flight(state: State, slot: Slot, turn: Turn) -> Flight:
 
 def _depth(state: State, slot: Slot) -> int:
     """How many turns may be out at once: with two the worker never waits."""
-    waits = state.limits.prunes and slot.waits
+    waits = slot.waits and any(_verdict_is_due(state, id) for id in slot.holding)
     return 1 if waits or state.phase is Phase.STOPPING else 2
+
+
+def _verdict_is_due(state: State, id: RunId) -> bool:
+    """Whether the run may be pruned at its next report."""
+    run = state.run(id)
+    return run is not None and state.limits.may_prune(run.length, run.expected())
 
 
 def _next_turn(state: State, slot: Slot, now: float) -> Turn | None:

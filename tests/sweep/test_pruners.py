@@ -170,3 +170,40 @@ def test_replicates_are_compared_at_the_boundary_that_both_have_reached(directio
     assert view.should_prune(1), "the best trial told once more, after a kill, stays the best"
     view.report(1, (2, (9.0,) * 4))
     assert not view.should_prune(1), "the best trial has not reached the second boundary"
+
+
+@pytest.mark.parametrize(
+    ("pruner", "rungs"),
+    [
+        ("{name: successive_halving}", (1, 4)),
+        ("{name: successive_halving, min_resource: 3, reduction_factor: 2}", (3, 6)),
+        ("{name: successive_halving, min_early_stopping_rate: 1, reduction_factor: 2}", (1, 2, 4, 8)),
+        ("{name: hyperband, reduction_factor: 2}", (1, 2, 4, 8)),
+        ("{name: successive_halving, min_resource: auto}", None),
+        ("{name: median}", None),
+        ("{name: patient, patience: 1, wrapped_pruner: {name: hyperband}}", None),
+    ],
+)
+def test_the_rungs_are_where_a_pruner_may_prune(pruner: str, rungs: tuple[int, ...] | None) -> None:
+    made = pruners.make(with_pruner(pruner), Length(12, 1))
+    assert pruners.rungs(made, Length(12, 1)) == rungs
+
+
+@pytest.mark.parametrize("name", ["successive_halving", "hyperband"])
+def test_between_rungs_no_trial_is_pruned_however_it_does(name: str) -> None:
+    length = Length(12, 1)
+    made = pruners.make(with_pruner(f"{{name: {name}, reduction_factor: 2}}"), length)
+    rungs = pruners.rungs(made, length)
+    assert rungs is not None
+    study = optuna.create_study(pruner=made, sampler=optuna.samplers.RandomSampler(seed=0))
+    pruned = set()
+    for number in range(60):
+        trial = study.ask()
+        for step in range(1, 13):
+            trial.report(float((number * 7 + step * number) % 13), step)
+            if trial.should_prune():
+                pruned.add(step)
+                break
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    assert pruned
+    assert pruned <= set(rungs)

@@ -85,7 +85,7 @@ def check_whole(folder: Folder) -> None:
     """Ten trials, each told once, none lost, every row once."""
     loaded = analysis.load(folder.run_dir)
     assert list(loaded.trials.number) == list(range(10))
-    assert set(loaded.trials.state) == {"COMPLETE"}
+    assert set(loaded.trials.state) == {"COMPLETE"}, loaded.trials[["number", "state", "reason"]].to_string()
     assert not loaded.metrics.duplicated(["trial", "replicate", "examples"]).any()
     assert len(loaded.metrics) == 60
     storage = JournalStorage(JournalFileBackend(str(folder.run_dir / "optuna.journal")))

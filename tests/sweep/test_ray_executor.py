@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from sweep.errors import SweepError
 from sweep.executors import ray_metrics, ray_setup
 from sweep.executors.ray import RayExecutor
+from sweep.executors.ray_nodes import RayNode, Sight
 from sweep.executors.ray_own import OwnRay
-from sweep.turn import TaskRef, WorkerSettings
+from sweep.scheduler.messages import SlotJoined, TurnDone
+from sweep.turn import TaskRef, Turn, TurnResult, WorkerSettings
 
 
 def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do(
@@ -46,3 +50,47 @@ def test_a_signal_ends_a_study_in_order_although_ray_has_handlers_of_its_own(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert "paste what `cat /home/me/.sweep/clusters/lab/token` prints" in said
+
+
+class Answers:
+    """What the executor takes for Ray: calls are references, answered when the test says so."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.there: dict[int, Any] = {}
+
+    def remote(self, *arguments: Any) -> int:
+        self.made += 1
+        return self.made
+
+    def wait(self, refs: list[int], num_returns: int, timeout: float) -> tuple[list[int], list[int]]:
+        done = [ref for ref in refs if ref in self.there][:num_returns]
+        return done, [ref for ref in refs if ref not in done]
+
+    def get(self, ref: int) -> Any:
+        return self.there[ref]
+
+
+def test_turns_that_are_answered_in_another_order_are_entered_in_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = Answers()
+    actor = SimpleNamespace(info=answers, turn=answers)
+    node = RayNode("id", "slot", 1, 0.0, 0, host="here")
+    home = SimpleNamespace(
+        slots=1, notices_s=0.0, start=lambda: None, look=lambda since: Sight({"id": node}, 0.0)
+    )
+    monkeypatch.setattr("sweep.executors.ray.ray", answers)
+    monkeypatch.setattr("sweep.executors.ray.start_actor", lambda *_: actor)
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor.start()
+    answers.there = {1: None, 2: SimpleNamespace(host="here", chip="chip", memory_bytes=0)}
+    events = executor.wait(0) + executor.wait(0)
+    assert [type(event) for event in events] == [SlotJoined]
+    for number in (7, 8):
+        executor.submit("slot-0", Turn(number, (), 1))
+    answers.there[4] = pickle.dumps(TurnResult(8))
+    assert executor.wait(0) == []
+    answers.there[3] = pickle.dumps(TurnResult(7))
+    done = executor.wait(0) + executor.wait(0)
+    assert [event.result.number for event in done if isinstance(event, TurnDone)] == [7, 8]

@@ -51,6 +51,7 @@ def worlds(draw: st.DrawFn) -> World:
         ahead=draw(st.booleans()),
         replicates=draw(st.integers(1, 3)),
         prunes=bool(prunes),
+        rungs=draw(st.none() | st.lists(st.integers(1, 6), max_size=3).map(tuple)),
         max_concurrent=draw(st.none() | st.integers(1, 5)),
         max_losses=2,
     )
@@ -151,6 +152,23 @@ def test_with_a_pruner_a_quick_advance_does_not_wait_and_its_late_report_is_not_
     assert world.told[0].outcome.state is TrialState.PRUNED
     assert sorted(world.told) == [0, 1, 2, 3]
     assert (0, 0, 2) not in world.reports
+
+
+def test_a_slow_advance_waits_for_a_verdict_only_where_there_may_be_one() -> None:
+    world = World.of(limits(1, prunes=True, rungs=(1, 4)), length=Length(7, 1))
+    world.join()
+    (worker,) = world.workers.values()
+    out = [len(worker.turns)]
+    while worker.turns:
+        world.work("slot-1")
+        out.append(len(worker.turns))
+    assert out == [1, 2, 2, 1, 2, 2, 1, 0], "one turn at a time before the first and the fourth report"
+
+
+def test_a_rung_between_two_reports_is_judged_at_the_second_and_none_at_the_end() -> None:
+    bounds, length = limits(1, prunes=True, rungs=(3, 9)), Length(10, 2)
+    assert [b for b in (2, 4, 6, 8, 10) if bounds.may_prune(length, b)] == [4]
+    assert not any(limits(1, rungs=(3, 9)).may_prune(length, b) for b in (2, 4, 6, 8, 10))
 
 
 def test_a_pruned_lane_of_many_is_refilled_within_two_advances() -> None:

@@ -175,7 +175,8 @@ class World:
                 case RunTurn(slot, turn):
                     self.workers[slot].turns.append(turn)
                     if turn.probe is None:
-                        self.widths.append((turn.width, self.state.slots[slot].busy))
+                        flight = self.state.slots[slot].in_flight[turn.number]
+                        self.widths.append((turn.width, len(flight.runs)))
                 case Record(report, _):
                     self.reports[report.trial, report.replicate, report.examples] += 1
                 case Judge():
@@ -195,7 +196,12 @@ class World:
                     pass
         if judged:
             numbers = frozenset(judge.number for judge in judged)
-            ends = tuple(judge.number for judge in judged if judge.number in self.prunes and not judge.last)
+            bounds = self.state.limits
+            ends = tuple(
+                judge.number
+                for judge in judged
+                if judge.number in self.prunes and bounds.may_prune(self.length, judge.examples)
+            )
             answers.append(Judged(numbers, ends))
         return answers
 

@@ -1,0 +1,81 @@
+"""What runs in an actor's process, without Ray: one thread trains, turns come in their order."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from sweep.executors import ray_actor
+from sweep.executors.ray_actor import Actor
+from sweep.turn import TaskRef, Turn, TurnResult, WorkerSettings
+
+SETTINGS = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False)
+
+
+class Recording:
+    """A worker that remembers which turns came, and in which threads it was made and used."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.threads = {threading.get_ident()}
+        self.turns: list[int] = []
+
+    def turn(self, turn: Turn) -> TurnResult:
+        self.threads.add(threading.get_ident())
+        self.turns.append(turn.number)
+        if turn.number == 13:
+            raise RuntimeError("a fault of ours")
+        return TurnResult(turn.number)
+
+
+@pytest.fixture
+def actor(monkeypatch: pytest.MonkeyPatch) -> Actor:
+    context = SimpleNamespace(get_actor_name=lambda: "study/here/slot-0")
+    monkeypatch.setattr(ray_actor, "hold_awake", lambda: None)
+    monkeypatch.setattr("ray.get_runtime_context", lambda: context)
+    monkeypatch.setattr(ray_actor, "setproctitle", lambda title: None)
+    return Actor(Recording, SETTINGS)
+
+
+def give(actor: Actor, place: int, number: int) -> int:
+    turn: Any = actor.turn  # Ray's types know it as a remote method alone
+    answer: TurnResult = pickle.loads(turn(place, pickle.dumps(Turn(number, (), 1))))
+    return answer.number
+
+
+def test_turns_are_carried_out_in_their_order_though_the_calls_come_in_another(actor: Actor) -> None:
+    with ThreadPoolExecutor() as callers:
+        late = callers.submit(give, actor, 1, 8)
+        assert not late.done()
+        assert give(actor, 0, 7) == 7
+        assert late.result(timeout=10) == 8
+    assert actor._worker.turns == [7, 8]
+
+
+def test_a_worker_is_made_and_used_in_one_thread_that_is_no_callers(actor: Actor) -> None:
+    with ThreadPoolExecutor() as callers:
+        for place in range(4):
+            callers.submit(give, actor, place, place).result(timeout=10)
+    assert len(actor._worker.threads) == 1
+    assert threading.get_ident() not in actor._worker.threads
+
+
+def test_an_error_of_the_workers_own_is_raised_to_who_called_and_the_next_turn_is_carried_out(
+    actor: Actor,
+) -> None:
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        give(actor, 0, 13)
+    assert give(actor, 1, 14) == 14
+
+
+def test_a_worker_that_cannot_be_made_is_an_error_of_the_actors_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(settings: WorkerSettings) -> None:
+        raise ValueError("no worker")
+
+    monkeypatch.setattr(ray_actor, "hold_awake", lambda: None)
+    with pytest.raises(ValueError, match="no worker"):
+        Actor(refuse, SETTINGS)
