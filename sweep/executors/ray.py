@@ -126,14 +126,16 @@ class RayExecutor:
 
     def _look(self) -> None:
         """Take in what there is to be seen of Ray's nodes; of an actor that ended, whether its node did."""
-        since = max((doubt.since for doubt in self._doubts.values()), default=None)
+        now = time.monotonic()
+        due = [at for at, *_ in self._put_off if at <= now]
+        since = max([*due, *(doubt.since for doubt in self._doubts.values())], default=None)
         sight = self._home.look(since)
         if sight is None:
             return
         for id in self._nodes.keys() - sight.nodes.keys():
             self._node_left(self._nodes.pop(id))
         self._settle_doubts(sight)
-        self._begin_put_off()
+        self._begin_put_off(sight)
         for id in sight.nodes.keys() - self._nodes.keys():
             self._node_came(sight.nodes[id])
         if not self._nodes and self._home.restart():
@@ -152,14 +154,14 @@ class RayExecutor:
     def _settle_doubts(self, sight: Sight) -> None:
         for slot, doubt in list(self._doubts.items()):
             if sight.began >= doubt.since:
-                self._restart(slot, Loss.PROCESS, doubt.reason)
+                self._restart(slot, Loss.PROCESS, doubt.reason, at=doubt.since)
 
-    def _begin_put_off(self) -> None:
-        """Start the workers whose nodes have outlived the time in which it is noticed that one left."""
-        now, put_off = time.monotonic(), self._put_off
-        self._put_off = [each for each in put_off if each[0] > now and each[1].id in self._nodes]
+    def _begin_put_off(self, sight: Sight) -> None:
+        """Start the workers whose nodes are seen to live; to start one blocks where Ray's head is gone."""
+        put_off = self._put_off
+        self._put_off = [each for each in put_off if each[0] > sight.began and each[1].id in self._nodes]
         for at, node, place in put_off:
-            if at <= now and node.id in self._nodes:
+            if at <= sight.began and node.id in self._nodes:
                 self._begin(node, place)
 
     # Slots
@@ -182,16 +184,12 @@ class RayExecutor:
         self._ready.append(SlotLost(id, loss, reason))
         return slot
 
-    def _restart(self, id: str, loss: Loss, reason: str, *, after_s: float = 0.0) -> None:
-        """Have another worker in a slot's place, at once or when its node has lived so much longer."""
+    def _restart(self, id: str, loss: Loss, reason: str, *, at: float | None = None) -> None:
+        """Have another worker in a slot's place once its node is seen to live at that time, or now."""
         slot = self._drop(id, loss, reason)
         ray.kill(slot.actor, no_restart=True)
-        if not self._count_restart(slot.node.id, reason):
-            return
-        if after_s:
-            self._put_off.append((time.monotonic() + after_s, slot.node, slot.place))
-        else:
-            self._begin(slot.node, slot.place)
+        if self._count_restart(slot.node.id, reason):
+            self._put_off.append((time.monotonic() if at is None else at, slot.node, slot.place))
 
     def _count_restart(self, node: str, reason: str) -> bool:
         """Whether to try once more. Raises SweepError where there is no other node to go on with."""
@@ -237,11 +235,10 @@ class RayExecutor:
             value = ray.get(ref)
         except ActorUnavailableError as error:  # between machines the way to it broke, by no trial's fault
             notices_s = self._home.notices_s
-            if notices_s:
-                reason = "it does not answer: it or its machine is gone, or the way there broke"
-                self._restart(call.slot, Loss.NODE, reason, after_s=notices_s)
-            else:
-                self._restart(call.slot, Loss.PROCESS, first_line(error))
+            loss = Loss.NODE if notices_s else Loss.PROCESS
+            way = "it does not answer: it or its machine is gone, or the way there broke"
+            reason = way if notices_s else first_line(error)
+            self._restart(call.slot, loss, reason, at=time.monotonic() + notices_s)
             return
         except RayTaskError as error:
             # The worker answers for the task's errors itself: what is raised here is a fault of ours.

@@ -95,17 +95,19 @@ class MachineChaos:
         there = [name for name in lab.names if name not in self._away]
         nodes = [name for name in there if name != head]
         match kind:
-            case "node" | "cut" if nodes:
-                how = (lab.kill, lab.boot) if kind == "node" else (lab.cut, lab.plug)
-                self._take_away(self._chance.choice(nodes), *how)
+            case "node" if nodes:
+                self._take_away(self._chance.choice(nodes), lab.kill, lab.boot)
                 return True
-            case "head":
+            case "cut" if there:
+                self._take_away(self._chance.choice(there), lab.cut, lab.plug)
+                return True
+            case "head" if head in there:
                 self._take_away(head, lab.kill, lab.boot)
                 return True
             case "keeper":
                 os.kill(_keeper(lab), signal.SIGKILL)
                 return True
-            case "worker":
+            case "worker" if there:
                 return self._kill_process(self._chance.choice(there), kind)
             case "raylet" if nodes:
                 return self._kill_process(self._chance.choice(nodes), kind)

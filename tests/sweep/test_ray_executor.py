@@ -5,8 +5,10 @@ from __future__ import annotations
 import pickle
 import signal
 import sys
+import time
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,7 +17,7 @@ from sweep.executors import ray_metrics, ray_setup
 from sweep.executors.ray import RayExecutor
 from sweep.executors.ray_nodes import RayNode, Sight
 from sweep.executors.ray_own import OwnRay
-from sweep.scheduler.messages import SlotJoined, TurnDone
+from sweep.scheduler.messages import SlotJoined, SlotLost, TurnDone
 from sweep.turn import TaskRef, Turn, TurnResult, WorkerSettings
 
 
@@ -29,6 +31,49 @@ def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do
     settings = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False)
     with pytest.raises(SweepError, match=r"did not start .* timed out .* run the same command again"):
         RayExecutor(settings, OwnRay(slots=1, gpus=0)).start()
+
+
+class Seen:
+    """A Ray whose head answers while there is a sight."""
+
+    slots = 1
+    notices_s = 0.0
+
+    def __init__(self) -> None:
+        self.sight: Sight | None = None
+        self.see()
+
+    def see(self) -> None:
+        self.sight = Sight({"1": RayNode("1", "slot", 1, 0.0)}, time.monotonic())
+
+    def look(self, since: float | None) -> Sight | None:
+        return None if self.sight is None or self.sight.began < (since or 0.0) else self.sight
+
+    def start(self) -> None: ...
+
+    def restart(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+def test_a_worker_is_started_only_where_the_head_is_seen_to_answer_for_else_that_would_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = Mock()
+    monkeypatch.setattr("sweep.executors.ray.start_actor", start)
+    monkeypatch.setattr("sweep.executors.ray.ray", Mock(wait=lambda refs, **_: ([], refs)))
+    home = Seen()
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor.start()
+    home.sight = None
+    executor.replace("slot-0", "it is silent")
+    assert [type(event) for event in executor.wait(0.0)] == [SlotLost]
+    assert start.call_count == 1
+
+    home.see()
+    executor.wait(0.0)
+    assert [call.args[1] for call in start.call_args_list] == ["sweep//slot-0", "sweep//slot-0.2"]
 
 
 def test_a_signal_ends_a_study_in_order_although_ray_has_handlers_of_its_own(
