@@ -64,7 +64,7 @@ def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction])
         suspect = event.loss is Loss.PROCESS and width is not None
         run.losses += suspect and width == 1
         if run.losses > state.limits.max_losses:
-            endings.fail(state, id, f"its worker was lost {run.losses} times: {event.reason}", out)
+            endings.fail(state, id, f"its worker was lost {run.losses} times in a row: {event.reason}", out)
         else:
             _requeue(state, run, now, limit=width // 2 if suspect and width and width > 1 else None)
 

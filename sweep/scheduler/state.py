@@ -21,8 +21,9 @@ class Limits:
     metric names. `width` is the number of lanes of a slot, None to measure it; `slots` is how many are
     expected, `programs` how many programs there are; with `ahead`, proposals do not depend on results,
     so that a large store of them costs nothing. `prunes` says whether there is a pruner, `rungs` from how
-    many examples on it may prune at a trial's next report, None at any. `max_losses` bounds how often a
-    run may take its worker with it; `grace_s` is added to a time-out before a silent worker is given up.
+    many examples on it may prune at a trial's next report, None at any. `max_losses` bounds how often
+    in a row, with no report in between, a run may take its worker with it; `grace_s` is added to a time-out
+    before a silent worker is given up.
     """
 
     trials: int

@@ -165,6 +165,7 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
     if run is None or report.examples != run.expected():
         return
     run.recorded += 1
+    run.losses = 0  # it has come further than where its worker was lost
     out.append(Record(report, run.lane_s))
     trial = state.trials[report.trial]
     means = trial.gather_boundary(report)

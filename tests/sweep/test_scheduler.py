@@ -239,7 +239,20 @@ def test_a_lost_node_costs_no_attempt_and_a_process_lost_again_and_again_fails_i
         world.join()
         world.lose(next(iter(world.workers)), Loss.PROCESS)
     assert world.told[0].outcome.state is TrialState.FAIL
-    assert "lost 3 times" in (world.told[0].outcome.reason or "")
+    assert "lost 3 times in a row" in (world.told[0].outcome.reason or "")
+
+
+def test_a_run_that_gets_further_each_time_outlives_any_number_of_lost_workers() -> None:
+    world = World.of(limits(1, max_losses=2), length=Length(8, 1))
+    while not world.told:
+        world.join()
+        slot = next(iter(world.workers))
+        world.work(slot)
+        world.arrive()
+        if not world.told:
+            world.lose(slot, Loss.PROCESS)
+    assert world.joined == 8
+    assert world.told[0].outcome.state is TrialState.COMPLETE
 
 
 def test_a_run_goes_on_from_its_last_gathered_snapshot_elsewhere() -> None:
