@@ -24,7 +24,7 @@ def laptop() -> Iterator[Laptop]:
 
 
 def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop: Laptop) -> None:
-    run_dir = laptop.write("away", ("trials: 9", "trials: 12"))
+    run_dir = laptop.write("away", ("trials: 9", "trials: 20"))
     begun = laptop.sweep("run", "away.yaml", "--detach")
     assert begun.returncode == 0, begun.stderr
     assert "away: runs on a, whatever becomes of this machine" in begun.stderr
@@ -35,7 +35,7 @@ def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop:
 
     watching = laptop.begin("attach", "away.yaml")
     assert watching.stdout is not None
-    while "/12 trials" not in (line := watching.stdout.readline()):
+    while "/20 trials" not in (line := watching.stdout.readline()):
         assert line, watching.communicate()
     os.killpg(watching.pid, signal.SIGINT)
     out, _ = watching.communicate(timeout=60)
@@ -52,12 +52,12 @@ def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop:
     seen = laptop.sweep("attach", "away.yaml")
     assert seen.returncode == 130, seen.stdout + seen.stderr
     assert "stopping: the advances in flight end" in seen.stdout
-    assert 0 < len(analysis.load(run_dir).trials.query("state == 'COMPLETE'")) < 12
+    assert 0 < len(analysis.load(run_dir).trials.query("state == 'COMPLETE'")) < 20
 
     ended = laptop.sweep("run", "away.yaml")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     table = analysis.load(run_dir)
-    assert list(table.trials.state) == ["COMPLETE"] * 12
+    assert list(table.trials.state) == ["COMPLETE"] * 20
     assert set(table.metrics.host) == {"a", "b"}
     assert ended.stdout.count("results: runs/away") == 1
 
