@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +27,12 @@ class Tally:
     differing: int = 0
 
     @property
+    def traces(self) -> int:
+        return self.lost + self.duplicated + self.differing
+
+    @property
     def clean(self) -> bool:
-        return not (self.lost or self.duplicated or self.differing)
+        return not self.traces
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kills.items()))
@@ -37,7 +43,11 @@ class Tally:
 
 
 def compare(disturbed: Path, undisturbed: Path, tally: Tally, *, trials: int) -> None:
-    """Enter what is lost, double or different between two run directories; tables bit for bit."""
+    """Enter what is lost, double or different between two run directories; tables bit for bit.
+
+    A run directory in which there is such a trace is kept, for a person to look into.
+    """
+    before = tally.traces
     here, there = analysis.load(disturbed), analysis.load(undisturbed)
     mine = {row.number: row for row in here.trials.itertuples()}
     theirs = {row.number: row for row in there.trials.itertuples()}
@@ -51,6 +61,11 @@ def compare(disturbed: Path, undisturbed: Path, tally: Tally, *, trials: int) ->
     tally.duplicated += len(here.metrics) - len(rows[0]) + _doubles(disturbed)
     states = Counter(trial.state.name for trial in _optuna(disturbed))
     tally.lost += trials - states["COMPLETE"]
+    if tally.traces > before:
+        for row in here.trials.query("state != 'COMPLETE'").itertuples():
+            print(f"  {disturbed.name}: trial {row.number}: {row.state}: {row.reason}", flush=True)
+        kept = shutil.copytree(disturbed, Path(tempfile.mkdtemp(prefix="chaos-"), disturbed.name))
+        print(f"  {disturbed.name} is kept: {kept}", flush=True)
 
 
 def _same_trial(one: object, other: object) -> bool:
