@@ -44,6 +44,8 @@ def problems(document: Document, prefix: Path, error: ValidationError, known: Kn
     for details in error.errors(include_url=False):
         if details["type"] == "none_required":  # the other half of "or null"
             continue
+        if details["type"] == "too_short" and len(details["input"]) >= details["ctx"]["min_length"]:
+            continue  # pydantic counts without the items that are wrong, and those are said
         path = prefix
         for index, part in enumerate(details["loc"]):
             last = index == len(details["loc"]) - 1

@@ -138,3 +138,9 @@ def test_an_inventory_that_is_not_there_is_named(tmp_path: Path) -> None:
 )
 def test_a_wrong_host_file_says_so(text: str, said: str) -> None:
     assert said in "\n".join(refused(text))
+
+
+def test_a_list_whose_only_node_is_wrong_is_not_called_empty() -> None:
+    with pytest.raises(InventoryError) as raised:
+        parse("nodes: [{name: a, ip: 127.0.0.1}]\n", Path("lab.yaml"))
+    assert [problem.key for problem in raised.value.problems] == ["nodes[0].ip"]
