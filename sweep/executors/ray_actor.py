@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pickle
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -24,8 +23,6 @@ from sweep.turn import Turn, WorkerSettings
 
 TURNS_AT_ONCE = 2
 """How many turns of a slot may be out: one that trains, and one that waits for it."""
-
-TITLE_EVERY_S = 0.5
 
 
 def training_worker(settings: WorkerSettings) -> Any:
@@ -70,8 +67,6 @@ class Actor:
         self._begun = 0
         self._may_begin = threading.Condition()
         self._program: Signature | None = None
-        self._title: str | None = None
-        threading.Thread(target=self._keep_title, name="title", daemon=True).start()
 
     def __repr__(self) -> str:
         """What Ray's dashboard shows beside the actor's name."""
@@ -99,19 +94,15 @@ class Actor:
         return pickle.dumps(answer.result())
 
     def _show(self, program: Signature) -> None:
-        """Name the process after the program."""
+        """Name the process after the program.
+
+        Ray names it after the actor's class whenever a call ends, be it one that only reads a file in
+        the midst of a turn; so the class, in this process, is called by the same name.
+        """
         if program != self._program:
             self._program = program
-            self._title = process_title(ray.get_runtime_context().get_actor_name(), program)
-        assert self._title is not None
-        setproctitle(self._title)
-
-    def _keep_title(self) -> None:
-        """Ray puts a name of its own there after every call, in the midst of the next turn too."""
-        while True:
-            time.sleep(TITLE_EVERY_S)
-            if self._title is not None:
-                setproctitle(self._title)
+            type(self).__name__ = process_title(ray.get_runtime_context().get_actor_name(), program)
+        setproctitle(f"ray::{type(self).__name__}")
 
     @ray.method(concurrency_group="io")
     def read_chunk(self, path: str, offset: int) -> bytes:
@@ -130,7 +121,7 @@ class Actor:
 
 def process_title(actor: str | None, signature: Signature) -> str:
     """What Ray's dashboard and `ps` call a worker's process: the actor, and the program that it is at."""
-    return " ".join([f"ray::{actor}", *(f"{name}={value}" for name, value in signature)])
+    return " ".join([str(actor), *(f"{name}={value}" for name, value in signature)])
 
 
 def start_actor(

@@ -18,14 +18,14 @@ from sweep.executors.ray_actor import process_title
 from sweep.executors.ray_metrics import GAUGES
 from tests.browser import browser, needs_browser
 from tests.sweep.conftest import Folder
-from tests.sweep.test_ray import records, wait_for
+from tests.sweep.test_ray import actors, records, title, wait_for
 
 PUBLISHED = {f"ray_{name}" for name in (*GAUGES, "sweep_trials", "sweep_examples_total")}
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Folder, str]]:
-    """A study on Ray that goes on until it is stopped, and what it said at its start."""
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Folder, str, int]]:
+    """A study on Ray that goes on until it is stopped, what it said at its start, and its process."""
     folder = Folder(tmp_path_factory.mktemp("study"))
     folder.write(("executor: inline\n", ""), ("slow: 0.0", "slow: 0.2"), ("trials: 4", "trials: 100000"))
     said = folder.path / "said.txt"
@@ -36,7 +36,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Folder, 
         )  # fmt: skip
     try:
         wait_for(lambda: len(records(folder.run_dir, "told")) > 2, driver)
-        yield folder, said.read_text()
+        yield folder, said.read_text(), driver.pid
     finally:
         driver.terminate()
         driver.wait(timeout=60)
@@ -53,8 +53,8 @@ def scraped(url: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def test_the_metrics_endpoint_has_the_studys_numbers(running: tuple[Folder, str]) -> None:
-    folder, said = running
+def test_the_metrics_endpoint_has_the_studys_numbers(running: tuple[Folder, str, int]) -> None:
+    folder, said, _ = running
     url = re.findall(r"metrics: (\S+)$", said, re.MULTILINE)[0]
     numbers: dict[str, dict[str, float]] = {}
     deadline = time.monotonic() + 60
@@ -76,11 +76,11 @@ def test_the_metrics_endpoint_has_the_studys_numbers(running: tuple[Folder, str]
 
 @needs_browser
 def test_the_dashboard_opens_by_what_is_said_and_shows_actors_and_programs(
-    running: tuple[Folder, str], tmp_path: Path
+    running: tuple[Folder, str, int], tmp_path: Path
 ) -> None:
     from selenium.webdriver.common.by import By
 
-    _, said = running
+    _, said, _ = running
     url, command = re.findall(r"Ray's dashboard: (\S+) .*paste what `(.+?)` prints", said)[0]
     token = subprocess.run(command.split(), capture_output=True, text=True, check=True).stdout.strip()
     with browser(tmp_path / "profile", width=1900, height=900) as chrome:
@@ -106,7 +106,22 @@ def test_grafana_asks_for_numbers_that_are_published() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_a_process_is_named_after_its_actor_and_program() -> None:
-    title = process_title("digits/mac/slot-0", (("hidden", 64), ("precision", "float32")))
-    assert title == "ray::digits/mac/slot-0 hidden=64 precision=float32"
-    assert process_title("digits/mac/slot-0", ()) == "ray::digits/mac/slot-0"
+def test_a_process_is_named_after_its_actor_and_program_at_nearly_every_moment(
+    running: tuple[Folder, str, int],
+) -> None:
+    """Ray names it anew whenever a call begins or ends, also one that only reads a file."""
+    *_, driver = running
+    workers = actors(driver)
+    seen: list[str] = []
+    for _ in range(100):
+        seen += [title(worker).split("\0")[0].strip() for worker in workers]
+        time.sleep(0.02)
+    named = [name for name in seen if re.fullmatch(r"ray::line/\S+/slot-[01] .*slow=0.2", name)]
+    assert len({name.split()[0] for name in named}) == 2
+    assert len(named) > 0.9 * len(seen)
+
+
+def test_a_title_has_the_actor_and_the_program() -> None:
+    found = process_title("digits/mac/slot-0", (("hidden", 64), ("precision", "float32")))
+    assert found == "digits/mac/slot-0 hidden=64 precision=float32"
+    assert process_title("digits/mac/slot-0", ()) == "digits/mac/slot-0"
