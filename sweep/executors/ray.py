@@ -167,12 +167,19 @@ class RayExecutor:
     # Slots
 
     def _begin(self, node: RayNode, place: int) -> None:
-        """Start a worker in a place; it joins once it has answered twice, the second time for its speed."""
+        """Start a worker in a place; it joins once it has answered twice, the second time for its speed.
+
+        Where Ray's head goes, or has just gone, it is put off until a head is seen to answer again.
+        """
         name = f"{node.name}-{place}"
         self._begun[name] += 1
         id = name if self._begun[name] == 1 else f"{name}.{self._begun[name]}"
         settings = replace(self._settings, slots=node.slots, host_bytes=node.memory_bytes or None)
-        actor = start_actor(node, f"{self._name}/{node.host}/{id}", self._make_worker, settings)
+        try:
+            actor = start_actor(node, f"{self._name}/{node.host}/{id}", self._make_worker, settings)
+        except RayError as error:
+            self._put_off_start(node, place, first_line(error), at=time.monotonic())
+            return
         self._slots[id] = _Slot(id, node, place, actor)
         self._calls[actor.info.remote()] = _Call(id, "hello")
 
@@ -188,8 +195,11 @@ class RayExecutor:
         """Have another worker in a slot's place once its node is seen to live at that time, or now."""
         slot = self._drop(id, loss, reason)
         ray.kill(slot.actor, no_restart=True)
-        if self._count_restart(slot.node.id, reason):
-            self._put_off.append((time.monotonic() if at is None else at, slot.node, slot.place))
+        self._put_off_start(slot.node, slot.place, reason, at=time.monotonic() if at is None else at)
+
+    def _put_off_start(self, node: RayNode, place: int, reason: str, *, at: float) -> None:
+        if self._count_restart(node.id, reason):
+            self._put_off.append((at, node, place))
 
     def _count_restart(self, node: str, reason: str) -> bool:
         """Whether to try once more. Raises SweepError where there is no other node to go on with."""

@@ -11,6 +11,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from ray.exceptions import AuthenticationError
 
 from sweep.errors import SweepError
 from sweep.executors import ray_metrics, ray_setup
@@ -74,6 +75,23 @@ def test_a_worker_is_started_only_where_the_head_is_seen_to_answer_for_else_that
     home.see()
     executor.wait(0.0)
     assert [call.args[1] for call in start.call_args_list] == ["sweep//slot-0", "sweep//slot-0.2"]
+
+
+def test_a_head_that_goes_while_a_worker_is_started_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Mock()
+    gone = AuthenticationError("RPC error: WrongClusterID: the client accesses a head that has restarted")
+    start = Mock(side_effect=[gone, started])
+    monkeypatch.setattr("sweep.executors.ray.start_actor", start)
+    monkeypatch.setattr("sweep.executors.ray.ray", Mock(wait=lambda refs, **_: ([], refs)))
+    home = Seen()
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor.start()
+    assert executor.wait(0.0) == []
+    assert (start.call_count, started.info.remote.call_count) == (1, 0)
+
+    home.see()
+    assert executor.wait(0.0) == []
+    assert (start.call_count, started.info.remote.call_count) == (2, 1)
 
 
 def test_a_signal_ends_a_study_in_order_although_ray_has_handlers_of_its_own(
