@@ -45,6 +45,11 @@ def describe(
         raise SweepError(
             f"{ref}: the task did not load within {DEADLINE_S:.0f} s; make data() quicker"
         ) from None
+    except OSError as error:  # of too many processes, or memory that is short
+        raise SweepError(
+            f"{ref}: a process to load the task in cannot be started: {error.strerror}; end something else "
+            "that runs here, and run the same command again"
+        ) from error
     if answer.returncode != 0:
         raise SweepError(f"{ref}: the process that loads the task ended with code {answer.returncode}")
     found = json.loads(answer.stdout)
