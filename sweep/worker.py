@@ -188,6 +188,7 @@ class Worker:
             population.load(load.lane, key=key, hyperparameters=plan.hyperparameters, length=_length(plan))
         else:
             snapshot = train_core.load(load.checkpoint)
+            _check_is_of(load, snapshot)
             population.restore(
                 load.lane, snapshot, hyperparameters=plan.hyperparameters, length=_length(plan)
             )
@@ -345,6 +346,14 @@ def run_key(plan: TrialPlan, replicate: int) -> Any:
     """The key of one run: fold_in(fold_in(key(seed), number), replicate); uint32 (2,)."""
     number = plan.number if plan.key_number is None else plan.key_number
     return keys.fold_in(keys.fold_in(keys.key(plan.seed), number), replicate)
+
+
+def _check_is_of(load: Load, checkpoint: train_core.Checkpoint) -> None:
+    """Raises CheckpointError where a checkpoint is of another run: to go on from it would be a silent mix."""
+    if list(checkpoint.key) != run_key(load.plan, load.replicate).tolist():
+        raise train_core.CheckpointError(
+            f"{load.checkpoint}: is of another run than trial {load.plan.number}, replicate {load.replicate}"
+        )
 
 
 def _explain(error: Exception) -> str:

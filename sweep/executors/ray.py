@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -20,6 +22,9 @@ from sweep.trial import Snapshot
 from sweep.turn import Turn, WorkerSettings
 
 MAX_RESTARTS_IN_A_ROW = 5
+
+LEAVE_S = 1.0
+"""How long workers have at the end to remove their files; what is left then goes with the next worker."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class RayExecutor:
         self._ready: deque[ExecutorEvent] = deque()
         self._restarts: Counter[str] = Counter()
         self._begun: Counter[str] = Counter()
+        self._sent = 0
 
     def start(self) -> None:
         """Have Ray, and one actor a slot as soon as its nodes are seen."""
@@ -91,7 +97,7 @@ class RayExecutor:
         if slot not in self._slots:  # lost, and the scheduler is about to hear of it
             return
         to = self._slots[slot]
-        incoming = [_send(to.actor, path) for path in turn.checkpoints]
+        incoming = [self._send(to.actor, path) for path in turn.checkpoints]
         answer = to.actor.turn.remote(to.turns, pickle.dumps(turn), *incoming)
         to.turns += 1
         to.out.append((answer, _Call(slot, "turn", turn=turn)))
@@ -120,6 +126,10 @@ class RayExecutor:
         return events
 
     def close(self) -> None:
+        with suppress(RayError):
+            left = [slot.actor.leave.remote() for slot in self._slots.values()]
+            if left:
+                ray.wait(left, num_returns=len(left), timeout=LEAVE_S)
         self._home.close()
 
     # Nodes that come and go
@@ -281,20 +291,22 @@ class RayExecutor:
                 else:
                     self.discard(call.slot, call.snapshot)
 
+    def _send(self, actor: Any, path: str) -> Any:
+        """Bring a checkpoint to the worker's host in chunks; a reference to its path there.
 
-def _send(actor: Any, path: str) -> Any:
-    """Bring a checkpoint to the worker's host in chunks; a reference to its path there.
-
-    Raises CheckpointError where it cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            arrived = actor.write_chunk.remote(path, file.read(CHUNK_BYTES), True)
-            while chunk := file.read(CHUNK_BYTES):
-                arrived = actor.write_chunk.remote(path, chunk, False)
-    except OSError as error:
-        raise CheckpointError(
-            f"{path}: the checkpoint that a trial goes on from must be there, found: {error.strerror}; put "
-            "it back if you can, and run the same command again: it goes on from what is there"
-        ) from error
-    return arrived
+        It gets a name of its own: checkpoints of several trials have one name, each in its trial's folder.
+        Raises CheckpointError where it cannot be read.
+        """
+        self._sent += 1
+        name = f"{self._sent}-{os.path.basename(path)}"
+        try:
+            with open(path, "rb") as file:
+                arrived = actor.write_chunk.remote(name, file.read(CHUNK_BYTES))
+                while chunk := file.read(CHUNK_BYTES):
+                    arrived = actor.write_chunk.remote(name, chunk)
+        except OSError as error:
+            raise CheckpointError(
+                f"{path}: the checkpoint that a trial goes on from must be there, found: {error.strerror}; "
+                "put it back if you can, and run the same command again: it goes on from what is there"
+            ) from error
+        return arrived

@@ -91,7 +91,10 @@ class Actor:
             answer = self._trainer.submit(lambda: self._worker.turn(turn))
             self._begun += 1
             self._may_begin.notify_all()
-        return pickle.dumps(answer.result())
+        pickled_result = pickle.dumps(answer.result())
+        for path in incoming:
+            self._worker.spool.discard(path)
+        return pickled_result
 
     def _show(self, program: Signature) -> None:
         """Name the process after the program.
@@ -110,13 +113,18 @@ class Actor:
         return chunk
 
     @ray.method(concurrency_group="io")
-    def write_chunk(self, name: str, chunk: bytes, first: bool) -> str:
-        written: str = self._worker.spool.write_chunk(name, chunk, first=first)
+    def write_chunk(self, name: str, chunk: bytes) -> str:
+        written: str = self._worker.spool.write_chunk(name, chunk)
         return written
 
     @ray.method(concurrency_group="io")
     def discard(self, path: str) -> None:
         self._worker.spool.discard(path)
+
+    @ray.method(concurrency_group="io")
+    def leave(self) -> None:
+        """Remove what it keeps on this host's disk; it is not called again."""
+        self._worker.spool.close()
 
 
 def process_title(actor: str | None, signature: Signature) -> str:

@@ -20,6 +20,11 @@ TRIALS_ON_MACHINES = 80
 SHARE_ON_MACHINES = 0.3
 
 
+def lanes(number: int) -> int:
+    """Of the disturbed studies in turn; the undisturbed one has one lane, and the same table."""
+    return 1 + number % 3
+
+
 def on_machines(kills: int, seed: int, tally: Tally, *, trials: int) -> None:
     """Studies over three machines, one after another, until there were so many kills."""
     chance = random.Random(f"{seed} on machines")
@@ -29,7 +34,8 @@ def on_machines(kills: int, seed: int, tally: Tally, *, trials: int) -> None:
         chaos, number = MachineChaos(cluster, deck(machines.KINDS, kills, chance), chance, tally), 0
         while chaos.kills:
             number += 1
-            compare(chaos.run(f"chaos-{number}", trials=trials), expected, tally, trials=trials)
+            run_dir = chaos.run(f"chaos-{number}", trials=trials, lanes=lanes(number))
+            compare(run_dir, expected, tally, trials=trials)
             print(f"after {number} studies over machines: {tally}", flush=True)
 
 
@@ -43,7 +49,8 @@ def on_this_machine(kills: int, seed: int, tally: Tally, *, trials: int) -> None
         chaos, number = OwnRayChaos(deck(harness.KINDS, kills, chance), chance, tally), 0
         while chaos.kills:
             number += 1
-            disturbed = Study(Path(folder, f"disturbed-{number}"), trials=trials, executor="ray")
+            path = Path(folder, f"disturbed-{number}")
+            disturbed = Study(path, trials=trials, executor="ray", lanes=lanes(number))
             chaos.run(disturbed, description)
             compare(disturbed.run_dir, whole.run_dir, tally, trials=trials)
             print(f"after {number} studies on this machine: {tally}", flush=True)

@@ -70,7 +70,7 @@ class Watch:
 class Study:
     """The same study in folders of its own, run by `tests.chaos.session` or by the command itself."""
 
-    def __init__(self, path: Path, *, trials: int, executor: str) -> None:
+    def __init__(self, path: Path, *, trials: int, executor: str, lanes: int = 1) -> None:
         path.mkdir(parents=True)
         self.folder = Folder(path)
         self.trials = trials
@@ -79,6 +79,7 @@ class Study:
         self.folder.write(
             *STUDY_CHANGES,
             ("trials: 4", f"trials: {trials}"),
+            ("lanes: 1", f"lanes: {lanes}"),
             ("executor: inline", f"executor: {executor}"),
         )
 

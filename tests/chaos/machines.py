@@ -59,9 +59,11 @@ class MachineChaos:
         self._tally = tally
         self._away: dict[str, tuple[float, Callable[[str], None]]] = {}
 
-    def run(self, name: str, *, trials: int) -> Path:
+    def run(self, name: str, *, trials: int, lanes: int) -> Path:
         """A study to its end, session after session; its run directory."""
-        run_dir = self._cluster.write(name, ("trials: 9", f"trials: {trials}"))
+        run_dir = self._cluster.write(
+            name, ("trials: 9", f"trials: {trials}"), ("lanes: 1", f"lanes: {lanes}")
+        )
         said = self._cluster.folder / f"{name}.txt"
         watch, in_vain = Watch(run_dir, said), 0
         while True:

@@ -17,7 +17,7 @@ def test_invariants_1_and_3_a_study_killed_again_and_again_ends_with_the_undistu
     tmp_path: Path,
 ) -> None:
     tally = Tally()
-    disturbed = Study(tmp_path / "disturbed", trials=TRIALS, executor="inline")
+    disturbed = Study(tmp_path / "disturbed", trials=TRIALS, executor="inline", lanes=2)
     undisturbed = Study(tmp_path / "undisturbed", trials=TRIALS, executor="inline")
     description = describe(disturbed)
     undisturbed.finish(description)

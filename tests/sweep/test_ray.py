@@ -95,6 +95,14 @@ def check_whole(folder: Folder) -> None:
     assert sorted(told) == list(range(10))
 
 
+def undisturbed(folder: Folder) -> list[float]:
+    """The trials' values where the same study runs in one process to its end."""
+    folder.study.write_text(folder.study.read_text() + "executor: inline\n")
+    ended = folder.sweep("run", "study.yaml", "--runs", "undisturbed", "--json")
+    assert ended.returncode == 0, ended.stderr
+    return list(analysis.load(folder.path / "undisturbed" / "line").trials.value)
+
+
 def test_invariant_3_worker_ray_and_driver_killed_end_with_the_undisturbed_table(ray_folder: Folder) -> None:
     driver = ray_folder.start("run", "study.yaml")
     wait_for(lambda: records(ray_folder.run_dir, "told"), driver)
@@ -113,13 +121,27 @@ def test_invariant_3_worker_ray_and_driver_killed_end_with_the_undisturbed_table
     ended = ray_folder.sweep("run", "study.yaml", "--json")
     assert ended.returncode == 0, ended.stderr
     check_whole(ray_folder)
-    disturbed = analysis.load(ray_folder.run_dir).trials
+    assert list(analysis.load(ray_folder.run_dir).trials.value) == undisturbed(ray_folder)
 
-    ray_folder.study.write_text(ray_folder.study.read_text() + "executor: inline\n")
-    undisturbed = ray_folder.sweep("run", "study.yaml", "--runs", "undisturbed", "--json")
-    assert undisturbed.returncode == 0, undisturbed.stderr
-    trials = analysis.load(ray_folder.path / "undisturbed" / "line").trials
-    assert list(trials.value) == list(disturbed.value)
+
+def test_invariant_3_lanes_go_on_each_from_its_own_checkpoint_after_a_kill(folder: Folder) -> None:
+    """Those of one slot were saved at the same moment, under the same name in their trials' folders."""
+    folder.write(
+        ("executor: inline\n", "checkpoints: {every: 0.2s}\n"),
+        ("lanes: 1", "lanes: 4"),
+        ("epochs: 3", "epochs: 150"),
+        ("trials: 4", "trials: 8"),
+    )
+    driver = folder.start("run", "study.yaml")
+    wait_for(lambda: len(records(folder.run_dir, "checkpoint")) >= 8, driver)
+    descendants = children(driver.pid)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.communicate()
+    assert not records(folder.run_dir, "told")
+    _wait_until_gone(descendants)
+    ended = folder.sweep("run", "study.yaml", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert list(analysis.load(folder.run_dir).trials.value) == undisturbed(folder)
 
 
 def _wait_until_gone(processes: list[int], timeout_s: float = 60) -> None:

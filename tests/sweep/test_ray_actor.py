@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 
 from sweep.executors import ray_actor
 from sweep.executors.ray_actor import Actor
-from sweep.turn import TaskRef, Turn, TurnResult, WorkerSettings
+from sweep.spool import Spool
+from sweep.turn import Load, TaskRef, Turn, TurnResult, WorkerSettings
 
 SETTINGS = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False)
 
@@ -23,17 +26,21 @@ class Recording:
     def __init__(self, settings: WorkerSettings) -> None:
         self.threads = {threading.get_ident()}
         self.turns: list[int] = []
+        self.spool = Spool()
+        self.went_on_from: list[bytes] = []
 
     def turn(self, turn: Turn) -> TurnResult:
         self.threads.add(threading.get_ident())
         self.turns.append(turn.number)
+        self.went_on_from += [Path(path).read_bytes() for path in turn.checkpoints]
         if turn.number == 13:
             raise RuntimeError("a fault of ours")
         return TurnResult(turn.number)
 
 
 @pytest.fixture
-def actor(monkeypatch: pytest.MonkeyPatch) -> Actor:
+def actor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Actor:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     context = SimpleNamespace(get_actor_name=lambda: "study/here/slot-0")
     monkeypatch.setattr(ray_actor, "hold_awake", lambda: None)
     monkeypatch.setattr("ray.get_runtime_context", lambda: context)
@@ -82,3 +89,17 @@ def test_a_worker_that_cannot_be_made_is_an_error_of_the_actors_own(monkeypatch:
     monkeypatch.setattr(ray_actor, "hold_awake", lambda: None)
     with pytest.raises(ValueError, match="no worker"):
         Actor(refuse, SETTINGS)
+
+
+def test_what_came_for_a_turn_goes_with_it_and_all_else_when_the_worker_leaves(
+    actor: Actor, tmp_path: Path
+) -> None:
+    calls: Any = actor
+    came = [calls.write_chunk(f"{number}-examples", number.encode()) for number in ("1", "2")]
+    plan: Any = SimpleNamespace(number=0)
+    loads = tuple(Load(lane, plan, 0, 1, "in the run directory") for lane in range(2))
+    calls.turn(0, pickle.dumps(Turn(0, (), 2, loads=loads)), *came)
+    assert actor._worker.went_on_from == [b"1", b"2"]
+    assert [path.name for path in actor._worker.spool.folder.iterdir()] == ["lock"]
+    calls.leave()
+    assert list(tmp_path.iterdir()) == []

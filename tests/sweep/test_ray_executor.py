@@ -6,6 +6,7 @@ import pickle
 import signal
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -19,7 +20,7 @@ from sweep.executors.ray import RayExecutor
 from sweep.executors.ray_nodes import RayNode, Sight
 from sweep.executors.ray_own import OwnRay
 from sweep.scheduler.messages import SlotJoined, SlotLost, TurnDone
-from sweep.turn import TaskRef, Turn, TurnResult, WorkerSettings
+from sweep.turn import Load, TaskRef, Turn, TurnResult, WorkerSettings
 
 
 def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do(
@@ -92,6 +93,31 @@ def test_a_head_that_goes_while_a_worker_is_started_is_waited_for(monkeypatch: p
     home.see()
     assert executor.wait(0.0) == []
     assert (start.call_count, started.info.remote.call_count) == (2, 1)
+
+
+def test_checkpoints_of_one_name_are_sent_apart_and_workers_leave_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In their trials' folders checkpoints of the same length have the same name."""
+    actor = Mock()
+    wait = Mock(return_value=([], []))
+    monkeypatch.setattr("sweep.executors.ray.start_actor", lambda *_: actor)
+    monkeypatch.setattr("sweep.executors.ray.ray", Mock(wait=wait))
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), Seen())
+    executor.start()
+    paths = [tmp_path / trial / "examples-000000064.safetensors" for trial in ("trial-0", "trial-1")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(path.parent.name.encode())
+    plans: list[Any] = [SimpleNamespace(number=number) for number in range(2)]
+    loads = tuple(Load(lane, plans[lane], 0, 1, str(path)) for lane, path in enumerate(paths))
+    executor.submit("slot-0", Turn(0, (), 2, loads=loads))
+    sent = {name: chunk for name, chunk in (call.args for call in actor.write_chunk.remote.call_args_list)}
+    assert list(sent.values()) == [b"trial-0", b"trial-1"]
+
+    executor.close()
+    assert actor.leave.remote.call_count == 1
+    assert wait.call_args.args[0] == [actor.leave.remote.return_value]
 
 
 def test_a_signal_ends_a_study_in_order_although_ray_has_handlers_of_its_own(
