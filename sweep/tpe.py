@@ -1,64 +1,85 @@
-"""Optuna's TPE, with each ended trial's hyperparameters turned into numbers once instead of at every ask."""
+"""Optuna's TPE at a fraction of its cost: it looks at an ended trial once instead of at every proposal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
+from optuna.samplers._tpe.sampler import default_gamma
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
+
+from sweep.tpe_density import Density
+from sweep.tpe_trials import Ranking, Rows
+
+
+class _Kept(NamedTuple):
+    """What is known of a study's ended trials, for each set of hyperparameters that is drawn together."""
+
+    storage: BaseStorage
+    study_id: int
+    ranking: Ranking
+    rows: dict[tuple[str, ...], Rows]
+    densities: dict[tuple[str, ...], Density]
 
 
 class TPESampler(optuna.samplers.TPESampler):
     """Proposes what Optuna's proposes, bit for bit, in less time the more trials there are."""
 
+    _kept: _Kept | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
+    def _sample(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if len(study.directions) > 1:
+            return super()._sample(study, trial, search_space)
+        kept, names = self._kept_of(study), tuple(search_space)
+        trials = study._get_trials(deepcopy=False, use_cache=not self._constant_liar)
+        running = kept.ranking.follow(trials)
+        liars = [number for number in running if number != trial.number] if self._constant_liar else []
+        n_below = (self._gamma or default_gamma)(len(kept.ranking))
+        below, above = (
+            self._rows(study, search_space).of(numbers, trials, partial(self._get_params, study=study))
+            for numbers in kept.ranking.split(n_below, liars)
+        )
+        good, bad = (
+            self._parzen_estimator_cls(
+                dict(zip(names, columns, strict=True)), search_space, self._parzen_estimator_parameters
+            )
+            for _, columns in (below, above)
+        )
+        candidates = good.sample(self._rng.rng, self._n_ei_candidates)
+        density = kept.densities.setdefault(names, Density(len(names)))
+        gains = density.log_pdf(good, below[0], candidates) - density.log_pdf(bad, above[0], candidates)
+        best = self._compare(candidates, gains)
+        return {name: each.to_external_repr(best[name]) for name, each in search_space.items()}
+
     def _get_internal_repr(
         self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: optuna.Study
     ) -> dict[str, NDArray[np.float64]]:
-        kept: dict[tuple[str, ...], _Ended] = self.__dict__.setdefault("_ended", {})
-        names = tuple(search_space)
-        if names not in kept or kept[names].search_space != search_space:
-            kept[names] = _Ended(search_space)
-        ended = kept[names]
-        numbers = np.fromiter((trial.number for trial in trials), np.int64, len(trials))
-        ended.make_room(max(numbers, default=-1) + 1)
-        for index in np.flatnonzero(~ended.is_known[numbers]):
-            ended.enter(trials[index], self._get_params(trials[index], study))
-        rows = ended.rows[numbers[ended.has_all[numbers]]]
-        return dict(zip(names, np.ascontiguousarray(rows.T), strict=True))
+        """What Optuna's own asks for: here, with several objectives."""
+        by_number = {trial.number: trial for trial in trials}
+        numbers = np.fromiter(by_number, np.int64, len(by_number))
+        rows = self._rows(study, search_space)
+        _, columns = rows.of(numbers, by_number, partial(self._get_params, study=study))
+        return dict(zip(search_space, columns, strict=True))
 
+    def _rows(self, study: optuna.Study, search_space: Mapping[str, BaseDistribution]) -> Rows:
+        rows, names = self._kept_of(study).rows, tuple(search_space)
+        if names not in rows or rows[names].search_space != search_space:
+            rows[names] = Rows(search_space)
+        return rows[names]
 
-class _Ended:
-    """The hyperparameters of trials as Optuna numbers them inside: `rows` is (trials, names), by number.
-
-    A trial without some of the names has no row. One that runs is entered anew each time: it may yet be
-    given hyperparameters, and a sampler is told its relative ones before the trial itself is.
-    """
-
-    def __init__(self, search_space: Mapping[str, BaseDistribution]) -> None:
-        self.search_space = dict(search_space)
-        self.rows = np.empty((0, len(search_space)))
-        self.is_known = np.zeros(0, bool)
-        self.has_all = np.zeros(0, bool)
-
-    def make_room(self, count: int) -> None:
-        """Hold trials of numbers below `count`; doubling keeps the cost of a trial constant."""
-        if count <= len(self.rows):
-            return
-        more = max(count, 2 * len(self.rows)) - len(self.rows)
-        self.rows = np.concatenate([self.rows, np.empty((more, len(self.search_space)))])
-        self.is_known = np.concatenate([self.is_known, np.zeros(more, bool)])
-        self.has_all = np.concatenate([self.has_all, np.zeros(more, bool)])
-
-    def enter(self, trial: FrozenTrial, params: Mapping[str, object]) -> None:
-        number = trial.number
-        self.has_all[number] = self.search_space.keys() <= params.keys()
-        self.is_known[number] = trial.state.is_finished()
-        if self.has_all[number]:
-            self.rows[number] = _internal(self.search_space, params)
-
-
-def _internal(search_space: Mapping[str, BaseDistribution], params: Mapping[str, object]) -> Sequence[float]:
-    return [distribution.to_internal_repr(params[name]) for name, distribution in search_space.items()]
+    def _kept_of(self, study: optuna.Study) -> _Kept:
+        kept = self._kept
+        if kept is None or kept.storage is not study._storage or kept.study_id != study._study_id:
+            kept = self._kept = _Kept(study._storage, study._study_id, Ranking(study), {}, {})
+        return kept

@@ -1,0 +1,120 @@
+"""A study's trials as TPE sees them, each read once when it has ended: how they rank, and their numbers."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any, Protocol
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.samplers._tpe.sampler import _get_infeasible_trial_score, _get_pruned_trial_score
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+COMPLETE, PRUNED, INFEASIBLE = range(3)
+"""In this order trials are good: completed ones first, those that keep no constraint last."""
+
+Numbers = NDArray[np.int64]
+
+
+class ByNumber(Protocol):
+    """Trials, or some of them, by their numbers."""
+
+    def __getitem__(self, number: int, /) -> FrozenTrial: ...
+
+
+class Ranking:
+    """The completed and pruned trials of a study with one objective, best first; as many as its length."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._ranked: list[tuple[int, float, float, int]] = []
+        self._is_ranked = np.zeros(0, bool)
+        self._open: list[int] = []
+        self._seen = 0
+
+    def __len__(self) -> int:
+        return len(self._ranked)
+
+    def follow(self, trials: Sequence[FrozenTrial]) -> list[int]:
+        """Rank what has ended among all trials of the study, in order; the numbers of those that run."""
+        self._is_ranked = with_room(self._is_ranked, len(trials))
+        open = []
+        for number in chain(self._open, range(self._seen, len(trials))):
+            if trials[number].state.is_finished():
+                self._enter(trials[number])
+            else:
+                open.append(number)
+        self._open, self._seen = open, len(trials)
+        return [number for number in open if trials[number].state == TrialState.RUNNING]
+
+    def split(self, n_below: int, liars: Sequence[int]) -> tuple[Numbers, Numbers]:
+        """The numbers of so many of the best, and of the others; `liars` run, and are taken for bad ones."""
+        below = np.sort(np.array([number for *_, number in self._ranked[:n_below]], np.int64))
+        is_above = self._is_ranked[: self._seen].copy()
+        is_above[liars] = True
+        is_above[below] = False
+        return below, np.flatnonzero(is_above)
+
+    def _enter(self, trial: FrozenTrial) -> None:
+        if trial.state == TrialState.FAIL:
+            return
+        insort(self._ranked, (*self._place(trial), trial.number))
+        self._is_ranked[trial.number] = True
+
+    def _place(self, trial: FrozenTrial) -> tuple[int, float, float]:
+        if (violation := _get_infeasible_trial_score(trial)) > 0:
+            return INFEASIBLE, violation, 0.0
+        if trial.state == TrialState.PRUNED:
+            return PRUNED, *_get_pruned_trial_score(trial, self._study)
+        value = trial.value
+        assert value is not None
+        return COMPLETE, -value if self._study.direction == StudyDirection.MAXIMIZE else value, 0.0
+
+
+class Rows:
+    """The hyperparameters of trials as Optuna numbers them inside.
+
+    A trial without some of the names has no row. One that runs is entered anew each time: it may yet be
+    given hyperparameters, and a sampler is told its relative ones before the trial itself is.
+    """
+
+    def __init__(self, search_space: Mapping[str, BaseDistribution]) -> None:
+        self.search_space = dict(search_space)
+        self._rows = np.empty((0, len(search_space)))
+        self._is_known = np.zeros(0, bool)
+        self._has_all = np.zeros(0, bool)
+
+    def of(
+        self, numbers: Numbers, trials: ByNumber, params_of: Callable[[FrozenTrial], Mapping[str, Any]]
+    ) -> tuple[Numbers, NDArray[np.float64]]:
+        """Which of the trials have all names, and their values: (names, trials), float64."""
+        room = numbers.max(initial=-1) + 1
+        self._rows, self._is_known, self._has_all = (
+            with_room(each, room) for each in (self._rows, self._is_known, self._has_all)
+        )
+        for number in numbers[~self._is_known[numbers]]:
+            self._enter(trials[number], params_of(trials[number]))
+        whole = numbers[self._has_all[numbers]]
+        return whole, np.ascontiguousarray(self._rows[whole].T)
+
+    def _enter(self, trial: FrozenTrial, params: Mapping[str, Any]) -> None:
+        number = trial.number
+        self._has_all[number] = self.search_space.keys() <= params.keys()
+        self._is_known[number] = trial.state.is_finished()
+        if self._has_all[number]:
+            space = self.search_space
+            self._rows[number] = [each.to_internal_repr(params[name]) for name, each in space.items()]
+
+
+def with_room(array: NDArray[Any], count: int) -> NDArray[Any]:
+    """The array, or a longer one that begins with it: doubling keeps the cost of a row constant."""
+    if count <= len(array):
+        return array
+    longer = np.zeros((max(count, 2 * len(array)), *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
