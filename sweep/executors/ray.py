@@ -9,11 +9,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from sweep.errors import CheckpointError, SweepError
 from sweep.executors.base import Chunk, ExecutorEvent
 from sweep.executors.ray_actor import start_actor, training_worker
+from sweep.executors.ray_deadline import in_time
 from sweep.executors.ray_nodes import Home, RayNode, Sight, first_line
 from sweep.executors.ray_setup import ActorUnavailableError, RayError, RayTaskError, ray
 from sweep.scheduler.messages import Loss, SlotJoined, SlotLost, TurnDone
@@ -145,17 +147,16 @@ class RayExecutor:
         for id in self._nodes.keys() - sight.nodes.keys():
             self._node_left(self._nodes.pop(id))
         self._settle_doubts(sight)
-        self._begin_put_off(sight)
         for id in sight.nodes.keys() - self._nodes.keys():
-            self._node_came(sight.nodes[id])
+            self._node_came(sight.nodes[id], sight)
+        self._begin_put_off(sight)
         if not self._nodes and self._home.restart():
             self._count_restart("", "Ray's own process on this machine has ended")
             self._look()
 
-    def _node_came(self, node: RayNode) -> None:
+    def _node_came(self, node: RayNode, sight: Sight) -> None:
         self._nodes[node.id] = node
-        for place in range(node.slots):
-            self._begin(node, place)
+        self._put_off += [(sight.began, node, place) for place in range(node.slots)]
 
     def _node_left(self, node: RayNode) -> None:
         for slot in [slot for slot in self._slots.values() if slot.node.id == node.id]:
@@ -167,31 +168,36 @@ class RayExecutor:
                 self._restart(slot, Loss.PROCESS, doubt.reason, at=doubt.since)
 
     def _begin_put_off(self, sight: Sight) -> None:
-        """Start the workers whose nodes are seen to live; to start one blocks where Ray's head is gone."""
-        put_off = self._put_off
-        self._put_off = [each for each in put_off if each[0] > sight.began and each[1].id in self._nodes]
-        for at, node, place in put_off:
-            if at <= sight.began and node.id in self._nodes:
-                self._begin(node, place)
+        """Start the workers whose nodes are seen to live, until Ray's head is not there for one of them."""
+        put_off = [each for each in self._put_off if each[1].id in self._nodes]
+        due = deque(each for each in put_off if each[0] <= sight.began)
+        self._put_off = [each for each in put_off if each[0] > sight.began]
+        while due:
+            _, node, place = due.popleft()
+            if not self._begin(node, place):
+                break
+        self._put_off += due
 
     # Slots
 
-    def _begin(self, node: RayNode, place: int) -> None:
+    def _begin(self, node: RayNode, place: int) -> bool:
         """Start a worker in a place; it joins once it has answered twice, the second time for its speed.
 
-        Where Ray's head goes, or has just gone, it is put off until a head is seen to answer again.
+        False where Ray's head has just gone: it is put off until a head is seen to answer again.
         """
         name = f"{node.name}-{place}"
         self._begun[name] += 1
         id = name if self._begun[name] == 1 else f"{name}.{self._begun[name]}"
         settings = replace(self._settings, slots=node.slots, host_bytes=node.memory_bytes or None)
+        name = f"{self._name}/{node.host}/{id}"
         try:
-            actor = start_actor(node, f"{self._name}/{node.host}/{id}", self._make_worker, settings)
-        except RayError as error:
+            actor = in_time(partial(start_actor, node, name, self._make_worker, settings), late=_end)
+        except (RayError, TimeoutError) as error:
             self._put_off_start(node, place, first_line(error), at=time.monotonic())
-            return
+            return False
         self._slots[id] = _Slot(id, node, place, actor)
         self._calls[actor.info.remote()] = _Call(id, "hello")
+        return True
 
     def _drop(self, id: str, loss: Loss, reason: str) -> _Slot:
         """A slot is gone; nothing further is heard of it."""
@@ -310,3 +316,9 @@ class RayExecutor:
                 "put it back if you can, and run the same command again: it goes on from what is there"
             ) from error
         return arrived
+
+
+def _end(actor: Any) -> None:
+    """Give back the slot of a worker that was started when nobody waited for it any more."""
+    with suppress(RayError):
+        ray.kill(actor, no_restart=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 from ray.exceptions import AuthenticationError
@@ -35,18 +37,25 @@ def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do
         RayExecutor(settings, OwnRay(slots=1, gpus=0)).start()
 
 
+def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 class Seen:
     """A Ray whose head answers while there is a sight."""
 
-    slots = 1
     notices_s = 0.0
 
-    def __init__(self) -> None:
+    def __init__(self, slots: int = 1) -> None:
+        self.slots = slots
         self.sight: Sight | None = None
         self.see()
 
     def see(self) -> None:
-        self.sight = Sight({"1": RayNode("1", "slot", 1, 0.0)}, time.monotonic())
+        self.sight = Sight({"1": RayNode("1", "slot", self.slots, 0.0)}, time.monotonic())
 
     def look(self, since: float | None) -> Sight | None:
         return None if self.sight is None or self.sight.began < (since or 0.0) else self.sight
@@ -93,6 +102,37 @@ def test_a_head_that_goes_while_a_worker_is_started_is_waited_for(monkeypatch: p
     home.see()
     assert executor.wait(0.0) == []
     assert (start.call_count, started.info.remote.call_count) == (2, 1)
+
+
+def test_a_head_that_is_silent_while_workers_are_started_is_asked_once_until_it_is_seen_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray's call for a worker waits for ever; the worker that comes of it late is not kept."""
+    goes_on = threading.Event()
+    started: list[str] = []
+
+    def start(node: RayNode, name: str, *_: object) -> Any:
+        started.append(name)
+        if len(started) == 1:
+            goes_on.wait(60)
+            return "late"
+        return Mock()
+
+    monkeypatch.setattr("sweep.executors.ray_deadline.CALL_S", 0.1)
+    monkeypatch.setattr("sweep.executors.ray.start_actor", start)
+    ray = Mock(wait=lambda refs, **_: ([], refs))
+    monkeypatch.setattr("sweep.executors.ray.ray", ray)
+    home = Seen(slots=2)
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor.start()
+    assert executor.wait(0.0) == []
+    assert started == ["sweep//slot-0"]
+    goes_on.set()
+    wait_until(lambda: ray.kill.call_args_list == [call("late", no_restart=True)])
+
+    home.see()
+    assert executor.wait(0.0) == []
+    assert sorted(started) == ["sweep//slot-0", "sweep//slot-0.2", "sweep//slot-1"]
 
 
 def test_checkpoints_of_one_name_are_sent_apart_and_workers_leave_nothing(
