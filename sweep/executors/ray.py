@@ -23,7 +23,12 @@ from sweep.spool import CHUNK_BYTES
 from sweep.trial import Snapshot
 from sweep.turn import Turn, WorkerSettings
 
-MAX_RESTARTS_IN_A_ROW = 5
+MAX_STARTS_IN_A_ROW = 5
+"""So many workers of a node may end before they were given a turn: what is wrong there stays wrong."""
+
+MAX_RESTARTS_IN_A_ROW = 20
+"""So many may end before a turn was done. More than a trial may lose alone, and before that in company: a
+trial that ends its worker must fail, and not the study."""
 
 LEAVE_S = 1.0
 """How long workers have at the end to remove their files; what is left then goes with the next worker."""
@@ -193,7 +198,8 @@ class RayExecutor:
         try:
             actor = in_time(partial(start_actor, node, name, self._make_worker, settings), late=_end)
         except (RayError, TimeoutError) as error:
-            self._put_off_start(node, place, first_line(error), at=time.monotonic())
+            if self._count_restart(node.id, first_line(error)):
+                self._put_off.append((time.monotonic(), node, place))
             return False
         self._slots[id] = _Slot(id, node, place, actor)
         self._calls[actor.info.remote()] = _Call(id, "hello")
@@ -211,19 +217,17 @@ class RayExecutor:
         """Have another worker in a slot's place once its node is seen to live at that time, or now."""
         slot = self._drop(id, loss, reason)
         ray.kill(slot.actor, no_restart=True)
-        self._put_off_start(slot.node, slot.place, reason, at=time.monotonic() if at is None else at)
+        most = MAX_RESTARTS_IN_A_ROW if slot.turns else MAX_STARTS_IN_A_ROW
+        if self._count_restart(slot.node.id, reason, most):
+            self._put_off.append((time.monotonic() if at is None else at, slot.node, slot.place))
 
-    def _put_off_start(self, node: RayNode, place: int, reason: str, *, at: float) -> None:
-        if self._count_restart(node.id, reason):
-            self._put_off.append((at, node, place))
-
-    def _count_restart(self, node: str, reason: str) -> bool:
+    def _count_restart(self, node: str, reason: str, most: int = MAX_STARTS_IN_A_ROW) -> bool:
         """Whether to try once more. Raises SweepError where there is no other node to go on with."""
         self._restarts[node] += 1
         times = self._restarts[node]
-        if times <= MAX_RESTARTS_IN_A_ROW:
+        if times <= most:
             return True
-        if any(self._restarts[other] <= MAX_RESTARTS_IN_A_ROW for other in self._nodes):
+        if any(self._restarts[other] <= most for other in self._nodes):
             return False
         raise SweepError(
             f"workers ended {times} times in a row before a turn was done; the last: {reason}; "

@@ -39,7 +39,7 @@ class Limits:
     rungs: tuple[int, ...] | None = None
     max_concurrent: int | None = None
     timeout_s: float | None = None
-    max_losses: int = 3
+    max_losses: int = 7
     grace_s: float = 60.0
 
     def may_prune(self, length: Length, examples: int) -> bool:

@@ -14,10 +14,11 @@ from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
-from ray.exceptions import AuthenticationError
+from ray.exceptions import AuthenticationError, RayActorError
 
 from sweep.errors import SweepError
 from sweep.executors import ray_metrics, ray_setup
+from sweep.executors.base import ExecutorEvent
 from sweep.executors.ray import RayExecutor
 from sweep.executors.ray_nodes import RayNode, Sight
 from sweep.executors.ray_own import OwnRay
@@ -223,3 +224,36 @@ def test_turns_that_are_answered_in_another_order_are_entered_in_their_own(
     answers.there[3] = pickle.dumps(TurnResult(7))
     done = executor.wait(0) + executor.wait(0)
     assert [event.result.number for event in done if isinstance(event, TurnDone)] == [7, 8]
+
+
+def lose_worker(executor: RayExecutor, home: Seen) -> None:
+    """Let the one worker's process end, and be seen to have ended."""
+    lost: list[ExecutorEvent] = []
+    while not any(isinstance(event, SlotLost) for event in lost):
+        lost += executor.wait(0.0)
+        home.see()
+    executor.wait(0.0)
+
+
+@pytest.mark.parametrize(("is_given_turns", "often"), [(False, 5), (True, 20)])
+def test_workers_that_end_before_they_are_given_a_turn_end_the_study_sooner_than_those_that_train(
+    monkeypatch: pytest.MonkeyPatch, is_given_turns: bool, often: int
+) -> None:
+    """A trial that ends its worker is bounded by the scheduler, and must not end the study before."""
+    ray = Mock(wait=lambda refs, **_: (refs, []), get=Mock(side_effect=RayActorError()))
+    monkeypatch.setattr("sweep.executors.ray.ray", ray)
+    monkeypatch.setattr("sweep.executors.ray.start_actor", lambda *_: Mock())
+    home = Seen()
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor.start()
+
+    def lose() -> None:
+        if is_given_turns:
+            for slot in list(executor._slots):
+                executor.submit(slot, Turn(0, (), 1))
+        lose_worker(executor, home)
+
+    for _ in range(often):
+        lose()
+    with pytest.raises(SweepError, match=f"workers ended {often + 1} times in a row before a turn was done"):
+        lose()
