@@ -1,0 +1,22 @@
+"""Benchmarks are programs: each starts when it is called by its file's name, and says what it takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+PARTS = {"__init__", "measure", "ours", "small_models", "toy"}
+SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.stem not in PARTS)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_it_starts_as_a_file(script: Path) -> None:
+    """Then its own folder comes first where Python looks: no script may be called like a package of ours."""
+    command = [sys.executable, str(script), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--json" in done.stdout
