@@ -34,7 +34,7 @@ class Ranking:
         self._study = study
         self._ranked: list[tuple[int, float, float, int]] = []
         self._is_ranked = np.zeros(0, bool)
-        self._open: list[int] = []
+        self._unended: list[int] = []
         self._seen = 0
 
     def __len__(self) -> int:
@@ -43,14 +43,14 @@ class Ranking:
     def follow(self, trials: Sequence[FrozenTrial]) -> list[int]:
         """Rank what has ended among all trials of the study, in order; the numbers of those that run."""
         self._is_ranked = with_room(self._is_ranked, len(trials))
-        open = []
-        for number in chain(self._open, range(self._seen, len(trials))):
+        unended = []
+        for number in chain(self._unended, range(self._seen, len(trials))):
             if trials[number].state.is_finished():
                 self._enter(trials[number])
             else:
-                open.append(number)
-        self._open, self._seen = open, len(trials)
-        return [number for number in open if trials[number].state == TrialState.RUNNING]
+                unended.append(number)
+        self._unended, self._seen = unended, len(trials)
+        return [number for number in unended if trials[number].state == TrialState.RUNNING]
 
     def split(self, n_below: int, liars: Sequence[int]) -> tuple[Numbers, Numbers]:
         """The numbers of so many of the best, and of the others; `liars` run, and are taken for bad ones."""
