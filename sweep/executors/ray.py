@@ -6,7 +6,7 @@ import os
 import pickle
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -91,6 +91,7 @@ class RayExecutor:
         self._doubts: dict[str, _Doubt] = {}
         self._put_off: list[tuple[float, RayNode, int]] = []
         self._ready: deque[ExecutorEvent] = deque()
+        self._starts: Counter[str] = Counter()
         self._restarts: Counter[str] = Counter()
         self._begun: Counter[str] = Counter()
         self._sent = 0
@@ -119,7 +120,7 @@ class RayExecutor:
 
     def replace(self, slot: str, reason: str) -> None:
         if slot in self._slots:
-            self._restarts.clear()
+            self._forget_restarts(self._starts.keys() | self._restarts.keys())
             self._restart(slot, Loss.PROCESS, reason)
 
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
@@ -133,8 +134,9 @@ class RayExecutor:
         return events
 
     def close(self) -> None:
+        slots, self._slots = self._slots, {}
         with suppress(RayError):
-            left = [slot.actor.leave.remote() for slot in self._slots.values()]
+            left = [slot.actor.leave.remote() for slot in slots.values()]
             if left:
                 ray.wait(left, num_returns=len(left), timeout=LEAVE_S)
         self._home.close()
@@ -217,22 +219,28 @@ class RayExecutor:
         """Have another worker in a slot's place once its node is seen to live at that time, or now."""
         slot = self._drop(id, loss, reason)
         ray.kill(slot.actor, no_restart=True)
-        most = MAX_RESTARTS_IN_A_ROW if slot.turns else MAX_STARTS_IN_A_ROW
-        if self._count_restart(slot.node.id, reason, most):
+        if self._count_restart(slot.node.id, reason, had_turns=slot.turns > 0):
             self._put_off.append((time.monotonic() if at is None else at, slot.node, slot.place))
 
-    def _count_restart(self, node: str, reason: str, most: int = MAX_STARTS_IN_A_ROW) -> bool:
+    def _count_restart(self, node: str, reason: str, *, had_turns: bool = False) -> bool:
         """Whether to try once more. Raises SweepError where there is no other node to go on with."""
-        self._restarts[node] += 1
-        times = self._restarts[node]
+        counted = self._restarts if had_turns else self._starts
+        most = MAX_RESTARTS_IN_A_ROW if had_turns else MAX_STARTS_IN_A_ROW
+        counted[node] += 1
+        times = counted[node]
         if times <= most:
             return True
-        if any(self._restarts[other] <= most for other in self._nodes):
+        if any(counted[other] <= most for other in self._nodes):
             return False
         raise SweepError(
             f"workers ended {times} times in a row before a turn was done; the last: {reason}; "
             "what was recorded is safe, the same command goes on"
         )
+
+    def _forget_restarts(self, nodes: Iterable[str]) -> None:
+        for node in nodes:
+            self._starts.pop(node, None)
+            self._restarts.pop(node, None)
 
     # Calls and their answers
 
@@ -290,8 +298,7 @@ class RayExecutor:
                 slot = self._slots[call.slot]
                 slot.out.popleft()
                 self._await_oldest(slot)
-                self._restarts.pop(slot.node.id, None)
-                self._restarts.pop("", None)
+                self._forget_restarts({slot.node.id, ""})
                 self._ready.append(TurnDone(call.slot, pickle.loads(value)))
             case "chunk":
                 assert call.snapshot is not None
