@@ -156,14 +156,17 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def arguments(description: str, **numbers: int) -> argparse.Namespace:
-    """Parse `--json` and one option for each of `numbers`, its default."""
+def arguments(description: str, *, least_rounds: int = 1, **numbers: int) -> argparse.Namespace:
+    """Parse `--json` and one option for each of `numbers`, its default; quartiles need two `rounds`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     for name, default in numbers.items():
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=int, default=default, help="default: %(default)s")
-    return parser.parse_args()
+    told = parser.parse_args()
+    if "rounds" in numbers and told.rounds < least_rounds:
+        parser.error(f"--rounds must be at least {least_rounds}, but got {told.rounds}")
+    return told
 
 
 def say(text: str) -> None:

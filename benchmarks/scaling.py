@@ -44,7 +44,7 @@ def _seconds(run_dir: Path) -> float:
 
 def main() -> int:
     """Measure and say."""
-    options = arguments(__doc__ or "", nodes=3, trials=40, rounds=2)
+    options = arguments(__doc__ or "", least_rounds=2, nodes=3, trials=40, rounds=2)
     reason = reason_against()
     if reason is not None:
         print(f"cannot be measured here: {reason}", file=sys.stderr)

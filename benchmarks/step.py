@@ -245,7 +245,7 @@ def core(case: Case, k: int) -> Callable[[], None]:
 
 def main() -> int:
     """Measure every case; return the exit code."""
-    options = measure.arguments(__doc__.splitlines()[0] if __doc__ else "", rounds=ROUNDS)
+    options = measure.arguments(__doc__.splitlines()[0] if __doc__ else "", least_rounds=2, rounds=ROUNDS)
     benchmark = measure.Benchmark(
         f"Training step, medians of {options.rounds} interleaved rounds",
         machine={"device": device.kind(), "chip": device.chip()},

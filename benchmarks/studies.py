@@ -64,7 +64,7 @@ def steady_trials_per_hour(run_dir: Path) -> float:
 
 def main() -> int:
     """Run the studies in turn and print both kinds."""
-    options = arguments(__doc__ or "", trials=64, rounds=3)
+    options = arguments(__doc__ or "", least_rounds=2, trials=64, rounds=3)
     benchmark = Benchmark("a study of the digits MLP", ("mlx", "ray", "optuna", "numpy"))
     rows: dict[str, list[dict[str, float]]] = {"auto": [], "1": [], "1 again": []}
     with tempfile.TemporaryDirectory() as temporary:

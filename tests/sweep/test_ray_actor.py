@@ -45,6 +45,7 @@ def actor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Actor:
     monkeypatch.setattr(ray_actor, "hold_awake", lambda: None)
     monkeypatch.setattr("ray.get_runtime_context", lambda: context)
     monkeypatch.setattr(ray_actor, "setproctitle", lambda title: None)
+
     class Named(Actor):
         """Ray too makes a class of its own of it in each process."""
 
