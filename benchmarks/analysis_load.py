@@ -15,7 +15,7 @@ from benchmarks import measure
 from benchmarks.measure import Benchmark
 from runlog import layout
 from runlog.records import encode
-from sweep.tables import refresh_metrics
+from sweep.rundir.tables import refresh_metrics
 
 REPORTS = 100
 BOUND_S = 2.0

@@ -12,9 +12,9 @@ import time
 from rich.console import Console
 
 from benchmarks import measure
-from sweep.panel import DRAW_EVERY_S, Panel
-from sweep.progress import Best, View
-from sweep.trial import Scalar
+from sweep.driver.monitor.panel import DRAW_EVERY_S, Panel
+from sweep.driver.monitor.progress import Best, View
+from sweep.vocabulary.trial import Scalar
 
 BOUND = 0.01
 """At most this share of the driver's time."""

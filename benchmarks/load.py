@@ -15,13 +15,14 @@ from typing import Literal
 from benchmarks import measure, ours
 from benchmarks.measure import Benchmark
 from benchmarks.toy import DESCRIPTION, METRIC, ToyWorker
-from sweep.driver import Driver
-from sweep.planning import longest, plan
-from sweep.progress import Quiet
-from sweep.rundir import RunDir
-from sweep.spec import StudySpec, parse
-from sweep.study import Study
-from sweep.trial import Outcome, Report, TrialState
+from sweep.driver.driver import Driver
+from sweep.driver.monitor.progress import Quiet
+from sweep.rundir.rundir import RunDir
+from sweep.search.study import Study
+from sweep.spec.parse import parse
+from sweep.spec.plans import longest, plan
+from sweep.spec.schema import StudySpec
+from sweep.vocabulary.trial import Outcome, Report, TrialState
 
 
 class Quick(ToyWorker):

@@ -14,7 +14,7 @@ import mlx.core as mx
 from benchmarks import measure
 from benchmarks.step import CASES, Benchmarked, Case
 from train_core import Length, Population, Program, device, keys, split
-from train_core.population import AHEAD
+from train_core.lanes.population import AHEAD
 
 BOUND = 1.05
 ACCUMULATION = (1, 2, 4, 8, 16, 32, 64)

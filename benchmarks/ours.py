@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.toy import DESCRIPTION, METRIC, ToyWorker
-from sweep.driver import Driver
+from sweep.driver.driver import Driver
+from sweep.driver.monitor.progress import Quiet
 from sweep.executors.base import Executor, ExecutorEvent
-from sweep.executors.ray import RayExecutor
-from sweep.executors.ray_own import OwnRay
-from sweep.planning import longest
-from sweep.progress import Quiet
-from sweep.rundir import RunDir
-from sweep.scheduler.messages import SlotJoined
-from sweep.spec import parse, resolved_text
-from sweep.study import Study
-from sweep.trial import Snapshot
-from sweep.turn import TaskRef, Turn, WorkerSettings
+from sweep.executors.ray.executor import RayExecutor
+from sweep.executors.ray.own import OwnRay
+from sweep.rundir.rundir import RunDir
+from sweep.search.study import Study
+from sweep.spec.parse import parse
+from sweep.spec.plans import longest
+from sweep.spec.resolve import resolved_text
+from sweep.vocabulary.trial import Snapshot
+from sweep.vocabulary.turn import SlotJoined, TaskRef, Turn, WorkerSettings
 
 SPACE = {"learning_rate": (1e-4, 1e-1), "weight_decay": (1e-6, 1e-1)}
 WORKERS = 2

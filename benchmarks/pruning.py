@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks import measure
+from sweep.api.run import run_study
+from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SpecError
-from sweep.progress import Quiet
-from sweep.session import run_study
-from sweep.spec import parse
+from sweep.spec.parse import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 TRIALS = 24

@@ -1,6 +1,6 @@
 """A worker that answers every turn at once: what a study costs when training costs nothing.
 
-It stands where `sweep.worker.Worker` does, in the same actor, and is driven by the same turns.
+It stands where `sweep.worker.worker.Worker` does, in the same actor, and is driven by the same turns.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sweep.description import Description
-from sweep.spool import Spool
-from sweep.trial import Report, RunId, Scalar, Signature
-from sweep.turn import Load, Spent, Turn, TurnResult, WorkerSettings
+from sweep.spec.task_description import Description
+from sweep.vocabulary.trial import Report, RunId, Scalar, Signature
+from sweep.vocabulary.turn import Load, Spent, Turn, TurnResult, WorkerSettings
+from sweep.worker.spool import Spool
 
 METRIC = "loss"
 HOST = "here"

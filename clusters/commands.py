@@ -39,7 +39,7 @@ def doctor(
     import json
 
     from clusters.addresses import with_addresses
-    from clusters.doctor import examine, is_red, this_machine
+    from clusters.doctor.examine import examine, is_red, this_machine
     from clusters.inventory import load
 
     with _errors_end_the_command():
@@ -72,9 +72,9 @@ def up(
     import json
     from dataclasses import asdict, replace
 
-    from clusters import bringup
     from clusters.addresses import with_addresses
     from clusters.inventory import load
+    from clusters.lifecycle import bringup
     from clusters.report import say_state
 
     with _errors_end_the_command():
@@ -94,9 +94,9 @@ def down(inventory: Lab, as_json: AsJson = False) -> None:
     import json
     from dataclasses import asdict
 
-    from clusters import bringup
     from clusters.addresses import with_addresses
     from clusters.inventory import load
+    from clusters.lifecycle import bringup
 
     with _errors_end_the_command():
         ended = bringup.down(with_addresses(load(inventory)))
@@ -137,9 +137,9 @@ def status(inventory: Lab, as_json: AsJson = False) -> None:
     import json
     from dataclasses import asdict
 
-    from clusters import status as module
     from clusters.addresses import with_addresses
     from clusters.inventory import load
+    from clusters.lifecycle import status as module
 
     with _errors_end_the_command():
         found = module.status(with_addresses(load(inventory)))

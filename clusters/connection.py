@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusters import places
+from clusters import paths
 from clusters.addresses import with_addresses
 from clusters.errors import ClusterError
 from clusters.inventory import Inventory, Node
@@ -55,7 +55,7 @@ def connection(inventory: Inventory) -> Connection:
             f"{inventory.file}: this machine has none of the addresses in it, and a driver sits on a node of "
             f"the cluster; run the same command on {head.name}: ssh {head.ssh or head.address}"
         )
-    environment = {name: os.path.expanduser(value) for name, value in places.environment(inventory).items()}
+    environment = {name: os.path.expanduser(value) for name, value in paths.environment(inventory).items()}
     _require(inventory, node, environment)
     return Connection(inventory.address, environment, tuple(_place(node) for node in inventory.nodes))
 
@@ -74,7 +74,7 @@ def here(inventory: Inventory) -> Node | None:
 def _require(inventory: Inventory, node: Node, environment: Mapping[str, str]) -> None:
     """What the agent leaves while Ray is up on this node."""
     up = f"type: python -m sweep cluster up {inventory.file}"
-    if not is_held(Path(os.path.expanduser(places.lock(inventory)))):
+    if not is_held(Path(os.path.expanduser(paths.lock(inventory)))):
         raise ClusterError(f"{node.name}: Ray is not up here; {up}")
     missing = [
         path

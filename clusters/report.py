@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from clusters.findings import Finding, Status
-from clusters.states import NodeState, Phase
-from clusters.status import ClusterStatus
+from clusters.doctor.finding import Finding, Status
+from clusters.lifecycle.states import NodeState, Phase
+from clusters.lifecycle.status import ClusterStatus
 
 _STYLES = {Status.GREEN: "green", Status.WARN: "yellow", Status.RED: "bold red", Status.SKIPPED: "dim"}
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusters import places
+from clusters import paths
 from clusters.errors import ClusterError, HostError
 from clusters.inventory import Inventory, Node
 from clusters.remote import Completed, on_all, runner, shell_path
@@ -83,7 +83,7 @@ def _travels(file: Path) -> bool:
 
 
 def _sync_node(inventory: Inventory, node: Node, wanted: Wanted, say: Callable[[str], None]) -> Synced:
-    project, stamp = places.project(inventory), places.stamp(inventory)
+    project, stamp = paths.project(inventory), paths.stamp(inventory)
     asked = runner(inventory, node)
     version = f"{shell_path(inventory.python)} -c 'import platform; print(platform.python_version())'"
     reads = (f"cat {shell_path(project)}/.sha256", f"cat {shell_path(stamp)}", version)

@@ -12,10 +12,11 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis import report
-from sweep.panel import panel_table
-from sweep.progress import Quiet, View
-from sweep.session import run_study
-from sweep.spec import load, with_budget_trials
+from sweep.api.run import run_study
+from sweep.driver.monitor.panel import panel_table
+from sweep.driver.monitor.progress import Quiet, View
+from sweep.spec.parse import load
+from sweep.spec.resolve import with_budget_trials
 from tests.browser import browser
 
 HERE = Path(__file__).parent

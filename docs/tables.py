@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from sweep.studyschema import study_schema
+from sweep.spec.json_schema import study_schema
 
 PAGE = Path(__file__).with_name("study.md")
 TABLE = re.compile(r"(<!-- keys of (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

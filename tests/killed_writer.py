@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from sweep.rundir import RunDir
+from sweep.rundir.rundir import RunDir
 from tests.run_dirs import LENGTH, Clock, ask, begin, open_run, outcome, report, store
 
 LANES = 4

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from sweep.rundir import RunDir
-from sweep.trial import Length, Outcome, Report, Scalar, Snapshot, TrialPlan, TrialState
+from sweep.rundir.rundir import RunDir
+from sweep.vocabulary.trial import Length, Outcome, Report, Scalar, Snapshot, TrialPlan, TrialState
 
 LENGTH = Length(examples=300, report_every=100)
 START = 1_700_000_000.0

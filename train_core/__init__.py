@@ -10,60 +10,60 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from train_core.checkpoint import Checkpoint, load, save
-    from train_core.data import Resident
-    from train_core.description import describe
-    from train_core.embedding import Embedding
+    from train_core.data.sources import Source, TokenFile
+    from train_core.data.streams import Resident
     from train_core.errors import CheckpointError, HyperparameterError, TaskError, TrainingError, TrialError
-    from train_core.evaluation import LaneReport
-    from train_core.functional import Differentiated, model_state, pure, trainable, value_and_grad
     from train_core.hyperparameters import Static, split
-    from train_core.inspection import Purity, purity
-    from train_core.lane import Length
+    from train_core.inspect.description import describe
+    from train_core.inspect.purity import Purity, purity
+    from train_core.lanes.evaluation import LaneReport
+    from train_core.lanes.lane import Length
+    from train_core.lanes.population import Advance, Population
+    from train_core.lanes.program import Program
+    from train_core.lanes.width import WidthChoice, best_width
     from train_core.layers import Dropout, cross_entropy
-    from train_core.population import Advance, Population
-    from train_core.program import Program
     from train_core.run import Run
-    from train_core.sources import Source, TokenFile
+    from train_core.step.embedding import Embedding
+    from train_core.step.functional import Differentiated, model_state, pure, trainable, value_and_grad
     from train_core.task import Dataset, Mean, Task, token_mean
-    from train_core.width import WidthChoice, best_width
 
 _HOMES = {
-    "Advance": "population",
+    "Advance": "lanes.population",
     "Checkpoint": "checkpoint",
     "CheckpointError": "errors",
     "Dataset": "task",
-    "Differentiated": "functional",
+    "Differentiated": "step.functional",
     "Dropout": "layers",
-    "Embedding": "embedding",
+    "Embedding": "step.embedding",
     "HyperparameterError": "errors",
-    "LaneReport": "evaluation",
-    "Length": "lane",
+    "LaneReport": "lanes.evaluation",
+    "Length": "lanes.lane",
     "Mean": "task",
-    "Population": "population",
-    "Program": "program",
-    "Purity": "inspection",
-    "Resident": "data",
+    "Population": "lanes.population",
+    "Program": "lanes.program",
+    "Purity": "inspect.purity",
+    "Resident": "data.streams",
     "Run": "run",
-    "Source": "sources",
+    "Source": "data.sources",
     "Static": "hyperparameters",
     "Task": "task",
     "TaskError": "errors",
-    "TokenFile": "sources",
+    "TokenFile": "data.sources",
     "TrainingError": "errors",
     "TrialError": "errors",
-    "WidthChoice": "width",
-    "best_width": "width",
+    "WidthChoice": "lanes.width",
+    "best_width": "lanes.width",
     "cross_entropy": "layers",
-    "describe": "description",
+    "describe": "inspect.description",
     "load": "checkpoint",
-    "model_state": "functional",
-    "pure": "functional",
-    "purity": "inspection",
+    "model_state": "step.functional",
+    "pure": "step.functional",
+    "purity": "inspect.purity",
     "save": "checkpoint",
     "split": "hyperparameters",
     "token_mean": "task",
-    "trainable": "functional",
-    "value_and_grad": "functional",
+    "trainable": "step.functional",
+    "value_and_grad": "step.functional",
 }
 
 __all__ = [

@@ -16,7 +16,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from train_core import boundary
+from train_core import numpy_boundary
 from train_core.errors import CheckpointError
 
 FORMAT = "train_core 1"
@@ -140,7 +140,7 @@ def _content_hash(arrays: Mapping[str, mx.array], position: str) -> str:
     for path in sorted(arrays):
         leaf = arrays[path]
         digest.update(f"{path} {leaf.dtype} {tuple(leaf.shape)}".encode())
-        digest.update(boundary.raw_bytes(leaf))
+        digest.update(numpy_boundary.raw_bytes(leaf))
     return digest.hexdigest()
 
 

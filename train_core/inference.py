@@ -9,10 +9,11 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx.utils import tree_unflatten
 
-from train_core import functional, keys
+from train_core import keys
 from train_core.checkpoint import Checkpoint
 from train_core.errors import CheckpointError
 from train_core.hyperparameters import split
+from train_core.step import functional
 from train_core.task import Task, blamed
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 import mlx.core as mx
 
 from train_core.checkpoint import Checkpoint
-from train_core.data import Resident
-from train_core.evaluation import LaneReport
+from train_core.data.streams import Resident
 from train_core.hyperparameters import split
-from train_core.lane import Length
-from train_core.population import Population
-from train_core.program import Program
+from train_core.lanes.evaluation import LaneReport
+from train_core.lanes.lane import Length
+from train_core.lanes.population import Population
+from train_core.lanes.program import Program
 from train_core.task import Task
 
 

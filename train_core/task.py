@@ -16,9 +16,9 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy.typing as npt
 
+from train_core.data.sources import Source
 from train_core.errors import TaskError, TrainingError
 from train_core.hyperparameters import Scalar, Static
-from train_core.sources import Source
 
 Batch = dict[str, mx.array]
 

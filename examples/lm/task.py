@@ -29,9 +29,7 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.token = nn.Embedding(256, width)
         self.position = nn.Embedding(CONTEXT, width)
-        self.blocks = nn.TransformerEncoder(
-            layers, width, num_heads=4, mlp_dims=2 * width, norm_first=True
-        )
+        self.blocks = nn.TransformerEncoder(layers, width, num_heads=4, mlp_dims=2 * width, norm_first=True)
         self.out = nn.Linear(width, 256, bias=False)
 
     def __call__(self, x: mx.array) -> mx.array:

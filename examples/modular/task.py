@@ -23,9 +23,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.token = nn.Embedding(modulus + 1, width)
         self.position = nn.Embedding(3, width)
-        self.blocks = nn.TransformerEncoder(
-            layers, width, num_heads=4, mlp_dims=4 * width, norm_first=True
-        )
+        self.blocks = nn.TransformerEncoder(layers, width, num_heads=4, mlp_dims=4 * width, norm_first=True)
         self.out = nn.Linear(width, modulus, bias=False)
 
     def __call__(self, tokens: mx.array) -> mx.array:

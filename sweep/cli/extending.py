@@ -35,9 +35,9 @@ def extend(
     sweep extend runs/digits --length "40 epochs"
     sweep extend runs/digits --length "40 epochs" --best 1 --stretch-schedule
     """
-    from sweep.disk import replace_file
+    from sweep.api.extend import study_text
     from sweep.errors import RunDirError
-    from sweep.extension import study_text
+    from sweep.rundir.disk import replace_file
 
     with errors_end_the_command():
         path, text = study_text(run_dir, length, best=best, name=name, stretch=stretch_schedule)

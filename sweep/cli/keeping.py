@@ -32,7 +32,7 @@ def rm(
     sweep rm runs/digits --keep-best 0      all
     sweep rm runs/digits --trial 3 --yes    those of trial 3, without asking
     """
-    from sweep.removal import plan_removal, remove
+    from sweep.api.remove import plan_removal, remove
 
     with errors_end_the_command():
         removal = plan_removal(run, keep_best=keep_best, trials=trial or ())

@@ -15,10 +15,10 @@ from sweep.cli.options import AsJson, RunDirectory, RunsFolder
 from sweep.cli.tables import print_table, short
 
 if TYPE_CHECKING:
-    from sweep.comparison import Comparison, Side
-    from sweep.listing import Listed
-    from sweep.status import Best
-    from sweep.trial import Report
+    from sweep.api.compare import Comparison, Side
+    from sweep.api.list_runs import Listed
+    from sweep.api.status import Best
+    from sweep.vocabulary.trial import Report
 
 
 def status(run: RunDirectory, as_json: AsJson = False) -> None:
@@ -28,7 +28,7 @@ def status(run: RunDirectory, as_json: AsJson = False) -> None:
     sweep status runs/digits
     watch -n 5 sweep status runs/digits     every five seconds
     """
-    from sweep.status import as_text, read_status
+    from sweep.api.status import as_text, read_status
 
     with errors_end_the_command():
         found = read_status(run)
@@ -42,7 +42,7 @@ def list_(runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
     sweep list
     sweep list --runs /elsewhere/runs --json
     """
-    from sweep.listing import list_runs
+    from sweep.api.list_runs import list_runs
 
     with errors_end_the_command():
         found = list_runs(runs)
@@ -69,7 +69,7 @@ def show(
     \b
     sweep show runs/digits 12
     """
-    from sweep.trial_view import read_trial
+    from sweep.api.show import read_trial
 
     with errors_end_the_command():
         found = read_trial(run, trial)
@@ -90,8 +90,8 @@ def compare(
     \b
     sweep compare runs/digits runs/digits-wide
     """
-    from sweep.comparison import check_several
-    from sweep.comparison import compare as compare_runs
+    from sweep.api.compare import check_several
+    from sweep.api.compare import compare as compare_runs
 
     with errors_end_the_command():
         check_several(runs)
@@ -103,7 +103,7 @@ def compare(
 
 
 def _list_row(listed: Listed) -> tuple[str, ...]:
-    from sweep.status import liveness
+    from sweep.api.status import liveness
 
     status = listed.status
     if status is None:
@@ -135,7 +135,7 @@ def _print_reports(reports: tuple[Report, ...]) -> None:
 
 
 def _print_comparison(found: Comparison) -> None:
-    from sweep.progress import duration
+    from sweep.driver.monitor.progress import duration
 
     states = dict.fromkeys(state for side in found.sides for state in side.trials)
     rows = [(state.lower(), *(str(side.trials.get(state, 0)) for side in found.sides)) for state in states]

@@ -32,7 +32,7 @@ def init(
     sweep init                      the digits study, here
     sweep init lm --into my-lm      a small language model, in a folder of its own
     """
-    from sweep.starting import write_template
+    from sweep.api.init import write_template
 
     with errors_end_the_command():
         written = write_template(template.value, into)
@@ -51,6 +51,6 @@ def schema() -> None:
     Then let the study file begin with:
     # yaml-language-server: $schema=study.schema.json
     """
-    from sweep.studyschema import study_schema_text
+    from sweep.spec.json_schema import study_schema_text
 
     print(study_schema_text(), end="")

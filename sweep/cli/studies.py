@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli.clusters import inventory_of, joined
-from sweep.cli.detaching import is_elsewhere, run_on_head
+from sweep.api.cluster import inventory_of, joined
+from sweep.api.remote import is_elsewhere, run_on_head
 from sweep.cli.ending import errors_end_the_command, results_on_stdout
 from sweep.cli.options import AsJson, RunsFolder, StudyFile
 from sweep.cli.tables import pairs, print_table
 from sweep.errors import SweepError
 
 if TYPE_CHECKING:
-    from sweep.progress import Progress
-    from sweep.session import Summary
+    from sweep.api.run import Summary
+    from sweep.driver.monitor.progress import Progress
 
 
 def run(
@@ -54,8 +54,9 @@ def run(
     sweep run study.yaml --trials 100       go on to 100 trials in all
     sweep run study.yaml --json > end.json  one JSON object at the end
     """
-    from sweep.session import run_study
-    from sweep.spec import load, with_budget_trials, with_cluster
+    from sweep.api.run import run_study
+    from sweep.spec.parse import load
+    from sweep.spec.resolve import with_budget_trials, with_cluster
 
     with results_on_stdout(as_json), errors_end_the_command():
         spec = load(study)
@@ -96,7 +97,7 @@ def check(study: StudyFile, as_json: AsJson = False) -> None:
     \b
     sweep check study.yaml
     """
-    from sweep.checking import check_study
+    from sweep.api.check import check_study
 
     with results_on_stdout(as_json), errors_end_the_command():
         found = check_study(study)
@@ -124,11 +125,11 @@ def plan(
     sweep plan study.yaml --nodes 8 --trial-seconds 60
     sweep plan study.yaml --nodes 8 --from runs/digits
     """
-    from sweep.forecast import forecast
-    from sweep.progress import Quiet
-    from sweep.session import check_choices, describe_task
-    from sweep.spec import load
-    from sweep.times import Times, measured_times
+    from sweep.api.plan import forecast
+    from sweep.api.times import Times, measured_times
+    from sweep.driver.build import check_choices, describe_task
+    from sweep.driver.monitor.progress import Quiet
+    from sweep.spec.parse import load
 
     if (trial_seconds is None) == (measured is None):
         raise typer.BadParameter("give either --trial-seconds or --from")
@@ -147,13 +148,13 @@ def plan(
 
 def progress_for(name: str, *, quiet: bool) -> Progress:
     """The form that fits where stderr goes."""
-    from sweep.progress import Lines, Quiet
+    from sweep.driver.monitor.progress import Lines, Quiet
 
     if quiet:
         return Quiet()
     if not sys.stderr.isatty():
         return Lines(name)
-    from sweep.panel import Panel
+    from sweep.driver.monitor.panel import Panel
 
     return Panel(name)
 

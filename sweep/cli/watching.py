@@ -22,7 +22,7 @@ def ui(
     sweep ui runs/digits --port 0
     """
     with errors_end_the_command(interrupted="ended"):
-        from sweep.dashboard import serve
+        from sweep.api.ui import serve
 
         serve(run, host=host, port=port, on_ready=_say)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from sweep.scheduler.messages import SlotJoined, SlotLost, TurnDone
-from sweep.trial import Snapshot
-from sweep.turn import Turn
+from sweep.vocabulary.trial import Snapshot
+from sweep.vocabulary.turn import SlotJoined, SlotLost, Turn, TurnDone
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import deque
 
 from sweep.executors.base import Chunk, ExecutorEvent
-from sweep.scheduler.messages import Loss, SlotJoined, SlotLost, TurnDone
-from sweep.trial import Snapshot
-from sweep.turn import Turn, WorkerSettings
-from sweep.worker import Worker
+from sweep.vocabulary.trial import Snapshot
+from sweep.vocabulary.turn import Loss, SlotJoined, SlotLost, Turn, TurnDone, WorkerSettings
+from sweep.worker.worker import Worker
 
 
 class InlineExecutor:

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sweep.executors.base import Chunk, ExecutorEvent
-from sweep.scheduler.messages import Loss, SlotJoined, SlotLost, TurnDone
-from sweep.trial import Report, RunId, Signature, Snapshot
-from sweep.turn import Load, Spent, Turn, TurnResult
+from sweep.vocabulary.trial import Report, RunId, Signature, Snapshot
+from sweep.vocabulary.turn import Load, Loss, SlotJoined, SlotLost, Spent, Turn, TurnDone, TurnResult
 
 GAIN = 0.8
 """w lanes are taken to be this power of w times as fast as one, as the scheduler assumes."""

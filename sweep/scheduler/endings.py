@@ -8,7 +8,7 @@ import sys
 from sweep.scheduler.messages import Instruction, Tell
 from sweep.scheduler.state import Constraint, LiveTrial, State
 from sweep.scheduler.turns import unqueue
-from sweep.trial import LEDGER, Outcome, RunId, TrialState
+from sweep.vocabulary.trial import LEDGER, Outcome, RunId, TrialState
 
 
 def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:

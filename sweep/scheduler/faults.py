@@ -9,9 +9,9 @@ widths down to one, and only a failure alone counts.
 from __future__ import annotations
 
 from sweep.scheduler import endings, placement, turns, widths
-from sweep.scheduler.messages import Instruction, Loss, Note, Replace, SlotLost
+from sweep.scheduler.messages import Instruction, Note, Replace
 from sweep.scheduler.state import Flight, QueueKey, Run, Slot, State
-from sweep.turn import TurnResult
+from sweep.vocabulary.turn import Loss, SlotLost, TurnResult
 
 LOOK_EVERY_S = 1.0
 """Deadlines are looked at this often."""

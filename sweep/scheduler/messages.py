@@ -4,48 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from sweep.trial import Outcome, Report, Snapshot, TrialPlan
-from sweep.turn import Turn, TurnResult
-
-
-@dataclass(frozen=True)
-class SlotJoined:
-    """A worker is ready; `round_trip_s` is how long an empty call to it takes.
-
-    `memory_bytes` is what it may use, 0 where that is unknown.
-    """
-
-    slot: str
-    host: str
-    chip: str
-    round_trip_s: float
-    memory_bytes: int = 0
-
-
-class Loss(StrEnum):
-    """What went away: a lost process may be its trials' doing, a lost node is not."""
-
-    PROCESS = "process"
-    NODE = "node"
-
-
-@dataclass(frozen=True)
-class SlotLost:
-    """A worker is gone, with all that it held."""
-
-    slot: str
-    loss: Loss
-    reason: str
-
-
-@dataclass(frozen=True)
-class TurnDone:
-    """A turn has come back."""
-
-    slot: str
-    result: TurnResult
+from sweep.vocabulary.trial import Outcome, Report, Snapshot, TrialPlan
+from sweep.vocabulary.turn import SlotJoined, SlotLost, Turn, TurnDone
 
 
 @dataclass(frozen=True)

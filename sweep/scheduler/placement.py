@@ -11,8 +11,8 @@ from collections import deque
 from itertools import islice
 
 from sweep.scheduler.state import Slot, State
-from sweep.trial import RunId, Signature
-from sweep.turn import TurnResult
+from sweep.vocabulary.trial import RunId, Signature
+from sweep.vocabulary.turn import TurnResult
 
 WINDOW = 32
 """So many of those that wait longest are looked at: a choice among more costs more than it gains."""

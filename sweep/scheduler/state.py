@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from sweep.trial import Length, Report, RunId, Signature, Snapshot, TrialPlan
-from sweep.turn import Spent
+from sweep.vocabulary.trial import Length, Report, RunId, Signature, Snapshot, TrialPlan
+from sweep.vocabulary.turn import Spent
 
 
 @dataclass(frozen=True)

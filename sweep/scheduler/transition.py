@@ -18,15 +18,12 @@ from sweep.scheduler.messages import (
     NoMoreAsks,
     Note,
     Record,
-    SlotJoined,
-    SlotLost,
     Taken,
     Tick,
-    TurnDone,
 )
 from sweep.scheduler.state import Flight, LiveTrial, Phase, QueueKey, Run, Slot, State
-from sweep.trial import Report, RunId, Snapshot, TrialPlan
-from sweep.turn import TurnResult
+from sweep.vocabulary.trial import Report, RunId, Snapshot, TrialPlan
+from sweep.vocabulary.turn import SlotJoined, SlotLost, TurnDone, TurnResult
 
 
 def transition(state: State, event: Event, now: float) -> list[Instruction]:

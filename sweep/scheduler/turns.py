@@ -12,8 +12,8 @@ from collections import deque
 from sweep.scheduler import placement, widths
 from sweep.scheduler.messages import Ask, Instruction, RunTurn
 from sweep.scheduler.state import Flight, Lane, Phase, QueueKey, Run, Slot, State
-from sweep.trial import RunId
-from sweep.turn import Load, Turn
+from sweep.vocabulary.trial import RunId
+from sweep.vocabulary.turn import Load, Turn
 
 STORED_PROGRAMS = 8
 """For how many programs' lanes trials are asked ahead, where that costs nothing."""

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from sweep.scheduler.messages import Instruction, Note
 from sweep.scheduler.state import QueueKey, Slot, State
-from sweep.trial import Signature, TrialPlan
-from sweep.turn import Probe, TurnResult
+from sweep.vocabulary.trial import Signature, TrialPlan
+from sweep.vocabulary.turn import Probe, TurnResult
 
 ASSUMED_GAIN = 0.8
 """Where nothing was measured, w lanes are taken to be this power of w times as fast as one."""

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import analysis
-from sweep.rundir import RunDir
-from sweep.trial import Outcome, TrialState
+from sweep.rundir.rundir import RunDir
+from sweep.vocabulary.trial import Outcome, TrialState
 from tests.run_dirs import (
     START,
     Clock,

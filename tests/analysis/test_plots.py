@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 import analysis
 from analysis import plots
-from sweep.trial import Outcome, TrialState
+from sweep.vocabulary.trial import Outcome, TrialState
 from tests.run_dirs import ask, begin, complete, open_run, plan
 
 Draw = Callable[[analysis.Run], plots.Plot]

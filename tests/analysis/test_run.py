@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import analysis
-from sweep.trial import Outcome, TrialState
+from sweep.vocabulary.trial import Outcome, TrialState
 from tests.analysis.conftest import ROOT, environment
 from tests.run_dirs import ask, begin, open_run, plan
 from train_core.loading import load_task

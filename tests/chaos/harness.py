@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.chaos.tally import Tally
 from tests.sweep.conftest import Folder
-from tests.sweep.test_ray import actors, children, title
+from tests.sweep.executors.test_ray import actors, children, title
 
 STUDY_CHANGES = (
     ("epochs: 3", "epochs: 4"),
@@ -192,8 +192,8 @@ def _kill(processes: Iterable[int]) -> int:
 
 def describe(study: Study) -> Path:
     """What the task says of itself, kept so that sessions need not ask again; gives the file's path."""
-    from sweep.session import describe_task
-    from sweep.spec import load
+    from sweep.driver.build import describe_task
+    from sweep.spec.parse import load
 
     path = study.folder.path / "description.json"
     path.write_text(json.dumps(asdict(describe_task(load(study.folder.study)))))

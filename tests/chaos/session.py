@@ -4,18 +4,18 @@ import json
 import sys
 from pathlib import Path
 
-from sweep import session
-from sweep.description import Description
+from sweep.api import run as api_run
+from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SweepError
-from sweep.progress import Quiet
-from sweep.spec import load
+from sweep.spec.parse import load
+from sweep.spec.task_description import Description
 
 if __name__ == "__main__":
     study, runs, description = map(Path, sys.argv[1:])
     known = Description(**json.loads(description.read_text()))
-    session.describe_task = lambda spec, **_: known
+    api_run.describe_task = lambda spec, **_: known  # type: ignore[attr-defined]
     try:
-        session.run_study(load(study), runs=runs, progress=Quiet())
+        api_run.run_study(load(study), runs=runs, progress=Quiet())
     except SweepError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -16,9 +16,10 @@ from typing import Any
 
 import pytest
 
-from clusters import daemons, nodeside
+from clusters import nodeside
 from clusters.connection import is_held
 from clusters.inventory import parse
+from clusters.lifecycle import daemons
 from tests.clusters.fakeray import lives, pids, write_fake
 
 LAB = parse("nodes: [{name: a, ssh: me@a, ip: 10.1.1.1}]", Path("lab.yaml"))

@@ -6,7 +6,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from clusters.doctor import CHECKS
+from clusters.doctor.examine import CHECKS
 from clusters.inventory import parse
 from clusters.schema import Auth, Environment, InventoryFile, NodeEntry, Ports, Ssh
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from clusters import states
-from clusters.hold import Head, Hold
 from clusters.inventory import Inventory, Node, parse
-from clusters.states import Kept, NodeState, Phase
+from clusters.lifecycle import states
+from clusters.lifecycle.hold import Head, Hold
+from clusters.lifecycle.states import Kept, NodeState, Phase
 
 HELLO = {"versions": {"python": "3.11.7"}, "ports": {"6380": "listening"}, "probes": "", "token_sha256": None}
 

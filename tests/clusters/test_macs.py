@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from clusters import facts
-from clusters.doctor import judge
+from clusters.doctor.collect import Clock, Lab, Seen
+from clusters.doctor.examine import judge
+from clusters.doctor.finding import Finding
 from clusters.errors import HostError
-from clusters.findings import Finding
 from clusters.inventory import parse
-from clusters.looking import Clock, Lab, Seen
 from clusters.probes import Output, read, script
 from tests.clusters.macs import mac
 

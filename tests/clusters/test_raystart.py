@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clusters.facts import Facts
 from clusters.inventory import parse
-from clusters.raystart import arguments, labels, ports_of, resources
+from clusters.lifecycle.raystart import arguments, labels, ports_of, resources
 
 LAB = parse(
     "nodes:\n"

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import analysis
-from sweep.progress import Quiet
-from sweep.session import run_study
-from sweep.spec import load
+from sweep.api.run import run_study
+from sweep.driver.monitor.progress import Quiet
+from sweep.spec.parse import load
 from tests.clusters.lab import Lab, reason_against
 from tests.clusters.studylab import StudyLab
 

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 
 import analysis
-from clusters.certificates import authority
+from clusters.lifecycle.certificates import authority
 from tests.clusters.drivers import ASK, driver
 from tests.clusters.lab import Lab, reason_against
 from tests.clusters.studylab import Laptop, StudyLab

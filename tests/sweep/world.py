@@ -16,18 +16,24 @@ from sweep.scheduler.messages import (
     Instruction,
     Judge,
     Judged,
-    Loss,
     Note,
     Record,
     Replace,
     RunTurn,
+    Tell,
+)
+from sweep.vocabulary.trial import Length, Report, RunId, Snapshot, TrialPlan
+from sweep.vocabulary.turn import (
+    Load,
+    Loss,
+    RunFailure,
     SlotJoined,
     SlotLost,
-    Tell,
+    Spent,
+    Turn,
     TurnDone,
+    TurnResult,
 )
-from sweep.trial import Length, Report, RunId, Snapshot, TrialPlan
-from sweep.turn import Load, RunFailure, Spent, Turn, TurnResult
 
 
 @dataclass

@@ -7,7 +7,8 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from train_core import Dropout, cross_entropy, keys, schedule
+from train_core import Dropout, cross_entropy, keys
+from train_core.step import schedule
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.7])

@@ -1,0 +1,245 @@
+"""`up` where every node holds itself, by a service of its system: nodes are met, given orders, waited for.
+
+Nothing of it stays on the machine where it is typed: a node goes by its order until it has another, or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shlex
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from clusters import facts as facts_module
+from clusters import nodeside, paths, probes
+from clusters.ask import ask
+from clusters.errors import ClusterError, HostError
+from clusters.facts import Facts
+from clusters.inventory import Inventory, Node
+from clusters.lifecycle import joining, raystart, states
+from clusters.lifecycle.certificates import Authority, authority
+from clusters.lifecycle.keeper import identity
+from clusters.lifecycle.states import NodeState, Phase
+from clusters.remote import Local, on_all, runner, shell_path
+
+MEET_S = 40.0
+SETTLE_S = 180.0
+LISTEN_S = 10.0
+SILENT_S = 60.0
+UP_S = 240.0
+
+
+@dataclass(frozen=True)
+class Met:
+    """What a node said before anything was changed there."""
+
+    hello: Mapping[str, Any]
+    facts: Facts
+
+    @property
+    def order(self) -> Mapping[str, Any] | None:
+        """What its daemon goes by, where it has one that lives."""
+        found = self.hello["order"]
+        return found if (self.hello["holder"] or {}).get("by") == paths.DAEMON else None
+
+    @property
+    def is_trying(self) -> bool:
+        """Whether Ray is up there, or may still come up by itself."""
+        return bool((self.hello["state"] or {}).get("phase", "starting") != "ended")
+
+
+def up(inventory: Inventory, say: Callable[[NodeState], None]) -> list[NodeState]:
+    """Give an order to every node that is not up by the same one; what came of each, said as it comes.
+
+    Raises ClusterError where nothing can be brought up as things stand.
+    """
+    return _Up(inventory, say).run()
+
+
+class _Up:
+    """One `up`: the head's order first, since the others' is to join it."""
+
+    def __init__(self, inventory: Inventory, say: Callable[[NodeState], None]) -> None:
+        self._inventory = inventory
+        self._say_one = say
+        self._lock = threading.Lock()
+        self._said: dict[str, NodeState] = {}
+        self._head_failed = threading.Event()
+        self._deadline = time.monotonic() + UP_S
+        folder = states.folder(inventory)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._authority: Authority | None = authority(folder, inventory.name) if inventory.tls else None
+
+    def run(self) -> list[NodeState]:
+        head, nodes = self._inventory.head, self._inventory.nodes
+        met, lost = on_all(nodes, self._meet)
+        for name, error in lost.items():
+            self._fail(name, error)
+        self._require_same(met)
+        if head.name in met:
+            token = (met[head.name].hello["token"] or "").strip() or secrets.token_hex(32)
+            order = self._tried(head, partial(self._settle, head, met, token))
+        if head.name in self._said:
+            self._head_failed.set()
+            on_all(self._open(), lambda node: self._fail(node.name, self._waits(node)))
+        else:
+            on_all(self._open(), lambda node: self._bring(node, met, token, order))
+        return [self._said[node.name] for node in nodes]
+
+    def _open(self) -> list[Node]:
+        return [node for node in self._inventory.nodes if node.name not in self._said]
+
+    def _meet(self, node: Node) -> Met:
+        inventory = self._inventory
+        folder, trusted = paths.own(inventory), paths.tls(inventory)[2]
+        told = {**joining.question(inventory, node), "folder": folder, "authority": trusted}
+        hello = ask(inventory, node, "meet", told, deadline_s=MEET_S)
+        return Met(hello, facts_module.read(*probes.read(hello["probes"])))
+
+    def _require_same(self, met: Mapping[str, Met]) -> None:
+        """Nothing has changed that holds for all nodes. Raises ClusterError."""
+        inventory = self._inventory
+        down = f"type: {joining.verb(inventory, 'down')}, then up again"
+        own = hashlib.sha256(self._authority.pem.encode()).hexdigest() if self._authority else None
+        for name, one in met.items():
+            if one.order is None:
+                continue
+            if one.order["fixed"] != states.fixed(inventory):
+                what = "head, ports, environment or auth differ"
+                raise ClusterError(f"{inventory.file}: {what} from what is up on {name}; {down}")
+            if own is not None and one.hello["authority_sha256"] != own:
+                where = f"signed at {one.order['by']}, and can be nowhere else"
+                raise ClusterError(
+                    f"{inventory.file}: the certificates on {name} were {where}; type up there, or {down}"
+                )
+
+    def _bring(self, node: Node, met: Mapping[str, Met], token: str, head_order: str | None) -> None:
+        settle = partial(self._settle, node, met, token)
+        order = head_order if node.is_head else self._tried(node, settle)
+        if order is None:
+            return
+        note = joining.note(node, met[node.name].hello, token)
+        if self._tried(node, partial(self._wait, node, order)):
+            about = joining.about(met[node.name].facts)
+            self._say(NodeState(node.name, Phase.UP, 0, time.time(), note=note, about=about))
+
+    def _tried(self, node: Node, act: Callable[[], str]) -> str | None:
+        """What it gives; None where it failed, which is said."""
+        try:
+            return act()
+        except HostError as error:
+            self._fail(node.name, error)
+            if node.is_head:
+                self._head_failed.set()
+            return None
+
+    def _settle(self, node: Node, met: Mapping[str, Met], token: str) -> str:
+        """The id of the order that the node goes by: what it had, or a new one. Raises HostError."""
+        inventory, one = self._inventory, met[node.name]
+        holder = one.hello["holder"]
+        if holder is not None and holder.get("by") != paths.DAEMON:
+            raise joining.held(inventory, node, holder)
+        wanted = json.dumps([node.name, node.address, node.slots, node.reserve_bytes])
+        is_same = one.order is not None and one.order["wanted"] == wanted
+        if one.order is not None and is_same and one.is_trying and joining.is_token(one.hello, token):
+            return str(one.order["id"])
+        joining.require_ports(node, one.hello)
+        if not node.is_head:
+            versions = met[inventory.head.name].hello["versions"]
+            joining.require_versions(inventory, node, one.hello, versions)
+        order = {
+            **joining.order(inventory, node, one.facts),
+            "id": secrets.token_hex(8),
+            "by": identity(inventory).partition(":")[0],
+            "fixed": states.fixed(inventory),
+            "wanted": wanted,
+            "ip": node.address,
+            "head": None if node.is_head else [inventory.head.address, inventory.ports.gcs],
+        }
+        files = joining.files(inventory, node, token, self._authority)
+        files[paths.daemon(inventory)] = nodeside.program("daemon")
+        given = {"files": files, "order": order}
+        told = paths.service(inventory)
+        said = ask(inventory, node, "settle", told, deadline_s=SETTLE_S, given=given)
+        if said:
+            raise _not_installed(inventory, node, said)
+        return str(order["id"])
+
+    def _wait(self, node: Node, order: str) -> str:
+        """Until Ray is up by this order. Raises HostError where it is not."""
+        inventory, began = self._inventory, time.monotonic()
+        told = {"folder": paths.own(inventory), "order": order, "seconds": LISTEN_S}
+        while True:
+            state = ask(inventory, node, "outcome", told, deadline_s=LISTEN_S + MEET_S)["state"]
+            if state is None and time.monotonic() - began > SILENT_S:
+                log = paths.daemon_log(inventory)
+                saw = "says nothing of its order"
+                raise HostError(node.name, "its daemon", saw, f"look into {log} there")
+            if state is not None:
+                if state["phase"] == "up":
+                    return order
+                if state.get("failed", 0) > 1:
+                    raise trouble(inventory, node, state)
+                if state["phase"] == "waiting" and self._head_failed.is_set():
+                    raise self._waits(node)
+                if time.monotonic() > self._deadline:
+                    raise trouble(inventory, node, state)
+
+    def _waits(self, node: Node) -> HostError:
+        head = self._inventory.head.name
+        return HostError(node.name, "", f"waits for {head}, the head", f"mend {head} first")
+
+    def _fail(self, name: str, error: HostError) -> None:
+        saw = ": ".join(filter(None, [error.ran, error.saw]))
+        self._say(NodeState(name, Phase.FAILED, 0, time.time(), saw=saw, cure=error.cure))
+
+    def _say(self, state: NodeState) -> None:
+        with self._lock:
+            self._said[state.node] = state
+            self._say_one(state)
+
+
+def require_none(inventory: Inventory) -> None:
+    """No node is held by a daemon, as far as they answer. Raises ClusterError."""
+    told = {"lock": paths.lock(inventory), "probes": "true", "folder": paths.own(inventory)}
+    seen, _ = on_all(inventory.nodes, lambda node: ask(inventory, node, "see", told, deadline_s=MEET_S))
+    held = [name for name, said in seen.items() if (said["holder"] or {}).get("by") == paths.DAEMON]
+    if held:
+        raise ClusterError(
+            f"{inventory.file}: held by daemons already: {', '.join(held)}; write `hold: daemon`, "
+            f"or type: {joining.verb(inventory, 'down')}, then up again"
+        )
+
+
+def trouble(inventory: Inventory, node: Node, state: Mapping[str, Any]) -> HostError:
+    """Why a node's daemon has no Ray up, from what it said last."""
+    saw = state.get("why") or f"is {state['phase']}"
+    if state["phase"] == "waiting":
+        cure = f"{joining.verb(inventory, 'doctor')} says more"
+        return HostError(node.name, "its daemon", saw, cure)
+    saw = ": ".join(filter(None, [saw, raystart.reason(state["log"]) if state.get("log") else ""]))
+    return HostError(node.name, "ray start", saw, f"look into {paths.log(inventory)} there")
+
+
+def as_root(inventory: Inventory, node: Node, script: str) -> str:
+    """What a person types to run a script on a node as root."""
+    command = f"sudo sh {shell_path(script)}"
+    if isinstance(runner(inventory, node), Local):
+        return command
+    config = f"-F {inventory.ssh_config} " if inventory.ssh_config else ""
+    return f"ssh -t {config}{node.ssh or node.address} {shlex.quote(command)}"
+
+
+def _not_installed(inventory: Inventory, node: Node, said: Mapping[str, str]) -> HostError:
+    if "script" not in said:
+        return HostError(node.name, "its daemon", said["failed"], "write `hold: ssh`")
+    typed = as_root(inventory, node, said["script"])
+    if "failed" in said:
+        return HostError(node.name, "making its service", said["failed"], f"to see it: {typed}")
+    return HostError(node.name, "making its service", said["refused"], f"type once: {typed}, then up again")

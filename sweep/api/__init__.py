@@ -1,0 +1,17 @@
+"""One module a verb; each returns values and prints nothing.
+
+run         run a study
+check       what would run, and everything that is wrong
+plan        how long a study would take
+times       the times that a plan takes from a run
+status      how a run stands
+list_runs   all runs of a folder
+show        one trial
+compare     runs side by side
+extend      a study that trains the best trials for longer
+remove      delete checkpoints
+init        a study and a task to start from
+ui          optuna-dashboard on a run
+remote      a study on its cluster's head
+cluster     the cluster that a study names
+"""

@@ -1,0 +1,118 @@
+"""`sweep check`: what a study would run, found out without training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.driver.build import check_choices, describe_task
+from sweep.errors import SpecError
+from sweep.spec.against_task import missing_files
+from sweep.spec.parse import load
+from sweep.spec.plans import listed_values, longest, programs
+from sweep.spec.resolve import hyperparameters
+from sweep.spec.schema import Choices, Entry, FloatRange, IntRange, StudySpec
+from sweep.spec.task_description import Description
+from sweep.vocabulary.trial import Length, Signature
+
+
+@dataclass(frozen=True)
+class Check:
+    """A study that can run, and what that would be."""
+
+    spec: StudySpec
+    description: Description
+    length: Length
+    programs: tuple[Signature, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "study": self.spec.name,
+            "trials": self.spec.budget.trials,
+            "space": {name: entry_text(entry) for name, entry in self.spec.space.items()},
+            "programs": [dict(program) for program in self.programs],
+            "examples": self.length.examples,
+            "report_every": self.length.report_every,
+            "reports": self.length.reports,
+            "updates": dict(self.updates()),
+            "metrics": list(self.description.metrics),
+            "device": self.description.device,
+            "lanes_stopped_by": self.description.vmap_obstacle,
+            "purity": self.description.purity,
+        }
+
+    def as_text(self) -> str:
+        spec, described = self.spec, self.description
+        objectives = ", ".join(f"{objective.direction} {objective.metric}" for objective in spec.objective)
+        trials = f"{spec.budget.trials} trials" if spec.budget.trials else "as many trials as time allows"
+        updates = ", ".join(f"{count} at k={k}" for k, count in self.updates())
+        lines = [
+            f"{spec.name}: {trials}, {objectives}; sampler {spec.sampler.name}, pruner {spec.pruner.name}",
+            f"task: {spec.task}, {described.train_examples} examples to train on, "
+            f"{described.validation_examples} to validate on; reports {', '.join(described.metrics)}",
+            f"each trial: {self.length.examples} examples, a report every {self.length.report_every} "
+            f"({self.length.reports} in all); updates: {updates}",
+            f"programs: {len(self.programs)}, each compiled once, by their static hyperparameters:",
+            *(f"  {_signature_text(program)}" for program in self.programs[:16]),
+            f"device: {described.device} ({described.chip})",
+            "space:",
+            *(f"  {name}: {entry_text(entry)}" for name, entry in spec.space.items()),
+        ]
+        if described.purity is not None:
+            lines += _purity_text(described.purity)
+        if described.vmap_obstacle:
+            lines.append(f"lanes: one only, since {described.vmap_obstacle}")
+        return "\n".join(lines)
+
+    def updates(self) -> list[tuple[int, int]]:
+        """(k, optimizer steps of a trial) for each number of accumulation steps k."""
+        batch = (
+            hyperparameters(self.spec, {}).get("micro_batch_size")
+            or listed_values(self.spec, "micro_batch_size")[0]
+        )
+        assert isinstance(batch, int)
+        micro_batches = -(-self.length.examples // batch)
+        steps = listed_values(self.spec, "accumulation_steps") or (1,)
+        return [(k, -(-micro_batches // k)) for k in steps if isinstance(k, int)]
+
+
+def check_study(path: Path) -> Check:
+    """Check the file and its task. Raises SpecError with every problem that can be found."""
+    spec = load(path)
+    check_choices(spec)
+    missing = missing_files(spec)
+    if missing:
+        raise SpecError(missing)
+    description = describe_task(spec, purity=True)
+    return Check(spec, description, longest(spec, description), programs(spec, description))
+
+
+def _purity_text(purity: Mapping[str, Any]) -> Iterator[str]:
+    """Of a task without problems: what was tried and held, and what it is worth knowing besides."""
+    unreached = ", ".join(purity["unreached"])
+    yield "purity: the task is pure"
+    yield "  inputs unchanged; global generators undrawn; same key, same result; traces under compile"
+    yield f"  random: {'yes, another key, another result' if purity['random'] else 'no'}"
+    yield f"  vmap: {'no' if purity['vmap_obstacle'] else 'yes, trials can share a step'}"
+    yield f"  gradients: {f'none reaches {unreached}' if unreached else 'reach every trainable parameter'}"
+
+
+def _signature_text(signature: Signature) -> str:
+    return ", ".join(f"{name}={value}" for name, value in signature)
+
+
+def entry_text(entry: Entry) -> str:
+    """An entry of the space in a few words."""
+    match entry:
+        case Choices():
+            text = "one of " + ", ".join(map(str, entry.choices))
+        case IntRange() | FloatRange():
+            kind = "integer" if isinstance(entry, IntRange) else "number"
+            text = f"{kind} from {entry.low:g} to {entry.high:g}"
+            text += ", log" if entry.log else ""
+            text += f", step {entry.step:g}" if entry.step not in (None, 1) else ""
+    when = entry.when or {}
+    conditions = [f"{parent} is {condition}" for parent, condition in when.items()]
+    return text + (f", when {' and '.join(conditions)}" if conditions else "")

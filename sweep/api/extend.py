@@ -1,0 +1,98 @@
+"""."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from configfile import yamlfile
+from runlog import layout
+from runlog.ranking import best_first
+from sweep.driver.extension import Parent, parents_of
+from sweep.errors import RunDirError
+from sweep.rundir.history import History, read_history
+from sweep.rundir.provenance import read_provenance
+from sweep.spec.parse import parse
+from sweep.spec.resolve import resolved
+from sweep.spec.schema import StudySpec
+
+UNITS = ("epochs", "examples", "updates")
+
+
+def study_text(
+    run: Path, length: str, *, best: int | None = None, name: str | None = None, stretch: bool = False
+) -> tuple[Path, str]:
+    """The study file that goes on with the best trials of a run, and where it belongs: beside the run's own.
+
+    `length` is such as "40 epochs". Raises RunDirError, or SpecError for a length that cannot be meant.
+    """
+    value, unit = _extent(length)
+    if missing := [name for name in (layout.LOG, layout.STUDY) if not (run / name).is_file()]:
+        raise RunDirError(f"{run}: must be a run directory, with {missing[0]}; give one, such as runs/digits")
+    parent = parse((run / layout.STUDY).read_bytes(), str(run / layout.STUDY))
+    before = getattr(parent.trial.length, unit)
+    if before is not None and value <= before:
+        raise RunDirError(f"--length: must be more than the run's {before:g} {unit}; found {value:g} {unit}")
+    history = read_history(run)
+    parents = parents_of(run, history, parent.trial.replicates)
+    if not parents:
+        raise RunDirError(
+            f"{run}: must hold the final checkpoint of a complete trial; found none; run the study again "
+            "with checkpoints: {keep_best: 3} in its file and without `store`"
+        )
+    order = _best(parents, history, parent)[:best]
+    values = _extended(parent, order, run, {unit: value}, stretch=stretch)
+    values["name"] = name or f"{parent.name}-{value:g}-{unit}"
+    path, text = _folder(run) / f"{values['name']}.yaml", yamlfile.dump(values)
+    parse(text, str(path))  # a name that is none, say, before anything is written
+    return path, text
+
+
+def _extended(
+    parent: StudySpec, order: Sequence[Parent], run: Path, extent: Mapping[str, float], *, stretch: bool
+) -> dict[str, Any]:
+    """The parent's file with what differs; what chooses among trials is left out, all are trained."""
+    values = resolved(parent)
+    for key in ("warm_start", "stop", "pruner", "storage", "extends"):
+        values.pop(key, None)
+    values["trial"]["length"] = dict(extent)
+    values["enqueue"] = [dict(each.params) for each in order]
+    values["budget"] = {"trials": len(order)}
+    values["checkpoints"]["keep_best"] = len(order)
+    values["extends"] = {
+        "run": str(run.resolve()),
+        "trials": [each.trial for each in order],
+        "schedule": "stretch" if stretch else "keep",
+    }
+    return values
+
+
+def _extent(text: str) -> tuple[float, str]:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(epochs?|examples|updates)", text.strip())
+    value = float(found[1]) if found else 0.0
+    unit = found[2].removesuffix("s") + "s" if found else ""
+    if value <= 0 or (unit != "epochs" and not value.is_integer()):
+        units = ", ".join(UNITS)
+        raise RunDirError(f'--length: must be a number of {units}, such as "40 epochs"; found {text!r}')
+    return (value if unit == "epochs" and not value.is_integer() else int(value)), unit
+
+
+def _best(parents: Sequence[Parent], history: History, spec: StudySpec) -> list[Parent]:
+    values = {each.trial: history.told[each.trial].values or () for each in parents}
+    by_number = {each.trial: each for each in parents}
+    ranked = best_first(values, [objective.direction for objective in spec.objective])
+    return [by_number[number] for number in ranked]
+
+
+def _folder(run: Path) -> Path:
+    """Where the run's study file lies, and with it the task."""
+    folder = (read_provenance(run / layout.PROVENANCE) or {}).get("folder")
+    if not isinstance(folder, str) or not Path(folder).is_dir():
+        raise RunDirError(
+            f"{run / layout.PROVENANCE}: must name the folder of the study file and its task; found "
+            f"{json.dumps(folder)}; run the study's own command once more where the folder lies now"
+        )
+    return Path(folder)

@@ -1,0 +1,40 @@
+"""`sweep list`: the run directories of a folder, each in a line, unreadable ones too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runlog import layout
+from sweep.api.status import Status, read_status
+from sweep.errors import RunDirError
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One run directory; `status` is None where it cannot be read, and `problem` says why."""
+
+    path: Path
+    status: Status | None
+    problem: str | None = None
+
+
+def list_runs(folder: Path) -> list[Listed]:
+    """Every run directory in `folder`, by name. Raises RunDirError where there is no such folder."""
+    if not folder.is_dir():
+        raise RunDirError(
+            f"{folder}: must be a folder of run directories; is not there, say another with --runs"
+        )
+    return [_listed(path) for path in sorted(folder.iterdir()) if _is_run(path)]
+
+
+def _is_run(path: Path) -> bool:
+    """Whether it has a log, or is an empty folder, which is what a run killed at once leaves."""
+    return path.is_dir() and ((path / layout.LOG).exists() or not any(path.iterdir()))
+
+
+def _listed(path: Path) -> Listed:
+    try:
+        return Listed(path, read_status(path))
+    except RunDirError as error:
+        return Listed(path, None, str(error))

@@ -1,0 +1,155 @@
+"""`sweep plan`: how long a study will take on so many nodes, found out by driving a simulation of them."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sweep.api.times import Times
+from sweep.driver.driver import Driver
+from sweep.driver.monitor.progress import Progress
+from sweep.executors.simulated import SimulatedExecutor, World
+from sweep.rundir.null import Nowhere
+from sweep.search.study import Study
+from sweep.spec.plans import longest
+from sweep.spec.schema import Extent, Stop, StudySpec
+from sweep.spec.task_description import Description
+from sweep.vocabulary.trial import RunId
+
+FULL = 0.9
+"""Nodes that are busy for this share of the time are what limits."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What driving the simulation has shown; times in seconds.
+
+    `driver_s` is what the driver itself took, really: with `proposals_per_s` it says whether one driver
+    keeps up.
+    """
+
+    study: str
+    nodes: int
+    trials: int
+    makespan_s: float
+    utilisation: float
+    proposals_per_s: float
+    proposals_per_s_possible: float
+    driver_ms_per_trial: float
+    node_losses: int
+    limited_by: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def as_text(self) -> str:
+        from sweep.driver.monitor.progress import duration
+
+        return "\n".join(
+            [
+                f"{self.study}: {self.trials} trials on {self.nodes} nodes in {duration(self.makespan_s)}",
+                f"nodes busy: {self.utilisation:.1%} of the time; {self.node_losses} lost on the way",
+                f"proposals: {self.proposals_per_s:.3g} a second needed, "
+                f"{self.proposals_per_s_possible:.3g} possible ({self.driver_ms_per_trial:.2f} ms a trial)",
+                f"limited by {self.limited_by}",
+            ]
+        )
+
+
+def forecast(
+    spec: StudySpec,
+    description: Description,
+    *,
+    nodes: int,
+    times: Times,
+    progress: Progress,
+    mtbf_s: float | None = None,
+) -> Forecast:
+    """Drive the study on simulated nodes; nothing is written anywhere."""
+    spec = _as_planned(spec, measured=bool(times.run_s))
+    world = World(
+        nodes=nodes,
+        run_s=times.of,
+        value=_learning_curve(spec),
+        metrics=description.metrics,
+        compile_s=times.compile_s,
+        start_s=times.start_s,
+        mtbf_s=mtbf_s,
+        snapshot_every_s=spec.checkpoints.every_s,
+        seed=spec.seed % 2**32,
+    )
+    executor = SimulatedExecutor(world)
+    study = Study(spec, None, longest(spec, description))
+    driver = Driver(
+        spec=spec,
+        description=description,
+        run=Nowhere(),
+        study=study,
+        executor=executor,
+        progress=progress,
+        clock=executor.clock,
+    )
+    began = time.process_time()
+    driver.run()
+    driver_s = time.process_time() - began
+    executor.close()
+    return _forecast(spec, driver, executor, driver_s)
+
+
+def _as_planned(spec: StudySpec, *, measured: bool) -> StudySpec:
+    """One report a trial unless a pruner needs them; measured trials end where they ended.
+
+    Stop rules are left out, as nobody knows what trials will find.
+    """
+    lanes = spec.lanes if isinstance(spec.lanes, int) else 1
+    changes: dict[str, Any] = {"lanes": lanes, "warm_start": None, "stop": Stop()}
+    if measured or spec.pruner.name == "none":
+        trial = spec.trial.model_copy(update={"report_every": Extent(**spec.trial.length.model_dump())})
+        changes |= {"trial": trial, "pruner": type(spec.pruner)()}
+    return spec.model_copy(update=changes)
+
+
+def _learning_curve(spec: StudySpec) -> Callable[[RunId, float], float]:
+    """A metric that tells trials apart early but not surely; any will do where nothing is pruned."""
+    sign = 1.0 if spec.objective[0].direction == "minimize" else -1.0
+
+    def value(run: RunId, done: float) -> float:
+        chance = random.Random(f"{spec.seed}-{run.trial}-{run.replicate}")
+        return sign * (chance.random() + 0.3 * (1 - done) * chance.gauss(0, 1))
+
+    return value
+
+
+def _forecast(spec: StudySpec, driver: Driver, executor: SimulatedExecutor, driver_s: float) -> Forecast:
+    trials, makespan_s = len(driver.told), executor.now
+    utilisation = executor.busy_s / executor.present_s if executor.present_s else 0.0
+    needed = trials / makespan_s if makespan_s else 0.0
+    possible = trials / driver_s if driver_s else 0.0
+    return Forecast(
+        study=spec.name,
+        nodes=executor.slots,
+        trials=trials,
+        makespan_s=round(makespan_s, 3),
+        utilisation=round(utilisation, 4),
+        proposals_per_s=round(needed, 4),
+        proposals_per_s_possible=round(possible, 1),
+        driver_ms_per_trial=round(driver_s / max(trials, 1) * 1000, 4),
+        node_losses=executor.losses,
+        limited_by=_limit(spec, driver, executor, utilisation, needed > possible),
+    )
+
+
+def _limit(
+    spec: StudySpec, driver: Driver, executor: SimulatedExecutor, utilisation: float, too_fast: bool
+) -> str:
+    if too_fast:
+        return "the driver: it cannot propose as fast as nodes ask; train longer trials or use fewer nodes"
+    if utilisation >= FULL:
+        return "the nodes: more of them would be quicker"
+    most = driver.state.limits.max_concurrent
+    if most is not None and most < executor.slots:
+        return f"max_concurrent: {most} trials at a time, so that {spec.sampler.name} learns from results"
+    return "the last trials: nodes wait for them with nothing left to start"

@@ -1,0 +1,82 @@
+"""`sweep rm`: deletes checkpoints that are no longer wanted; what unfinished trials need stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from configfile.quantities import format_size
+from sweep.api.status import read_fold
+from sweep.errors import RunDirError
+from sweep.rundir.history import History, read_history
+from sweep.rundir.retention import superseded
+from sweep.rundir.rundir import RunDir
+from sweep.vocabulary.trial import Snapshot
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What would be deleted, and how many checkpoints stay."""
+
+    run_dir: Path
+    checkpoints: tuple[Snapshot, ...]
+    staying: int
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(each.bytes for each in self.checkpoints)
+
+    def as_text(self) -> str:
+        trials = sorted({each.trial for each in self.checkpoints})
+        of = f"of trial {trials[0]}" if len(trials) == 1 else f"of {len(trials)} trials"
+        return (
+            f"{self.run_dir}: {len(self.checkpoints)} checkpoints {of}, {rounded_size(self.size_bytes)}; "
+            f"{self.staying} stay"
+        )
+
+
+def plan_removal(run_dir: Path, *, keep_best: int, trials: Sequence[int] = ()) -> Removal:
+    """What `sweep rm` would delete: all but the best trials', or only those of `trials`.
+
+    Raises RunDirError where there is no run, or a trial has not ended: its checkpoint is where it goes on.
+    """
+    read_fold(run_dir)
+    history = read_history(run_dir)
+    for number in trials:
+        if number not in history.told:
+            state = (
+                "has not ended, it goes on from its checkpoint" if number in history.live else "is not there"
+            )
+            raise RunDirError(
+                f"{run_dir}: trial {number} must have ended to lose its checkpoints; it {state}"
+            )
+    stored = list(history.checkpoints.values())
+    going = _of(stored, trials) if trials else _all_but_best(history, stored, keep_best)
+    return Removal(run_dir, tuple(going), len(stored) - len(going))
+
+
+def _of(stored: Sequence[Snapshot], trials: Sequence[int]) -> list[Snapshot]:
+    return [each for each in stored if each.trial in trials]
+
+
+def _all_but_best(history: History, stored: Sequence[Snapshot], keep_best: int) -> list[Snapshot]:
+    directions = [direction for _, direction in history.study.objectives]
+    return superseded(stored, told=history.told, directions=directions, keep_best=keep_best)
+
+
+def remove(removal: Removal) -> None:
+    """Delete them and say so in the log. Raises RunDirError while another process writes there."""
+    path = removal.run_dir.resolve()
+    with RunDir.open(path.parent, path.name) as run:
+        for each in removal.checkpoints:
+            run.remove_checkpoint(each.path)
+        run.commit()
+
+
+def rounded_size(size_bytes: int) -> str:
+    """A size in three digits, such as 1.23 MB."""
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size_bytes >= size:
+            return f"{size_bytes / size:.3g} {unit}"
+    return format_size(size_bytes) if size_bytes else "0 B"

@@ -1,0 +1,99 @@
+"""`sweep show`: all that a run directory knows of one trial, from its files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from configfile.quantities import format_size
+from runlog import layout
+from runlog.reader import read_batches
+from runlog.study import TrialRow
+from sweep.api.status import read_fold
+from sweep.errors import RunDirError
+from sweep.rundir.history import read_reports
+from sweep.vocabulary.trial import Report
+
+
+@dataclass(frozen=True)
+class TrialView:
+    """One trial; `rank` counts from 1 among those that ended well, None where it is not one of them.
+
+    `checkpoints` are those on disk, by path from the run directory, in bytes.
+    """
+
+    run: str
+    trial: TrialRow
+    objectives: tuple[tuple[str, str], ...]
+    rank: int | None
+    ranked: int
+    reports: tuple[Report, ...]
+    checkpoints: Mapping[str, int]
+    damage: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "reports": [vars(report) for report in self.reports]}
+
+    def as_text(self) -> str:
+        """Lines for a terminal; the table of reports is the command's."""
+        row = self.trial
+        named = zip(self.objectives, row.values or (), strict=False)
+        values = "".join(f", {metric} {value:.6g}" for (metric, _), value in named)
+        rank = f"; rank {self.rank} of {self.ranked}" if self.rank else ""
+        fixed = {name: value for name, value in row.hyperparameters.items() if name not in row.params}
+        lines = [f"{self.run}, trial {row.number}: {row.state.lower()}{values}{rank}"]
+        if row.reason:
+            lines.append(f"reason: {row.reason}")
+        lines += _pairs("proposed", row.params)
+        lines += _pairs("fixed", fixed)
+        lines += _pairs("ledger", row.ledger)
+        if not row.feasible:
+            lines += _pairs("constraints broken by", {k: v for k, v in row.constraints.items() if v > 0})
+        lines += [f"checkpoint: {path}, {format_size(size)}" for path, size in self.checkpoints.items()]
+        lines += [f"damaged: {text}" for text in self.damage]
+        return "\n".join(lines)
+
+
+def read_trial(run_dir: Path, number: int) -> TrialView:
+    """All of one trial. Raises RunDirError where there is no such run directory or trial in it."""
+    fold, damage = read_fold(run_dir)
+    if number not in fold.trials:
+        has = f"it has trials 0 to {max(fold.trials)}" if fold.trials else "it has none yet"
+        raise RunDirError(f"{run_dir}: must hold trial {number}; {has}")
+    order = [row.number for row in fold.best()]
+    return TrialView(
+        run=run_dir.resolve().name,
+        trial=fold.trials[number],
+        objectives=tuple(fold.objectives),
+        rank=order.index(number) + 1 if number in order else None,
+        ranked=len(order),
+        reports=read_reports(run_dir, {number}).get(number, ()),
+        checkpoints=dict(_checkpoints(run_dir, number)),
+        damage=damage,
+    )
+
+
+def _checkpoints(run_dir: Path, number: int) -> Iterator[tuple[str, int]]:
+    """Those recorded, not removed since, and there."""
+    kinds = ("checkpoint", "checkpoint_removed")
+    kept: dict[str, int] = {}
+    for batch in read_batches(run_dir / layout.LOG, kinds=kinds, on_damage=lambda each: None):
+        for record in batch:
+            if record["event"] == "checkpoint_removed":
+                kept.pop(record["path"], None)
+            elif record["trial"] == number:
+                kept[record["path"]] = record["bytes"]
+    for path, size in kept.items():
+        if (run_dir / path).is_file():
+            yield path, size
+
+
+def _pairs(title: str, values: Mapping[str, Any]) -> list[str]:
+    texts = [
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in values.items()
+        if value is not None
+    ]
+    return [f"{title}: {' '.join(texts)}"] if texts else []

@@ -1,0 +1,183 @@
+"""What has happened in a run directory, from its files alone, beside its writer or after it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runlog import layout
+from runlog.reader import NewerFormatError, whole_bytes
+from runlog.records import PREFIX, is_record
+from runlog.study import StudyFold, read_study
+from sweep.errors import RunDirError
+from sweep.rundir.lock import holder
+from sweep.vocabulary.trial import Scalar
+
+_REPORT = PREFIX + b'report"'
+_TAIL_BYTES = 1 << 18
+_BLOCK_BYTES = 1 << 20
+_RATE_OVER_S = 60.0
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best COMPLETE trial; with several objectives one that no other dominates."""
+
+    number: int
+    values: tuple[float, ...]
+    params: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class Status:
+    """A study at a glance.
+
+    `pid` is the live writer's, None where nobody writes; `trials` counts by state; `budget_trials` is the
+    total asked for; `reports_per_s` is over the last minute of reports; `last_report` is in seconds since
+    1970; `ledger` says where the last session's time went; `closed` is why the last session ended, None
+    where it runs or was killed; `damage` names lines that cannot be read.
+    """
+
+    name: str
+    run_dir: str
+    pid: int | None
+    sessions: int
+    closed: str | None
+    trials: Mapping[str, int]
+    budget_trials: int | None
+    objectives: tuple[tuple[str, str], ...]
+    best: Best | None
+    reports: int
+    last_report: float | None
+    reports_per_s: float
+    started: float | None
+    messages: tuple[str, ...]
+    ledger: Mapping[str, Any]
+    damage: tuple[str, ...]
+
+
+def read_status(run_dir: Path) -> Status:
+    """Summarise a run directory. Raises RunDirError where there is none, or one of a newer version."""
+    log = run_dir / layout.LOG
+    fold, damage = read_fold(run_dir)
+    reports = _count_reports(log)
+    times = _last_report_times(log)
+    return Status(
+        name=run_dir.resolve().name,
+        run_dir=str(run_dir),
+        pid=holder(run_dir / layout.LOCK),
+        sessions=fold.sessions,
+        closed=fold.closed,
+        trials=fold.counts(),
+        budget_trials=fold.budget_trials,
+        objectives=tuple(fold.objectives),
+        best=_best(fold),
+        reports=reports,
+        last_report=times[-1] if times else None,
+        reports_per_s=_rate(times),
+        started=min((row.asked for row in fold.trials.values() if row.asked), default=None),
+        ledger=fold.ledger,
+        messages=tuple(text for _, _, text in fold.messages[-5:]),
+        damage=damage,
+    )
+
+
+def read_fold(run_dir: Path) -> tuple[StudyFold, tuple[str, ...]]:
+    """The study and its trials, and the lines of the log that cannot be read.
+
+    Raises RunDirError where there is no run directory, or one of a newer version.
+    """
+    damage: list[str] = []
+    if not (run_dir / layout.LOG).is_file():
+        what = f"it has no {layout.LOG}" if run_dir.is_dir() else "there is no such folder"
+        raise RunDirError(f"{run_dir}: is not a run directory, {what}; give the path of a run")
+    try:
+        fold = read_study(run_dir, on_damage=lambda each: damage.append(str(each)))
+    except NewerFormatError as error:
+        raise RunDirError(str(error)) from error
+    except OSError as error:
+        raise RunDirError(f"{run_dir}: cannot be read: {error.strerror or error}") from error
+    return fold, tuple(damage)
+
+
+def _best(fold: StudyFold) -> Best | None:
+    for row in fold.best():
+        return Best(row.number, row.values or (), row.params)
+    return None
+
+
+def _count_reports(log: Path) -> int:
+    """Count report lines by how they begin, without parsing them."""
+    needle = b"\n" + _REPORT
+    count, carry = 0, b"\n"
+    with log.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            text = carry + block
+            count += text.count(needle)
+            carry = text[-len(needle) + 1 :]
+    return count
+
+
+def _last_report_times(log: Path) -> list[float]:
+    """Times of the reports near the end of the log, in its order."""
+    stop = whole_bytes(log)
+    with log.open("rb") as file:
+        file.seek(max(0, stop - _TAIL_BYTES))
+        tail = file.read(min(stop, _TAIL_BYTES))
+    times = []
+    for line in tail.split(b"\n"):
+        if line.startswith(_REPORT):
+            try:
+                record = json.loads(line)
+            except ValueError:  # named by read_study's caller where it lies on its way, counted by nobody
+                continue
+            if is_record(record):
+                times.append(float(record["time"]))
+    return times
+
+
+def _rate(times: list[float]) -> float:
+    recent = [each for each in times if each >= times[-1] - _RATE_OVER_S]
+    span = max(recent) - min(recent) if recent else 0.0
+    return (len(recent) - 1) / span if span > 0 else 0.0
+
+
+def as_text(status: Status, *, now: float | None = None) -> str:
+    """The summary as lines for a terminal; `now` is in seconds since 1970."""
+    counts = (
+        ", ".join(f"{count} {state.lower()}" for state, count in status.trials.items()) or "no trials yet"
+    )
+    total = f" of {status.budget_trials}" if status.budget_trials is not None else ""
+    lines = [f"{status.name}: {counts}{total}; {liveness(status)}"]
+    if status.best is not None:
+        named = zip(status.objectives, status.best.values, strict=False)
+        values = ", ".join(f"{metric} {value:.6g}" for (metric, _), value in named)
+        params = ", ".join(f"{name}={value}" for name, value in status.best.params.items())
+        lines.append(f"best: trial {status.best.number}, {values}: {params}")
+    if status.last_report is not None:
+        age_s = (time.time() if now is None else now) - status.last_report
+        lines.append(
+            f"reports: {status.reports}, {status.reports_per_s:.1f} a second, the last {age_s:.0f} s ago"
+        )
+    if status.ledger:
+        spent = {**status.ledger["driver"], **status.ledger["slots"]}
+        times = ", ".join(f"{name.removesuffix('_s')} {seconds:.1f}" for name, seconds in spent.items())
+        lines.append(f"seconds of the last session, {status.ledger['wall_s']:.1f} in all: {times}")
+    lines += [f"message: {text}" for text in status.messages]
+    lines += [f"damaged: {text}" for text in status.damage]
+    return "\n".join(lines)
+
+
+def liveness(status: Status) -> str:
+    """Whether somebody writes, and else why nobody does."""
+    if status.pid is not None:
+        return f"running, process {status.pid}"
+    if not status.sessions and not status.trials:
+        return "nothing has been recorded yet"
+    if status.closed is None:
+        return "not running: it was killed, the same command goes on"
+    return status.closed

@@ -1,0 +1,14 @@
+"""The loop of a study and what it owns.
+
+driver                 events in, instructions performed, in the order that loses nothing
+session                one run of the command: open, resume, drive, close
+build                  the parts of a study, made from its file
+limits                 what the scheduler goes by
+stopping               when no further trials are asked for
+extension              trials that begin at another run's checkpoints
+describe               a task described by a process of its own
+checkpoint_collector   checkpoints brought from workers into the run directory
+checkpoint_store       checkpoints in a fsspec store
+monitor                what people watch (a package)
+loggers                TensorBoard, MLflow and others, fed from the log (a package)
+"""

@@ -1,0 +1,125 @@
+"""."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runlog import layout
+from sweep.driver.describe import describe
+from sweep.driver.monitor.progress import Progress
+from sweep.errors import JournalError, RunDirError, SpecError
+from sweep.executors.base import Executor
+from sweep.executors.ray.cluster import Cluster
+from sweep.rundir.rundir import RunDir
+from sweep.spec.against_task import validate_against
+from sweep.spec.plans import longest, sample_values
+from sweep.spec.schema import StudySpec
+from sweep.spec.task_description import Description
+from sweep.vocabulary.turn import TaskRef, WorkerSettings
+
+if TYPE_CHECKING:
+    from sweep.search.study import Study
+
+
+def task_ref(spec: StudySpec) -> TaskRef:
+    """Where the study's task is found."""
+    return TaskRef(str(spec.folder.resolve()), spec.task)
+
+
+def check_choices(spec: StudySpec) -> None:
+    """Hold sampler and pruner against Optuna. Raises SpecError with all that does not fit."""
+    from sweep.driver import checkpoint_store as store
+    from sweep.driver import extension
+    from sweep.driver.loggers import choosing as loggers
+    from sweep.search import pruners, samplers, terminators, warm_start
+
+    choosers = (samplers, pruners, terminators, warm_start, store, extension, loggers)
+    problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
+    if problems:
+        raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
+
+
+def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
+    """The task as its own process describes it. Raises SpecError with all that does not fit the file."""
+    line = spec.document.line(("task",))
+    file = str(spec.document.file)
+    description = describe(task_ref(spec), sample_values(spec), key_line=line, file=file, purity=purity)
+    problems = validate_against(spec, description)
+    if problems:
+        raise SpecError(problems)
+    return description
+
+
+def logging_to(spec: StudySpec, run: RunDir, progress: Progress) -> AbstractContextManager[object]:
+    """The study file's loggers, fed from the log while this is entered."""
+    if not spec.loggers:
+        return nullcontext()
+    from sweep.driver.loggers.choosing import makers
+    from sweep.driver.loggers.following import Following
+
+    return Following(run.path / layout.LOG, makers(spec, run.path), progress.note)
+
+
+def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
+    """Optuna's side; a journal that is damaged is set aside, and the driver builds it again from the log."""
+    from sweep.search.study import Study
+
+    length = longest(spec, description)
+    asked = {number: row.params for number, row in run.history.study.trials.items()}
+    study = None
+    try:
+        study = Study(spec, run.journal_path, length)
+        study.check_against(asked, run.history.told)
+    except JournalError as error:
+        if spec.storage is not None:
+            raise RunDirError(f"{spec.storage}: must hold this study as the log does: {error}") from error
+        if study is not None:
+            study.close()
+        run.set_aside(layout.JOURNAL, str(error))
+        study = Study(spec, run.journal_path, length)
+    return study
+
+
+def make_executor(
+    spec: StudySpec, description: Description, cluster: Cluster | None, *, runs: Path
+) -> Executor:
+    """The executor that the study file names.
+
+    On this machine it has one slot an accelerator, or one a core where there is none; on a cluster what its
+    nodes have, and the study's folder travels there.
+    """
+    on_gpu = description.device == "gpu"
+    slots = 1 if on_gpu or spec.executor == "inline" else cores()
+    settings = WorkerSettings(
+        task=task_ref(spec),
+        snapshot_every_s=spec.checkpoints.every_s,
+        keep_final=spec.checkpoints.keep_best > 0,
+        objective=(spec.objective[0].metric, spec.objective[0].direction),
+        keep_best_report=spec.checkpoints.keep_best > 0 and spec.checkpoints.keep_best_report,
+        slots=slots,
+        limit_bytes=spec.worker.memory_bytes,
+    )
+    if spec.executor == "inline":
+        from sweep.executors.inline import InlineExecutor
+
+        return InlineExecutor(settings)
+    from sweep.executors.packaging import Luggage
+    from sweep.executors.ray.executor import RayExecutor
+    from sweep.executors.ray.joined import JoinedRay
+    from sweep.executors.ray.nodes import Home
+    from sweep.executors.ray.own import OwnRay
+
+    home: Home = OwnRay(slots, gpus=int(on_gpu))
+    if cluster is not None:
+        home = JoinedRay(cluster, Luggage(spec.folder.resolve(), (spec.folder / "runs", runs)))
+        settings = replace(settings, task=TaskRef(".", spec.task))
+    return RayExecutor(settings, home, name=spec.name)
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

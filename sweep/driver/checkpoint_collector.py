@@ -1,0 +1,171 @@
+"""Snapshots on their way from workers into the run directory, and which of them stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from sweep.driver.checkpoint_store import Refused, Removed, Store, Stored
+from sweep.errors import CheckpointError
+from sweep.executors.base import Chunk, Executor
+from sweep.rundir.checkpoints import CheckpointWriter, stored_name
+from sweep.rundir.null import Arrived, Nowhere
+from sweep.rundir.retention import superseded
+from sweep.rundir.rundir import RunDir
+from sweep.scheduler.messages import Gathered
+from sweep.spec.schema import Checkpoints
+from sweep.vocabulary.trial import Outcome, Snapshot
+
+Arriving = tuple[str, str]
+"""A slot and a path on its host."""
+
+
+class Gatherer:
+    """Receives snapshots chunk by chunk.
+
+    A final one waits until its trial is told: only then is it known whether it will be kept. `told` is
+    shared with the driver and grows there.
+    """
+
+    def __init__(
+        self,
+        run: RunDir | Nowhere,
+        executor: Executor,
+        policy: Checkpoints,
+        directions: Sequence[str],
+        told: Mapping[int, Outcome],
+        store: Store | None = None,
+    ) -> None:
+        self._run = run
+        self._executor = executor
+        self._policy = policy
+        self._directions = directions
+        self._told = told
+        self._store = store
+        self._refusal = ""
+        self._arriving: dict[Arriving, CheckpointWriter | Arrived] = {}
+        self._final: dict[int, list[tuple[str, Snapshot]]] = {}
+        self._coming: dict[Arriving, Snapshot] = {}
+        self._lost: set[str] = set()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._arriving) or (self._store is not None and self._store.busy)
+
+    def offer(self, slot: str, snapshot: Snapshot) -> None:
+        """A worker has a snapshot: fetch it now, or once its trial is told.
+
+        Not where the worker is lost already: its last turn and its loss may have been heard of together.
+        """
+        if slot in self._lost:
+            return
+        if snapshot.final:
+            self._final.setdefault(snapshot.trial, []).append((slot, snapshot))
+            if snapshot.trial in self._told:
+                self.trial_told(snapshot.trial)
+        else:
+            self._fetch(slot, snapshot)
+
+    def trial_told(self, number: int) -> None:
+        """Fetch the trial's final snapshots where they will be kept, and drop what it leaves behind."""
+        for slot, snapshot in self._final.pop(number, []):
+            if self._would_stay(snapshot):
+                self._fetch(slot, snapshot)
+            else:
+                self._executor.discard(slot, snapshot)
+        self._retain()
+
+    def receive(self, chunk: Chunk) -> Gathered | None:
+        """Enter a chunk; once the last has arrived whole, the snapshot as it lies in the run directory."""
+        key = (chunk.slot, chunk.snapshot.path)
+        writer = self._arriving.get(key)
+        if writer is None:
+            return None
+        if chunk.data:
+            writer.write(chunk.data)
+            return None
+        del self._arriving[key], self._coming[key]
+        try:
+            stored = writer.commit()
+        except CheckpointError as error:
+            self._run.record_message("warning", str(error))
+            return None
+        self._retain()
+        return Gathered(replace(stored, path=str(self._run.path / stored.path)))
+
+    def slot_lost(self, slot: str) -> None:
+        """What was on its way from there will not arrive."""
+        self._lost.add(slot)
+        for key in [key for key in self._arriving if key[0] == slot]:
+            self._arriving.pop(key).abandon()
+            del self._coming[key]
+        for number, offers in list(self._final.items()):
+            self._final[number] = [offer for offer in offers if offer[0] != slot]
+
+    def close(self) -> None:
+        """Give up what is still on its way."""
+        for writer in self._arriving.values():
+            writer.abandon()
+        self._arriving.clear()
+        self._coming.clear()
+        if self._store is not None:
+            self._store.close()
+
+    def _fetch(self, slot: str, snapshot: Snapshot) -> None:
+        self._arriving[slot, snapshot.path] = self._run.begin_checkpoint(snapshot)
+        self._coming[slot, snapshot.path] = replace(snapshot, path=stored_name(snapshot))
+        self._executor.gather(slot, snapshot)
+
+    def _would_stay(self, snapshot: Snapshot) -> bool:
+        stored = replace(snapshot, path=stored_name(snapshot))
+        return stored not in self._superseded([*self._run.checkpoints, stored])
+
+    def look_at_store(self) -> None:
+        """Enter what the store has done since the last look."""
+        if self._store is None:
+            return
+        for answer in self._store.answers():
+            path = answer.snapshot.path
+            kept = answer.snapshot in self._run.checkpoints
+            match answer:
+                case Stored() if not kept:
+                    self._store.remove(answer.snapshot)
+                case Stored():
+                    self._run.record_stored(path, answer.url)
+                    self._retain()
+                case Removed() if kept:
+                    self._run.remove_checkpoint(path)
+                case Refused() if kept and answer.reason != self._refusal:
+                    self._refusal = answer.reason
+                    text = f"{path} stays, the store refuses: {answer.reason}"
+                    self._run.record_message("warning", text)
+
+    def _retain(self) -> None:
+        """Let go what is superseded; what stays of ended trials goes to the store, where there is one.
+
+        What is on its way may never arrive: a trial that may have to go on keeps what it has until then.
+        """
+        checkpoints = self._run.checkpoints
+        coming = [each for each in self._coming.values() if each.trial in self._told]
+        superseded = self._superseded([*checkpoints, *coming])
+        gone = [each for each in superseded if each in checkpoints]
+        for snapshot in gone:
+            if self._store is not None and snapshot.path in self._run.stored:
+                self._store.remove(snapshot)
+            else:
+                self._run.remove_checkpoint(snapshot.path)
+        if self._store is not None:
+            kept = set(checkpoints) - set(gone)
+            for snapshot in kept:
+                if snapshot.trial in self._told and snapshot.path not in self._run.stored:
+                    self._store.send(snapshot, self._run.path / snapshot.path)
+
+    def _superseded(self, checkpoints: Sequence[Snapshot]) -> list[Snapshot]:
+        return superseded(
+            checkpoints,
+            told=self._told,
+            directions=self._directions,
+            keep_best=self._policy.keep_best,
+            keep_best_report=self._policy.keep_best_report,
+            max_bytes=self._policy.max_bytes,
+        )

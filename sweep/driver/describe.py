@@ -1,0 +1,87 @@
+"""Has a process of its own look at a task, so that the driver never imports one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from sweep.errors import Problem, SpecError, SweepError
+from sweep.spec.task_description import Description
+from sweep.vocabulary.turn import TaskRef
+
+DEADLINE_S = 600.0
+"""How long a task may take to load its data and answer once."""
+
+
+def describe(
+    ref: TaskRef,
+    hyperparameters: dict[str, Any],
+    *,
+    key_line: int | None,
+    file: str,
+    purity: bool = False,
+) -> Description:
+    """Load the task once, elsewhere, with one set of hyperparameters.
+
+    Raises SpecError where the task does not load or does not run, with the task's own error and line, or
+    where `purity` is asked for and is lacking; what the task itself prints goes to stderr.
+    """
+    request = json.dumps(
+        {
+            "folder": ref.folder,
+            "target": ref.target,
+            "hyperparameters": hyperparameters,
+            "purity": purity,
+        }
+    )
+    command = [sys.executable, "-m", "sweep.worker.describe_task"]
+    try:
+        answer = subprocess.run(
+            command, input=request, stdout=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise SweepError(
+            f"{ref}: the task did not load within {DEADLINE_S:.0f} s; make data() quicker"
+        ) from None
+    except OSError as error:  # of too many processes, or memory that is short
+        raise SweepError(
+            f"{ref}: a process to load the task in cannot be started: {error.strerror}; end something else "
+            "that runs here, and run the same command again"
+        ) from error
+    if answer.returncode != 0:
+        raise SweepError(f"{ref}: the process that loads the task ended with code {answer.returncode}")
+    found = json.loads(answer.stdout)
+    if "problem" in found:
+        raise SpecError([_problem(found, ref, key_line, file)])
+    report = found.get("purity")
+    if report is not None and report["problems"]:
+        lacking = [{"problem": text} for text in report["problems"]]
+        raise SpecError([_problem(problem, ref, key_line, file) for problem in lacking])
+    return Description(
+        static=tuple(found["static"]),
+        switches=tuple(found["switches"]),
+        dynamic=tuple(found["dynamic"]),
+        metrics=tuple(found["metrics"]),
+        train_examples=found["train_size"],
+        validation_examples=found["validation_size"],
+        device=found["device"],
+        chip=found["chip"],
+        memory_bytes=found["memory_bytes"],
+        vmap_obstacle=found["vmap_obstacle"],
+        purity=report,
+    )
+
+
+def _problem(found: dict[str, Any], ref: TaskRef, key_line: int | None, file: str) -> Problem:
+    where = found.get("file")
+    place = f"{where}:{found['line']}" if where and found.get("line") else where
+    return Problem(
+        file=file,
+        key="task",
+        line=key_line,
+        rule=found["problem"],
+        found=str(ref),
+        remedy=f"see {place}" if place else None,
+    )

@@ -1,0 +1,56 @@
+"""."""
+
+from __future__ import annotations
+
+from sweep.scheduler import Constraint, Limits
+from sweep.spec.plans import programs
+from sweep.spec.schema import StudySpec
+from sweep.spec.task_description import Description
+
+INDEPENDENT = ("random", "qmc", "grid")
+"""Samplers whose proposals do not depend on results, so that any number of trials may run at once."""
+
+
+GRACE_S = 60.0
+"""How long beyond its time-out a trial's worker may be silent: compilation and loading are not its time."""
+
+
+def limits(
+    spec: StudySpec,
+    description: Description,
+    *,
+    slots: int,
+    told: int,
+    rungs: tuple[int, ...] | None = None,
+) -> Limits:
+    """What the scheduler goes by; without a number of trials only time ends a study."""
+    width = spec.lanes if isinstance(spec.lanes, int) else None
+    return Limits(
+        trials=spec.budget.trials if spec.budget.trials is not None else 2**31,
+        objectives=tuple(objective.metric for objective in spec.objective),
+        constraints=tuple(Constraint(name, bound.min, bound.max) for name, bound in spec.constraints.items()),
+        width=1 if description.vmap_obstacle else width,
+        slots=slots,
+        programs=len(programs(spec, description)),
+        ahead=spec.sampler.name in INDEPENDENT,
+        replicates=spec.trial.replicates,
+        told=told,
+        prunes=spec.pruner.name != "none",
+        rungs=rungs,
+        max_concurrent=concurrency(spec, slots),
+        timeout_s=spec.trial.timeout_s,
+        grace_s=GRACE_S,
+    )
+
+
+def concurrency(spec: StudySpec, slots: int) -> int | None:
+    """How many trials may be in flight; None for any number.
+
+    A model-based sampler learns from results: with a quarter of the budget in flight it sees three
+    quarters of them before its last proposals. Samplers that do not learn fill all lanes.
+    """
+    if isinstance(spec.max_concurrent, int):
+        return spec.max_concurrent
+    if spec.sampler.name in INDEPENDENT:
+        return None
+    return max(2 * slots, (spec.budget.trials or 0) // 4)

@@ -1,0 +1,8 @@
+"""What people watch while a study runs.
+
+counters      counts and rates of a session
+time_ledger   where the driver's time went
+progress      lines or a live view
+panel         the live view's layout
+prometheus    numbers on Ray's Prometheus endpoint
+"""

@@ -1,0 +1,60 @@
+"""What a session counts for a person to see: trials by how they ended, the best, examples, faults."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from sweep.driver.monitor.progress import Best, View
+from sweep.scheduler import Phase, State
+from sweep.spec.schema import StudySpec
+from sweep.vocabulary.trial import Outcome, Scalar, TrialState
+from sweep.vocabulary.turn import TurnResult
+
+
+class Tally:
+    """Trials of all sessions, examples and faults of this one."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._budget = spec.budget.trials
+        self._sign = 1 if spec.objective[0].direction == "maximize" else -1
+        self._ended: Counter[str] = Counter()
+        self._best: Best | None = None
+        self._examples = 0
+        self._faults = 0
+
+    def ended(self, outcome: Outcome, params: Mapping[str, Scalar]) -> None:
+        """Count a trial's end; with several objectives none is the best."""
+        self._ended[outcome.state.value] += 1
+        complete = outcome.state is TrialState.COMPLETE and outcome.feasible
+        if complete and outcome.values and len(outcome.values) == 1:
+            value = outcome.values[0]
+            if self._best is None or self._sign * value > self._sign * self._best.value:
+                self._best = Best(outcome.number, value, params)
+
+    def turn_done(self, result: TurnResult) -> None:
+        self._examples += sum(spent.examples for spent in result.spent.values())
+        self._faults += result.error is not None
+
+    def worker_lost(self) -> None:
+        self._faults += 1
+
+    def view(self, state: State, elapsed_s: float) -> View:
+        """The study as it stands after so many seconds of this session."""
+        slots = state.slots.values()
+        return View(
+            ended=dict(self._ended),
+            running=len(state.trials),
+            budget=state.limits.trials if self._budget is not None else None,
+            slots=len(slots),
+            lanes=sum(len(slot.lanes) for slot in slots),
+            lanes_busy=sum(slot.busy for slot in slots),
+            slots_busy=sum(bool(slot.busy) for slot in slots),
+            elapsed_s=elapsed_s,
+            examples_per_s=self._examples / elapsed_s if elapsed_s else 0.0,
+            best=self._best,
+            stopping=state.phase is Phase.STOPPING,
+            examples=self._examples,
+            waiting=sum(map(len, state.waiting.values())),
+            faults=self._faults,
+        )

@@ -1,0 +1,102 @@
+"""The live view in a terminal: a few lines redrawn in place, on stderr; messages scroll above them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from sweep.driver.monitor.progress import View, duration, time_left_s
+from sweep.vocabulary.trial import Scalar
+
+DRAW_EVERY_S = 0.5
+"""How often it is drawn again at most: a drawing takes milliseconds, of which the driver has few."""
+
+BAR_WIDTH = 40
+
+
+@dataclass
+class Panel:
+    """A panel redrawn in place; notes scroll above it."""
+
+    name: str
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+    _live: Live | None = field(default=None, init=False)
+    _drawn: float = field(default=0.0, init=False)
+    _view: View | None = field(default=None, init=False)
+
+    def note(self, text: str) -> None:
+        """Say one thing, once, above the panel."""
+        self._open().console.print(text, markup=False, highlight=False)
+
+    def tip(self, text: str) -> None:
+        """The same of what a person may use and need not heed."""
+        self.note(text)
+
+    def stage(self, text: str) -> None:
+        """Say what is being done before there is anything to show."""
+        self._open().update(f"{self.name}: {text} ...", refresh=True)
+
+    def show(self, view: View) -> None:
+        """The study as it stands; what comes too soon after the last drawing waits for the next."""
+        self._view = view
+        if time.monotonic() - self._drawn >= DRAW_EVERY_S:
+            self._draw()
+
+    def close(self) -> None:
+        """Draw what came last, and leave it on the screen."""
+        if self._view is not None:
+            self._draw()
+        if self._live is not None:
+            self._live.stop()
+
+    def _draw(self) -> None:
+        assert self._view is not None
+        self._drawn = time.monotonic()
+        self._open().update(panel_table(self.name, self._view, self.console.width), refresh=True)
+
+    def _open(self) -> Live:
+        if self._live is None:
+            self._live = Live(console=self.console, auto_refresh=False, transient=False)
+            self._live.start()
+        return self._live
+
+
+def panel_table(name: str, view: View, width: int) -> Table:
+    """The panel's lines, folded where the terminal has few columns."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True, overflow="ellipsis", max_width=max(8, width // 3))
+    table.add_column(overflow="fold")
+    total = view.budget or max(view.done, 1)
+    bar = max(4, min(BAR_WIDTH, width - min(len(name), width // 3) - 4))
+    table.add_row(name, ProgressBar(total=total, completed=view.done, width=bar))
+    table.add_row("trials", _trials(view))
+    slots = f"{view.slots_busy} of {view.slots} slots busy" if view.slots else "waiting for workers"
+    table.add_row("lanes", f"{view.lanes_busy} of {view.lanes} lanes busy, {slots}")
+    table.add_row("speed", f"{view.examples_per_s:,.0f} examples/s")
+    table.add_row("best", _best(view))
+    left = time_left_s(view)
+    about = f", about {duration(left)} left" if left is not None and not view.stopping else ""
+    table.add_row("time", f"{duration(view.elapsed_s)}{about}" + (", stopping" if view.stopping else ""))
+    return table
+
+
+def _trials(view: View) -> str:
+    ended = [f"{count} {state.lower()}" for state, count in view.ended.items() if count]
+    total = f", {view.budget} in all" if view.budget is not None else ""
+    return ", ".join([*(ended or ["none ended yet"]), f"{view.running} running"]) + total
+
+
+def _best(view: View) -> str:
+    if view.best is None:
+        return "none yet"
+    params = " ".join(f"{key}={_short(value)}" for key, value in view.best.params.items())
+    return f"{view.best.value:.6g}, trial {view.best.number}: {params}"
+
+
+def _short(value: Scalar) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,161 @@
+"""One run of the command: open the run directory, settle whether and how to go on, drive, close.
+
+open_run      the directory, refused where it belongs to another study
+finished      whether nothing is left to do, without starting anything
+run_study     all of it; gives a Summary
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from runlog import layout
+from sweep.driver.build import logging_to, make_executor, open_study, task_ref
+from sweep.driver.monitor.progress import Progress
+from sweep.errors import RunDirError, SpecError
+from sweep.executors.awake import awake
+from sweep.executors.ray.cluster import Cluster
+from sweep.rundir.rundir import RunDir
+from sweep.spec.differences import differences
+from sweep.spec.parse import parse
+from sweep.spec.resolve import resolved_text
+from sweep.spec.schema import Choices, StudySpec
+from sweep.spec.task_description import Description
+from sweep.worker.task_loading import source_hash
+
+if TYPE_CHECKING:
+    from sweep.driver.driver import Driver
+
+
+def begin_to_import_ray(cluster: Cluster | None) -> None:
+    """It takes as long as to look at a small task; what a cluster asks for is read while it is imported."""
+    if cluster is not None:
+        os.environ.update(cluster.environment)
+    Thread(target=import_module, args=("sweep.executors.ray.executor",), daemon=True).start()
+
+
+def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
+    """Hold the run directory. Raises RunDirError where another process does, or it is another study's."""
+    run = RunDir.open(runs, spec.name)
+    try:
+        _check_same_study(spec, run)
+        _check_same_task(spec, run, accept_changed_task)
+    except BaseException:
+        run.release()
+        raise
+    return run
+
+
+def finished(spec: StudySpec, run: RunDir) -> bool:
+    """Whether the budget is used up, no trial is open, and the last session came to its end.
+
+    One that was killed may have told the log what Optuna was not told any more.
+    """
+    trials, history = spec.budget.trials, run.history
+    used_up = trials is not None and len(history.told) >= trials
+    return used_up and not history.live and history.closed == "finished"
+
+
+def _check_same_study(spec: StudySpec, run: RunDir) -> None:
+    text = run.study_text
+    if text is None:
+        return
+    path = run.path / layout.STUDY
+    try:
+        before = parse(text, file=str(path))
+    except SpecError as error:
+        raise RunDirError(
+            f"{path}: must be the study as it was resolved, but is damaged: {error}; if "
+            f"{spec.document.file} is still the same study, move it away and run the same command again"
+        ) from error
+    changes = differences(before, spec)
+    if changes:
+        lines = [f"  {change.key}: was {change.old}, is {change.new}" for change in changes]
+        raise RunDirError(
+            f"{run.path}: must be gone on with as the study it is; what differs:\n"
+            + "\n".join(lines)
+            + f"\nput these back, or give the study another `name` than {spec.name}"
+        )
+
+
+def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
+    before = (run.provenance or {}).get("task_sha256")
+    if before and not accept and before != (source_hash(task_ref(spec)) or ""):
+        raise RunDirError(
+            f"{run.path}: must be gone on with by the same task; {spec.task} has changed since; put it back, "
+            "give the study another `name`, or say --accept-changed-task"
+        )
+
+
+def drive(
+    spec: StudySpec, description: Description, run: RunDir, progress: Progress, cluster: Cluster | None
+) -> Driver:
+    """Write down what runs, drive the study until it ends or is interrupted, and give the driver back."""
+    from sweep.driver.checkpoint_store import Store
+    from sweep.driver.driver import Driver
+
+    store = None if spec.checkpoints.store is None else Store(spec.checkpoints.store, spec.name)
+    if store is not None:
+        store.check()
+    run.write_study(resolved_text(spec))
+    task = task_ref(spec)
+    run.write_provenance(task_hash=source_hash(task) or "", hosts=[], folder=task.folder)
+    run.record_opened(
+        objectives=[(objective.metric, objective.direction) for objective in spec.objective],
+        choices={name: entry.choices for name, entry in spec.space.items() if isinstance(entry, Choices)},
+        trials=spec.budget.trials,
+    )
+    run.commit()
+    study = open_study(spec, description, run)
+    executor = make_executor(spec, description, cluster, runs=run.path.parent)
+    if spec.executor == "ray":
+        from sweep.driver.monitor.prometheus import RayMetrics
+
+        progress = RayMetrics(spec.name, spec.objective[0].metric, progress)
+    driver = Driver(
+        spec=spec,
+        description=description,
+        run=run,
+        study=study,
+        executor=executor,
+        progress=progress,
+        store=store,
+    )
+    progress.stage("starting workers")
+    try:
+        with logging_to(spec, run, progress), _interrupting(driver.interrupt, progress), awake():
+            driver.run()
+    finally:
+        executor.close()
+        study.close()
+    return driver
+
+
+@contextmanager
+def _interrupting(interrupt: Callable[[], None], progress: Progress) -> Iterator[None]:
+    """The first SIGINT, SIGTERM or SIGHUP ends the study in order, the second at once; nothing is lost."""
+    seen = 0
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal seen
+        seen += 1
+        if seen > 1:
+            raise KeyboardInterrupt
+        interrupt()
+        progress.note("stopping: the advances in flight end, runs are saved; once more to stop at once")
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,269 @@
+"""What the log tells the driver when a study is taken up again: a fold over every record, reading only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runlog import collector, layout
+from runlog.reader import NewerFormatError, read_batches
+from runlog.records import Record, decode_mapping, decode_number
+from runlog.study import RUNNING, StudyFold, TrialRow
+from sweep.errors import RunDirError
+from sweep.vocabulary.trial import BoundaryRow, Outcome, Report, RunId, Scalar, Snapshot, TrialState
+
+LANE_TIMES = ("compile_s", "train_s", "evaluate_s", "checkpoint_s")
+"""Entries of a ledger during which a trial occupies its lane for itself."""
+
+
+@dataclass(frozen=True)
+class LiveTrial:
+    """A trial asked and not told: what is needed to go on with it.
+
+    `reports` are those recorded, in order, each run and boundary once; `attempt` is the highest one they
+    name (0 without reports); `checkpoints` holds each run's last one that is still on disk, its path
+    relative to the run directory; `lane_s` is each run's time in lanes up to its last report, in seconds.
+    """
+
+    number: int
+    seed: int
+    params: dict[str, Scalar]
+    hyperparameters: dict[str, Scalar]
+    asked: float
+    reports: tuple[Report, ...]
+    attempt: int
+    checkpoints: dict[RunId, Snapshot]
+    lane_s: dict[RunId, float]
+
+
+@dataclass(frozen=True)
+class History:
+    """The study as the log has it.
+
+    `checkpoints` maps paths of all recorded checkpoints that are on disk or in the store,
+    `stored_checkpoints` names the latter, `damaged_checkpoints` those that are there in another size,
+    `removed_checkpoints` those that are to be deleted; `damage` names lines of the log that could not be
+    read, `fresh_damage` those of them that no earlier session has recorded.
+    `lane_s` is the lane time of the told trials together, `elapsed_s` how long all sessions took, in seconds.
+    """
+
+    sessions: int = 0
+    closed: str | None = None
+    live: dict[int, LiveTrial] = field(default_factory=dict)
+    told: dict[int, Outcome] = field(default_factory=dict)
+    checkpoints: dict[str, Snapshot] = field(default_factory=dict)
+    damaged_checkpoints: tuple[str, ...] = ()
+    stored_checkpoints: frozenset[str] = frozenset()
+    removed_checkpoints: frozenset[str] = frozenset()
+    lane_s: float = 0.0
+    elapsed_s: float = 0.0
+    damage: tuple[str, ...] = ()
+    fresh_damage: tuple[str, ...] = ()
+    study: StudyFold = field(default_factory=StudyFold)
+
+    def best(self, directions: Sequence[str]) -> list[Outcome]:
+        """COMPLETE trials from best to worst."""
+        return [self.told[row.number] for row in self.study.best(directions)]
+
+
+def read_history(run_dir: Path) -> History:
+    """Read the log of a run directory back; empty where there is no log yet.
+
+    Raises RunDirError where a newer version wrote it or it cannot be read. Linear in the log's length;
+    reports of told trials are dropped as soon as their trial's end is read.
+    """
+    log = run_dir / layout.LOG
+    if not log.exists():
+        return History()
+    fold = _Fold()
+    damage: list[str] = []
+    try:
+        with collector.held_off():
+            for batch in read_batches(log, on_damage=lambda each: damage.append(str(each))):
+                fold.add(batch)
+    except NewerFormatError as error:
+        raise RunDirError(str(error)) from error
+    except OSError as error:
+        raise RunDirError(f"{log}: cannot be read: {error.strerror or error}") from error
+    return fold.history(run_dir, tuple(damage))
+
+
+def read_reports(run_dir: Path, numbers: Collection[int]) -> dict[int, tuple[Report, ...]]:
+    """The reports of some trials, told ones too, each run and boundary once, in the log's order."""
+    found: dict[int, list[Record]] = {}
+    for batch in read_batches(run_dir / layout.LOG, kinds=("report",), on_damage=lambda each: None):
+        for record in batch:
+            if record["trial"] in numbers:
+                found.setdefault(record["trial"], []).append(record)
+    return {number: _first_of_each(records) for number, records in found.items()}
+
+
+def _first_of_each(records: Sequence[Record]) -> tuple[Report, ...]:
+    first = {(record["replicate"], record["examples"]): record for record in reversed(records)}
+    return tuple(report_of(record) for record in reversed(first.values()))
+
+
+def boundary_rows(reports: Iterable[Report], metric: str, replicates: int) -> list[BoundaryRow]:
+    """A metric at each boundary that all replicates have reached, in order of examples."""
+    rows: dict[int, dict[int, float]] = {}
+    for report in reports:
+        rows.setdefault(report.examples, {})[report.replicate] = report.metrics.get(metric, math.nan)
+    whole = {examples: row for examples, row in sorted(rows.items()) if len(row) == replicates}
+    return [(examples, tuple(row[each] for each in sorted(row))) for examples, row in whole.items()]
+
+
+class _Fold:
+    def __init__(self) -> None:
+        self.study = StudyFold()
+        self.reports: dict[int, list[Record]] = {}
+        self.checkpoints: dict[str, Snapshot] = {}
+        self.stored: set[str] = set()
+        self.elapsed_s = 0.0
+        self.last: float | None = None
+        self.removed: set[str] = set()
+
+    def add(self, batch: Iterable[Record]) -> None:
+        for record in batch:
+            event = record["event"]
+            self._enter_time(event, record["time"])
+            if event == "report":
+                self.reports.setdefault(record["trial"], []).append(record)
+            elif event == "checkpoint":
+                self.checkpoints[record["path"]] = _snapshot(record)
+                self.removed.discard(record["path"])
+            elif event == "checkpoint_stored":
+                self.stored.add(record["path"])
+            elif event == "checkpoint_removed":
+                self.checkpoints.pop(record["path"], None)
+                self.stored.discard(record["path"])
+                self.removed.add(record["path"])
+            else:
+                self.study.add(record)
+                if event == "told":
+                    self.reports.pop(record["trial"], None)
+
+    def _enter_time(self, event: str, time: float) -> None:
+        """Time passes within a session; what is noted of damage comes before it is opened."""
+        if event in ("message", "checkpoint", "checkpoint_stored", "checkpoint_removed"):
+            return
+        if event != "opened" and self.last is not None:
+            self.elapsed_s += max(0.0, time - self.last)
+        self.last = time
+
+    def history(self, run_dir: Path, damage: tuple[str, ...]) -> History:
+        sizes = {path: _size(run_dir, path) for path in self.checkpoints}
+        present = {
+            path: each
+            for path, each in self.checkpoints.items()
+            if path in self.stored or sizes[path] == each.bytes
+        }
+        last = _last_by_trial(present.values())
+        rows = self.study.trials.values()
+        told = {row.number: _outcome(row) for row in rows if row.state != RUNNING}
+        known = {text for _, _, text in self.study.messages}
+        return History(
+            sessions=self.study.sessions,
+            closed=self.study.closed,
+            live={
+                row.number: _live(row, self.reports.get(row.number, []), last.get(row.number, {}))
+                for row in rows
+                if row.state == RUNNING
+            },
+            told=told,
+            checkpoints=present,
+            damaged_checkpoints=tuple(
+                path for path, size in sizes.items() if size is not None and path not in present
+            ),
+            stored_checkpoints=frozenset(self.stored),
+            removed_checkpoints=frozenset(self.removed),
+            lane_s=sum(lane_time(outcome) for outcome in told.values()),
+            elapsed_s=self.elapsed_s,
+            damage=damage,
+            fresh_damage=tuple(text for text in damage if text not in known),
+            study=self.study,
+        )
+
+
+def _size(run_dir: Path, path: str) -> int | None:
+    """Size of a checkpoint's file in bytes; None where there is none, or its path is not a checkpoint's."""
+    if layout.CheckpointName.parse(path) is None:
+        return None
+    try:
+        return (run_dir / path).stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def lane_time(outcome: Outcome) -> float:
+    """Seconds that a told trial occupied lanes for itself."""
+    return sum(float(outcome.ledger.get(name, 0.0)) for name in LANE_TIMES)
+
+
+def _outcome(row: TrialRow) -> Outcome:
+    state = TrialState(row.state)
+    return Outcome(row.number, state, row.values, row.reason, row.ledger, row.constraints, row.replicates)
+
+
+def _live(row: TrialRow, records: list[Record], checkpoints: dict[RunId, Snapshot]) -> LiveTrial:
+    reports = _first_of_each(records)
+    return LiveTrial(
+        number=row.number,
+        seed=row.seed,
+        params=row.params,
+        hyperparameters=row.hyperparameters,
+        asked=row.asked or 0.0,
+        reports=reports,
+        attempt=max((report.attempt for report in reports), default=0),
+        checkpoints=checkpoints,
+        lane_s=_lane_seconds(row.number, records),
+    )
+
+
+def _lane_seconds(number: int, records: Iterable[Record]) -> dict[RunId, float]:
+    """The greatest that each run's records name; those of older versions name none."""
+    found: dict[RunId, float] = {}
+    for record in records:
+        run = RunId(number, record["replicate"])
+        found[run] = max(found.get(run, 0.0), record.get("lane_s", 0.0))
+    return found
+
+
+def report_of(record: Record) -> Report:
+    """A `report` record as the value that it was written from."""
+    return Report(
+        trial=record["trial"],
+        replicate=record["replicate"],
+        examples=record["examples"],
+        epoch=record["epoch"],
+        updates=record["updates"],
+        metrics=decode_mapping(record["metrics"]),
+        attempt=record["attempt"],
+        width=record["width"],
+        lane=record["lane"],
+        host=record["host"],
+        time=record["time"],
+    )
+
+
+def _snapshot(record: Record) -> Snapshot:
+    return Snapshot(
+        trial=record["trial"],
+        replicate=record["replicate"],
+        examples=record["examples"],
+        path=record["path"],
+        bytes=record["bytes"],
+        sha256=record["sha256"],
+        final=record["final"],
+        value=decode_number(record.get("value")),
+    )
+
+
+def _last_by_trial(checkpoints: Iterable[Snapshot]) -> dict[int, dict[RunId, Snapshot]]:
+    last: dict[int, dict[RunId, Snapshot]] = {}
+    for each in checkpoints:
+        runs = last.setdefault(each.trial, {})
+        if each.run not in runs or each.examples > runs[each.run].examples:
+            runs[each.run] = each
+    return last

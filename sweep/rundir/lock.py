@@ -1,0 +1,64 @@
+"""One writer a run directory: an exclusive flock, held by the process whose id stands in the file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from sweep.errors import RunDirError
+from sweep.rundir.disk import disk_errors
+
+_TRIES = 10
+_PAUSE_S = 0.05
+
+
+class WriterLock:
+    """The lock while it is held; it ends with `release` or with the process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock at once. Raises RunDirError with the holder's pid where another process has it."""
+        with disk_errors(path):
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        for _ in range(_TRIES):  # a reader asking whether the run is live holds it for an instant
+            if _try_flock(self._descriptor, fcntl.LOCK_EX):
+                break
+            time.sleep(_PAUSE_S)
+        else:
+            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._descriptor)
+            raise RunDirError(
+                f"{path.parent}: in use by the process {holder or 'of unknown id'}; "
+                "wait for it, end it (kill -INT stops it cleanly), or choose another name or --runs directory"
+            )
+        with disk_errors(path):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let the next writer in."""
+        os.close(self._descriptor)
+
+
+def holder(path: Path) -> int | None:
+    """Process id of the live writer; None where there is none. Takes nothing from anybody."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if _try_flock(descriptor, fcntl.LOCK_SH):
+            return None
+        text = os.pread(descriptor, 32, 0)
+        return int(text) if text.strip().isdigit() else 0
+    finally:
+        os.close(descriptor)
+
+
+def _try_flock(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,79 @@
+"""A run directory that keeps nothing: what a plan is driven with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sweep.rundir.history import History
+from sweep.vocabulary.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
+
+
+class Arrived:
+    """A snapshot whose bytes nobody needs."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def write(self, data: bytes) -> None: ...
+
+    def commit(self) -> Snapshot:
+        return self._snapshot
+
+    def abandon(self) -> None: ...
+
+
+class Nowhere:
+    """The methods of a run directory that a driver calls."""
+
+    path = Path("nowhere")
+    dirty = False
+
+    def __init__(self) -> None:
+        self.history = History()
+        self.messages: list[str] = []
+        self.stored: set[str] = set()
+
+    @property
+    def checkpoints(self) -> list[Snapshot]:
+        return []
+
+    def record_asked(
+        self,
+        plan: TrialPlan,
+        params: Mapping[str, Scalar],
+        notes: Mapping[str, Any] | None = None,
+        parent: tuple[str, int] | None = None,
+    ) -> None: ...
+
+    def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:
+        return list(reports)
+
+    def record_outcome(self, outcome: Outcome) -> None: ...
+
+    def record_slot(self, slot: str, *, host: str, chip: str) -> None: ...
+
+    def record_lost(self, slot: str, *, host: str, reason: str) -> None: ...
+
+    def record_message(self, level: str, text: str) -> None:
+        self.messages.append(text)
+
+    def write(self) -> None: ...
+
+    def commit(self) -> None: ...
+
+    def maintain(self) -> None: ...
+
+    def begin_checkpoint(self, snapshot: Snapshot) -> Arrived:
+        return Arrived(replace(snapshot))
+
+    def sound_checkpoints(
+        self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True
+    ) -> dict[RunId, Snapshot]:
+        return {}
+
+    def record_stored(self, path: str, url: str) -> None: ...
+
+    def remove_checkpoint(self, path: str) -> None: ...

@@ -1,0 +1,365 @@
+"""The run directory: the only writer of its files, one process at a time.
+
+The log is the truth; everything else in the directory is written before it is needed and can be compared
+with the log (study.yaml, provenance.json, checkpoints) or derived from it again (Parquet). Optuna's
+journal is written by Optuna; only its place is known here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from runlog import layout
+from runlog.reader import whole_bytes
+from runlog.records import encode
+from sweep.errors import CheckpointError, RunDirError
+from sweep.rundir.checkpoints import CheckpointWriter, read_chunks, remove_partial, stored_name, unrecorded
+from sweep.rundir.disk import disk_errors, replace_file, sync_directory
+from sweep.rundir.history import read_history
+from sweep.rundir.lock import WriterLock
+from sweep.rundir.log import LogWriter
+from sweep.rundir.naming import check_contents, checked_name
+from sweep.rundir.provenance import read_provenance, with_session
+from sweep.rundir.tables import covered_bytes, refresh_metrics, write_trials
+from sweep.vocabulary.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
+
+_PART_EVERY_S = 60.0
+
+
+class RunDir:
+    """One study's directory, held open for writing.
+
+    `record_*` methods buffer; what they took outlives this process once `write` returns, and a power cut
+    once `commit` does. `history` is the study as it stood when the directory was opened.
+    """
+
+    def __init__(self, path: Path, lock: WriterLock, clock: Callable[[], float]) -> None:
+        """Use `open`."""
+        self.path = path
+        self._lock = lock
+        self._clock = clock
+        size = whole_bytes(path / layout.LOG)
+        self.history = read_history(path)
+        self._log = LogWriter(path / layout.LOG, size=size)
+        self._told = set(self.history.told)
+        self._keys = {
+            number: {(report.replicate, report.examples) for report in trial.reports}
+            for number, trial in self.history.live.items()
+        }
+        self._checkpoints = dict(self.history.checkpoints)
+        self.stored = set(self.history.stored_checkpoints)
+        self._removed: list[str] = []
+        self._covered = covered_bytes(path)
+        self._refreshed = clock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tables")
+        self._refreshing: Future[None] | None = None
+        self._held = True
+
+    @classmethod
+    def open(cls, root: Path, name: str, *, clock: Callable[[], float] = time.time) -> RunDir:
+        """Open `root/name` for writing, made where it is missing, and read its log.
+
+        Raises RunDirError where the name would leave `root`, another process writes there, the directory
+        holds something else, lost its log, or was written by a newer version.
+        """
+        path = root / checked_name(name)
+        with disk_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+            check_contents(path)
+        lock = WriterLock(path / layout.LOCK)
+        try:
+            with disk_errors(path):
+                (path / layout.METRICS).mkdir(exist_ok=True)
+                (path / layout.CHECKPOINTS).mkdir(exist_ok=True)
+                sync_directory(path)
+                sync_directory(root)
+                remove_partial(path)
+                run = cls(path, lock, clock)
+                run._adopt()
+        except BaseException:
+            lock.release()
+            raise
+        return run
+
+    def _adopt(self) -> None:
+        """Record what the log should say: what is damaged, and checkpoints whose record was cut off."""
+        for text in self.history.fresh_damage:
+            self.record_message("warning", text)
+        for path in self.history.damaged_checkpoints:
+            self.set_aside(path, "its size is not the recorded one")
+        for path in self.history.removed_checkpoints | self.history.stored_checkpoints:
+            if layout.CheckpointName.parse(path) is not None:
+                (self.path / path).unlink(missing_ok=True)  # killed between its record and its removal
+        for snapshot in unrecorded(self.path, set(self._checkpoints)):
+            self._record_checkpoint(snapshot)
+
+    @property
+    def journal_path(self) -> Path:
+        """Where Optuna's journal lies."""
+        return self.path / layout.JOURNAL
+
+    @property
+    def study_text(self) -> str | None:
+        """The study file as last resolved; None where there is none yet."""
+        path = self.path / layout.STUDY
+        with disk_errors(path):
+            return path.read_text("utf-8", errors="replace") if path.exists() else None
+
+    @property
+    def provenance(self) -> dict[str, Any] | None:
+        """What `write_provenance` last wrote; None where there is none yet; a damaged file is set aside."""
+        try:
+            return read_provenance(self.path / layout.PROVENANCE)
+        except RunDirError as error:
+            self.set_aside(layout.PROVENANCE, str(error))
+            return None
+
+    @property
+    def session(self) -> int:
+        """Which opening of this study this is, from 1 on."""
+        return self.history.sessions + 1
+
+    @property
+    def checkpoints(self) -> list[Snapshot]:
+        """The checkpoints kept, in the order they came; paths are relative to the run directory."""
+        return list(self._checkpoints.values())
+
+    def write_study(self, text: str) -> None:
+        """Replace study.yaml."""
+        replace_file(self.path / layout.STUDY, text.encode("utf-8"))
+
+    def write_provenance(self, *, task_hash: str, hosts: Sequence[str], folder: str | None = None) -> None:
+        """Replace provenance.json: this session after the earlier ones; again when hosts join.
+
+        `folder` is where the study file lies.
+        """
+        found = with_session(
+            self.provenance, session=self.session, task_hash=task_hash, hosts=hosts, folder=folder
+        )
+        replace_file(self.path / layout.PROVENANCE, json.dumps(found, indent=2).encode() + b"\n")
+
+    def record_opened(
+        self,
+        *,
+        objectives: Sequence[tuple[str, str]],
+        choices: Mapping[str, Sequence[Scalar]],
+        trials: int | None,
+    ) -> None:
+        """Record that this session runs the study: (metric, direction) pairs, categorical choices, budget."""
+        self._append(
+            "opened",
+            format=layout.FORMAT,
+            session=self.session,
+            host=platform.node(),
+            pid=os.getpid(),
+            objectives=[{"metric": metric, "direction": direction} for metric, direction in objectives],
+            choices={name: list(values) for name, values in choices.items()},
+            trials=trials,
+        )
+
+    def record_asked(
+        self,
+        plan: TrialPlan,
+        params: Mapping[str, Scalar],
+        notes: Mapping[str, Any] | None = None,
+        parent: tuple[str, int] | None = None,
+    ) -> None:
+        """Record a new trial; `params` is what the sampler chose, fixed hyperparameters left out.
+
+        `notes` is what the sampler wrote down about the trial for itself, in words that JSON knows; `parent`
+        the run directory and number of the trial that it goes on from.
+        """
+        if plan.number in self._keys or plan.number in self._told:
+            raise ValueError(f"trial {plan.number} was asked before")
+        self._keys[plan.number] = set()
+        self._append(
+            "asked",
+            trial=plan.number,
+            params=dict(params),
+            hyperparameters=dict(plan.hyperparameters),
+            seed=plan.seed,
+            **({"notes": dict(notes)} if notes else {}),
+            **({"parent": list(parent)} if parent else {}),
+        )
+
+    def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:
+        """Record reports; gives those that are new. `lane_s` is what the run has spent in lanes up to here.
+
+        What a run has reported before (it went on from an earlier snapshot), and what a trial reports
+        that was told meanwhile, is not recorded again.
+        """
+        new = []
+        for report in reports:
+            keys = self._keys.get(report.trial)
+            key = (report.replicate, report.examples)
+            if keys is None and report.trial not in self._told:
+                raise ValueError(f"trial {report.trial} reports but was never asked")
+            if keys is not None and key not in keys:
+                keys.add(key)
+                fields = {**vars(report), "metrics": dict(report.metrics)}
+                if lane_s is not None:
+                    fields["lane_s"] = round(lane_s, 3)
+                self._log.append(encode("report", fields.pop("time"), fields))
+                new.append(report)
+        return new
+
+    def record_outcome(self, outcome: Outcome) -> None:
+        """Record how a trial ended; once."""
+        if self._keys.pop(outcome.number, None) is None:
+            state = "told" if outcome.number in self._told else "never asked"
+            raise ValueError(f"trial {outcome.number} ends but was {state} before")
+        self._told.add(outcome.number)
+        self._append(
+            "told",
+            trial=outcome.number,
+            state=outcome.state.value,
+            values=None if outcome.values is None else list(outcome.values),
+            reason=outcome.reason,
+            ledger=dict(outcome.ledger),
+            constraints=dict(outcome.constraints),
+            replicates=[list(values) for values in outcome.replicates],
+        )
+
+    def record_slot(self, slot: str, *, host: str, chip: str) -> None:
+        """Record that a slot joined."""
+        self._append("slot", slot=slot, host=host, chip=chip)
+
+    def record_lost(self, slot: str, *, host: str, reason: str) -> None:
+        """Record that a slot's worker is gone."""
+        self._append("lost", slot=slot, host=host, reason=reason)
+
+    def record_message(self, level: str, text: str) -> None:
+        """Record a line for people; `level` is "info", "warning" or "error"."""
+        self._append("message", level=level, text=text)
+
+    @property
+    def dirty(self) -> bool:
+        """Whether a commit would have anything to do."""
+        return self._log.dirty
+
+    def write(self) -> None:
+        """Hand what was recorded to the system: from here on it outlives this process. Raises RunDirError."""
+        self._log.write()
+
+    def commit(self) -> None:
+        """Wait until all that was recorded is on disk; only then delete what the log says is removed.
+
+        Raises RunDirError where the disk refuses; nothing is lost then, the next commit tries again.
+        """
+        self._log.commit()
+        while self._removed:
+            path = self.path / self._removed.pop()
+            with disk_errors(path):
+                path.unlink(missing_ok=True)
+
+    def maintain(self) -> None:
+        """Derive what is due, beside the caller: call it often; it returns at once."""
+        if self._refreshing is not None:
+            if not self._refreshing.done():
+                return
+            error = self._refreshing.exception()
+            self._refreshing = None
+            if error is not None:
+                self.record_message("warning", f"tables will be derived again later: {error}")
+        if self._clock() - self._refreshed >= _PART_EVERY_S and self._log.size > self._covered:
+            self._refreshed, self._covered = self._clock(), self._log.size
+            self._refreshing = self._thread.submit(refresh_metrics, self.path, stop=self._log.size)
+
+    def begin_checkpoint(self, snapshot: Snapshot) -> CheckpointWriter:
+        """Receive a snapshot; its `path` on the host it comes from is replaced by the one it gets here."""
+        stored = Snapshot(**{**vars(snapshot), "path": stored_name(snapshot)})
+        return CheckpointWriter(self.path / stored.path, stored, on_commit=self._record_checkpoint)
+
+    def record_stored(self, path: str, url: str) -> None:
+        """Record that a checkpoint now lies in the store; its file here goes with the next commit."""
+        self.stored.add(path)
+        self._append("checkpoint_stored", path=path, url=url)
+        self._removed.append(path)
+
+    def remove_checkpoint(self, path: str) -> None:
+        """Delete a checkpoint by its relative path, with the next commit.
+
+        Raises CheckpointError where the path names none of ours.
+        """
+        if layout.CheckpointName.parse(path) is None:
+            raise CheckpointError(f"{path}: is no checkpoint of {self.path}; nothing was deleted")
+        self._checkpoints.pop(path, None)
+        self.stored.discard(path)
+        self._append("checkpoint_removed", path=path)
+        self._removed.append(path)
+
+    def sound_checkpoints(
+        self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True
+    ) -> dict[RunId, Snapshot]:
+        """Each run's last wanted checkpoint whose bytes are the recorded ones; others are set aside."""
+        sound: dict[RunId, Snapshot] = {}
+        own = [each for each in self.checkpoints if each.trial == number and wanted(each)]
+        for snapshot in sorted(own, key=lambda each: each.examples, reverse=True):
+            if snapshot.run in sound:
+                continue
+            try:
+                for _ in read_chunks(self.path, snapshot):
+                    pass
+            except CheckpointError as error:
+                self.set_aside(snapshot.path, str(error))
+            else:
+                sound[snapshot.run] = snapshot
+        return sound
+
+    def set_aside(self, path: str, why: str) -> None:
+        """Rename a file that turned out damaged to `.damaged`, and say so in the log.
+
+        `path` is relative to the run directory: a checkpoint's, or another file that is made anew.
+        """
+        damaged = self.path / path
+        if self._checkpoints.pop(path, None) is not None or layout.CheckpointName.parse(path) is not None:
+            self._append("checkpoint_removed", path=path)
+        with disk_errors(damaged), suppress(FileNotFoundError):
+            damaged.replace(damaged.with_name(damaged.name + ".damaged"))
+        self.record_message("warning", f"{path} is damaged and was set aside: {why}")
+
+    def close(self, reason: str, *, ledger: Mapping[str, object] | None = None) -> None:
+        """Record why the session ends and where its time went, derive all tables, let the next writer in."""
+        try:
+            self._append("closed", reason=reason, **({"ledger": ledger} if ledger else {}))
+            self.commit()
+            self._thread.shutdown()
+            refresh_metrics(self.path, stop=self._log.size, compact=True)
+            write_trials(self.path)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let the next writer in as a kill would: nothing more is written."""
+        if self._held:
+            self._held = False
+            self._thread.shutdown(cancel_futures=True)
+            self._log.close()
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _append(self, event: str, **fields: Any) -> None:
+        self._log.append(encode(event, self._clock(), fields))
+
+    def _record_checkpoint(self, snapshot: Snapshot) -> None:
+        self._checkpoints.pop(snapshot.path, None)
+        self._checkpoints[snapshot.path] = snapshot
+        if snapshot.path in self._removed:
+            self._removed.remove(snapshot.path)
+        self._append("checkpoint", **vars(snapshot))

@@ -1,0 +1,140 @@
+"""What a pruner sees where Optuna's own record of a trial will not do.
+
+With several objectives it sees the one that it judges, as a study of one direction; nothing goes into the
+study's own `intermediate_values`, on which Optuna's samplers fail. The wilcoxon pruner sees the replicates of
+a trial at its last boundary beside those of the best trial at the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+import optuna
+from optuna.storages import InMemoryStorage
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from sweep.spec.schema import StudySpec
+from sweep.vocabulary.trial import BoundaryRow
+
+
+class View(Protocol):
+    """Follows every trial from its ask to its end; numbers go up one by one."""
+
+    def enter(self, number: int) -> None: ...
+
+    def report(self, number: int, row: BoundaryRow) -> None:
+        """A boundary; one that was entered before is ignored."""
+
+    def should_prune(self, number: int) -> bool: ...
+
+    def tell(self, number: int, state: TrialState, value: float | None) -> None: ...
+
+
+def make(spec: StudySpec, pruner: optuna.pruners.BasePruner) -> View | None:
+    """The view that this study's pruner needs; None where Optuna's own record does."""
+    judged = judged_objective(spec)
+    direction = spec.objective[judged].direction
+    if isinstance(pruner, optuna.pruners.WilcoxonPruner):
+        return Replicates(pruner, direction)
+    if len(spec.objective) > 1 and spec.pruner.name != "none":
+        return OneDirection(spec.name, pruner, direction)
+    return None
+
+
+def judged_objective(spec: StudySpec) -> int:
+    """Which objective the pruner judges by."""
+    metrics = [objective.metric for objective in spec.objective]
+    return metrics.index(spec.pruner.metric) if spec.pruner.metric is not None else 0
+
+
+class OneDirection:
+    """A study in memory whose trials have the numbers of the real ones, and one objective."""
+
+    def __init__(self, name: str, pruner: optuna.pruners.BasePruner, direction: str) -> None:
+        self._study = optuna.create_study(
+            study_name=name, storage=InMemoryStorage(), pruner=pruner, direction=_direction(direction),
+            sampler=optuna.samplers.RandomSampler(seed=0),
+        )  # fmt: skip
+        self._trials: dict[int, optuna.Trial] = {}
+
+    def enter(self, number: int) -> None:
+        trial = self._study.ask()
+        assert trial.number == number, "trials are entered in number order"
+        self._trials[number] = trial
+
+    def report(self, number: int, row: BoundaryRow) -> None:
+        examples, values = row
+        trial = self._trials[number]
+        if examples not in trial._cached_frozen_trial.intermediate_values:
+            trial.report(sum(values) / len(values), examples)
+
+    def should_prune(self, number: int) -> bool:
+        return self._trials[number].should_prune()
+
+    def tell(self, number: int, state: TrialState, value: float | None) -> None:
+        trial = self._trials.pop(number, None)
+        if trial is not None:
+            ended = value if state is TrialState.COMPLETE else None
+            self._study.tell(trial, ended, state=state)
+
+
+class Replicates:
+    """The rows of live trials and of the best one that is complete."""
+
+    def __init__(self, pruner: optuna.pruners.WilcoxonPruner, direction: str) -> None:
+        self._pruner = pruner
+        self._sign = 1.0 if direction == "minimize" else -1.0
+        self.direction = _direction(direction)
+        self._rows: dict[int, dict[int, tuple[float, ...]]] = {}
+        self._best: tuple[float, int] | None = None
+        self._boundary = 0
+
+    @property
+    def best_trial(self) -> optuna.trial.FrozenTrial:
+        """The best trial at the boundary that is judged; asked for by the pruner.
+
+        Raises ValueError where there is none.
+        """
+        rows = self._rows[self._best[1]] if self._best is not None else {}
+        if self._boundary not in rows:
+            raise ValueError("no complete trial has reached this boundary")
+        return _frozen(rows[self._boundary])
+
+    def enter(self, number: int) -> None:
+        self._rows[number] = {}
+
+    def report(self, number: int, row: BoundaryRow) -> None:
+        examples, values = row
+        self._rows[number][examples] = values
+
+    def should_prune(self, number: int) -> bool:
+        rows = self._rows[number]
+        if not rows:
+            return False
+        self._boundary = max(rows)
+        study = cast(optuna.Study, self)  # of a study the pruner asks for its direction and its best trial
+        return self._pruner.prune(study, _frozen(rows[self._boundary]))
+
+    def tell(self, number: int, state: TrialState, value: float | None) -> None:
+        if self._best is not None and number == self._best[1]:
+            return  # told again after a kill
+        if state is TrialState.COMPLETE and value is not None and number in self._rows:
+            cost = (self._sign * value, number)
+            if self._best is None or cost < self._best:
+                if self._best is not None:
+                    del self._rows[self._best[1]]
+                self._best = cost
+                return
+        self._rows.pop(number, None)
+
+
+def _direction(word: str) -> StudyDirection:
+    return StudyDirection.MINIMIZE if word == "minimize" else StudyDirection.MAXIMIZE
+
+
+def _frozen(values: Sequence[float]) -> optuna.trial.FrozenTrial:
+    return optuna.trial.create_trial(
+        state=TrialState.RUNNING, intermediate_values=dict(enumerate(values)), params={}, distributions={}
+    )

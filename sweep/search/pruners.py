@@ -1,0 +1,142 @@
+"""Optuna's pruners by name, with the study file's arguments; resources and warm-up are in examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import optuna
+
+from configfile.yamlfile import Path
+from sweep.errors import Problem, SpecError
+from sweep.search.samplers import missing_packages, quietly
+from sweep.spec import classes
+from sweep.spec.schema import PRUNERS, StudySpec
+from sweep.vocabulary.trial import Length
+
+CLASSES: Mapping[str, type[optuna.pruners.BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "percentile": optuna.pruners.PercentilePruner,
+    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "threshold": optuna.pruners.ThresholdPruner,
+    "patient": optuna.pruners.PatientPruner,
+    "wilcoxon": optuna.pruners.WilcoxonPruner,
+}
+PATH: Path = ("pruner",)
+WRAPPED = "wrapped_pruner"
+OWN = ("name", "metric")
+
+
+def problems(spec: StudySpec) -> list[Problem]:
+    """What is wrong with the pruner and its arguments; needs Optuna, which reading the file does not."""
+    given = {"name": spec.pruner.name, **spec.pruner.arguments}
+    try:
+        found = [*_problems(spec, PATH, given), *_replicate_problems(spec)]
+        if not found:
+            make(spec, Length(2, 1))
+    except SpecError as error:
+        return error.problems
+    return found
+
+
+def make(spec: StudySpec, length: Length) -> optuna.pruners.BasePruner:
+    """The study's pruner. Raises SpecError.
+
+    Unless the file says otherwise the least resource and the warm-up are one report, the most is the length:
+    Optuna's own defaults prune nearly all at the first report.
+    """
+    return _make(spec, PATH, {"name": spec.pruner.name, **spec.pruner.arguments}, length)
+
+
+def rungs(pruner: optuna.pruners.BasePruner, length: Length) -> tuple[int, ...] | None:
+    """From how many examples on a pruner may prune at a trial's next report; None where at any.
+
+    Successive halving decides where a trial has had the resource of a rung, min_resource times
+    reduction_factor ** n from the bracket's first n on; hyperband does in each of its brackets.
+    Source: `SuccessiveHalvingPruner.prune` in Optuna; Li et al., A System for Massively Parallel
+    Hyperparameter Tuning, 2020.
+    """
+    if type(pruner) not in (optuna.pruners.SuccessiveHalvingPruner, optuna.pruners.HyperbandPruner):
+        return None
+    least: int | None = pruner._min_resource  # type: ignore[attr-defined]
+    factor: int = pruner._reduction_factor  # type: ignore[attr-defined]
+    if least is None:  # found out on the way, from the trials
+        return None
+    found = [least]
+    while found[-1] * factor < length.examples:
+        found.append(found[-1] * factor)
+    return tuple(found)
+
+
+def _make(spec: StudySpec, path: Path, given: Mapping[str, Any], length: Length) -> optuna.pruners.BasePruner:
+    cls = _class(spec, path, given)
+    ours: dict[str, Any] = {
+        "min_resource": length.report_every,
+        "max_resource": length.examples,
+        "n_warmup_steps": length.report_every,
+    }
+    known = classes.parameters(cls)
+    values = {name: value for name, value in ours.items() if name in known}
+    values |= {name: value for name, value in given.items() if name not in OWN}
+    if WRAPPED in known:
+        inner = given.get(WRAPPED)
+        values[WRAPPED] = None if inner is None else _make(spec, (*path, WRAPPED), inner, length)
+    pruner: optuna.pruners.BasePruner
+    with quietly():
+        pruner = classes.build(spec.document, path, cls, values)
+    return pruner
+
+
+def _problems(spec: StudySpec, path: Path, given: Mapping[str, Any]) -> Iterator[Problem]:
+    cls = _class(spec, path, given)
+    if path != PATH and cls is optuna.pruners.WilcoxonPruner:
+        rule = "must not be wilcoxon inside another pruner"
+        yield spec.document.problem((*path, "name"), rule, remedy="use it alone")
+    own = OWN if path == PATH else ("name",)
+    values = {name: value for name, value in given.items() if name not in (*own, WRAPPED)}
+    if WRAPPED not in classes.parameters(cls):
+        values |= {name: value for name, value in given.items() if name == WRAPPED}
+    elif given.get(WRAPPED) is not None:
+        yield from _problems(spec, (*path, WRAPPED), given[WRAPPED])
+    optional = (*own, WRAPPED)
+    yield from classes.problems(spec.document, path, cls, values, own=optional, withheld={})
+
+
+def _class(spec: StudySpec, path: Path, given: object) -> type[optuna.pruners.BasePruner]:
+    """Raises SpecError where there is no such pruner, or what it needs is not installed."""
+    document = spec.document
+    name = given.get("name") if isinstance(given, Mapping) else None
+    if not isinstance(name, str):
+        remedy = "write {name: median}, say"
+        raise SpecError([document.problem(path, "must name a pruner and its arguments", remedy=remedy)])
+    place: Path = (*path, "name")
+    if name in CLASSES:
+        needed = ("scipy",) if name == "wilcoxon" else ()
+        if missing := missing_packages(spec, place, needed):
+            raise SpecError(missing)
+        return CLASSES[name]
+    if ":" not in name:
+        rule = f"must be one of {', '.join(PRUNERS)}, or package.module:Class"
+        raise SpecError([document.problem(place, rule)])
+    cls = classes.load_class(document, place, name)
+    if not issubclass(cls, optuna.pruners.BasePruner):
+        raise SpecError([document.problem(place, "must be a subclass of optuna.pruners.BasePruner")])
+    return cls
+
+
+def _replicate_problems(spec: StudySpec) -> Iterator[Problem]:
+    """A signed-rank test over n pairs cannot find anything less likely than 1 in 2^n."""
+    if spec.pruner.name != "wilcoxon":
+        return
+    threshold = spec.pruner.arguments.get("p_threshold", 0.1)
+    if not isinstance(threshold, float) or not 0 < threshold < 1:
+        return
+    least = math.floor(-math.log2(threshold)) + 1
+    if spec.trial.replicates < least:
+        rule = f"must be at least {least}, as the wilcoxon pruner compares replicates at p < {threshold:g}"
+        found = str(spec.trial.replicates)
+        remedy = f"write replicates: {least}, or take another pruner"
+        yield spec.document.problem(("trial", "replicates"), rule, found, remedy)

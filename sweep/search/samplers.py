@@ -1,0 +1,140 @@
+"""Optuna's samplers by name, with the study file's arguments, under the study's seed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.exceptions import ExperimentalWarning
+
+from configfile.yamlfile import Path
+from sweep.errors import Problem, SpecError
+from sweep.search import space
+from sweep.search.tpe.sampler import TPESampler
+from sweep.spec import classes
+from sweep.spec.schema import StudySpec
+
+
+class Grid(optuna.samplers.GridSampler):
+    """Optuna's own asks the storage for all trials at every end; the study counts what is left instead."""
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        state: optuna.trial.TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        pass
+
+
+CLASSES: Mapping[str, type[optuna.samplers.BaseSampler]] = {
+    "tpe": TPESampler,
+    "random": optuna.samplers.RandomSampler,
+    "qmc": optuna.samplers.QMCSampler,
+    "grid": Grid,
+    "cmaes": optuna.samplers.CmaEsSampler,
+    "gp": optuna.samplers.GPSampler,
+    "nsgaii": optuna.samplers.NSGAIISampler,
+    "nsgaiii": optuna.samplers.NSGAIIISampler,
+}
+PACKAGES: Mapping[str, tuple[str, ...]] = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
+"""What a name needs beyond Optuna itself."""
+
+WITHHELD: Mapping[str, str] = {
+    "seed": "the study's `seed` is used",
+    "search_space": "it is made from `space`",
+    "constraints_func": "write `constraints` at the top of the file",
+    "source_trials": "write warm_start: RUN_DIR at the top of the file",
+}
+QUIET = ("warn_independent_sampling", "warn_asynchronous_seeding")
+"""Off unless asked for: one sampler object serves the study, and conditional entries are drawn one by one."""
+
+PATH = ("sampler",)
+
+
+def problems(spec: StudySpec) -> list[Problem]:
+    """What is wrong with the sampler and its arguments; needs Optuna, which reading the file does not."""
+    try:
+        cls = _class(spec)
+        found = list(
+            classes.problems(
+                spec.document, PATH, cls, spec.sampler.arguments, own=("name",), withheld=WITHHELD
+            )
+        )
+        if not found:
+            make(spec)
+    except SpecError as error:
+        return error.problems
+    return found
+
+
+def make(spec: StudySpec, **more: Any) -> optuna.samplers.BaseSampler:
+    """The study's sampler; `more` are arguments that the file cannot give. Raises SpecError."""
+    cls = _class(spec)
+    known = classes.parameters(cls)
+    quiet = {name: False for name in QUIET if name in known and known[name].default is True}
+    ours: dict[str, Any] = {**quiet, "seed": spec.seed % 2**32, **more}
+    if cls is Grid:
+        ours["search_space"] = space.grid(spec)
+    given = {name: value for name, value in ours.items() if name in known} | dict(spec.sampler.arguments)
+    sampler: optuna.samplers.BaseSampler
+    with quietly():
+        sampler = classes.build(spec.document, PATH, cls, given)
+    return sampler
+
+
+def grid_size(spec: StudySpec) -> int | None:
+    """How many trials the grid has; None for another sampler."""
+    if spec.sampler.name != "grid":
+        return None
+    return int(np.prod([len(values) for values in space.grid(spec).values()], dtype=object))
+
+
+def reseed(sampler: optuna.samplers.BaseSampler, seed: int, number: int) -> None:
+    """Set the random state from (seed, number), so that proposals follow from the told history alone.
+
+    What a grid or a QMC sequence is made of keeps the study's one seed.
+    """
+    words = np.random.SeedSequence([seed, number]).generate_state(4)
+    for rng in _random_states(sampler):
+        rng.seed(words)
+
+
+def quietly() -> warnings.catch_warnings[None]:
+    """Optuna calls some of its parts experimental; who names one in the study file knows."""
+    return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
+
+
+def missing_packages(spec: StudySpec, path: Path, packages: tuple[str, ...]) -> list[Problem]:
+    """The packages that are not installed, and how to install them."""
+    missing = [package for package in packages if find_spec(package) is None]
+    rule = f"must be installed to use {spec.document.at(path)}"
+    remedy = "pip install 'sweep-mlx[samplers]'"
+    return [spec.document.problem(path, f"{' and '.join(missing)} {rule}", None, remedy)] if missing else []
+
+
+def _class(spec: StudySpec) -> type[optuna.samplers.BaseSampler]:
+    """Raises SpecError where the name cannot be imported, or what it needs is not installed."""
+    path, name = (*PATH, "name"), spec.sampler.name
+    if name in CLASSES:
+        if missing := missing_packages(spec, path, PACKAGES.get(name, ())):
+            raise SpecError(missing)
+        return CLASSES[name]
+    cls = classes.load_class(spec.document, path, name)
+    if not issubclass(cls, optuna.samplers.BaseSampler):
+        raise SpecError([spec.document.problem(path, "must be a subclass of optuna.samplers.BaseSampler")])
+    return cls
+
+
+def _random_states(sampler: object) -> Iterator[np.random.RandomState]:
+    for name in ("_rng", "_cma_rng", "_random_sampler", "_independent_sampler"):
+        part = getattr(sampler, name, None)
+        if isinstance(part, optuna.samplers.BaseSampler):
+            yield from _random_states(part)
+        elif part is not None and hasattr(part, "rng"):
+            yield part.rng

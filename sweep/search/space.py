@@ -1,0 +1,92 @@
+"""Entries of a study's space as Optuna distributions, and the suggestion of a trial's hyperparameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from sweep.errors import Problem, SpecError
+from sweep.spec.conditions import dependency_order, is_active
+from sweep.spec.schema import Choices, Entry, FloatRange, IntRange, StudySpec
+from sweep.vocabulary.trial import Scalar
+
+
+def distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
+    """Every entry's distribution, conditional ones too; parents first, else by name."""
+    return {name: _distribution(spec.space[name]) for name in dependency_order(spec.space)}
+
+
+def grid(spec: StudySpec) -> dict[str, list[Scalar]]:
+    """Every value of every entry, for the grid sampler; each entry lists its values or has a step."""
+    values: dict[str, list[Scalar]] = {}
+    for name, entry in spec.space.items():
+        match entry:
+            case Choices():
+                values[name] = list(entry.choices)
+            case IntRange():
+                values[name] = list(range(entry.low, entry.high + 1, entry.step))
+            case FloatRange(step=float(step)):
+                count = int((entry.high - entry.low) / step + 1e-9)
+                values[name] = [entry.low + index * step for index in range(count + 1)]
+            case FloatRange():
+                raise SpecError([_continuous(spec, name)])
+    return values
+
+
+def _continuous(spec: StudySpec, name: str) -> Problem:
+    rule = "must list its values, as the sampler is grid"
+    return spec.document.problem(
+        ("space", name), rule, remedy="give it choices or a step, or take another sampler"
+    )
+
+
+def is_conditional(spec: StudySpec) -> bool:
+    """Whether some trials lack some hyperparameters."""
+    return any(entry.when for entry in spec.space.values())
+
+
+def suggest_all(
+    trial: optuna.trial.BaseTrial, spec: StudySpec, order: Sequence[str] | None = None
+) -> dict[str, Scalar]:
+    """Suggests every entry whose `when` holds, parents first; the values suggested, without the fixed ones.
+
+    `order` is the space's dependency order, where the caller has it already. It does not depend on the
+    file's, so that neither do a random sampler's proposals.
+    """
+    suggested: dict[str, Scalar] = {}
+    for name in order if order is not None else dependency_order(spec.space):
+        if is_active(spec.space[name], {**spec.fixed, **suggested}):
+            suggested[name] = _suggest(trial, name, spec.space[name])
+    return suggested
+
+
+def _distribution(entry: Entry) -> BaseDistribution:
+    match entry:
+        case Choices():
+            return CategoricalDistribution(entry.choices)
+        case IntRange():
+            return IntDistribution(entry.low, entry.high, log=entry.log, step=entry.step)
+        case FloatRange():
+            return FloatDistribution(entry.low, entry.high, log=entry.log, step=entry.step)
+        case _:
+            assert_never(entry)
+
+
+def _suggest(trial: optuna.trial.BaseTrial, name: str, entry: Entry) -> Scalar:
+    match entry:
+        case Choices():
+            return trial.suggest_categorical(name, entry.choices)
+        case IntRange():
+            return trial.suggest_int(name, entry.low, entry.high, log=entry.log, step=entry.step)
+        case FloatRange():
+            return trial.suggest_float(name, entry.low, entry.high, log=entry.log, step=entry.step)
+        case _:
+            assert_never(entry)

@@ -1,0 +1,96 @@
+"""Optuna's terminators: whether a study's past says that further trials will not pay."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.terminator import (
+    BaseImprovementEvaluator,
+    BestValueStagnationEvaluator,
+    CrossValidationErrorEvaluator,
+    EMMREvaluator,
+    MedianErrorEvaluator,
+    RegretBoundEvaluator,
+    StaticErrorEvaluator,
+    Terminator,
+    report_cross_validation_scores,
+)
+
+from sweep.errors import Problem, SpecError
+from sweep.search.samplers import missing_packages
+from sweep.spec import classes
+from sweep.spec.schema import StudySpec
+
+EVALUATORS: Mapping[str, type[BaseImprovementEvaluator]] = {
+    "regret_bound": RegretBoundEvaluator,
+    "emmr": EMMREvaluator,
+    "best_value_stagnation": BestValueStagnationEvaluator,
+}
+PATH = ("stop", "terminator")
+WITHHELD = {"seed": "the study's `seed` is used"}
+
+
+def problems(spec: StudySpec) -> list[Problem]:
+    """What is wrong with the terminator; needs Optuna, which reading the file does not."""
+    chosen = spec.stop.terminator
+    if chosen is None:
+        return []
+    needed = () if chosen.name == "best_value_stagnation" else ("scipy", "torch")
+    found = missing_packages(spec, (*PATH, "name"), needed)
+    cls, document = EVALUATORS[chosen.name], spec.document
+    own = ("name", "min_n_trials")
+    found += classes.problems(document, PATH, cls, chosen.arguments, own=own, withheld=WITHHELD)
+    if chosen.name == "regret_bound" and spec.trial.replicates < 2:
+        rule = "must be at least 2, as regret_bound compares with the spread over replicates"
+        remedy = "raise it, or take emmr"
+        found.append(document.problem(("trial", "replicates"), rule, str(spec.trial.replicates), remedy))
+    if not found:
+        try:
+            make(spec)
+        except SpecError as error:
+            return error.problems
+    return found
+
+
+def make(spec: StudySpec) -> Terminator | None:
+    """The study's terminator, if it has one. Raises SpecError.
+
+    The regret bound is held against the error of replicates, EMMR against its own median, stagnation
+    against nothing.
+    """
+    chosen = spec.stop.terminator
+    if chosen is None:
+        return None
+    cls = EVALUATORS[chosen.name]
+    given: dict[str, Any] = dict(chosen.arguments)
+    if "seed" in classes.parameters(cls):
+        given["seed"] = spec.seed % 2**32
+    with _quietly():
+        evaluator: BaseImprovementEvaluator = classes.build(spec.document, PATH, cls, given)
+        match evaluator:
+            case RegretBoundEvaluator():
+                return Terminator(evaluator, CrossValidationErrorEvaluator(), chosen.min_n_trials)
+            case EMMREvaluator():
+                return Terminator(evaluator, MedianErrorEvaluator(evaluator), chosen.min_n_trials)
+            case _:
+                return Terminator(evaluator, StaticErrorEvaluator(0.0), chosen.min_n_trials)
+
+
+def note_replicates(trial: optuna.Trial, values: Sequence[float]) -> None:
+    """Replicates are to a trial what folds are in cross-validation: they say how sure its value is."""
+    with _quietly():
+        report_cross_validation_scores(trial, list(values))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Optuna calls terminators experimental or old, by version; who names one in the study file knows."""
+    with warnings.catch_warnings():
+        for category in (ExperimentalWarning, FutureWarning):
+            warnings.simplefilter("ignore", category)
+        yield

@@ -1,0 +1,16 @@
+"""What a study file says: read, checked, resolved; pure of Optuna, MLX and Ray.
+
+schema             the keys of a study file, one frozen model a section
+fields             the types of single values: numbers, durations, sizes, names
+conditions         which entries of the space apply, by their `when`
+rules              what must hold between the values of one file
+hyperparameters    the names that the training core reads
+parse              study.yaml -> StudySpec, or every problem in it
+resolve            a trial's hyperparameters and length; the file with every default
+against_task       what only the task can tell of a file
+differences        what may not change when a study is resumed, and did
+plans              a proposal -> the plan of a trial; the programs that a study needs
+classes            `package.module:Class` with its arguments: samplers, pruners and others of the user's own
+json_schema        what editors check a study file by
+task_description   what is known of a task without importing it
+"""

@@ -1,0 +1,114 @@
+"""."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from configfile import nearest, yamlfile
+from configfile.yamlfile import Path as KeyPath
+from sweep.errors import Problem, SpecError
+from sweep.spec.hyperparameters import CORE, WORDS
+from sweep.spec.resolve import hyperparameters, resolve_length
+from sweep.spec.schema import Choices, Entry, StudySpec
+from sweep.spec.task_description import Description
+from sweep.vocabulary.trial import LEDGER, Scalar
+
+
+def validate_against(spec: StudySpec, description: Description) -> list[Problem]:
+    """The problems that only the task can tell, in the order of the file."""
+    problems = [
+        *_metric_problems(spec, description),
+        *_static_problems(spec, description),
+        *_unread_problems(spec, description),
+        *_length_problems(spec, description),
+        *_constraint_problems(spec, description),
+    ]
+    return sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def _metric_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
+    single = isinstance(spec.document.at(("objective",)), dict)
+    for index, objective in enumerate(spec.objective):
+        if objective.metric not in description.metrics:
+            path: KeyPath = ("objective", "metric") if single else ("objective", index, "metric")
+            remedy = nearest.remedy(objective.metric, description.metrics)
+            yield spec.document.problem(path, "must be a metric that the task reports", remedy=remedy)
+
+
+def _constraint_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
+    known = (*description.metrics, *LEDGER)
+    for name in spec.constraints:
+        if name not in known:
+            rule, remedy = (
+                "must be a metric that the task reports or a ledger entry",
+                nearest.remedy(name, known),
+            )
+            yield spec.document.problem(("constraints", name), rule, yamlfile.value_text(name), remedy)
+
+
+def _static_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
+    for name in description.static:
+        if name not in CORE and name not in spec.space.keys() | spec.fixed.keys():
+            rule = "must be given, the task's model is built from it"
+            remedy = f"add {name} to `space` or `fixed`"
+            yield spec.document.problem(("fixed", name), rule, "none", remedy)
+    static = {*WORDS, *description.static}
+    for path, name, value in _values(spec):
+        null_is_off = name == "gradient_clip" and value is None
+        if name not in static and isinstance(value, str | None) and not null_is_off:
+            rule = "must be a number, as it is not static"
+            remedy = f'if the task is built from it, add it there: static = ("{name}",)'
+            yield spec.document.problem(path, rule, remedy=remedy)
+
+
+def _unread_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
+    """Names that nothing reads, misspelt ones most likely; conditional ones may be read in other trials."""
+    read = {*CORE, *description.static, *description.dynamic}
+    always = [("space", name) for name, entry in spec.space.items() if not entry.when]
+    for section, name in [*always, *(("fixed", name) for name in spec.fixed)]:
+        if name not in read:
+            rule = "must be known to the training core or read by the task as `hp.name`"
+            remedy = nearest.remedy(name, sorted(read))
+            yield spec.document.problem((section, name), rule, yamlfile.value_text(name), remedy)
+
+
+def _values(spec: StudySpec) -> Iterator[tuple[KeyPath, str, Scalar]]:
+    """Every value that the file names outright, where it stands and of what."""
+    for name, value in spec.fixed.items():
+        yield ("fixed", name), name, value
+    for name, entry in spec.space.items():
+        if isinstance(entry, Choices):
+            for index, choice in enumerate(entry.choices):
+                yield ("space", name, "choices", index), name, choice
+
+
+def _length_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
+    """Whether the shortest trial there can be reports at least once."""
+    names = ("accumulation_steps", "micro_batch_size")
+    least = {name: min(_numbers(spec.space[name])) for name in names if name in spec.space}
+    try:
+        resolve_length(spec, description.train_examples, hyperparameters(spec, least))
+    except SpecError as error:
+        yield from error.problems
+
+
+def _numbers(entry: Entry) -> list[int | float]:
+    if isinstance(entry, Choices):
+        return [choice for choice in entry.choices if isinstance(choice, int | float)]
+    return [entry.low, entry.high]
+
+
+def missing_files(spec: StudySpec) -> list[Problem]:
+    """The task's and the cluster's files that are not where the study file says."""
+    files: dict[str, str] = {}
+    source = spec.task.rpartition(":")[0]
+    if source.endswith(".py"):
+        files["task"] = source
+    if spec.cluster != "local":
+        files["cluster"] = spec.cluster
+    remedy = "give its path from the study file's folder"
+    return [
+        spec.document.problem((key,), "must name a file that is there", str(spec.folder / file), remedy)
+        for key, file in files.items()
+        if not (spec.folder / file).is_file()
+    ]

@@ -1,0 +1,81 @@
+"""Conditional hyperparameters: which `when` holds, and an order in which parents come before children."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from sweep.spec.fields import Condition, Interval
+from sweep.spec.schema import Choices, Entry, FloatRange, IntRange
+from sweep.vocabulary.trial import Scalar
+
+
+class Circle(Exception):
+    """Conditions that wait for each other; `names` from a name back to itself."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(" -> ".join(names))
+        self.names = names
+
+
+def dependency_order(space: Mapping[str, Entry]) -> list[str]:
+    """All names, parents before children, else by name, so the file's order means nothing; raises Circle."""
+    parents = {name: sorted(set(entry.when or ()) & set(space)) for name, entry in space.items()}
+    sorter = TopologicalSorter(parents)
+    order: list[str] = []
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise Circle(error.args[1][::-1]) from error
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        order += ready
+        sorter.done(*ready)
+    return order
+
+
+def is_active(entry: Entry, values: Mapping[str, Scalar]) -> bool:
+    """Whether the entry is part of a trial with these values; a parent that is not is no match."""
+    conditions = (entry.when or {}).items()
+    return all(parent in values and holds(condition, values[parent]) for parent, condition in conditions)
+
+
+def holds(condition: Condition, value: Scalar) -> bool:
+    """Whether a value meets a condition; `true` is not 1 here."""
+    match condition:
+        case Interval(low=low, high=high):
+            if isinstance(value, bool | str | None):
+                return False
+            return (low is None or low <= value) and (high is None or value <= high)
+        case tuple():
+            return any(_same(item, value) for item in condition)
+        case _:
+            return _same(condition, value)
+
+
+def can_hold(condition: Condition, parent: Entry) -> bool:
+    """Whether some value of the parent's meets the condition."""
+    match parent, condition:
+        case Choices(choices=choices), _:
+            return any(holds(condition, choice) for choice in choices)
+        case _, Interval(low=low, high=high):
+            return (low is None or low <= parent.high) and (high is None or parent.low <= high)
+        case _, tuple():
+            return any(contains(parent, item) for item in condition)
+        case _:
+            return contains(parent, condition)
+
+
+def contains(entry: Entry, value: Scalar) -> bool:
+    """Whether the entry can propose the value (steps aside)."""
+    match entry:
+        case Choices(choices=choices):
+            return any(_same(choice, value) for choice in choices)
+        case IntRange(low=low, high=high):
+            return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+        case FloatRange(low=low, high=high):
+            return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _same(one: Scalar, other: Scalar) -> bool:
+    return one == other and isinstance(one, bool) == isinstance(other, bool)

@@ -1,0 +1,196 @@
+"""Reads a study file: text -> sections, each on its own -> rules between them -> StudySpec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from configfile import validation, yamlfile
+from configfile.problems import ConfigError
+from configfile.yamlfile import Document
+from configfile.yamlfile import Path as KeyPath
+from sweep.errors import Problem, SpecError
+from sweep.spec import rules
+from sweep.spec.fields import SCALAR_RULE, Interval, Section, is_scalar
+from sweep.spec.schema import (
+    Bound,
+    Budget,
+    Checkpoints,
+    Choices,
+    Entry,
+    Extends,
+    Extent,
+    FloatRange,
+    IntRange,
+    LoggerChoice,
+    Objective,
+    Require,
+    Stop,
+    StudySpec,
+    Trial,
+    Worker,
+)
+from sweep.vocabulary.trial import Scalar
+
+_SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
+    "": (StudySpec,),
+    "objective": (Objective,),
+    "trial": (Trial,),
+    "trial.length": (Extent,),
+    "trial.report_every": (Extent,),
+    "budget": (Budget,),
+    "stop": (Stop,),
+    "extends": (Extends,),
+    "constraints.*": (Bound,),
+    "checkpoints": (Checkpoints,),
+    "worker": (Worker,),
+    "require": (Require,),
+    "loggers": (LoggerChoice,),
+    "space.*": (IntRange, Choices),
+    "space.*.when.*": (Interval,),
+}
+"""What may stand where, to suggest a key for a wrong one."""
+
+
+def load(path: str | Path) -> StudySpec:
+    """The study in the file at `path`; raises SpecError with every problem found."""
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        problem = Problem(
+            str(path),
+            "must be a file that can be read",
+            found=error.strerror,
+            remedy="give the path of a study file, such as study.yaml",
+        )
+        raise SpecError([problem]) from error
+    return parse(text, str(path))
+
+
+def parse(text: str | bytes, file: str) -> StudySpec:
+    """The study in `text`; raises SpecError with every problem found, `file` named in each."""
+    try:
+        document = yamlfile.parse(text, file)
+    except ConfigError as error:
+        raise SpecError(error.problems) from error
+    if not isinstance(document.value, dict):
+        raise SpecError(
+            [document.problem((), "must hold a mapping of keys", remedy="write `name: ...` and so on")]
+        )
+    sections, problems = _sections(document)
+    problems += rules.problems(_draft(document, sections))
+    if problems:
+        raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
+    spec = StudySpec.model_validate(sections)
+    spec._document = document
+    return spec
+
+
+def _sections(document: Document) -> tuple[dict[str, Any], list[Problem]]:
+    """The sections that could be read, entries of `space` and `fixed` one by one, and the problems."""
+    sections: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key in document.value.keys() - StudySpec.model_fields.keys():
+        problems.append(validation.unknown(document, (key,), StudySpec.model_fields))
+    for key, field in StudySpec.model_fields.items():
+        if key not in document.value:
+            if field.is_required():
+                problems.append(validation.missing(document, (key,)))
+            continue
+        raw = document.value[key]
+        if key in ("space", "fixed") and isinstance(raw, dict):
+            read = _entry if key == "space" else _fixed_value
+            sections[key] = {}
+            for name, entry in raw.items():
+                try:
+                    sections[key][name] = read(document, name, entry)
+                except SpecError as error:
+                    problems += error.problems
+            continue
+        try:
+            sections[key] = _adapter(key).validate_python(_as_tuple(key, raw))
+        except ValidationError as error:
+            problems += validation.problems(document, (key,), error, _known_keys)
+    return sections, problems
+
+
+@cache
+def _adapter(key: str) -> TypeAdapter[Any]:
+    field = StudySpec.model_fields[key]
+    kind: Any = field.annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return TypeAdapter(kind)
+    for constraint in field.metadata:
+        kind = Annotated[kind, constraint]
+    return TypeAdapter(kind, config=ConfigDict(strict=True))
+
+
+def _as_tuple(key: str, raw: Any) -> Any:
+    if key == "objective" and isinstance(raw, dict):
+        return (raw,)
+    return tuple(raw) if key in ("objective", "enqueue", "loggers") and isinstance(raw, list) else raw
+
+
+def _entry(document: Document, name: str, raw: Any) -> Entry:
+    """One entry of `space`; bounds that are all integers make it one of integers."""
+    path: KeyPath = ("space", name)
+    rule = "must be {low: ..., high: ...} or {choices: [...]}"
+    if isinstance(raw, list):
+        raise SpecError([document.problem(path, rule, remedy="write {choices: [...]}")])
+    if not isinstance(raw, dict):
+        remedy = f"a single value belongs into `fixed`: {name}: {raw}"
+        raise SpecError([document.problem(path, rule, remedy=remedy)])
+    if "choices" in raw and {"low", "high"} & raw.keys():
+        raise SpecError([document.problem(path, rule, "both", "keep one of them")])
+    try:
+        if "choices" in raw:
+            return Choices.model_validate(raw)
+        bounds = [raw[key] for key in ("low", "high") if key in raw]
+        if bounds and all(isinstance(bound, int) for bound in bounds):
+            return IntRange.model_validate(raw)
+        return FloatRange.model_validate(raw)
+    except ValidationError as error:
+        raise SpecError(list(validation.problems(document, path, error, _known_keys))) from error
+
+
+def _fixed_value(document: Document, name: str, raw: Any) -> Scalar:
+    if is_scalar(raw):
+        return cast(Scalar, raw)
+    raise SpecError([document.problem(("fixed", name), SCALAR_RULE)])
+
+
+def _draft(document: Document, sections: Mapping[str, Any]) -> rules.Draft:
+    names = {
+        key: frozenset(raw) if isinstance(raw := document.value.get(key), dict) else frozenset()
+        for key in ("space", "fixed")
+    }
+    keys = ("objective", "trial", "sampler", "pruner", "stop", "cluster", "require")
+    optional = {key: sections.get(key) for key in keys}
+    for key in ("sampler", "pruner", "stop", "cluster", "require"):
+        if key not in document.value:
+            optional[key] = StudySpec.model_fields[key].default
+    return rules.Draft(
+        document=document,
+        space_names=names["space"],
+        fixed_names=names["fixed"],
+        space=sections.get("space", {}),
+        fixed=sections.get("fixed", {}),
+        enqueue=sections.get("enqueue", ()),
+        **optional,
+    )
+
+
+def _known_keys(path: KeyPath) -> list[str]:
+    """What may stand beside the key at `path`."""
+    parts = [
+        "*" if index % 2 and path[0] in ("space", "constraints") else str(part)
+        for index, part in enumerate(path[:-1])
+    ]
+    place = ".".join(part for part in parts if not part.isdigit())
+    return [
+        field.alias or name for section in _SECTIONS[place] for name, field in section.model_fields.items()
+    ]

@@ -1,0 +1,89 @@
+"""What follows from a StudySpec: a trial's hyperparameters and length, and the text with every default.
+
+resolve_length(spec, 1437, values)      # a trial's length in examples
+resolved_text(spec)                     # study.yaml with every default written out
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from configfile import yamlfile
+from sweep.errors import Problem, SpecError
+from sweep.spec.schema import Extent, StudySpec
+from sweep.vocabulary.trial import Length, Scalar
+
+
+def hyperparameters(spec: StudySpec, suggested: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """All of a trial's hyperparameters: what is fixed, what was suggested, and the micro-batch size."""
+    values = {**spec.fixed, **suggested}
+    if spec.trial.micro_batch_size is not None:
+        values["micro_batch_size"] = spec.trial.micro_batch_size
+    return values
+
+
+def resolve_length(spec: StudySpec, train_examples: int, values: Mapping[str, Scalar]) -> Length:
+    """A trial's length and report interval in examples; `values` as `hyperparameters` gives them.
+
+    Raises SpecError where the trial would end before its first report.
+    """
+    length = Length(
+        examples=_examples(spec.trial.length, train_examples, values),
+        report_every=_examples(spec.trial.report_every, train_examples, values),
+    )
+    if length.report_every > length.examples:
+        raise SpecError([_report_problem(spec, length)])
+    return length
+
+
+def _examples(extent: Extent, train_examples: int, values: Mapping[str, Scalar]) -> int:
+    if extent.epochs is not None:
+        return max(1, round(extent.epochs * train_examples))
+    if extent.examples is not None:
+        return extent.examples
+    assert extent.updates is not None, "Extent admits exactly one unit"
+    micro_batch, steps = values["micro_batch_size"], values.get("accumulation_steps", 1)
+    assert isinstance(micro_batch, int), "sweep.spec.hyperparameters admits integers only"
+    assert isinstance(steps, int), "sweep.spec.hyperparameters admits integers only"
+    return extent.updates * micro_batch * steps
+
+
+def _report_problem(spec: StudySpec, length: Length) -> Problem:
+    found = f"{length.report_every} examples of {length.examples}"
+    rule, remedy = "must not be longer than `trial.length`", "report more often, or train for longer"
+    return spec.document.problem(("trial", "report_every"), rule, found, remedy)
+
+
+def with_budget_trials(spec: StudySpec, trials: int) -> StudySpec:
+    """The same study with another total of trials (at least 1)."""
+    return spec.model_copy(update={"budget": spec.budget.model_copy(update={"trials": trials})})
+
+
+def with_cluster(spec: StudySpec, cluster: str) -> StudySpec:
+    """The same study on `local`, or on the cluster of an inventory, its path from this process's folder."""
+    named = cluster if cluster == "local" else str(Path(cluster).resolve())
+    return spec.model_copy(update={"cluster": named})
+
+
+def resolved(spec: StudySpec) -> dict[str, Any]:
+    """The study as plain values, every default written out; its YAML text parses to an equal spec."""
+    values: dict[str, Any] = _without_unset(spec.model_dump(mode="json", by_alias=True))
+    if len(spec.objective) == 1:
+        values["objective"] = values["objective"][0]
+    return values
+
+
+def _without_unset(value: Any, key: str = "") -> Any:
+    """Leaves out keys that hold null, except where null is a value that somebody chose."""
+    if isinstance(value, dict):
+        chosen = key in ("fixed", "enqueue", "when", "sampler")
+        kept = {name: item for name, item in value.items() if chosen or item is not None}
+        return {name: _without_unset(item, name) for name, item in kept.items()}
+    return [_without_unset(item, key) for item in value] if isinstance(value, list) else value
+
+
+def resolved_text(spec: StudySpec) -> str:
+    """The text of the run directory's study.yaml."""
+    return yamlfile.dump(resolved(spec))

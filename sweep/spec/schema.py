@@ -1,0 +1,348 @@
+"""What a study file may say: one frozen pydantic model a section, strict types, no unknown keys.
+
+Only what one value must be on its own stands here; rules between values are in `sweep.spec.rules`. The text
+under each key is what editors show and what docs/study.md says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PrivateAttr,
+    StringConstraints,
+    model_validator,
+)
+
+from configfile.validation import broken
+from configfile.yamlfile import Document
+from sweep.spec.fields import (
+    Amount,
+    Bytes,
+    Count,
+    CountOrAuto,
+    Name,
+    Seconds,
+    Section,
+    TaskPath,
+    Value,
+    When,
+    class_name,
+    matching,
+)
+
+_STORE_RULE = "must be a URL that fsspec knows, such as file:///Volumes/share/sweeps or s3://bucket/sweeps"
+_STORAGE_RULE = "must be the URL of an Optuna storage, such as sqlite:///study.db"
+
+
+class IntRange(Section):
+    """An integer hyperparameter: both bounds are integers."""
+
+    low: int
+    """The least value, included."""
+    high: int
+    """The greatest value, included."""
+    log: bool = False
+    """Search in the logarithm: 1 to 10 as eagerly as 10 to 100."""
+    step: Count = 1
+    """How far apart the values are; divides `high - low`, does not stand with `log`."""
+    when: When | None = None
+    """Part of a trial only where all of this holds: another's name and its value, values or {low, high}."""
+
+
+class FloatRange(Section):
+    """A hyperparameter that is a number: a bound has a decimal point or an exponent."""
+
+    low: FiniteFloat
+    """The least value, included."""
+    high: FiniteFloat
+    """The greatest value, included."""
+    log: bool = False
+    """Search in the logarithm: 0.001 to 0.01 as eagerly as 0.01 to 0.1."""
+    step: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """How far apart the values are; divides `high - low`, does not stand with `log`."""
+    when: When | None = None
+    """Part of a trial only where all of this holds: another's name and its value, values or {low, high}."""
+
+
+class Choices(Section):
+    """A hyperparameter that is one of the values listed."""
+
+    choices: Annotated[tuple[Value, ...], Field(strict=False)]
+    """Numbers, words, true, false or null."""
+    when: When | None = None
+    """Part of a trial only where all of this holds: another's name and its value, values or {low, high}."""
+
+
+Entry = IntRange | FloatRange | Choices
+
+
+class Objective(Section):
+    """A reported metric and which way is better."""
+
+    metric: Annotated[str, StringConstraints(min_length=1)]
+    """A metric that the task reports, such as validation_accuracy."""
+    direction: Literal["minimize", "maximize"]
+    """Which way is better."""
+
+
+class Extent(Section):
+    """A length of training in exactly one unit."""
+
+    epochs: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    """Passes over the training examples."""
+    examples: Count | None = None
+    """Training examples."""
+    updates: Count | None = None
+    """Optimizer steps."""
+
+    @model_validator(mode="after")
+    def _one_unit(self) -> Self:
+        if [self.epochs, self.examples, self.updates].count(None) != 2:
+            raise broken("must have exactly one of epochs, examples, updates")
+        return self
+
+
+class Trial(Section):
+    """How each trial trains and reports."""
+
+    micro_batch_size: Count | None = None
+    """Examples a step; required, but may stand in `space` or `fixed` instead."""
+    length: Extent
+    """How long a trial trains: `{epochs}`, `{examples}` or `{updates}`."""
+    report_every: Extent = Extent(epochs=1)
+    """When metrics are reported and pruners may judge; the same units."""
+    replicates: Count = 1
+    """Runs of each trial under keys of their own; the trial's value is their mean."""
+    timeout_s: Seconds | None = Field(None, alias="timeout")
+    """How long a run may take of its lane's time, such as `10m`; one that takes longer fails."""
+
+
+SAMPLERS = ("tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii")
+PRUNERS = (
+    "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon",
+)  # fmt: skip
+
+
+class Choice(Section):
+    """A class by its name; all other keys are its arguments, checked where the class can be imported."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """What the class is built with, under its own names."""
+        return self.model_extra or {}
+
+
+class Sampler(Choice):
+    """Who proposes hyperparameters; further keys are the class's own arguments."""
+
+    name: Annotated[str, class_name(SAMPLERS)] = "tpe"
+    """One of Optuna's samplers, or `package.module:Class`."""
+
+
+class Pruner(Choice):
+    """Who ends trials early; further keys are the class's own arguments."""
+
+    name: Annotated[str, class_name(PRUNERS)] = "none"
+    """One of Optuna's pruners, or `package.module:Class`."""
+    metric: str | None = None
+    """With several objectives, the metric of the one that is judged."""
+
+
+class Bound(Section):
+    """What a trial must keep within to count as the best, both ends included; one may be left out."""
+
+    min: Annotated[Amount, Field(allow_inf_nan=False)] | None = None
+    """The least that is allowed: a number, a size such as `8 GB` or a duration such as `10m`."""
+    max: Annotated[Amount, Field(allow_inf_nan=False)] | None = None
+    """The most that is allowed."""
+
+    @model_validator(mode="after")
+    def _some_bound(self) -> Self:
+        if self.min is None and self.max is None:
+            raise broken("must have min, max or both", "write {max: 8 GB}, say")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise broken("`min <= max` must hold")
+        return self
+
+
+LOGGERS = ("tensorboard", "mlflow")
+
+
+LoggerName = Annotated[str, class_name(LOGGERS)]
+
+
+class LoggerChoice(Choice):
+    """Where trials are written to besides the run directory; further keys are the class's own arguments."""
+
+    name: LoggerName
+    """`tensorboard`, `mlflow`, or `package.module:Class`."""
+
+
+def _named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+OneLogger = Annotated[LoggerChoice, BeforeValidator(_named, json_schema_input_type=LoggerName | LoggerChoice)]
+"""A name alone where there are no arguments."""
+
+
+TERMINATORS = ("regret_bound", "emmr", "best_value_stagnation")
+
+
+class Terminator(Choice):
+    """One of Optuna's rules for when further trials will not pay."""
+
+    name: Literal["regret_bound", "emmr", "best_value_stagnation"]
+    """Which rule; further keys are its own arguments."""
+    min_n_trials: Count = 20
+    """How many trials must have ended before it is asked."""
+
+
+class Stop(Section):
+    """When to ask no further trials before the budget is spent; any of them is enough."""
+
+    target: FiniteFloat | None = None
+    """A value of the objective that is good enough."""
+    patience: Count | None = None
+    """How many trials in a row may end without a new best."""
+    terminator: Terminator | None = None
+    """One of Optuna's rules for when further trials will not pay; `regret_bound` needs replicates."""
+
+
+class Budget(Section):
+    """When the study ends: totals, earlier sessions of the study included."""
+
+    trials: Count | None = None
+    """Trials in all; complete, pruned and failed ones count."""
+    time_s: Seconds | None = Field(None, alias="time")
+    """Time in all, such as `2h`; what runs then may end."""
+
+    @model_validator(mode="after")
+    def _some_end(self) -> Self:
+        if self.trials is None and self.time_s is None:
+            raise broken("must have `trials`, `time` or both", "write budget: {trials: 32}, say")
+        return self
+
+
+class Checkpoints(Section):
+    """What is kept on disk, and how often."""
+
+    keep_best: Annotated[int, Field(ge=0)] = 3
+    """Of how many of the best trials the final checkpoints stay."""
+    keep_best_report: bool = False
+    """Whether these trials keep the checkpoint of their best report too."""
+    max_bytes: Bytes = 2_000_000_000
+    """How much these may take in all, such as `2 GB`."""
+    every_s: Seconds = Field(60.0, alias="every")
+    """How often a running trial is saved, such as `60s`."""
+    store: Annotated[str, matching(r"[A-Za-z][A-Za-z0-9+.-]*://.+", _STORE_RULE)] | None = None
+    """Where those of ended trials go: a URL that fsspec knows, such as `file:///Volumes/share/sweeps`."""
+
+
+class Worker(Section):
+    """What each worker may use."""
+
+    memory_bytes: Bytes | None = Field(None, alias="memory")
+    """Its memory, such as `16 GB`; without it, a slot's share of the machine's."""
+
+
+class Require(Section):
+    """Which nodes of a cluster may be used: those that meet all of it."""
+
+    tags: Annotated[tuple[Annotated[str, StringConstraints(min_length=1)], ...], Field(strict=False)] = ()
+    """Tags that the inventory gives a node, all of them."""
+    min_memory_bytes: Bytes | None = Field(None, alias="min_memory")
+    """The least memory of a node, what is reserved for its user included, such as `32 GB`."""
+
+
+class Extends(Section):
+    """Trials of another run that are gone on from, in the order of `enqueue`."""
+
+    run: Annotated[str, StringConstraints(min_length=1)]
+    """Its run directory."""
+    trials: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False, min_length=1)]
+    """Their numbers there."""
+    schedule: Literal["keep", "stretch"] = "keep"
+    """Whether learning rates end where they did, or are stretched over the new length."""
+
+
+class StudySpec(Section):
+    """A study file that can be run: every default filled in, every rule of the file alone kept.
+
+    Two are equal when they mean the same, wherever they were written.
+    """
+
+    name: Name
+    """The folder under `runs/`."""
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    """Root key of all training and seed of the sampler."""
+    task: TaskPath
+    """`file.py:Class`, a file beside this one or below, or `package.module:Class`."""
+    objective: tuple[Objective, ...]
+    """`{metric, direction}`; a list of them for several objectives."""
+    space: Mapping[str, Entry]
+    """What differs from trial to trial, by the names of hyperparameters."""
+    fixed: Mapping[str, Value] = {}
+    """Hyperparameters that are the same for every trial."""
+    enqueue: tuple[Mapping[str, Value], ...] = ()
+    """Points to try first, a list; they count in the budget."""
+    constraints: Mapping[str, Bound] = {}
+    """What the best must keep within, by metric or ledger entry."""
+    warm_start: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """A run directory, from this file's folder, whose trials the sampler is shown."""
+    extends: Extends | None = None
+    """Trials of another run to go on from; `sweep extend` writes it."""
+    trial: Trial
+    """How each trial trains and reports."""
+    sampler: Sampler = Sampler()
+    """Who proposes hyperparameters."""
+    pruner: Pruner = Pruner()
+    """Who ends trials early."""
+    budget: Budget
+    """When the study ends."""
+    stop: Stop = Stop()
+    """When to end before the budget is spent."""
+    cluster: Annotated[str, StringConstraints(min_length=1)] = "local"
+    """`local`, or an inventory of Macs, its path from this file's folder."""
+    require: Require = Require.model_validate({})
+    """Which of the cluster's nodes may be used."""
+    executor: Literal["ray", "inline"] = "ray"
+    """`ray`, or `inline`: in this very process, one trial's step at a time."""
+    lanes: CountOrAuto = "auto"
+    """Trials in one compiled step of a worker; `auto` measures how many gain."""
+    max_concurrent: CountOrAuto = "auto"
+    """Trials that run at once at most, in all workers."""
+    storage: Annotated[str, matching(r"[a-z0-9+]+://.*", _STORAGE_RULE)] | None = None
+    """The URL of another Optuna storage than the run directory's journal, such as sqlite:///study.db."""
+    worker: Worker = Worker.model_validate({})
+    """What each worker may use."""
+    checkpoints: Checkpoints = Checkpoints.model_validate({})
+    """What is kept on disk, and how often."""
+    loggers: tuple[OneLogger, ...] = ()
+    """Where trials are written to besides: a list of `tensorboard`, `mlflow` or `{name, ...}`."""
+
+    _document: Document = PrivateAttr()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StudySpec) and self.__dict__ == other.__dict__
+
+    @property
+    def document(self) -> Document:
+        """The file this was read from, for lines in messages."""
+        return self._document
+
+    @property
+    def folder(self) -> Path:
+        """Where the study file lies; the task's file is looked for from here."""
+        return Path(self._document.file).parent

@@ -1,0 +1,146 @@
+"""Plain values about trials that pass between modules, processes and hosts; no logic, nothing to import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+Scalar = bool | int | float | str | None
+"""What a hyperparameter can be."""
+
+Signature = tuple[tuple[str, Scalar], ...]
+"""The static hyperparameters of a trial, sorted by name: equal signatures share a compiled program."""
+
+
+class RunId(NamedTuple):
+    """One training run: a trial is one run a replicate; a run occupies one lane."""
+
+    trial: int
+    replicate: int
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a run trains and how often it reports, both in examples seen.
+
+    `horizon` is where its schedule ends, None for the run's own end.
+    """
+
+    examples: int
+    report_every: int
+    horizon: int | None = None
+
+    def boundaries(self, examples: int) -> int:
+        """How many reports a run that has seen so many examples has given."""
+        return self.reports if examples >= self.examples else examples // self.report_every
+
+    @property
+    def reports(self) -> int:
+        return -(-self.examples // self.report_every)
+
+
+@dataclass(frozen=True)
+class TrialPlan:
+    """What to train: the worker derives the trial's key from `seed` and `number`.
+
+    A trial that goes on from another run's has that trial's key, `key_number`, and begins at the checkpoints
+    in `start`, one a replicate.
+    """
+
+    number: int
+    seed: int
+    hyperparameters: Mapping[str, Scalar]
+    signature: Signature
+    length: Length
+    key_number: int | None = None
+    start: Mapping[int, Snapshot] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Metrics of one run at one boundary.
+
+    `examples` is the nominal boundary r x report_every (the last one: the run's length), the same
+    for every trial; `epoch` is examples / training-set size; `time` is seconds since 1970.
+    """
+
+    trial: int
+    replicate: int
+    examples: int
+    epoch: float
+    updates: int
+    metrics: Mapping[str, float]
+    attempt: int
+    width: int
+    lane: int
+    host: str
+    time: float
+
+    @property
+    def run(self) -> RunId:
+        return RunId(self.trial, self.replicate)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A complete checkpoint of one run as a file on the disk of the host that wrote it.
+
+    `value` is the objective that was reported where it stands, None where nothing was.
+    """
+
+    trial: int
+    replicate: int
+    examples: int
+    path: str
+    bytes: int
+    sha256: str
+    final: bool = False
+    value: float | None = None
+
+    @property
+    def run(self) -> RunId:
+        return RunId(self.trial, self.replicate)
+
+
+class TrialState(StrEnum):
+    """Optuna's names for how a trial ended."""
+
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+
+
+LEDGER = (
+    "queue_s", "compile_s", "train_s", "evaluate_s", "checkpoint_s", "idle_s", "lost_s", "examples", "traces",
+    "peak_memory_bytes",
+)  # fmt: skip
+"""What a trial's ledger holds."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended: `values` one an objective (None where there is none), `reason` for a failure.
+
+    `ledger` says where its time went, in seconds, beside counts (examples, traces, bytes). `constraints`
+    says by how much each is broken, at most 0 where it holds. `replicates` holds the values of all
+    replicates for each objective, nothing where there is one replicate.
+    """
+
+    number: int
+    state: TrialState
+    values: tuple[float, ...] | None = None
+    reason: str | None = None
+    ledger: Mapping[str, float | int | str] = field(default_factory=dict)
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    replicates: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every constraint holds."""
+        return all(excess <= 0 for excess in self.constraints.values())
+
+
+BoundaryRow = tuple[int, tuple[float, ...]]
+"""A boundary in examples, and a metric of each replicate there."""

@@ -1,0 +1,186 @@
+"""What passes between the scheduler and a worker: a turn, and what came of it. Plain values that pickle.
+
+A turn is one round trip: lanes are dropped and loaded, then every loaded lane trains to its next
+report. The worker has no other channel, so a turn says all that it must know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from sweep.vocabulary.trial import Report, RunId, Signature, Snapshot, TrialPlan
+
+
+@dataclass(frozen=True)
+class TaskRef:
+    """Where a task's class is found: a file, or a module importable from `folder`."""
+
+    folder: str
+    target: str
+
+    def __str__(self) -> str:
+        return self.target
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker knows of the study for as long as it lives.
+
+    `snapshot_every_s` None means never; `objective` is a metric and its direction; `keep_best_report` says
+    whether a run is saved at each report that is its best so far. `slots` is how many workers share the
+    host's memory, at most `host_bytes` of it where that is given; `limit_bytes` is what this process may use
+    where somebody said so, else its share.
+    """
+
+    task: TaskRef
+    snapshot_every_s: float | None
+    keep_final: bool
+    slots: int = 1
+    host_bytes: int | None = None
+    limit_bytes: float | None = None
+    objective: tuple[str, str] | None = None
+    keep_best_report: bool = False
+
+
+@dataclass(frozen=True)
+class Load:
+    """Put one run into a lane, afresh or from a checkpoint file that the executor brings along."""
+
+    lane: int
+    plan: TrialPlan
+    replicate: int
+    attempt: int
+    checkpoint: str | None = None
+
+    @property
+    def run(self) -> RunId:
+        return RunId(self.plan.number, self.replicate)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Measure widths up to `most` with this trial's program.
+
+    `examples` is all that this slot may still have to train with it: measuring must be worth it.
+    """
+
+    plan: TrialPlan
+    most: int
+    examples: float
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One round trip of a slot: open (signature, width), move, drop, load, advance, snapshot.
+
+    Where the width changes under the same program, `moves` say which old lane goes on as which new one.
+    A turn with a `probe` trains nothing: it measures how many lanes pay.
+    """
+
+    number: int
+    signature: Signature
+    width: int
+    moves: tuple[tuple[int, int], ...] = ()
+    drops: tuple[int, ...] = ()
+    loads: tuple[Load, ...] = ()
+    advance: bool = True
+    snapshot_all: bool = False
+    probe: Probe | None = None
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """The checkpoint files that its loads go on from, in order."""
+        return tuple(load.checkpoint for load in self.loads if load.checkpoint is not None)
+
+    def with_checkpoints(self, paths: Sequence[str]) -> Turn:
+        """The same turn with its checkpoint files found elsewhere, in the same order."""
+        fresh = iter(paths)
+        loads = tuple(
+            replace(load, checkpoint=next(fresh)) if load.checkpoint else load for load in self.loads
+        )
+        return replace(self, loads=loads)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Where one lane's time went during one turn, in seconds; `train_s` counts towards its time-out."""
+
+    compile_s: float = 0.0
+    train_s: float = 0.0
+    evaluate_s: float = 0.0
+    checkpoint_s: float = 0.0
+    idle_s: float = 0.0
+    examples: int = 0
+    traces: int = 0
+    peak_memory_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class RunFailure:
+    """A run that failed by itself, and why."""
+
+    run: RunId
+    reason: str
+
+
+@dataclass(frozen=True)
+class TurnResult:
+    """What came of a turn.
+
+    `error` is set where the turn as a whole failed: then all its lanes are lost and nobody in
+    particular is to blame. `out_of_memory` tells that kind of failure from the others. `notes` are for
+    people: what went wrong beside training. `rates` answers
+    a probe: examples per second at each width that was worth measuring.
+    """
+
+    number: int
+    reports: tuple[Report, ...] = ()
+    finished: tuple[RunId, ...] = ()
+    failures: tuple[RunFailure, ...] = ()
+    snapshots: tuple[Snapshot, ...] = ()
+    spent: Mapping[RunId, Spent] = field(default_factory=dict)
+    turn_s: float = 0.0
+    error: str | None = None
+    out_of_memory: bool = False
+    rates: Mapping[int, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SlotJoined:
+    """A worker is ready; `round_trip_s` is how long an empty call to it takes.
+
+    `memory_bytes` is what it may use, 0 where that is unknown.
+    """
+
+    slot: str
+    host: str
+    chip: str
+    round_trip_s: float
+    memory_bytes: int = 0
+
+
+class Loss(StrEnum):
+    """What went away: a lost process may be its trials' doing, a lost node is not."""
+
+    PROCESS = "process"
+    NODE = "node"
+
+
+@dataclass(frozen=True)
+class SlotLost:
+    """A worker is gone, with all that it held."""
+
+    slot: str
+    loss: Loss
+    reason: str
+
+
+@dataclass(frozen=True)
+class TurnDone:
+    """A turn has come back."""
+
+    slot: str
+    result: TurnResult

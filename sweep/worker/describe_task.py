@@ -1,0 +1,49 @@
+"""A process that looks at a task and says what it found: `python -m sweep.worker.describe_task`.
+
+One JSON request on stdin, one JSON answer on stdout. The driver never imports a task.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import train_core
+from sweep.vocabulary.turn import TaskRef
+from sweep.worker.task_loading import load_task
+from train_core.loading import TaskLoadError
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Describe a task, and where "purity" is asked for, try that first: with problems it is all there is.
+
+    {"problem", "file", "line"} where the task cannot be loaded or does not run.
+    """
+    try:
+        task = load_task(TaskRef(request["folder"], request["target"]))
+        data = train_core.Resident.of(task)
+        found = {}
+        if request["purity"]:
+            purity = train_core.purity(task, request["hyperparameters"], data)
+            found = {"purity": purity.as_json()}
+            if purity.problems:
+                return found
+        return {**train_core.describe(task, request["hyperparameters"], data), **found}
+    except TaskLoadError as error:
+        return {"problem": error.problem, "file": error.file, "line": error.line}
+    except train_core.TrainingError as error:
+        return {"problem": str(error), "file": None, "line": None}
+
+
+def main() -> None:
+    """Answer one request on stdin; what the task prints goes to stderr, so the answer stands alone."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    json.dump(answer(json.load(sys.stdin)), out)
+    out.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""What was measured of lanes on this host, kept from study to study; a lost cache is measured again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import RunDirError
+from sweep.rundir.disk import replace_file
+
+
+def folder() -> Path:
+    """Where the host keeps what can be made again; SWEEP_CACHE names another place."""
+    if "SWEEP_CACHE" in os.environ:
+        return Path(os.environ["SWEEP_CACHE"])
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "sweep"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sweep"
+
+
+def path_for(*parts: object) -> Path:
+    """The file for what these parts name together: chip, program, versions."""
+    name = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:24]
+    return folder() / "lanes" / f"{name}.json"
+
+
+def read(path: Path) -> Any:
+    """What is kept there, as JSON has it; None where nothing readable is."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def write(path: Path, value: object) -> None:
+    """Keep it, if the disk lets us: the study does not depend on it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, json.dumps(value).encode())
+    except (OSError, RunDirError):
+        return

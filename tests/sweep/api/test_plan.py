@@ -1,0 +1,153 @@
+"""Plans: the real driver and scheduler on simulated nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from runlog.records import encode
+from sweep.api.plan import Forecast, forecast
+from sweep.api.run import run_study
+from sweep.api.times import Times, measured_times, read_log
+from sweep.driver.monitor.progress import Quiet
+from sweep.errors import RunDirError
+from sweep.executors.simulated import SimulatedExecutor
+from sweep.scheduler import turns
+from sweep.spec.parse import load, parse
+from sweep.spec.task_description import Description
+from tests.sweep.conftest import STUDY, Folder
+
+LINE = Description(
+    static=("slow", "micro_batch_size", "optimizer", "precision"),
+    switches=("gradient_clip",),
+    dynamic=(),
+    metrics=("train_loss", "validation_loss"),
+    train_examples=64,
+    validation_examples=32,
+    device="cpu",
+    chip="a chip",
+    memory_bytes=1 << 33,
+    vmap_obstacle=None,
+)
+
+
+def plan(trials: int, nodes: int, *changes: tuple[str, str], mtbf_s: float | None = None) -> Forecast:
+    text = STUDY.replace("trials: 4", f"trials: {trials}")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    spec = parse(text, "study.yaml")
+    return forecast(spec, LINE, nodes=nodes, times=Times({}, 60.0), progress=Quiet(), mtbf_s=mtbf_s)
+
+
+@pytest.mark.parametrize(("trials", "nodes", "makespan_s"), [(12, 3, 240.0), (50, 50, 60.0), (7, 4, 120.0)])
+def test_a_plan_without_failures_takes_as_many_rounds_as_it_must(
+    trials: int, nodes: int, makespan_s: float
+) -> None:
+    found = plan(trials, nodes)
+    assert (found.trials, found.makespan_s) == (trials, makespan_s)
+    assert found.utilisation == pytest.approx(trials * 60 / (nodes * makespan_s), abs=1e-3)
+
+
+def test_a_plan_says_what_limits() -> None:
+    assert "the nodes" in plan(12, 3).limited_by
+    assert "the last trials" in plan(5, 4).limited_by
+    assert (
+        "max_concurrent: 8" in plan(32, 16, ("{name: random}", "{name: tpe}\nmax_concurrent: 8")).limited_by
+    )
+
+
+def test_failing_nodes_cost_time_and_no_trial() -> None:
+    found = plan(80, 10, ("epochs: 3", "epochs: 30"), mtbf_s=600.0)
+    assert found.trials == 80
+    assert found.node_losses > 0
+    assert found.makespan_s > 480.0
+    assert plan(80, 10, ("epochs: 3", "epochs: 30"), mtbf_s=600.0).makespan_s == found.makespan_s
+
+
+def test_pruners_shorten_a_plan() -> None:
+    pruned = plan(
+        64, 4, ("epochs: 3", "epochs: 27"), ("{name: random}", "{name: random}\npruner: {name: hyperband}")
+    )
+    assert pruned.trials == 64
+    assert pruned.makespan_s < 0.9 * 64 * 60 / 4
+
+
+@contextmanager
+def looked_at() -> Iterator[list[int]]:
+    """How often the scheduler looks at a slot."""
+    count = [0]
+    whole = turns._feed_slot
+
+    def counting(*arguments: object) -> None:
+        count[0] += 1
+        whole(*arguments)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turns, "_feed_slot", counting)
+        yield count
+
+
+def test_what_the_scheduler_does_for_a_trial_does_not_grow_with_slots_or_trials() -> None:
+    looks = {}
+    for trials, nodes in ((100, 10), (400, 10), (400, 100)):
+        with looked_at() as count:
+            plan(trials, nodes)
+        looks[trials, nodes] = count[0] / trials
+    assert looks[400, 10] <= 1.2 * looks[100, 10]
+    assert looks[400, 100] <= 2.0 * looks[400, 10]
+
+
+def test_a_plan_from_a_run_takes_its_times(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+    folder.study.write_text(folder.study.read_text().replace("lanes: 1", "lanes: 2"))
+    run_study(load(folder.study), runs=folder.runs, progress=Quiet())
+    times = measured_times(folder.run_dir, replicates=1)
+    assert sorted(times.run_s) == [0, 1, 2, 3]
+    assert min(times.run_s.values()) > 0
+    found = forecast(load(folder.study), LINE, nodes=4, times=times, progress=Quiet())
+    longest = max(times.run_s.values())
+    assert found.makespan_s == pytest.approx(times.start_s + times.compile_s + longest, abs=0.01)
+    with pytest.raises(RunDirError, match="is not a run directory"):
+        measured_times(folder.path, replicates=1)
+
+
+def test_lanes_share_the_time_of_the_steps_that_they_take_together(tmp_path: Path) -> None:
+    reports = [(0, 1.0, 1), (0, 3.0, 4), (1, 2.0, 4), (1, 2.0, 4)]
+    rest = {"examples": 1, "epoch": 0.0, "updates": 1, "attempt": 0, "lane": 0, "host": "", "metrics": {}}
+    with (tmp_path / "log.jsonl").open("wb") as log:
+        for trial, lane_s, width in reports:
+            fields = {"trial": trial, "replicate": 0, "lane_s": lane_s, "width": width, **rest}
+            log.write(encode("report", 0.0, fields))
+        ledger = {"slots": {"working_s": 7.0}}
+        log.write(encode("closed", 0.0, {"reason": "finished", "ledger": ledger}))
+    read = read_log(tmp_path)
+    assert read.share(0) == (1.0 + 2.0 / 4) / 3.0
+    assert read.share(1) == 1 / 4
+    assert read.share(2) == 1.0, "nothing is known of it"
+    assert read.working_s == 7.0
+
+
+def test_plan_on_the_command_line(folder: Folder) -> None:
+    result = folder.sweep("plan", "study.yaml", "--nodes", "2", "--trial-seconds", "60")
+    assert result.returncode == 0, result.stderr
+    assert "4 trials on 2 nodes in 2m 00s" in result.stdout
+    assert folder.sweep("plan", "study.yaml", "--nodes", "2").returncode == 2
+    assert not folder.runs.exists()
+
+
+def test_the_simulated_clock_only_goes_forward() -> None:
+    seen = []
+    wait = SimulatedExecutor.wait
+
+    def watching(self: SimulatedExecutor, timeout_s: float) -> list[object]:
+        seen.append(self.now)
+        return list(wait(self, timeout_s))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SimulatedExecutor, "wait", watching)
+        plan(20, 4, mtbf_s=300.0)
+    assert seen == sorted(seen)

@@ -1,0 +1,119 @@
+"""What a person sees while a study runs, in narrow and wide terminals and where there is none."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import struct
+import sys
+from dataclasses import replace
+from fcntl import ioctl
+from subprocess import Popen
+from termios import TIOCSWINSZ
+
+import pytest
+from rich.console import Console
+
+from sweep.cli.studies import progress_for
+from sweep.driver.monitor.panel import Panel, panel_table
+from sweep.driver.monitor.progress import Best, Lines, View, one_line, time_left_s
+from tests.sweep.conftest import Folder
+
+VIEW = View(
+    ended={"COMPLETE": 12, "PRUNED": 3, "FAIL": 1},
+    running=8,
+    budget=32,
+    slots=2,
+    lanes=8,
+    lanes_busy=7,
+    slots_busy=2,
+    elapsed_s=64.0,
+    examples_per_s=123_456.7,
+    best=Best(
+        9, 0.98765432, {"learning_rate": 0.0123456, "optimizer": "adamw", "momentum": None, "hidden": 64}
+    ),
+)
+SHOWN = (
+    "12 complete, 3 pruned, 1 fail, 8 running, 32 in all", "7 of 8 lanes busy, 2 of 2 slots busy",
+    "123,457 examples/s", "0.987654, trial 9: learning_rate=0.01235 optimizer=adamw", "hidden=64",
+    "1m 04s, about 1m 04s left",
+)  # fmt: skip
+
+
+def drawn(view: View, width: int, name: str = "digits") -> list[str]:
+    file = io.StringIO()
+    Console(file=file, width=width, force_terminal=True, color_system=None).print(
+        panel_table(name, view, width)
+    )
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [20, 60, 80, 160])
+@pytest.mark.parametrize("name", ["digits", "a-very-long-name-of-a-study-that-somebody-chose"])
+def test_all_is_shown_in_any_terminal(width: int, name: str) -> None:
+    lines = drawn(VIEW, width, name)
+    assert max(map(len, lines)) <= width
+    told = re.sub(r"\s+", "", "".join(re.sub(r"^(trials|lanes|speed|best|time)", "", line) for line in lines))
+    for text in SHOWN:
+        assert text.replace(" ", "") in told
+
+
+def test_before_anything_happened() -> None:
+    view = View({}, 0, None, 0, 0, 0, 0, 0.0, 0.0)
+    text = "\n".join(drawn(view, 80))
+    assert "none ended yet" in text
+    assert "waiting for workers" in text
+    assert time_left_s(view) is None
+
+
+def test_the_panel_draws_seldom_and_ends_with_what_came_last() -> None:
+    file = io.StringIO()
+    panel = Panel("digits", Console(file=file, width=80, force_terminal=True))
+    for running in range(1000):
+        panel.show(replace(VIEW, running=running))
+    often = file.getvalue().count("running")
+    panel.note("mac-2 went to sleep")
+    panel.close()
+    assert often <= 2
+    assert "999 running" in file.getvalue()
+    assert "mac-2 went to sleep" in file.getvalue()
+
+
+def test_lines_have_no_colour_and_no_control(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = progress_for("digits", quiet=False)
+    assert isinstance(progress, Lines)
+    progress.show(VIEW)
+    said = capsys.readouterr().err
+    assert said.rstrip() == f"digits: {one_line(VIEW)}"
+    assert said.isascii()
+    assert said.rstrip().isprintable()
+
+
+@pytest.mark.parametrize("columns", [60, 160])
+def test_a_run_in_a_real_terminal(folder: Folder, columns: int) -> None:
+    ours, theirs = pty.openpty()
+    ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {**folder.environment(), "TERM": "xterm-256color"}
+    for name in ("COLUMNS", "LINES"):  # would count for more than the terminal's own size
+        environment.pop(name, None)
+    command = [sys.executable, "-m", "sweep", "run", "study.yaml"]
+    running = Popen(command, cwd=folder.path, env=environment, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while block := _read(ours):
+        seen += block
+    os.close(ours)
+    assert running.wait(60) == 0
+    lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", seen).decode().splitlines()
+    wide = [line for line in lines if len(line.rstrip()) > columns and not line.startswith("tables:")]
+    assert wide == []
+    assert any("4 complete, 0 running, 4 in all" in line for line in lines)
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # how Linux says that the other side is closed
+        return b""

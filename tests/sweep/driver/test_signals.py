@@ -1,0 +1,100 @@
+"""Signals that end a study in order, or at once; on Ray as a terminal sends them, to the whole group."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+import analysis
+from tests.sweep.conftest import Folder
+from tests.sweep.executors.test_ray import actors, check_whole, records, wait_for
+
+
+def started(folder: Folder) -> subprocess.Popen[str]:
+    """A study of which some trials have ended and others run."""
+    driver = folder.start("run", "study.yaml")
+    wait_for(lambda: records(folder.run_dir, "told"), driver)
+    return driver
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_saves_what_runs_and_the_same_command_goes_on(
+    folder: Folder, number: signal.Signals
+) -> None:
+    folder.write(("slow: 0.0", "slow: 0.2"), ("trials: 4", "trials: 12"))
+    driver = started(folder)
+    os.kill(driver.pid, number)
+    said, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 130, said
+    assert "to go on: python -m sweep run study.yaml" in said
+    assert records(folder.run_dir, "closed")[-1]["reason"] == "interrupted"
+    assert folder.sweep("run", "study.yaml").returncode == 0
+
+
+@pytest.fixture
+def ray_folder(folder: Folder) -> Folder:
+    folder.write(
+        ("executor: inline\n", ""),
+        ("slow: 0.0", "slow: 0.3"),
+        ("epochs: 3", "epochs: 6"),
+        ("trials: 4", "trials: 10"),
+    )
+    return folder
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_in_a_terminal_reaches_ray_too_and_loses_nothing(ray_folder: Folder, times: int) -> None:
+    driver = started(ray_folder)
+    group = os.getpgid(driver.pid)
+    for _ in range(times):
+        os.killpg(group, signal.SIGINT)
+        time.sleep(0.05)
+    said, _ = driver.communicate(timeout=90)
+    assert driver.returncode == 130, said
+    assert "Traceback" not in said
+    assert not actors(driver.pid)
+    if times == 1:
+        assert records(ray_folder.run_dir, "checkpoint"), "what ran is saved"
+    ray_folder.study.write_text(ray_folder.study.read_text() + "executor: inline\n")
+    ended = ray_folder.sweep("run", "study.yaml")
+    assert ended.returncode == 0, ended.stderr
+    check_whole(ray_folder)
+
+
+def test_a_hung_trial_is_ended_from_outside_and_the_study_goes_on(ray_folder: Folder) -> None:
+    ray_folder.write(
+        ("executor: inline\n", ""),
+        ("line.py:Line", "line.py:Faulty"),
+        ("  accumulation_steps: {choices: [1, 2]}\n", "  fault: {choices: [none, hang]}\n"),
+        ("length: {epochs: 3}", "length: {epochs: 3}, timeout: 2s"),
+        ("seed: 3", "seed: 1"),
+    )
+    code = "import sweep.spec.plans as p; p.GRACE_S = 6.0; from sweep.cli import main; main()"
+    driver = ray_folder.start_python("-c", code, "run", "study.yaml")
+    said, _ = driver.communicate(timeout=200)
+    trials = analysis.load(ray_folder.run_dir).trials
+    assert driver.returncode == 0, said
+    expected = {"none": "COMPLETE", "hang": "FAIL"}
+    assert list(trials.state) == [expected[fault] for fault in trials.params_fault]
+    assert "hang" in set(trials.params_fault)
+    reasons = trials.reason.dropna()
+    assert all("timed out: no answer for" in reason for reason in reasons)
+
+
+def test_ray_killed_under_a_study_loses_nothing(ray_folder: Folder) -> None:
+    driver = started(ray_folder)
+    raylet = subprocess.run(
+        ["pgrep", "-P", str(driver.pid), "-f", "raylet/raylet"], capture_output=True, text=True, check=True
+    )
+    for pid in raylet.stdout.split():
+        os.kill(int(pid), signal.SIGKILL)
+    driver.communicate(timeout=200)
+    if len(records(ray_folder.run_dir, "told")) < 10:
+        ray_folder.study.write_text(ray_folder.study.read_text() + "executor: inline\n")
+        ended = ray_folder.sweep("run", "study.yaml")
+        assert ended.returncode == 0, ended.stderr
+    check_whole(ray_folder)

@@ -1,0 +1,270 @@
+"""The edge to Ray alone: what it raises becomes an error that a person can act on."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock, call
+
+import pytest
+from ray.exceptions import AuthenticationError, RayActorError
+
+from sweep.driver.monitor import prometheus
+from sweep.errors import SweepError
+from sweep.executors.base import ExecutorEvent
+from sweep.executors.ray import setup
+from sweep.executors.ray.executor import RayExecutor
+from sweep.executors.ray.nodes import RayNode, Sight
+from sweep.executors.ray.own import OwnRay
+from sweep.vocabulary.turn import (
+    Load,
+    SlotJoined,
+    SlotLost,
+    TaskRef,
+    Turn,
+    TurnDone,
+    TurnResult,
+    WorkerSettings,
+)
+
+
+def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**_: object) -> None:
+        raise Exception("The current node timed out during startup")  # as Ray does, without a kind
+
+    monkeypatch.setattr("sweep.executors.ray.setup.ray.init", refuse)
+    settings = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False)
+    with pytest.raises(SweepError, match=r"did not start .* timed out .* run the same command again"):
+        RayExecutor(settings, OwnRay(slots=1, gpus=0)).start()
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+class Seen:
+    """A Ray whose head answers while there is a sight."""
+
+    notices_s = 0.0
+
+    def __init__(self, slots: int = 1) -> None:
+        self.slots = slots
+        self.sight: Sight | None = None
+        self.see()
+
+    def see(self) -> None:
+        self.sight = Sight({"1": RayNode("1", "slot", self.slots, 0.0)}, time.monotonic())
+
+    def look(self, since: float | None) -> Sight | None:
+        return None if self.sight is None or self.sight.began < (since or 0.0) else self.sight
+
+    def start(self) -> None: ...
+
+    def restart(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+def test_a_worker_is_started_only_where_the_head_is_seen_to_answer_for_else_that_would_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = Mock()
+    monkeypatch.setattr("sweep.executors.ray.executor.start_actor", start)
+    monkeypatch.setattr("sweep.executors.ray.executor.ray", Mock(wait=lambda refs, **_: ([], refs)))
+    home = Seen()
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor.start()
+    home.sight = None
+    executor.replace("slot-0", "it is silent")
+    assert [type(event) for event in executor.wait(0.0)] == [SlotLost]
+    assert start.call_count == 1
+
+    home.see()
+    executor.wait(0.0)
+    assert [call.args[1] for call in start.call_args_list] == ["sweep//slot-0", "sweep//slot-0.2"]
+
+
+def test_a_head_that_goes_while_a_worker_is_started_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = Mock()
+    gone = AuthenticationError("RPC error: WrongClusterID: the client accesses a head that has restarted")
+    start = Mock(side_effect=[gone, started])
+    monkeypatch.setattr("sweep.executors.ray.executor.start_actor", start)
+    monkeypatch.setattr("sweep.executors.ray.executor.ray", Mock(wait=lambda refs, **_: ([], refs)))
+    home = Seen()
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor.start()
+    assert executor.wait(0.0) == []
+    assert (start.call_count, started.info.remote.call_count) == (1, 0)
+
+    home.see()
+    assert executor.wait(0.0) == []
+    assert (start.call_count, started.info.remote.call_count) == (2, 1)
+
+
+def test_a_head_that_is_silent_while_workers_are_started_is_asked_once_until_it_is_seen_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ray's call for a worker waits for ever; the worker that comes of it late is not kept."""
+    goes_on = threading.Event()
+    started: list[str] = []
+
+    def start(node: RayNode, name: str, *_: object) -> Any:
+        started.append(name)
+        if len(started) == 1:
+            goes_on.wait(60)
+            return "late"
+        return Mock()
+
+    monkeypatch.setattr("sweep.executors.ray.deadline.CALL_S", 0.1)
+    monkeypatch.setattr("sweep.executors.ray.executor.start_actor", start)
+    ray = Mock(wait=lambda refs, **_: ([], refs))
+    monkeypatch.setattr("sweep.executors.ray.executor.ray", ray)
+    home = Seen(slots=2)
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor.start()
+    assert executor.wait(0.0) == []
+    assert started == ["sweep//slot-0"]
+    goes_on.set()
+    wait_until(lambda: ray.kill.call_args_list == [call("late", no_restart=True)])
+
+    home.see()
+    assert executor.wait(0.0) == []
+    assert sorted(started) == ["sweep//slot-0", "sweep//slot-0.2", "sweep//slot-1"]
+
+
+def test_checkpoints_of_one_name_are_sent_apart_and_workers_leave_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In their trials' folders checkpoints of the same length have the same name."""
+    actor = Mock()
+    wait = Mock(return_value=([], []))
+    monkeypatch.setattr("sweep.executors.ray.executor.start_actor", lambda *_: actor)
+    monkeypatch.setattr("sweep.executors.ray.executor.ray", Mock(wait=wait))
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), Seen())
+    executor.start()
+    paths = [tmp_path / trial / "examples-000000064.safetensors" for trial in ("trial-0", "trial-1")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(path.parent.name.encode())
+    plans: list[Any] = [SimpleNamespace(number=number) for number in range(2)]
+    loads = tuple(Load(lane, plans[lane], 0, 1, str(path)) for lane, path in enumerate(paths))
+    executor.submit("slot-0", Turn(0, (), 2, loads=loads))
+    sent = {name: chunk for name, chunk in (call.args for call in actor.write_chunk.remote.call_args_list)}
+    assert list(sent.values()) == [b"trial-0", b"trial-1"]
+
+    executor.close()
+    assert actor.leave.remote.call_count == 1
+    assert wait.call_args.args[0] == [actor.leave.remote.return_value]
+
+
+def test_a_signal_ends_a_study_in_order_although_ray_has_handlers_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def init(**_: object) -> object:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(15))  # as Ray does, whenever it is called
+        address = {"node_ip_address": "127.0.0.1", "metrics_export_port": 1, "webui_url": "127.0.0.1:8265"}
+        return SimpleNamespace(address_info=address)
+
+    monkeypatch.setattr("sweep.executors.ray.setup.ray.init", init)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/home/me/.sweep/clusters/lab/token")
+    before = signal.signal(signal.SIGTERM, own := lambda number, frame: None)
+    try:
+        setup.init()
+        said = prometheus._where()
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "paste what `cat /home/me/.sweep/clusters/lab/token` prints" in said
+
+
+class Answers:
+    """What the executor takes for Ray: calls are references, answered when the test says so."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.there: dict[int, Any] = {}
+
+    def remote(self, *arguments: Any) -> int:
+        self.made += 1
+        return self.made
+
+    def wait(self, refs: list[int], num_returns: int, timeout: float) -> tuple[list[int], list[int]]:
+        done = [ref for ref in refs if ref in self.there][:num_returns]
+        return done, [ref for ref in refs if ref not in done]
+
+    def get(self, ref: int) -> Any:
+        return self.there[ref]
+
+
+def test_turns_that_are_answered_in_another_order_are_entered_in_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = Answers()
+    actor = SimpleNamespace(info=answers, turn=answers)
+    node = RayNode("id", "slot", 1, 0.0, 0, host="here")
+    home = SimpleNamespace(
+        slots=1, notices_s=0.0, start=lambda: None, look=lambda since: Sight({"id": node}, 0.0)
+    )
+    monkeypatch.setattr("sweep.executors.ray.executor.ray", answers)
+    monkeypatch.setattr("sweep.executors.ray.executor.start_actor", lambda *_: actor)
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor.start()
+    answers.there = {1: None, 2: SimpleNamespace(host="here", chip="chip", memory_bytes=0)}
+    events = executor.wait(0) + executor.wait(0)
+    assert [type(event) for event in events] == [SlotJoined]
+    for number in (7, 8):
+        executor.submit("slot-0", Turn(number, (), 1))
+    answers.there[4] = pickle.dumps(TurnResult(8))
+    assert executor.wait(0) == []
+    answers.there[3] = pickle.dumps(TurnResult(7))
+    done = executor.wait(0) + executor.wait(0)
+    assert [event.result.number for event in done if isinstance(event, TurnDone)] == [7, 8]
+
+
+def lose_worker(executor: RayExecutor, home: Seen) -> None:
+    """Let the one worker's process end, and be seen to have ended."""
+    lost: list[ExecutorEvent] = []
+    while not any(isinstance(event, SlotLost) for event in lost):
+        lost += executor.wait(0.0)
+        home.see()
+    executor.wait(0.0)
+
+
+@pytest.mark.parametrize(("is_given_turns", "often"), [(False, 5), (True, 20)])
+def test_workers_that_end_before_they_are_given_a_turn_end_the_study_sooner_than_those_that_train(
+    monkeypatch: pytest.MonkeyPatch, is_given_turns: bool, often: int
+) -> None:
+    """A trial that ends its worker is bounded by the scheduler, and must not end the study before."""
+    ray = Mock(wait=lambda refs, **_: (refs, []), get=Mock(side_effect=RayActorError()))
+    monkeypatch.setattr("sweep.executors.ray.executor.ray", ray)
+    monkeypatch.setattr("sweep.executors.ray.executor.start_actor", lambda *_: Mock())
+    home = Seen()
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor.start()
+
+    def lose() -> None:
+        if is_given_turns:
+            for slot in list(executor._slots):
+                executor.submit(slot, Turn(0, (), 1))
+        lose_worker(executor, home)
+
+    for _ in range(often):
+        lose()
+    if is_given_turns:
+        lose_worker(executor, home)  # one that was given none counts by itself
+    with pytest.raises(SweepError, match=f"workers ended {often + 1} times in a row before a turn was done"):
+        lose()

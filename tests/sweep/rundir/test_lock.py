@@ -1,0 +1,50 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.errors import RunDirError
+from sweep.rundir.lock import WriterLock, holder
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from sweep.rundir.lock import WriterLock
+lock = WriterLock(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        assert holder(path) == process.pid
+        with pytest.raises(RunDirError, match=rf"in use by the process {process.pid}; wait for it"):
+            WriterLock(path)
+        process.kill()
+    assert holder(path) is None
+    lock = WriterLock(path)
+    assert holder(path) == os.getpid()
+    lock.release()
+
+
+def test_nobody_holds_a_lock_that_was_never_taken(tmp_path: Path) -> None:
+    assert holder(tmp_path / "lock") is None
+    assert not (tmp_path / "lock").exists()
+
+
+def test_a_reader_asking_does_not_turn_a_writer_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lock"
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT)
+    import fcntl
+
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    monkeypatch.setattr("sweep.rundir.lock.time.sleep", lambda _: fcntl.flock(descriptor, fcntl.LOCK_UN))
+    WriterLock(path).release()
+    os.close(descriptor)

@@ -1,0 +1,41 @@
+"""The study file's idea of the core's hyperparameters against the core's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweep.spec.hyperparameters import CORE, OPTIMIZERS, PRECISIONS, SCHEDULES, STATIC
+from sweep.vocabulary.trial import Scalar
+
+
+def test_names_and_words_are_the_training_cores() -> None:
+    core = pytest.importorskip("train_core.hyperparameters")
+    assert sorted(CORE) == sorted(core.CORE)
+    assert sorted(STATIC) == sorted(core.STATIC)
+    assert sorted(OPTIMIZERS) == sorted(core.OPTIMIZERS)
+    assert (sorted(PRECISIONS), sorted(SCHEDULES)) == (sorted(core.PRECISIONS), sorted(core.SCHEDULES))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("learning_rate", 0, False),
+        ("learning_rate", 1, True),
+        ("learning_rate", True, False),
+        ("learning_rate", "0.1", False),
+        ("accumulation_steps", 1, True),
+        ("accumulation_steps", 1.0, False),
+        ("dropout", 0.0, True),
+        ("dropout", 1.0, False),
+        ("warmup_fraction", 1.0, True),
+        ("gradient_clip", None, True),
+        ("gradient_clip", 0, False),
+        ("weight_decay", None, False),
+        ("betas", "0.9, .999", True),
+        ("betas", "0.9, 1.5", False),
+        ("betas", 0.9, False),
+        ("optimizer", None, False),
+    ],
+)
+def test_what_core_hyperparameters_accept(name: str, value: Scalar, accepted: bool) -> None:
+    assert CORE[name].accepts(value) is accepted

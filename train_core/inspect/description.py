@@ -1,0 +1,44 @@
+"""What a driver has to know about a task without importing it: plain values, ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import mlx.core as mx
+
+from train_core import device
+from train_core.data.streams import Resident
+from train_core.hyperparameters import CORE, STATIC, SWITCHES
+from train_core.inspect import vmap_incompatibility
+from train_core.inspect.probe import Probe
+from train_core.task import Task
+
+
+def describe(
+    task: Task, hyperparameters: Mapping[str, object], data: Resident | None = None
+) -> dict[str, Any]:
+    """Build the task once, try its functions on one batch, uncompiled, and say what it is.
+
+    The hyperparameters are those of any one trial: the model needs the static ones. Raises TaskError.
+    """
+    probe = Probe(task, hyperparameters, data)
+    metrics = probe.evaluate(probe.state(), probe.hp, probe.batch("validation"))
+    mx.eval(metrics)
+    probe.trace()
+    obstacle = vmap_incompatibility.find(probe)
+    scaled = ["skipped_updates"] if probe.program.static.precision == "float16" else []
+    return {
+        "static": sorted({*STATIC, *task.static}),
+        "switches": list(SWITCHES),
+        "core": list(CORE),
+        "dynamic": sorted(probe.step.read),
+        "metrics": ["train_loss", *(f"validation_{name}" for name in metrics), *scaled],
+        "train_size": probe.program.data.train_size,
+        "validation_size": probe.program.data.validation_size,
+        "vmap": obstacle is None,
+        "vmap_obstacle": obstacle,
+        "device": device.kind(),
+        "chip": device.chip(),
+        "memory_bytes": device.memory_bytes(),
+    }

@@ -1,0 +1,97 @@
+"""Several steps planned and uploaded at once: indices, counts, masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import numpy.typing as npt
+
+from train_core.data import streams
+from train_core.lanes.lane import Lane
+from train_core.lanes.program import Kind
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The next steps S of all lanes L; at width 1 the arrays of MLX have no lane axis.
+
+    `order` (S, L, B), on the host: examples; `index[s]` (L, B): the same. `kinds[s]` says which function
+    step s is, `masks[s]` what it takes besides: how many examples count, update due, takes part, each (L,).
+    `advanced` says how many micro-batches each lane does.
+    """
+
+    order: npt.NDArray[np.uint32]
+    index: Sequence[mx.array]
+    kinds: Sequence[Kind]
+    masks: Sequence[Sequence[mx.array]]
+    advanced: Mapping[int, int]
+
+
+def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width: int) -> Chunk:
+    """Plan the next `steps` micro-batches, lane i taking part in its first `to_go[i]`.
+
+    Places without a run take part with any data: what they compute is nobody's, and a step in which
+    every run takes part needs no mask of lanes where none is due, or all are after each micro-batch.
+    """
+    advanced = {lane: max(0, min(to_go[lane], steps)) for lane in lanes}
+    moving = {lane: n for lane, n in advanced.items() if n}
+    streams.fill([lanes[lane].wanted(n) for lane, n in moving.items()])
+    held, places = list(lanes.values()), list(lanes)
+    size = held[0].micro_batch_size
+    order = np.zeros((steps, width, size), np.uint32)
+    for lane, n in moving.items():
+        order[:n, lane] = lanes[lane].indices(n)
+    # All lanes at once: a loop over hundreds of them would take longer than a step on a GPU.
+    done, total, k, examples = (
+        np.array(column)
+        for column in zip(
+            *((lane.done, lane.total, lane.accumulation_steps, lane.length.examples) for lane in held),
+            strict=True,
+        )
+    )
+    step = np.arange(steps)[:, None]
+    after, moves = done + step + 1, step < np.array([advanced[lane] for lane in places])
+    count = np.full((steps, width), size, np.float32)
+    due = np.zeros((steps, width), np.bool_)
+    active = np.ones((steps, width), np.bool_)
+    count[:, places] = np.where(moves & (after == total), examples - (total - 1) * size, size)
+    due[:, places] = moves & ((after % k == 0) | (after == total))
+    active[:, places] = moves
+    at_once = bool((k == 1).all())
+    kinds = [
+        Kind.UPDATE
+        if at_once and here.all()
+        else Kind.MIXED
+        if dues.any() or not here.all()
+        else Kind.ACCUMULATE
+        for here, dues in zip(active, due, strict=True)
+    ]
+    columns = [_uploaded(c) for c in ([count[:, 0]] if width == 1 else [count, due, active])]
+    taken = {Kind.ACCUMULATE: 0, Kind.UPDATE: 1, Kind.MIXED: len(columns)}
+    return Chunk(
+        order=order,
+        index=_rows(order if width > 1 else order[:, 0]),
+        kinds=kinds,
+        masks=[[c[step] for c in columns[: taken[kind]]] for step, kind in enumerate(kinds)],
+        advanced=advanced,
+    )
+
+
+def _rows(order: npt.NDArray[np.uint32]) -> Sequence[mx.array]:
+    """Return the rows of an array that is uploaded once: an upload for each cost 17 us a step on an H200."""
+    rows = [row.reshape(order.shape[1:]) for row in mx.split(mx.array(order), len(order))]
+    mx.async_eval(rows)
+    return rows
+
+
+def _uploaded(column: npt.NDArray[Any]) -> Sequence[mx.array]:
+    """Return the rows, equal ones as one array: in most steps all lanes do what they did before."""
+    held: dict[bytes, mx.array] = {}
+    for row in column:
+        if row.tobytes() not in held:
+            held[row.tobytes()] = mx.array(row)
+    return [held[row.tobytes()] for row in column]

@@ -1,0 +1,147 @@
+"""Reports: validation of all lanes at once, and what they cost in time.
+
+Validation sums are float64 on the CPU stream, over values that the device returns unreduced.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import numpy as np
+import numpy.typing as npt
+
+from train_core import device, numpy_boundary
+from train_core.data.prefetch import Queue
+from train_core.errors import TrialError
+from train_core.lanes.lane import Lane
+from train_core.lanes.program import Program
+from train_core.step.step import State
+from train_core.task import Batch, blamed
+
+Pair = tuple[mx.array, mx.array]
+Evaluate = Callable[..., dict[str, Pair]]
+
+
+@dataclass(frozen=True)
+class LaneReport:
+    """A run's metrics at one boundary.
+
+    `examples` is the nominal boundary, the last one the run's length; `error` says what went wrong
+    when the training loss was not finite (`checked` raises it as a TrialError).
+    """
+
+    lane: int
+    examples: int
+    epoch: float
+    updates: int
+    metrics: Mapping[str, float]
+    finished: bool
+    error: str | None = None
+
+    def checked(self) -> LaneReport:
+        """Return the report; raises TrialError where the run has failed."""
+        if self.error is not None:
+            raise TrialError(self.error)
+        return self
+
+
+@dataclass
+class Clock:
+    """Where the time of one advance went, in seconds, and its steps."""
+
+    train_s: float = 0.0
+    evaluate_s: float = 0.0
+    compile_s: float = 0.0
+    steps: int = 0
+    lane_steps: int = 0
+
+    @contextmanager
+    def compiling(self, program: Program) -> Iterator[None]:
+        """Book the block as compilation when a function body ran in it."""
+        traces, started = program.traces, time.perf_counter()
+        yield
+        if program.traces != traces:
+            self.compile_s += time.perf_counter() - started
+
+
+class Evaluation:
+    """The validation set as batches of one shape, and how a population's lanes fare on it."""
+
+    def __init__(self, program: Program, width: int) -> None:
+        self.program = program
+        self.width = width
+        size, batch = program.data.validation_size, program.evaluation_batch_size
+        batches = -(-size // batch)
+        order = (np.arange(batches * batch, dtype=np.uint32) % size).reshape(batches, batch)
+        counts = np.full(batches, batch, np.float32)
+        counts[-1] = size - (batches - 1) * batch
+        self._order = list(order)
+        self._index = list(mx.array(order))
+        self._counts = list(mx.array(counts))
+        reader = program.data.validation_reader
+        self._queue = None if reader is None else Queue(reader.read)
+
+    def metrics(
+        self, evaluate: Evaluate, state: State, hp: dict[str, mx.array], clock: Clock
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Return the metrics, one value a lane: train_loss, validation_<name>; in float16 skipped_updates."""
+        sums: dict[str, Pair] = {}
+        seen = {name: state[name] for name in ("parameters", "model", "keys")}
+        for place, count in enumerate(self._counts):
+            arrays, index = self._batch(place)
+            with clock.compiling(self.program):
+                pairs = evaluate(seen, hp, arrays, index, count)
+                mx.async_eval(pairs)
+            sums = {name: _added(sums.get(name), pair) for name, pair in pairs.items()}
+            mx.async_eval(sums)
+        means = {f"validation_{name}": self._mean(*pair) for name, pair in sums.items()}
+        if "loss_scale" in state:
+            means["skipped_updates"] = self._read(state["loss_scale"]["skipped"]).astype(np.float64)
+        return {"train_loss": self._mean(state["loss"]["sum"], state["loss"]["weight"]), **means}
+
+    def errors(self, state: State, lanes: Mapping[int, Lane]) -> list[str | None]:
+        """Return what went wrong in each lane that holds a run, or None."""
+        loss = state["loss"]
+        finite, last = self._read(loss["finite"]), self._read(loss["last"])
+        scale = self._read(state["loss_scale"]["scale"]) if "loss_scale" in state else None
+        errors: list[str | None] = [None] * self.width
+        for lane, held in lanes.items():
+            if finite[lane] < 0:
+                place = -int(finite[lane])  # as many as were finite, and one
+                scaled = "" if scale is None else f", loss scale {scale[lane]:g}"
+                errors[lane] = (
+                    f"the training loss was not finite in update {-(-place // held.accumulation_steps)} "
+                    f"(micro-batch {place}); the last finite loss was {last[lane]:.6g}{scaled}; "
+                    "a lower learning rate, warm-up or clipping may help"
+                )
+        return errors
+
+    def _batch(self, place: int) -> tuple[Batch, mx.array]:
+        """Return arrays and the index into them that gives one batch."""
+        if self._queue is None:
+            return self.program.data.validation, self._index[place]
+        with blamed(self.program.task, "data"):
+            (found,) = self._queue.take(0, self._order[place : place + 1])
+            self._queue.extend(0, self._order[place + 1 : place + 2])
+        arrays = {name: mx.array(array) for name, array in found.items()}
+        return arrays, mx.arange(len(self._order[place]), dtype=mx.uint32)
+
+    def _read(self, leaf: mx.array) -> npt.NDArray[Any]:
+        return numpy_boundary.to_numpy(leaf).reshape(self.width)
+
+    def _mean(self, total: mx.array, weight: mx.array) -> npt.NDArray[np.float64]:
+        sums, weights = (self._read(leaf).astype(np.float64) for leaf in (total, weight))
+        means = np.full(self.width, np.nan)
+        np.divide(sums, weights, out=means, where=weights > 0)
+        return means
+
+
+def _added(sums: Pair | None, pair: Pair) -> Pair:
+    with device.float64_scope():
+        value, weight = (leaf.astype(mx.float64).sum(axis=-1) for leaf in pair)
+        return (value, weight) if sums is None else (sums[0] + value, sums[1] + weight)

@@ -1,0 +1,314 @@
+"""Lanes: many runs of one program, trained in one compiled step and refilled as they end.
+
+A lane's run is the same run at any width, in any slot, beside any neighbours. Steps are dispatched while
+earlier ones are computed, as far as what is in flight holds little of the device's memory; to a GPU, several
+together.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import mlx.core as mx
+import numpy as np
+from mlx.utils import tree_map
+
+from train_core import checkpoint, device, numpy_boundary
+from train_core.checkpoint import Checkpoint
+from train_core.data import streams
+from train_core.data.prefetch import Feed
+from train_core.errors import HyperparameterError, TrialError
+from train_core.hyperparameters import split
+from train_core.lanes.chunk import Chunk, plan
+from train_core.lanes.evaluation import Clock, Evaluation, LaneReport
+from train_core.lanes.lane import Lane, Length
+from train_core.lanes.program import Program
+from train_core.step import accumulate
+from train_core.step.functional import flatten
+from train_core.step.step import HIDDEN, State
+from train_core.task import Batch, blamed
+
+CHUNK = 64
+"""Micro-batches whose indices and masks are built and uploaded at once."""
+
+TOGETHER = 8
+"""Steps handed to a GPU at once, where so many hold little: each hand-over costs the host time."""
+
+AHEAD = 1 / 64
+"""The fraction of the device's memory that steps in flight may hold before the loop waits for them.
+
+Arrays of a dispatched step are allocated before it is computed. Where they are small, waiting would cost
+more than the step; where they are large, dispatching is nothing beside it.
+"""
+
+
+@dataclass(frozen=True)
+class Advance:
+    """What one call of `advance` did.
+
+    `traces` counts compilations in it; `busy` is the fraction of lane places that trained.
+    """
+
+    reports: tuple[LaneReport, ...]
+    train_s: float
+    evaluate_s: float
+    compile_s: float
+    traces: int
+    micro_batches: int
+    busy: float
+
+
+class Population:
+    """`width` lanes over one program. After an exception from `advance`, start a new one from snapshots."""
+
+    def __init__(self, program: Program, width: int) -> None:
+        if width < 1:
+            raise ValueError(f"width >= 1 must hold, but got {width}")
+        self.program = program
+        self.width = width
+        self._functions = program.functions(width)
+        self._lanes: dict[int, Lane] = {}
+        self._keys: dict[int, tuple[int, int]] = {}
+        self._dynamic: dict[int, Mapping[str, float]] = {}
+        self._fresh: dict[int, State | None] = {}  # None: to be initialised from the run's key
+        self._state: State = {}
+        self._hp: dict[str, mx.array] = {}
+        self._evaluation = Evaluation(program, width)
+        self._chunk, self._feed = CHUNK, None
+        if program.data.train_reader is not None:
+            self._feed = Feed(program.data.train_reader, width, program.static.micro_batch_size)
+            self._chunk = min(CHUNK, self._feed.max_steps)
+
+    @property
+    def loaded(self) -> tuple[int, ...]:
+        """The lanes that hold a run."""
+        return tuple(sorted(self._lanes))
+
+    def load(
+        self, lane: int, *, key: mx.array, hyperparameters: Mapping[str, object], length: Length
+    ) -> None:
+        """Put a run into a free lane, at its beginning."""
+        dynamic = self._claim(lane, hyperparameters)
+        self._fresh[lane] = None
+        self._occupy(lane, key, dynamic, length, micro_batches=0)
+
+    def restore(
+        self, lane: int, snapshot: Checkpoint, *, hyperparameters: Mapping[str, object], length: Length
+    ) -> None:
+        """Put a run into a free lane where a snapshot left it; raises CheckpointError on a misfit."""
+        dynamic = self._claim(lane, hyperparameters)
+        checkpoint.check_fit(snapshot, self.program.layout, self.program.description)
+        self._fresh[lane] = tree_map(lambda path: snapshot.arrays[path], self.program.paths)
+        key = mx.array(snapshot.key, mx.uint32)
+        self._occupy(lane, key, dynamic, length, micro_batches=snapshot.micro_batches)
+
+    def unload(self, lane: int) -> None:
+        """Empty a lane; what it computes from now on is nobody's."""
+        self._held(lane)
+        for held in (self._lanes, self._keys, self._dynamic, self._fresh):
+            held.pop(lane, None)
+
+    def snapshot(self, lane: int) -> Checkpoint:
+        """Return a lane's complete state; the run goes on from it at any width, bit for bit on a CPU."""
+        held = self._held(lane)
+        self._settle()
+        state = self._state if self.width == 1 else tree_map(lambda leaf: leaf[lane], self._state)
+        state = {**state, "window": accumulate.content(state["window"], state["weight"])}
+        arrays = {path: mx.contiguous(leaf) for path, leaf in flatten(state).items()}
+        mx.eval(arrays)
+        return Checkpoint(
+            arrays=arrays,
+            micro_batches=held.done,
+            examples=min(held.done * held.micro_batch_size, held.length.examples),
+            key=self._keys[lane],
+            static=self.program.description,
+        )
+
+    def moved(self, width: int, places: Mapping[int, int]) -> Population:
+        """Return a population of another width with the runs of `places`, a new lane for each old one.
+
+        They go on as they would have, bit for bit on a CPU; nothing is written. This population is
+        done with.
+        """
+        self._settle()
+        other = Population(self.program, width)
+        for lane, place in places.items():
+            held = self._held(lane)
+            if not 0 <= place < width or place in other._lanes:
+                raise ValueError(f"free lanes below {width} must hold, but got {dict(places)}")
+            other._lanes[place], other._keys[place] = held, self._keys[lane]
+            other._dynamic[place] = self._dynamic[lane]
+        if places:
+            lane_at = {place: lane for lane, place in places.items()}
+            order = [lane_at.get(place, next(iter(places))) for place in range(width)]
+            rows = self._state if self.width > 1 else tree_map(lambda leaf: leaf[None], self._state)
+            taken = mx.array(order) if width > 1 else order[0]
+            other._state = tree_map(lambda leaf: leaf[taken], rows)
+            other._hp = other._stacked_hyperparameters()
+            mx.eval(other._state, other._hp)
+        return other
+
+    def advance(self, max_micro_batches: int | None = None) -> Advance:
+        """Train every loaded lane to its own next report, at most `max_micro_batches`; evaluate those there.
+
+        A lane that is there earlier than others waits. A lane that was finished already gives its
+        last report again. With a limit, lanes may be left in mid-interval, without a report.
+        """
+        self._settle()
+        clock, traces = Clock(), self.program.traces
+        to_go = {lane: held.to_next_report() for lane, held in self._lanes.items()}
+        before = {lane: held.reports - held.finished for lane, held in self._lanes.items()}
+        steps = max(to_go.values(), default=0)
+        steps = steps if max_micro_batches is None else min(steps, max_micro_batches)
+        self._begin_intervals()
+        for done in range(0, steps, self._chunk):
+            self._train({lane: n - done for lane, n in to_go.items()}, min(self._chunk, steps - done), clock)
+        reached = [lane for lane, held in self._lanes.items() if held.reports > before[lane]]
+        reports = self._report({lane: before[lane] for lane in sorted(reached)}, clock) if reached else ()
+        return Advance(
+            reports=reports,
+            train_s=clock.train_s,
+            evaluate_s=clock.evaluate_s,
+            compile_s=clock.compile_s,
+            traces=self.program.traces - traces,
+            micro_batches=clock.steps,
+            busy=clock.lane_steps / (clock.steps * self.width) if clock.steps else 0.0,
+        )
+
+    def _claim(self, lane: int, hyperparameters: Mapping[str, object]) -> dict[str, float]:
+        if not 0 <= lane < self.width or lane in self._lanes:
+            raise ValueError(f"a free lane below {self.width} must hold, but got {lane}; held: {self.loaded}")
+        static, dynamic = split(hyperparameters, self.program.task.static)
+        if static != self.program.static:
+            raise HyperparameterError(
+                f"static hyperparameters {static} need another program than {self.program.static}"
+            )
+        missing = sorted(self.program.step.read - set(dynamic))
+        if missing:
+            known = ", ".join(sorted(dynamic))
+            raise TrialError(f"the task uses hp.{missing[0]}, which has no value; there are {known}")
+        return dynamic
+
+    def _occupy(
+        self, lane: int, key: mx.array, dynamic: Mapping[str, float], length: Length, *, micro_batches: int
+    ) -> None:
+        held = Lane(
+            stream=streams.Stream(key, self.program.data.train_size),
+            length=length,
+            micro_batch_size=self.program.static.micro_batch_size,
+            accumulation_steps=int(dynamic["accumulation_steps"]),
+            done=micro_batches,
+        )
+        first, second = numpy_boundary.to_numpy(key).tolist()
+        self._lanes[lane], self._keys[lane] = held, (first, second)
+        self._dynamic[lane] = {**dynamic, HIDDEN: float(held.scheduled_updates)}
+
+    def _held(self, lane: int) -> Lane:
+        if lane not in self._lanes:
+            raise ValueError(f"lane {lane} is empty; held: {self.loaded}")
+        return self._lanes[lane]
+
+    def _settle(self) -> None:
+        """Write the runs loaded since into the lanes' arrays, all in one pass."""
+        if not self._fresh:
+            return
+        lanes, rows = self._fresh_rows()
+        row_of = {lane: row for row, lane in enumerate(lanes)}
+        order = mx.array([row_of.get(lane, 0) for lane in range(self.width)])
+        if self._state and self.width > 1:
+            fresh = mx.array([lane in row_of for lane in range(self.width)])
+            self._state = tree_map(lambda leaf, row: _put(leaf, row[order], fresh), self._state, rows)
+        else:  # places without a run hold a copy of one: finite, and nobody's
+            self._state = tree_map(lambda leaf: leaf[order if self.width > 1 else 0], rows)
+        self._fresh.clear()
+        self._hp = self._stacked_hyperparameters()
+        mx.eval(self._state, self._hp)
+
+    def _fresh_rows(self) -> tuple[list[int], State]:
+        """Return the lanes loaded since and their states, one row each."""
+        new = [lane for lane, state in self._fresh.items() if state is None]
+        moved = {lane: state for lane, state in self._fresh.items() if state is not None}
+        parts = [tree_map(lambda *leaves: mx.stack(list(leaves)), *moved.values())] if moved else []
+        if new:
+            parts.append(self.program.init_lanes([mx.array(self._keys[lane], mx.uint32) for lane in new]))
+        return [*moved, *new], tree_map(lambda *leaves: mx.concatenate(list(leaves)), *parts)
+
+    def _stacked_hyperparameters(self) -> dict[str, mx.array]:
+        names = sorted(set().union(*self._dynamic.values()))
+        columns = {n: [self._dynamic.get(i, {}).get(n, math.nan) for i in range(self.width)] for n in names}
+        return {n: mx.array(c if self.width > 1 else c[0], mx.float32) for n, c in columns.items()}
+
+    def _begin_intervals(self) -> None:
+        """Start the loss sums anew in lanes that gave a report and go on."""
+        begins = [lane for lane, held in self._lanes.items() if held.at_boundary and not held.finished]
+        if begins:
+            keep = np.ones(self.width, np.bool_)
+            keep[begins] = False
+            kept = mx.array(keep if self.width > 1 else keep[0])
+            loss = self._state["loss"]
+            fresh = {name: mx.where(kept, loss[name], 0.0) for name in ("sum", "weight")}
+            self._state = {**self._state, "loss": {**loss, **fresh}}
+
+    def _report(self, before: Mapping[int, int], clock: Clock) -> tuple[LaneReport, ...]:
+        started, compiled = time.perf_counter(), clock.compile_s
+        metrics = self._evaluation.metrics(self._functions.evaluate, self._state, self._hp, clock)
+        errors = self._evaluation.errors(self._state, self._lanes)
+        clock.evaluate_s += time.perf_counter() - started - (clock.compile_s - compiled)
+        return tuple(
+            LaneReport(
+                lane=lane,
+                examples=self._lanes[lane].boundary(report),
+                epoch=self._lanes[lane].boundary(report) / self.program.data.train_size,
+                updates=self._lanes[lane].updates,
+                metrics={name: float(values[lane]) for name, values in metrics.items()},
+                finished=self._lanes[lane].finished and report == self._lanes[lane].reports,
+                error=errors[lane],
+            )
+            for lane, seen in before.items()
+            for report in self._to_report(seen, lane, failed=errors[lane] is not None)
+        )
+
+    def _to_report(self, seen: int, lane: int, *, failed: bool) -> range:
+        """All boundaries since `seen`, several where a micro-batch passes them; of a failed run the last."""
+        reached = self._lanes[lane].reports
+        return range(reached if failed else seen + 1, reached + 1)
+
+    def _train(self, to_go: Mapping[int, int], steps: int, clock: Clock) -> None:
+        started, compiled = time.perf_counter(), clock.compile_s
+        chunk = plan(self._lanes, to_go, steps, self.width)
+        fed = self._fed(chunk)
+        begun, room, together = mx.get_active_memory(), int(AHEAD * device.memory_bytes()), 1
+        for step in range(steps):
+            arrays, index = fed[step] if fed else (self.program.data.train, chunk.index[step])
+            train = self._functions.train[chunk.kinds[step]]
+            with clock.compiling(self.program):
+                self._state = train(self._state, self._hp, arrays, index, *chunk.masks[step])
+                if step % together == 0:
+                    mx.async_eval(self._state)
+            held = mx.get_active_memory() - begun
+            if held > room:
+                mx.eval(self._state)
+                together = 1
+            elif step == 0 and device.kind() == "gpu" and held * TOGETHER <= room:
+                together = TOGETHER
+        mx.eval(self._state)
+        for lane, n in chunk.advanced.items():
+            self._lanes[lane].done += n
+        clock.steps += steps
+        clock.lane_steps += sum(chunk.advanced.values())
+        clock.train_s += time.perf_counter() - started - (clock.compile_s - compiled)
+
+    def _fed(self, chunk: Chunk) -> list[tuple[Batch, mx.array]]:
+        """Return each step's examples where they come from a source."""
+        if self._feed is None:
+            return []
+        with blamed(self.program.task, "data"):
+            return self._feed.steps(chunk, self._lanes, self._chunk)
+
+
+def _put(leaf: mx.array, rows: mx.array, fresh: mx.array) -> mx.array:
+    """Take the fresh lanes from `rows`; selected, since a GPU scatters no 64-bit integers."""
+    return mx.where(fresh.reshape(-1, *[1] * (leaf.ndim - 1)), rows, leaf)

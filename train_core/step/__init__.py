@@ -1,0 +1,12 @@
+"""One lane's pure functions.
+
+step         a micro-batch: loss, gradients, accumulation, update
+functional   a module as a pure function of its parameters
+optim        optimizers as pure functions
+precision    casts and the loss scale
+accumulate   the sum of gradients over micro-batches
+embedding    embedding gradients that repeat
+variants     which traces a program has
+schedule     learning rates by update
+scalars      dynamic hyperparameters as arrays
+"""

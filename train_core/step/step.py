@@ -1,0 +1,279 @@
+"""One lane's micro-batch, update and evaluation as pure functions of arrays; nothing is compiled here.
+
+State of a lane (a tree of arrays, all of it in a checkpoint):
+    parameters   float32 master copies, by path        model     running statistics, what is frozen by run
+    optimizer    its moments and `step`                window    summed gradients, by path
+    weight       of the window                         keys      `dropout` and `augment`, threaded
+    loss         sum and weight since the last report; last finite one; how many were `finite` in a
+                 row from the start, less 1 and negative (-n - 1) once one after these n was not
+    loss_scale   float16 only
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_map
+
+from train_core import keys
+from train_core.errors import TaskError
+from train_core.hyperparameters import Static
+from train_core.step import accumulate, functional, precision, schedule
+from train_core.step.optim import Optimizer
+from train_core.step.scalars import beside
+from train_core.task import Batch, Hyperparameters, Mean, Task, blamed, static_values
+
+State = dict[str, Any]
+Dynamic = Mapping[str, mx.array]
+Flat = dict[str, mx.array]
+
+HIDDEN = "total_updates"
+"""The input of the step that is no hyperparameter: a task does not see it."""
+
+
+class Step:
+    """The pure functions of one program: init, micro_batch, update, evaluate."""
+
+    def __init__(
+        self, task: Task, static: Static, model: nn.Module, shared: Mapping[str, mx.array] | None = None
+    ) -> None:
+        self.task = task
+        self.static = static
+        self.optimizer = Optimizer(static.optimizer)
+        self.read: set[str] = set()
+        self._model = model
+        self._shared = dict(shared or {})
+        self._dtype = precision.DTYPES[static.precision]
+        self._scaled = self._dtype == mx.float16
+        self._augment = getattr(task, "augment", None)
+        # Evaluated, and so constants of the trace: computed once, not in every step.
+        self._empty = mx.array(0.0)
+        self._places = mx.arange(static.micro_batch_size)
+        mx.eval(self._empty, self._places)
+
+    def init(self, key: mx.array, model: nn.Module) -> State:
+        """Return the state of a run before its first micro-batch; `model` was just built."""
+        parameters = precision.master(functional.trainable(model))
+        state: State = {
+            "parameters": parameters,
+            "model": {p: a for p, a in functional.model_state(model).items() if p not in self._shared},
+            "optimizer": self.optimizer.init(parameters),
+            "window": accumulate.zeros(parameters),
+            "weight": mx.array(0.0),
+            "keys": {
+                "dropout": keys.fold_in(key, keys.DROPOUT),
+                "augment": keys.fold_in(key, keys.AUGMENT),
+            },
+            "loss": {
+                "sum": mx.array(0.0),
+                "weight": mx.array(0.0),
+                "last": mx.array(float("nan")),
+                "finite": mx.array(0, mx.int32),
+            },
+        }
+        if self._scaled:
+            state["loss_scale"] = precision.first_scale(self.static.micro_batch_size)
+        return state
+
+    def micro_batch(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
+    ) -> State:
+        """Add one micro-batch to the window; only its first `count` examples count, all without it.
+
+        `mapped` says, here and below, that this is traced under `mx.vmap` (see `scalars.beside`).
+        """
+        after, gradients, weight = self._gradients(state, hp, batch, count)
+        return {
+            **after,
+            "window": accumulate.add(state["window"], state["weight"], gradients, mapped=mapped),
+            "weight": state["weight"] + weight,
+        }
+
+    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
+        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.content`)."""
+        updated = self._apply(state, state["window"], state["weight"], hp, mapped)
+        return {**updated, "weight": self._empty}
+
+    def at_once(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
+    ) -> State:
+        """Return what `micro_batch` and `update` would, where the window is empty: it stays so."""
+        after, gradients, weight = self._gradients(state, hp, batch, count)
+        # Gradients of matrices come transposed: one copy here saves strided passes in norm and optimizer.
+        gradients = tree_map(mx.contiguous, gradients)
+        return self._apply(after, gradients, weight, hp, mapped)
+
+    def _gradients(
+        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None
+    ) -> tuple[State, Flat, mx.array]:
+        """Return the state but for the window, the gradients of the summed loss, and their weight."""
+        threaded, dropout, augment = self._split(state["keys"])
+        batch = self.augmented(batch, augment)
+
+        def summed_loss(parameters: Flat) -> tuple[mx.array, mx.array, mx.array, Flat]:
+            total, weight, model = self.loss(parameters, state["model"], hp, batch, count, dropout)
+            scaled = total * state["loss_scale"]["scale"] if self._scaled else total
+            return scaled, total, weight, model
+
+        (_, total, weight, model), gradients = mx.value_and_grad(summed_loss)(state["parameters"])
+        after = {
+            **state,
+            "model": model,
+            "keys": threaded,
+            "loss": _track(state["loss"], total, weight),
+        }
+        return after, gradients, weight
+
+    def _apply(self, state: State, window: Flat, weight: mx.array, hp: Dynamic, mapped: bool) -> State:
+        if self._scaled:
+            weight = weight * state["loss_scale"]["scale"]
+        threshold = hp["gradient_clip"] if self.static.gradient_clip else None
+        gradients = accumulate.mean(window, weight, threshold)
+        rate = schedule.learning_rate(hp, state["optimizer"]["step"])
+        parameters, optimizer = self.optimizer.update(
+            state["parameters"], gradients, state["optimizer"], hp, rate, mapped=mapped
+        )
+        updated = {**state, "parameters": parameters, "optimizer": optimizer}
+        if not self._scaled:
+            return updated
+        finite = precision.all_finite(window)
+        for part in ("parameters", "optimizer"):
+            updated[part] = select(finite, updated[part], state[part], mapped=mapped)
+        return updated | {"loss_scale": precision.next_scale(state["loss_scale"], finite)}
+
+    def evaluate(
+        self, parameters: Flat, model: Flat, key: mx.array, hp: Dynamic, batch: Batch, mask: mx.array
+    ) -> dict[str, tuple[mx.array, mx.array]]:
+        """Return for each metric its weighted values and its weights, both float32 (B,).
+
+        Nothing drops out and no statistic moves; a task that draws all the same draws under `key`.
+        """
+        with self._called("evaluate", parameters, model, key, hp) as (held, namespace):
+            metrics = self.task.evaluate(held.model, batch, namespace)
+        if not isinstance(metrics, dict) or not metrics:
+            raise TaskError(f"{self._name}.evaluate must return a dict of Mean, but got {metrics!r}")
+        pairs = {}
+        for name, found in metrics.items():
+            values, weights = self._mean(f"evaluate[{name!r}]", found, batch)
+            weights = mask if weights is None else weights * mask
+            pairs[name] = (values * weights, weights)
+        return pairs
+
+    def augmented(self, batch: Batch, key: mx.array) -> Batch:
+        """Return the batch with the task's `augment` mapped over it, an independent subkey an example."""
+        if self._augment is None:
+            return batch
+        size = next(iter(batch.values())).shape[0]
+        with keys.generator(key), blamed(self.task, "augment"):
+            found: Batch = mx.vmap(self._augment)(batch, mx.random.split(key, size))
+        return found
+
+    def loss(
+        self,
+        parameters: Flat,
+        model: Flat,
+        hp: Dynamic,
+        batch: Batch,
+        count: mx.array | None,
+        key: mx.array,
+    ) -> tuple[mx.array, mx.array, Flat]:
+        """Return the sum of the batch's loss, its weight, and the model state after the call."""
+        with self._called("loss", parameters, model, key, hp) as (held, namespace):
+            found = self.task.loss(held.model, batch, namespace)
+            after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
+        values, weights = self._mean("loss", found, batch)
+        size = len(values)
+        mask = None if count is None else first(count, self._places)
+        if weights is None:
+            return _sum(values, mask), mx.array(float(size)) if count is None else count, after
+        weights = weights if mask is None else weights * mask
+        return _sum(values, weights), weights.sum(), after
+
+    @contextmanager
+    def _called(
+        self, method: str, parameters: Flat, model: Flat, key: mx.array, hp: Dynamic
+    ) -> Iterator[tuple[functional.Bound, Hyperparameters]]:
+        """Give a method of the task its model and `hp`, randomness under `key`, errors with a place."""
+        visible = {name: value for name, value in hp.items() if name != HIDDEN}
+        namespace = Hyperparameters(visible, static_values(self.static))
+        with (
+            functional.bound(
+                self._model,
+                parameters,
+                model | self._shared,
+                training=method == "loss",
+                dtype=self._dtype,
+                deterministic=self.task.deterministic,
+            ) as held,
+            keys.generator(key),
+            blamed(self.task, method, namespace),
+        ):
+            yield held, namespace
+        self.read.update(namespace.dynamic_read)
+
+    def _mean(self, where: str, found: Any, batch: Batch) -> tuple[mx.array, mx.array | None]:
+        size = next(iter(batch.values())).shape[0]
+        if isinstance(found, mx.array):
+            found = Mean(found)
+        if not isinstance(found, Mean) or found.values.shape != (size,):
+            got = f"shape {found.values.shape}" if isinstance(found, Mean) else repr(type(found))
+            raise TaskError(
+                f"{self._name}.{where}: values of shape ({size},) must come back, not reduced, but got {got}"
+            )
+        if found.weights is not None and found.weights.shape != (size,):
+            got = f"shape {found.weights.shape}"
+            raise TaskError(f"{self._name}.{where}: weights of shape ({size},) must come back, but got {got}")
+        weights = None if found.weights is None else found.weights.astype(mx.float32)
+        return found.values.astype(mx.float32), weights
+
+    def _split(self, held: Flat) -> tuple[Flat, mx.array, mx.array]:
+        dropout, used = _pair(held["dropout"])
+        if self._augment is None:
+            return {"dropout": dropout, "augment": held["augment"]}, used, held["augment"]
+        augment, spent = _pair(held["augment"])
+        return {"dropout": dropout, "augment": augment}, used, spent
+
+    @property
+    def _name(self) -> str:
+        return type(self.task).__name__
+
+
+def _sum(values: mx.array, weights: mx.array | None) -> mx.array:
+    return values.sum() if weights is None else (values * weights).sum()
+
+
+def _pair(key: mx.array) -> tuple[mx.array, mx.array]:
+    first, second = mx.split(mx.random.split(key).reshape(-1), 2)  # indexing would gather
+    return first, second
+
+
+def first(count: mx.array, places: mx.array) -> mx.array:
+    """Return a float32 mask of the first `count` of `places`, which are 0, 1, 2, ..."""
+    return (places < count).astype(mx.float32)
+
+
+def select(condition: mx.array, new: Any, old: Any, *, mapped: bool) -> Any:
+    """Return `new` where the 0-d condition holds, else `old`, for two trees of one shape."""
+
+    def choose(n: mx.array, o: mx.array) -> mx.array:
+        return o if n is o else mx.where(beside(n, condition, mapped=mapped), n, o)
+
+    return tree_map(choose, new, old)
+
+
+def _track(loss: Flat, total: mx.array, weight: mx.array) -> Flat:
+    # A chain, each from the one before: so all of it becomes one fused kernel.
+    summed = loss["sum"] + total  # stays non-finite until the next report
+    counted = mx.where(mx.isfinite(summed), loss["finite"] + 1, -loss["finite"] - 1)
+    finite = mx.where(loss["finite"] < 0, loss["finite"], counted)
+    mean = total / mx.where(weight > 0, weight, 1.0)
+    return {
+        "sum": summed,
+        "weight": loss["weight"] + weight,
+        "last": mx.where(finite < 0, loss["last"], mean),
+        "finite": finite,
+    }
