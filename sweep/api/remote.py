@@ -99,7 +99,7 @@ def follow(spec: StudySpec, study: Path, errand: Errand, runs: Path) -> int:
 
 
 def fetch(spec: StudySpec, errand: Errand, runs: Path) -> Path:
-    """Copy the run directory from the head into `runs`. Raises SweepError where a run of this machine is there."""
+    """Copy the run directory from the head into `runs`. Raises SweepError where a local run is there."""
     run_dir = runs / spec.name
     _require_fetched(run_dir)
     run_dir.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,10 @@ def test_what_a_killed_driver_held_ends_with_it(folder: Folder, programs: Progra
     inhibit = programs.path / "systemd-inhibit"
     inhibit.write_text(f'#!/bin/sh\necho $$ >> "{programs.pids}"\nshift 4\nexec "$@" -s 0.1\n')
     inhibit.chmod(0o755)
-    code = "from sweep.executors import awake; import time; awake.SYSTEM_PATH = ''; awake.hold_awake(); time.sleep(60)"
+    code = (
+        "from sweep.executors import awake; import time; "
+        "awake.SYSTEM_PATH = ''; awake.hold_awake(); time.sleep(60)"
+    )
     environment = {"PATH": str(programs.path), "PYTHONPATH": str(ROOT)}
     driver = subprocess.Popen([sys.executable, "-c", code], env=environment)
     deadline = time.monotonic() + 20
