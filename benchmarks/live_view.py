@@ -12,8 +12,8 @@ import time
 from rich.console import Console
 
 from benchmarks import measure
-from sweep.driver.monitor.panel import DRAW_EVERY_S, Panel
-from sweep.driver.monitor.progress import Best, View
+from sweep.driver.monitor.live_view import DRAW_EVERY_S, LiveView
+from sweep.driver.monitor.progress import BestSoFar, StudyView
 from sweep.vocabulary.trial import Scalar
 
 BOUND = 0.01
@@ -28,20 +28,20 @@ def seconds_each(width: int, drawings: int) -> tuple[float, float]:
     ours, theirs = pty.openpty()
     threading.Thread(target=_drain, args=(ours,), daemon=True).start()
     with os.fdopen(theirs, "w") as terminal:
-        panel = Panel("digits", Console(file=terminal, width=width, force_terminal=True))
+        shown = LiveView("digits", Console(file=terminal, width=width, force_terminal=True))
         drawn, skipped = [], []
         for number in range(drawings):
             view = _view(number)
-            panel._drawn = 0.0
-            drawn.append(_timed(panel, view))
-            skipped.append(_timed(panel, view))
-        panel.close()
+            shown._drawn = 0.0
+            drawn.append(_timed(shown, view))
+            skipped.append(_timed(shown, view))
+        shown.close()
     return statistics.median(drawn), statistics.median(skipped)
 
 
-def _timed(panel: Panel, view: View) -> float:
+def _timed(shown: LiveView, view: StudyView) -> float:
     began = time.thread_time()
-    panel.show(view)
+    shown.show(view)
     return time.thread_time() - began
 
 
@@ -53,7 +53,7 @@ def _drain(terminal: int) -> None:
         os.close(terminal)
 
 
-def _view(number: int) -> View:
+def _view(number: int) -> StudyView:
     params: dict[str, Scalar] = {
         "learning_rate": 0.0123,
         "optimizer": "adamw",
@@ -61,8 +61,8 @@ def _view(number: int) -> View:
         "hidden": 128,
     }
     ended = {"COMPLETE": number, "PRUNED": number // 3, "FAIL": number // 50}
-    best = Best(number, 0.98, params)
-    return View(ended, 64, 10_000, 8, 64, 60, 8, 1.0 + number, 1e5, best)
+    best = BestSoFar(number, 0.98, params)
+    return StudyView(ended, 64, 10_000, 8, 64, 60, 8, 1.0 + number, 1e5, best)
 
 
 def main() -> int:

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from analysis import report
 from sweep.api.run import run_study
-from sweep.driver.monitor.panel import panel_table
-from sweep.driver.monitor.progress import Quiet, View
+from sweep.driver.monitor.live_view import live_table
+from sweep.driver.monitor.progress import Quiet, StudyView
 from sweep.spec.parse import load
 from sweep.spec.resolve import with_budget_trials
 from tests.browser import browser
@@ -28,9 +28,9 @@ SHOWN_AT = 20
 class Watching(Quiet):
     """Keeps the view in the middle of a run."""
 
-    view: View | None = None
+    view: StudyView | None = None
 
-    def show(self, view: View) -> None:
+    def show(self, view: StudyView) -> None:
         if self.view is None and view.done >= SHOWN_AT:
             self.view = view
 
@@ -47,10 +47,10 @@ def main() -> None:
         photograph(page, Path(folder, "profile"))
 
 
-def draw(name: str, view: View) -> None:
+def draw(name: str, view: StudyView) -> None:
     """The live view as a terminal of 96 columns shows it."""
     console = Console(record=True, width=96, file=io.StringIO(), force_terminal=True)
-    console.print(panel_table(name, view, console.width))
+    console.print(live_table(name, view, console.width))
     console.save_svg(str(HERE / "live.svg"), title="python -m sweep run examples/digits/study.yaml")
 
 

@@ -154,9 +154,9 @@ def progress_for(name: str, *, quiet: bool) -> Progress:
         return Quiet()
     if not sys.stderr.isatty():
         return Lines(name)
-    from sweep.driver.monitor.panel import Panel
+    from sweep.driver.monitor.live_view import LiveView
 
-    return Panel(name)
+    return LiveView(name)
 
 
 def _print_summary(summary: Summary, study: Path) -> None:
@@ -200,7 +200,7 @@ def _print_best(summary: Summary) -> None:
         for best in summary.best
     ]
     columns = ("trial", *summary.objectives, "hyperparameters")
-    print_table(columns, rows, title="Best trials", left=("hyperparameters",))
+    print_table(columns, rows, title="BestSoFar trials", left=("hyperparameters",))
 
 
 def _exit_for(summary: Summary) -> None:

@@ -18,9 +18,9 @@ from sweep.driver.checkpoint_collector import Gatherer
 from sweep.driver.checkpoint_store import Store
 from sweep.driver.extension import Extension
 from sweep.driver.limits import limits
-from sweep.driver.monitor.counters import Tally
+from sweep.driver.monitor.counters import Counters
 from sweep.driver.monitor.progress import Progress
-from sweep.driver.monitor.time_ledger import StudyLedger
+from sweep.driver.monitor.time_ledger import TimeLedger
 from sweep.driver.stopping import Stopping
 from sweep.executors.base import Chunk, Executor, ExecutorEvent
 from sweep.rundir.history import LiveTrial, boundary_rows, read_reports
@@ -87,12 +87,12 @@ class Driver:
         self._progress = progress
         self._clock = clock
         self._began = clock()
-        self.ledger = StudyLedger(clock)
+        self.ledger = TimeLedger(clock)
         self._interrupts = 0
         self._shown = -inf
         self._committed = -COMMIT_EVERY_S
         self._hosts: dict[str, str] = {}
-        self._tally = Tally(spec)
+        self._counters = Counters(spec)
         self._stopping = Stopping(spec)
         self._extension = None if spec.extends is None else Extension(spec)
         self.stopped_by: str | None = None
@@ -144,7 +144,7 @@ class Driver:
         self._gatherer.look_at_store()
         if self.done or time.monotonic() - self._shown >= SHOW_EVERY_S:
             self._shown = time.monotonic()
-            self._progress.show(self._tally.view(self.state, self._clock() - self._began))
+            self._progress.show(self._counters.view(self.state, self._clock() - self._began))
 
     def _wait_s(self) -> float:
         """How long nothing else is due."""
@@ -233,7 +233,7 @@ class Driver:
         for event in events:
             match event:
                 case TurnDone():
-                    self._tally.turn_done(event.result)
+                    self._counters.turn_done(event.result)
                 case Chunk():
                     gathered = self._gatherer.receive(event)
                     if gathered is not None:
@@ -243,7 +243,7 @@ class Driver:
                     self._hosts[event.slot] = event.host
                     self._run.record_slot(event.slot, host=event.host, chip=event.chip)
                 case SlotLost():
-                    self._tally.worker_lost()
+                    self._counters.worker_lost()
                     self._gatherer.slot_lost(event.slot)
                     host = self._hosts.get(event.slot, "")
                     self._run.record_lost(event.slot, host=host, reason=event.reason)
@@ -344,7 +344,7 @@ class Driver:
     def _enter_told(self, outcome: Outcome) -> None:
         self.told[outcome.number] = outcome
         self._stopping.enter(outcome)
-        self._tally.ended(outcome, self.params[outcome.number])
+        self._counters.ended(outcome, self.params[outcome.number])
 
     def _ask(self, count: int) -> Asked:
         if self._stop() is not None:

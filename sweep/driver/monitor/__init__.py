@@ -3,6 +3,6 @@
 counters      counts and rates of a session
 time_ledger   where the driver's time went
 progress      lines or a live view
-panel         the live view's layout
+live_view     the live view's layout
 prometheus    numbers on Ray's Prometheus endpoint
 """

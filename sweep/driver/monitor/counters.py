@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from sweep.driver.monitor.progress import Best, View
+from sweep.driver.monitor.progress import BestSoFar, StudyView
 from sweep.scheduler import Phase, State
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, Scalar, TrialState
 from sweep.vocabulary.turn import TurnResult
 
 
-class Tally:
+class Counters:
     """Trials of all sessions, examples and faults of this one."""
 
     def __init__(self, spec: StudySpec) -> None:
         self._budget = spec.budget.trials
         self._sign = 1 if spec.objective[0].direction == "maximize" else -1
         self._ended: Counter[str] = Counter()
-        self._best: Best | None = None
+        self._best: BestSoFar | None = None
         self._examples = 0
         self._faults = 0
 
@@ -30,7 +30,7 @@ class Tally:
         if complete and outcome.values and len(outcome.values) == 1:
             value = outcome.values[0]
             if self._best is None or self._sign * value > self._sign * self._best.value:
-                self._best = Best(outcome.number, value, params)
+                self._best = BestSoFar(outcome.number, value, params)
 
     def turn_done(self, result: TurnResult) -> None:
         self._examples += sum(spent.examples for spent in result.spent.values())
@@ -39,10 +39,10 @@ class Tally:
     def worker_lost(self) -> None:
         self._faults += 1
 
-    def view(self, state: State, elapsed_s: float) -> View:
+    def view(self, state: State, elapsed_s: float) -> StudyView:
         """The study as it stands after so many seconds of this session."""
         slots = state.slots.values()
-        return View(
+        return StudyView(
             ended=dict(self._ended),
             running=len(state.trials),
             budget=state.limits.trials if self._budget is not None else None,

@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: a live panel in a terminal, plain lines elsewhere; all on stderr."""
+"""What a person sees while a study runs: a live view in a terminal, plain lines elsewhere; all on stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LINE_EVERY_S = 5.0
 
 
 @dataclass(frozen=True)
-class Best:
+class BestSoFar:
     """The best COMPLETE trial so far; with several objectives none is."""
 
     number: int
@@ -24,7 +24,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class View:
+class StudyView:
     """The study at one moment; `ended` counts told trials by state.
 
     `examples` were seen in this session; `waiting` runs have no lane; `faults` are workers lost and turns
@@ -40,7 +40,7 @@ class View:
     slots_busy: int
     elapsed_s: float
     examples_per_s: float
-    best: Best | None = None
+    best: BestSoFar | None = None
     stopping: bool = False
     examples: int = 0
     waiting: int = 0
@@ -63,7 +63,7 @@ class Progress(Protocol):
     def stage(self, text: str) -> None:
         """Say what is being done before there is anything to show."""
 
-    def show(self, view: View) -> None:
+    def show(self, view: StudyView) -> None:
         """The study as it stands; called often."""
 
     def close(self) -> None: ...
@@ -81,7 +81,7 @@ class Quiet:
     def stage(self, text: str) -> None:
         pass
 
-    def show(self, view: View) -> None:
+    def show(self, view: StudyView) -> None:
         pass
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class Lines:
     def stage(self, text: str) -> None:
         self.note(f"{self.name}: {text}")
 
-    def show(self, view: View) -> None:
+    def show(self, view: StudyView) -> None:
         now = time.monotonic()
         done, at = self._said
         due_s = 1.0 if view.done != done else LINE_EVERY_S
@@ -116,7 +116,7 @@ class Lines:
         pass
 
 
-def one_line(view: View) -> str:
+def one_line(view: StudyView) -> str:
     """Done, running, best and speed in a line."""
     total = f"/{view.budget}" if view.budget is not None else ""
     parts = [f"{view.done}{total} trials", f"{view.running} running"]
@@ -142,7 +142,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 60}m {whole % 60:02d}s" if whole >= 60 else f"{whole}s"
 
 
-def time_left_s(view: View) -> float | None:
+def time_left_s(view: StudyView) -> float | None:
     """What is left at the pace so far; None before the first trial has ended or without a budget."""
     if view.budget is None or not view.done or not view.elapsed_s:
         return None

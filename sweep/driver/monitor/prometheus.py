@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from sweep.driver.monitor.progress import Progress, View
+from sweep.driver.monitor.progress import Progress, StudyView
 from sweep.executors.ray.setup import Counter, Gauge, init
 from sweep.vocabulary.trial import TrialState
 
@@ -57,7 +57,7 @@ class RayMetrics:
     def close(self) -> None:
         self._shown.close()
 
-    def show(self, view: View) -> None:
+    def show(self, view: StudyView) -> None:
         now = time.monotonic()
         if now - self._published >= PUBLISH_EVERY_S:
             if self._published == -math.inf:
@@ -66,7 +66,7 @@ class RayMetrics:
             self._publish(view)
         self._shown.show(view)
 
-    def _publish(self, view: View) -> None:
+    def _publish(self, view: StudyView) -> None:
         for state in TrialState:
             self._trials.set(view.ended.get(state.value, 0), {"state": state.value})
         self._trials.set(view.running, {"state": "RUNNING"})

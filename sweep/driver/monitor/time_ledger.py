@@ -11,7 +11,7 @@ from sweep.scheduler import Phase, State
 from sweep.scheduler.state import Slot
 
 
-class StudyLedger:
+class TimeLedger:
     """Seconds by what they went into.
 
     `driver` holds what the driver did: ask, judge, tell, disk, wait (for workers), other. `slots` sums over

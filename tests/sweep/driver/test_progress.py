@@ -17,11 +17,11 @@ import pytest
 from rich.console import Console
 
 from sweep.cli.studies import progress_for
-from sweep.driver.monitor.panel import Panel, panel_table
-from sweep.driver.monitor.progress import Best, Lines, View, one_line, time_left_s
+from sweep.driver.monitor.live_view import LiveView, live_table
+from sweep.driver.monitor.progress import BestSoFar, Lines, StudyView, one_line, time_left_s
 from tests.sweep.conftest import Folder
 
-VIEW = View(
+VIEW = StudyView(
     ended={"COMPLETE": 12, "PRUNED": 3, "FAIL": 1},
     running=8,
     budget=32,
@@ -31,7 +31,7 @@ VIEW = View(
     slots_busy=2,
     elapsed_s=64.0,
     examples_per_s=123_456.7,
-    best=Best(
+    best=BestSoFar(
         9, 0.98765432, {"learning_rate": 0.0123456, "optimizer": "adamw", "momentum": None, "hidden": 64}
     ),
 )
@@ -42,10 +42,10 @@ SHOWN = (
 )  # fmt: skip
 
 
-def drawn(view: View, width: int, name: str = "digits") -> list[str]:
+def drawn(view: StudyView, width: int, name: str = "digits") -> list[str]:
     file = io.StringIO()
     Console(file=file, width=width, force_terminal=True, color_system=None).print(
-        panel_table(name, view, width)
+        live_table(name, view, width)
     )
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
@@ -61,7 +61,7 @@ def test_all_is_shown_in_any_terminal(width: int, name: str) -> None:
 
 
 def test_before_anything_happened() -> None:
-    view = View({}, 0, None, 0, 0, 0, 0, 0.0, 0.0)
+    view = StudyView({}, 0, None, 0, 0, 0, 0, 0.0, 0.0)
     text = "\n".join(drawn(view, 80))
     assert "none ended yet" in text
     assert "waiting for workers" in text
@@ -70,12 +70,12 @@ def test_before_anything_happened() -> None:
 
 def test_the_panel_draws_seldom_and_ends_with_what_came_last() -> None:
     file = io.StringIO()
-    panel = Panel("digits", Console(file=file, width=80, force_terminal=True))
+    shown = LiveView("digits", Console(file=file, width=80, force_terminal=True))
     for running in range(1000):
-        panel.show(replace(VIEW, running=running))
+        shown.show(replace(VIEW, running=running))
     often = file.getvalue().count("running")
-    panel.note("mac-2 went to sleep")
-    panel.close()
+    shown.note("mac-2 went to sleep")
+    shown.close()
     assert often <= 2
     assert "999 running" in file.getvalue()
     assert "mac-2 went to sleep" in file.getvalue()

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from sweep.driver.monitor.progress import View, duration, time_left_s
+from sweep.driver.monitor.progress import StudyView, duration, time_left_s
 from sweep.vocabulary.trial import Scalar
 
 DRAW_EVERY_S = 0.5
@@ -20,17 +20,17 @@ BAR_WIDTH = 40
 
 
 @dataclass
-class Panel:
-    """A panel redrawn in place; notes scroll above it."""
+class LiveView:
+    """A live view redrawn in place; notes scroll above it."""
 
     name: str
     console: Console = field(default_factory=lambda: Console(stderr=True))
     _live: Live | None = field(default=None, init=False)
     _drawn: float = field(default=0.0, init=False)
-    _view: View | None = field(default=None, init=False)
+    _view: StudyView | None = field(default=None, init=False)
 
     def note(self, text: str) -> None:
-        """Say one thing, once, above the panel."""
+        """Say one thing, once, above the live view."""
         self._open().console.print(text, markup=False, highlight=False)
 
     def tip(self, text: str) -> None:
@@ -41,7 +41,7 @@ class Panel:
         """Say what is being done before there is anything to show."""
         self._open().update(f"{self.name}: {text} ...", refresh=True)
 
-    def show(self, view: View) -> None:
+    def show(self, view: StudyView) -> None:
         """The study as it stands; what comes too soon after the last drawing waits for the next."""
         self._view = view
         if time.monotonic() - self._drawn >= DRAW_EVERY_S:
@@ -57,7 +57,7 @@ class Panel:
     def _draw(self) -> None:
         assert self._view is not None
         self._drawn = time.monotonic()
-        self._open().update(panel_table(self.name, self._view, self.console.width), refresh=True)
+        self._open().update(live_table(self.name, self._view, self.console.width), refresh=True)
 
     def _open(self) -> Live:
         if self._live is None:
@@ -66,8 +66,8 @@ class Panel:
         return self._live
 
 
-def panel_table(name: str, view: View, width: int) -> Table:
-    """The panel's lines, folded where the terminal has few columns."""
+def live_table(name: str, view: StudyView, width: int) -> Table:
+    """The live view's lines, folded where the terminal has few columns."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True, overflow="ellipsis", max_width=max(8, width // 3))
     table.add_column(overflow="fold")
@@ -85,13 +85,13 @@ def panel_table(name: str, view: View, width: int) -> Table:
     return table
 
 
-def _trials(view: View) -> str:
+def _trials(view: StudyView) -> str:
     ended = [f"{count} {state.lower()}" for state, count in view.ended.items() if count]
     total = f", {view.budget} in all" if view.budget is not None else ""
     return ", ".join([*(ended or ["none ended yet"]), f"{view.running} running"]) + total
 
 
-def _best(view: View) -> str:
+def _best(view: StudyView) -> str:
     if view.best is None:
         return "none yet"
     params = " ".join(f"{key}={_short(value)}" for key, value in view.best.params.items())
