@@ -28,7 +28,7 @@ DESCRIPTION = Description(
     device="cpu",
     chip="none",
     memory_bytes=1_000_000_000,
-    vmap_obstacle=None,
+    vmap_incompatibility=None,
 )
 
 

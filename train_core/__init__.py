@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from train_core.checkpoint import Checkpoint, load, save
+    from train_core.data.device_dataset import DeviceDataset
     from train_core.data.sources import Source, TokenFile
-    from train_core.data.streams import Resident
     from train_core.errors import CheckpointError, HyperparameterError, TaskError, TrainingError, TrialError
     from train_core.hyperparameters import Static, split
     from train_core.inspect.description import describe
@@ -42,7 +42,7 @@ _HOMES = {
     "Population": "lanes.population",
     "Program": "lanes.program",
     "Purity": "inspect.purity",
-    "Resident": "data.streams",
+    "DeviceDataset": "data.device_dataset",
     "Run": "run",
     "Source": "data.sources",
     "Static": "hyperparameters",
@@ -71,6 +71,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "Dataset",
+    "DeviceDataset",
     "Differentiated",
     "Dropout",
     "Embedding",
@@ -81,7 +82,6 @@ __all__ = [
     "Population",
     "Program",
     "Purity",
-    "Resident",
     "Run",
     "Source",
     "Static",

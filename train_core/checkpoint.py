@@ -79,13 +79,13 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(f"{target}: damaged, or not a safetensors file: {error}") from error
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
-            f"{target}: not a checkpoint of this program; `format` must be {FORMAT!r}, but got "
-            f"{metadata.get('format')!r}; plain weights cannot be resumed from"
+            f"{target}: not a checkpoint of this program: `format` is {metadata.get('format')!r}, "
+            f"not {FORMAT!r}; weights alone cannot be resumed"
         )
     position = metadata.get("position", "")
     if _content_hash(arrays, position) != metadata.get("sha256"):
         raise CheckpointError(
-            f"{target}: damaged, the content does not match its hash; use an older checkpoint"
+            f"{target}: damaged: the content does not match its hash. Use an older checkpoint"
         )
     held: dict[str, Any] = json.loads(position)
     return Checkpoint(

@@ -16,6 +16,7 @@ def kind() -> str:
 
 def cuda() -> bool:
     """Return whether CUDA trains, where Metal does not need what it needs."""
+    # mx.metal and mx.cuda answer for the build; the default device says what trains.
     return kind() == "gpu" and mx.cuda.is_available()
 
 

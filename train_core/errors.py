@@ -1,8 +1,8 @@
-"""What can go wrong in training, sorted by who acts next; each message says where, the rule and the remedy.
+"""What can go wrong in training, sorted by who acts next; messages say where, what and what to do.
 
 TrainingError
 ├── TaskError             the task's author edits the task
-├── HyperparameterError   whoever chose the hyperparameters chooses others
+├── HyperparameterError   the study's author chooses other values
 ├── TrialError            this training run fails; others are untouched
 └── CheckpointError       a checkpoint is damaged, foreign, or does not fit the program
 """

@@ -145,14 +145,14 @@ def _task_dynamic(given: Mapping[str, object], task_static: tuple[str, ...]) -> 
         if not isinstance(value, int | float):
             raise HyperparameterError(
                 f'{name} = {value!r} is not a number, so it cannot be dynamic; add "{name}" to `static` '
-                f"in the task, or misspelt: the core's names are {', '.join(CORE)}"
+                f"in the task, or correct the name: the core's are {', '.join(CORE)}"
             )
         dynamic[name] = float(value)
     return dynamic
 
 
 def _fail(name: str, rule: str, found: object) -> NoReturn:
-    raise HyperparameterError(f"{name}: {rule} must hold, but got {found!r}")
+    raise HyperparameterError(f"{name} must be {rule}, got {found!r}")
 
 
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:

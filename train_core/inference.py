@@ -14,7 +14,7 @@ from train_core.checkpoint import Checkpoint
 from train_core.errors import CheckpointError
 from train_core.hyperparameters import split
 from train_core.step import functional
-from train_core.task import Task, blamed
+from train_core.task import Task, task_errors
 
 
 def weight_tree(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def trained_model(task: Task, hyperparameters: Mapping[str, object], checkpoint:
     the weights are not this model's.
     """
     static, _ = split(hyperparameters, task.static)
-    with keys.generator(keys.key(0)), blamed(task, "model"):
+    with keys.generator(keys.key(0)), task_errors(task, "model"):
         model = task.model(**dict(static.task))
     wanted = functional.flatten(model.parameters())
     for path in sorted({*wanted, *checkpoint.weights}):
@@ -42,5 +42,5 @@ def trained_model(task: Task, hyperparameters: Mapping[str, object], checkpoint:
             )
     functional.place(model, checkpoint.weights)
     model.eval()
-    mx.eval(model.parameters())
+    mx.eval(model.parameters())  # or the first call would draw and discard the initial parameters' graph
     return model

@@ -30,6 +30,7 @@ def fold_in(parent: mx.array, n: int | mx.array) -> mx.array:
     parents (`key(5)`, `key(6)`) share no children. `split(parent, count)[n]` would depend on count.
     """
     hashed = mx.random.split(parent)[0]
+    # Added in uint32, so it wraps: n may be a traced array and is never read on the host.
     low = hashed[1] + mx.array(n, mx.uint32)
     return mx.random.split(mx.stack([hashed[0], low]))[1]
 
@@ -40,6 +41,7 @@ def permutations(parents: Sequence[mx.array], epochs: Sequence[int], size: int) 
     One batched call for many lanes: on a GPU a call a lane would cost more than the training.
     """
     one = mx.vmap(lambda parent, epoch: mx.random.permutation(size, key=fold_in(parent, epoch)))
+    # Not compiled: the number of epochs differs from call to call, each would be a trace.
     rows = one(mx.stack(list(parents)), mx.array(np.asarray(epochs, np.uint32)))
     return np.array(rows.astype(mx.uint32), copy=True)
 
@@ -48,6 +50,8 @@ def permutations(parents: Sequence[mx.array], epochs: Sequence[int], size: int) 
 def generator(key: mx.array) -> Iterator[None]:
     """Let layers that draw from the global generator draw under `key`; afterwards it is as before."""
     state: Any = mx.random.state
+    # A copy, and the key written in place: layers and MLX hold this list and this array, a new one would
+    # not be seen; in a trace the written value is the tracer, so it must not stay behind.
     saved = mx.array(state[0])
     state[0][:] = key
     try:

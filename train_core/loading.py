@@ -18,7 +18,7 @@ from typing import Any
 
 
 class TaskLoadError(Exception):
-    """A task cannot be had: `problem` says why, `file` and `line` where where that is known."""
+    """A task could not be loaded: `problem` says why, `file` and `line` where, if known."""
 
     def __init__(self, problem: str, file: str | None = None, line: int | None = None) -> None:
         super().__init__(problem, file, line)

@@ -22,9 +22,12 @@ def to_mlx(array: npt.NDArray[Any]) -> mx.array:
 
 def to_numpy(array: mx.array) -> npt.NDArray[Any]:
     """Copy out of MLX; waits for the array to be computed."""
-    return np.array(array, copy=True)
+    return np.array(
+        array, copy=True
+    )  # np.asarray would share the buffer, and it may be donated to a later step
 
 
 def raw_bytes(array: mx.array) -> bytes:
     """Return the array's elements in row-major order, bfloat16 included."""
+    # NumPy has no bfloat16: bytes are viewed in MLX, which needs a row-major array.
     return to_numpy(mx.contiguous(array).reshape(-1).view(mx.uint8)).tobytes()

@@ -1,4 +1,4 @@
-"""One run by itself: a population of one lane, for those who train a single model."""
+"""One run by itself: a population of one lane, to train a single model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import mlx.core as mx
 
 from train_core.checkpoint import Checkpoint
-from train_core.data.streams import Resident
+from train_core.data.device_dataset import DeviceDataset
 from train_core.hyperparameters import split
 from train_core.lanes.evaluation import LaneReport
 from train_core.lanes.lane import Length
@@ -19,7 +19,7 @@ from train_core.task import Task
 class Run:
     """A task's training under one key; iterating trains from report to report, to the end.
 
-    With a checkpoint it goes on where that was made, bit for bit on a CPU. Raises TrialError where the
+    With a checkpoint it resumes there, bit for bit on a CPU. Raises TrialError where the
     training loss is not finite.
     """
 
@@ -30,7 +30,7 @@ class Run:
         *,
         key: mx.array,
         length: Length,
-        data: Resident | None = None,
+        data: DeviceDataset | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> None:
         static, _ = split(hyperparameters, task.static)

@@ -105,6 +105,7 @@ def static_values(static: Static) -> dict[str, Scalar]:
     return core | dict(static.task)
 
 
+# What MLX and Python say where a tracer is asked for its value; no class of its own tells these apart.
 _NUMBER_NEEDED = re.compile(
     r"Attempting to eval an array|can be converted to an index|multiplication on an .* and "
 )
@@ -114,7 +115,7 @@ _NOT_THE_TASK = tuple(
 
 
 @contextmanager
-def blamed(task: Task, method: str, hp: Hyperparameters | None = None) -> Iterator[None]:
+def task_errors(task: Task, method: str, hp: Hyperparameters | None = None) -> Iterator[None]:
     """Turn what the task's code raises inside the block into a TaskError with file and line.
 
     The edge between the core and foreign code: whatever is raised here is the task's.

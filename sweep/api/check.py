@@ -39,7 +39,7 @@ class Check:
             "updates": dict(self.updates()),
             "metrics": list(self.description.metrics),
             "device": self.description.device,
-            "lanes_stopped_by": self.description.vmap_obstacle,
+            "lanes_stopped_by": self.description.vmap_incompatibility,
             "purity": self.description.purity,
         }
 
@@ -62,8 +62,8 @@ class Check:
         ]
         if described.purity is not None:
             lines += _purity_text(described.purity)
-        if described.vmap_obstacle:
-            lines.append(f"lanes: one only, since {described.vmap_obstacle}")
+        if described.vmap_incompatibility:
+            lines.append(f"lanes: one only, since {described.vmap_incompatibility}")
         return "\n".join(lines)
 
     def updates(self) -> list[tuple[int, int]]:
@@ -95,7 +95,7 @@ def _purity_text(purity: Mapping[str, Any]) -> Iterator[str]:
     yield "purity: the task is pure"
     yield "  inputs unchanged; global generators undrawn; same key, same result; traces under compile"
     yield f"  random: {'yes, another key, another result' if purity['random'] else 'no'}"
-    yield f"  vmap: {'no' if purity['vmap_obstacle'] else 'yes, trials can share a step'}"
+    yield f"  vmap: {'no' if purity['vmap_incompatibility'] else 'yes, trials can share a step'}"
     yield f"  gradients: {f'none reaches {unreached}' if unreached else 'reach every trainable parameter'}"
 
 

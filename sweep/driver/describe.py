@@ -69,7 +69,7 @@ def describe(
         device=found["device"],
         chip=found["chip"],
         memory_bytes=found["memory_bytes"],
-        vmap_obstacle=found["vmap_obstacle"],
+        vmap_incompatibility=found["vmap_incompatibility"],
         purity=report,
     )
 

@@ -29,7 +29,7 @@ def limits(
         trials=spec.budget.trials if spec.budget.trials is not None else 2**31,
         objectives=tuple(objective.metric for objective in spec.objective),
         constraints=tuple(Constraint(name, bound.min, bound.max) for name, bound in spec.constraints.items()),
-        width=1 if description.vmap_obstacle else width,
+        width=1 if description.vmap_incompatibility else width,
         slots=slots,
         programs=len(programs(spec, description)),
         ahead=spec.sampler.name in INDEPENDENT,

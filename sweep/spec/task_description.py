@@ -13,7 +13,7 @@ class Description:
 
     `static` are the names that shape the program (the core's and the task's own), `switches` those of
     which only on or off does, `dynamic` those that the task's functions read; `metrics` is what is
-    reported; `device` is "cpu" or "gpu"; `vmap_obstacle` says why two lanes cannot train in one step,
+    reported; `device` is "cpu" or "gpu"; `vmap_incompatibility` says why two lanes cannot train in one step,
     None where they can; `purity` is `train_core.Purity` as JSON, without problems, where it was asked for.
     """
 
@@ -26,5 +26,5 @@ class Description:
     device: str
     chip: str
     memory_bytes: int
-    vmap_obstacle: str | None
+    vmap_incompatibility: str | None
     purity: Mapping[str, Any] | None = None

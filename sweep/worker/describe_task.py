@@ -23,7 +23,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """
     try:
         task = load_task(TaskRef(request["folder"], request["target"]))
-        data = train_core.Resident.of(task)
+        data = train_core.DeviceDataset.of(task)
         found = {}
         if request["purity"]:
             purity = train_core.purity(task, request["hyperparameters"], data)

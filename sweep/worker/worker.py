@@ -71,7 +71,7 @@ class Worker:
         self._settings = settings
         self._host = socket.gethostname()
         self._task: Any = None
-        self._data: train_core.Resident | None = None
+        self._data: train_core.DeviceDataset | None = None
         self._step_s: float | None = None
         self._programs: dict[Signature, train_core.Program] = {}
         self._signature: Signature | None = None
@@ -153,7 +153,7 @@ class Worker:
     def _program(self, signature: Signature, plan: TrialPlan) -> train_core.Program:
         if self._task is None:
             self._task = load_task(self._settings.task)
-            self._data = train_core.Resident.of(self._task)
+            self._data = train_core.DeviceDataset.of(self._task)
         if signature not in self._programs:
             static, _ = train_core.split(plan.hyperparameters, self._task.static)
             self._programs[signature] = train_core.Program(self._task, static, self._data)

@@ -37,7 +37,7 @@ def test_invariant_3_killed_at_30_random_micro_batches_equals_uninterrupted(tmp_
     whole = started(program)
     expected = trained(whole, total)
     stops = sorted(random.Random(0).sample(range(1, total), 30))
-    assert any(stop % 3 for stop in stops), "some must fall inside an accumulation window"
+    assert any(stop % 3 for stop in stops), "some must fall inside an accumulation"
     population, metrics = started(program), []
     for start, stop in zip([0, *stops], [*stops, total], strict=True):
         metrics += trained(population, stop - start)

@@ -1,4 +1,4 @@
-"""One run by itself: from report to report, stopped, gone on with."""
+"""One run by itself: from report to report, stopped, resumed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What a run trains on, and in which order.
 
-streams    datasets held in memory; each epoch's permutation
-sources    data fetched by index
-prefetch   batches fetched beside the step
+device_dataset   a task's data, one copy on the device
+index_sampler    the order of examples: a permutation an epoch
+sources          data fetched by index
+prefetch         micro-batches read ahead of the steps that need them
 """

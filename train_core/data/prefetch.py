@@ -1,7 +1,7 @@
 """Examples of a source on their way to the device: read by a thread ahead of the steps that need them.
 
-Each lane's micro-batches are read once, in the order of its stream; what a run that left had ahead is
-dropped. The thread calls the source and nothing else.
+Each lane's micro-batches are read once, in the order of its sampler; what an unloaded run had ahead is
+dropped. The thread calls the source and nothing else: MLX's arrays belong to the thread that trains.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import mlx.core as mx
 import numpy as np
 import numpy.typing as npt
 
-from train_core.data import streams
+from train_core.data import index_sampler
 from train_core.data.sources import Indices, Reader
 from train_core.lanes.chunk import Chunk
-from train_core.lanes.lane import Lane
+from train_core.lanes.lane import LaneRun
 from train_core.task import Batch
 
 CHUNK_BYTES = 64_000_000
@@ -37,12 +37,14 @@ class Queue:
 
     def __init__(self, read: Callable[[Indices], Arrays]) -> None:
         self._read = read
+        # One thread: a source is never called twice at once, and reads come in the order asked for.
         self._thread = ThreadPoolExecutor(1, "train_core.data.prefetch")
         self._lanes: dict[int, deque[_Ahead]] = {}
 
     def take(self, lane: int, wanted: Iterable[Indices]) -> list[Arrays]:
         """Return micro-batches in order, waiting for those still to be read."""
         wanted, ahead = list(wanted), self._lanes.setdefault(lane, deque())
+        # What is ahead may be another run's, loaded into this lane since, or this one's from before a resume.
         if not all(np.array_equal(a.indices, w) for a, w in zip(ahead, wanted, strict=False)):
             self.drop(lane)
         self.extend(lane, wanted)
@@ -61,7 +63,7 @@ class Queue:
         self._lanes.get(lane, deque()).clear()
 
 
-class Feed:
+class Prefetcher:
     """A population's training examples, a chunk at a time, the next one being read meanwhile."""
 
     def __init__(self, reader: Reader, width: int, micro_batch_size: int) -> None:
@@ -77,7 +79,7 @@ class Feed:
         """How many steps a chunk may hold."""
         return max(1, CHUNK_BYTES // (self._reader.example_bytes * self._width * self._size))
 
-    def steps(self, chunk: Chunk, lanes: Mapping[int, Lane], limit: int) -> list[tuple[Batch, mx.array]]:
+    def steps(self, chunk: Chunk, lanes: Mapping[int, LaneRun], limit: int) -> list[tuple[Batch, mx.array]]:
         """Return for each step its examples, of all lanes one after the other, and their index.
 
         Afterwards each lane's next micro-batches, at most `limit`, are on their way.
@@ -88,21 +90,22 @@ class Feed:
             for name, (rest, dtype) in self._reader.layout.items()
         }
         taken = {lane: self._queue.take(lane, chunk.order[:n, lane]) for lane, n in chunk.advanced.items()}
-        self._look_ahead(chunk, lanes, limit)
+        self._look_ahead(chunk, lanes, limit)  # before the copies below, so that reading goes on beside them
         for lane, micro_batches in taken.items():
             for step, arrays in enumerate(micro_batches):
                 for name, array in arrays.items():
                     held[name][step, lane] = array
+        # One upload a chunk: rows of it are views, an upload a step would cost the host more than the step.
         uploaded = {name: mx.array(a.reshape(count, -1, *a.shape[3:])) for name, a in held.items()}
         return [({name: a[step] for name, a in uploaded.items()}, self._index) for step in range(count)]
 
-    def _look_ahead(self, chunk: Chunk, lanes: Mapping[int, Lane], limit: int) -> None:
+    def _look_ahead(self, chunk: Chunk, lanes: Mapping[int, LaneRun], limit: int) -> None:
         wanted = {}
         for lane, n in chunk.advanced.items():
             held = lanes[lane]
             count = min(limit, held.total - held.done - n)
             if count > 0:
-                wanted[lane] = held.stream, (held.done + n) * self._size, count * self._size
-        streams.fill(list(wanted.values()))
-        for lane, (stream, position, examples) in wanted.items():
-            self._queue.extend(lane, stream.take(position, examples).reshape(-1, self._size))
+                wanted[lane] = held.sampler, (held.done + n) * self._size, count * self._size
+        index_sampler.fill(list(wanted.values()))
+        for lane, (sampler, position, examples) in wanted.items():
+            self._queue.extend(lane, sampler.take(position, examples).reshape(-1, self._size))

@@ -48,10 +48,13 @@ class TokenFile:
         if not Path(path).is_file():
             raise TaskError(f"{path}: no such file of tokens")
         size, width = os.path.getsize(path), np.dtype(dtype).itemsize
-        if size % width or size // width <= context:
+        if size % width:
             raise TaskError(
-                f"{path}: whole tokens of {width} bytes ({np.dtype(dtype)}) and more of them than "
-                f"context = {context} must hold, but it has {size} bytes"
+                f"{path}: its {size} bytes are not whole {np.dtype(dtype)} tokens of {width} bytes"
+            )
+        if size // width <= context:
+            raise TaskError(
+                f"{path}: {size // width} tokens do not fill a context of {context} and its target"
             )
         self._tokens = np.memmap(path, dtype, mode="r")
         self._window = np.arange(context + 1)
@@ -74,12 +77,12 @@ class Reader:
     def __init__(self, source: Source, part: str) -> None:
         self.size = len(source)
         if self.size < 1:
-            raise TaskError(f"{part}: at least one example must hold, but len() is {self.size}")
+            raise TaskError(f"{part}: there are no examples; len() is {self.size}")
         self._source, self._part = source, part
         self.layout: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
         first = self.read(np.zeros(1, np.uint32))
         if not first:
-            raise TaskError(f"{part}: at least one field must hold, but fetch gave none")
+            raise TaskError(f"{part}: fetch returned no fields")
         self.layout = {name: (array.shape[1:], array.dtype) for name, array in first.items()}
 
     @property
@@ -92,7 +95,7 @@ class Reader:
         found = {name: np.asarray(array) for name, array in self._source.fetch(indices).items()}
         if self.layout and found.keys() != self.layout.keys():
             raise TaskError(
-                f"{self._part}: fields {sorted(self.layout)} must come back, but got {sorted(found)}"
+                f"{self._part}: fetch must return the fields {sorted(self.layout)}, got {sorted(found)}"
             )
         return {name: self._checked(name, array, len(indices)) for name, array in found.items()}
 
@@ -102,12 +105,10 @@ class Reader:
         if array.shape != (count, *shape) or dtype != wanted:
             raise TaskError(
                 f"{self._part}: {name} of every batch must have shape {(count, *shape)} and dtype {wanted}, "
-                f"as the first example has it, but got shape {array.shape} and dtype {dtype}"
+                f"as the first example has it; got shape {array.shape} and dtype {dtype}"
             )
         if array.dtype.kind in "iu" and dtype != array.dtype:
             limits = np.iinfo(dtype)
             if array.min() < limits.min or array.max() > limits.max:
-                raise TaskError(
-                    f"{self._part}: {name} must fit {dtype}, but got {array.min()} to {array.max()}"
-                )
+                raise TaskError(f"{self._part}: {name} must fit {dtype}, got {array.min()} to {array.max()}")
         return array.astype(dtype, copy=False)

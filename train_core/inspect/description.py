@@ -8,7 +8,7 @@ from typing import Any
 import mlx.core as mx
 
 from train_core import device
-from train_core.data.streams import Resident
+from train_core.data.device_dataset import DeviceDataset
 from train_core.hyperparameters import CORE, STATIC, SWITCHES
 from train_core.inspect import vmap_incompatibility
 from train_core.inspect.probe import Probe
@@ -16,7 +16,7 @@ from train_core.task import Task
 
 
 def describe(
-    task: Task, hyperparameters: Mapping[str, object], data: Resident | None = None
+    task: Task, hyperparameters: Mapping[str, object], data: DeviceDataset | None = None
 ) -> dict[str, Any]:
     """Build the task once, try its functions on one batch, uncompiled, and say what it is.
 
@@ -26,7 +26,7 @@ def describe(
     metrics = probe.evaluate(probe.state(), probe.hp, probe.batch("validation"))
     mx.eval(metrics)
     probe.trace()
-    obstacle = vmap_incompatibility.find(probe)
+    incompatibility = vmap_incompatibility.find(probe)
     scaled = ["skipped_updates"] if probe.program.static.precision == "float16" else []
     return {
         "static": sorted({*STATIC, *task.static}),
@@ -36,8 +36,8 @@ def describe(
         "metrics": ["train_loss", *(f"validation_{name}" for name in metrics), *scaled],
         "train_size": probe.program.data.train_size,
         "validation_size": probe.program.data.validation_size,
-        "vmap": obstacle is None,
-        "vmap_obstacle": obstacle,
+        "vmap": incompatibility is None,
+        "vmap_incompatibility": incompatibility,
         "device": device.kind(),
         "chip": device.chip(),
         "memory_bytes": device.memory_bytes(),

@@ -8,10 +8,10 @@ import mlx.core as mx
 import numpy as np
 
 from train_core import keys
-from train_core.data.streams import Resident
+from train_core.data.device_dataset import DeviceDataset
 from train_core.hyperparameters import split
 from train_core.lanes.program import Program
-from train_core.step.step import HIDDEN, State
+from train_core.step.step import HIDDEN, LaneState
 from train_core.task import Batch, Task
 
 Pairs = dict[str, tuple[mx.array, mx.array]]
@@ -21,7 +21,7 @@ class Probe:
     """A program with inputs for its functions; every call of `batch` or `state` gives new arrays."""
 
     def __init__(
-        self, task: Task, hyperparameters: Mapping[str, object], data: Resident | None = None
+        self, task: Task, hyperparameters: Mapping[str, object], data: DeviceDataset | None = None
     ) -> None:
         static, dynamic = split(hyperparameters, task.static)
         self.task = task
@@ -29,7 +29,7 @@ class Probe:
         self.step = self.program.step
         self.hp = {name: mx.array(value) for name, value in {**dynamic, HIDDEN: 1.0}.items()}
 
-    def state(self) -> State:
+    def state(self) -> LaneState:
         """Return a run's state before its first micro-batch."""
         return self.program.init(keys.key(0))
 
@@ -42,16 +42,17 @@ class Probe:
         mx.eval(batch)
         return batch
 
-    def train(self, state: State, hp: dict[str, mx.array], batch: Batch) -> State:
+    def train(self, state: LaneState, hp: dict[str, mx.array], batch: Batch) -> LaneState:
         """Return the state after a micro-batch and an update: a whole step."""
         return self.step.update(self.step.micro_batch(state, hp, batch, None), hp)
 
-    def evaluate(self, state: State, hp: dict[str, mx.array], batch: Batch) -> Pairs:
+    def evaluate(self, state: LaneState, hp: dict[str, mx.array], batch: Batch) -> Pairs:
         """Return values and weights of every metric."""
         key = state["keys"]["dropout"]
         return self.step.evaluate(state["parameters"], state["model"], key, hp, batch, mx.array(1.0))
 
     def trace(self) -> None:
         """Trace the step and the evaluation under compile, without running them; raises TaskError."""
+        # Compiled anew each time and never evaluated: only tracing can fail here.
         mx.compile(self.train)(self.state(), self.hp, self.batch())
         mx.compile(self.evaluate)(self.state(), self.hp, self.batch("validation"))

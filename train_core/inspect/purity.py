@@ -19,13 +19,13 @@ import mlx.nn as nn
 import numpy as np
 
 from train_core import keys, numpy_boundary
-from train_core.data.streams import Resident
+from train_core.data.device_dataset import DeviceDataset
 from train_core.errors import TaskError
 from train_core.inspect import vmap_incompatibility
 from train_core.inspect.probe import Probe
 from train_core.inspect.watching import Line, changes
 from train_core.step.functional import flatten
-from train_core.task import Batch, Task, blamed, is_foreign
+from train_core.task import Batch, Task, is_foreign, task_errors
 
 TRIED_KEYS = 4
 
@@ -34,7 +34,7 @@ TRIED_KEYS = 4
 class Purity:
     """What was found; `problems` says of everything that must not be what it is and where.
 
-    `random`: other keys give other results. `vmap_obstacle`: what keeps two lanes out of one step.
+    `random`: other keys give other results. `vmap_incompatibility`: what keeps two lanes out of one step.
     `unreached`: trainable parameters that no gradient reaches.
     """
 
@@ -44,7 +44,7 @@ class Purity:
     repeatable: bool
     random: bool
     compiles: bool
-    vmap_obstacle: str | None
+    vmap_incompatibility: str | None
     unreached: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -52,7 +52,7 @@ class Purity:
         return asdict(self)
 
 
-def purity(task: Task, hyperparameters: Mapping[str, object], data: Resident | None = None) -> Purity:
+def purity(task: Task, hyperparameters: Mapping[str, object], data: DeviceDataset | None = None) -> Purity:
     """Try a task with one set of hyperparameters, on one batch; dropout is on.
 
     Raises TaskError where it cannot be tried at all: no data, no model.
@@ -111,7 +111,7 @@ def _generators(probe: Probe, found: Purity) -> Purity:
 
 def _traced(probe: Probe, found: Purity) -> Purity:
     probe.trace()
-    return replace(found, vmap_obstacle=vmap_incompatibility.find(probe))
+    return replace(found, vmap_incompatibility=vmap_incompatibility.find(probe))
 
 
 def _gradients(probe: Probe, found: Purity) -> Purity:
@@ -121,8 +121,10 @@ def _gradients(probe: Probe, found: Purity) -> Purity:
         path: leaf + 0.05 * mx.random.normal(leaf.shape, key=keys.fold_in(keys.key(1), n))
         for n, (path, leaf) in enumerate(state["parameters"].items())
     }
-    window = probe.step.micro_batch({**state, "parameters": moved}, probe.hp, probe.batch(), None)["window"]
-    return replace(found, unreached=tuple(p for p, g in window.items() if not bool(mx.any(g != 0))))
+    gradients = probe.step.micro_batch({**state, "parameters": moved}, probe.hp, probe.batch(), None)[
+        "window"
+    ]
+    return replace(found, unreached=tuple(p for p, g in gradients.items() if not bool(mx.any(g != 0))))
 
 
 class _Inputs:
@@ -165,7 +167,7 @@ class _Inputs:
         augment = getattr(self._probe.task, "augment", None)
         if augment is None:
             return []
-        with keys.generator(key), blamed(self._probe.task, "augment"):
+        with keys.generator(key), task_errors(self._probe.task, "augment"):
             return [augment(dict(e), keys.fold_in(key, i)) for i, e in enumerate(self._examples)]
 
 

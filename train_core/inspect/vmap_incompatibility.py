@@ -60,7 +60,7 @@ def find(probe: Probe) -> str | None:
         return micro_batch(state, probe.hp, batch)
 
     alone = run()
-    mx.eval(alone)
+    mx.eval(alone)  # here, so that what fails at any width raises as the task's own error
     try:
         lanes = over_lanes(micro_batch)(*_twice((state, probe.hp, batch)))
         mx.eval(lanes, over_lanes(update)(lanes, _twice(probe.hp)))
@@ -169,6 +169,7 @@ def _recording(calls: list[_Call]) -> Iterator[None]:
 
 
 def _noting(calls: list[_Call], module: Any, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    # Looked up at the call: while lanes are tried a rule may stand in its place.
     def current(*arguments: Any, **named: Any) -> Any:
         return getattr(module, name)(*arguments, **named)
 

@@ -10,8 +10,8 @@ import mlx.core as mx
 import numpy as np
 import numpy.typing as npt
 
-from train_core.data import streams
-from train_core.lanes.lane import Lane
+from train_core.data import index_sampler
+from train_core.lanes.lane import LaneRun
 from train_core.lanes.program import Kind
 
 
@@ -31,15 +31,15 @@ class Chunk:
     advanced: Mapping[int, int]
 
 
-def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width: int) -> Chunk:
+def plan(lanes: Mapping[int, LaneRun], to_go: Mapping[int, int], steps: int, width: int) -> Chunk:
     """Plan the next `steps` micro-batches, lane i taking part in its first `to_go[i]`.
 
-    Places without a run take part with any data: what they compute is nobody's, and a step in which
+    Places without a run take part with any data: what they compute is discarded, and a step in which
     every run takes part needs no mask of lanes where none is due, or all are after each micro-batch.
     """
     advanced = {lane: max(0, min(to_go[lane], steps)) for lane in lanes}
     moving = {lane: n for lane, n in advanced.items() if n}
-    streams.fill([lanes[lane].wanted(n) for lane, n in moving.items()])
+    index_sampler.fill([lanes[lane].wanted(n) for lane, n in moving.items()])
     held, places = list(lanes.values()), list(lanes)
     size = held[0].micro_batch_size
     order = np.zeros((steps, width, size), np.uint32)
@@ -83,6 +83,7 @@ def plan(lanes: Mapping[int, Lane], to_go: Mapping[int, int], steps: int, width:
 
 def _rows(order: npt.NDArray[np.uint32]) -> Sequence[mx.array]:
     """Return the rows of an array that is uploaded once: an upload for each cost 17 us a step on an H200."""
+    # mx.split gives views; indexing would be a gather a row.
     rows = [row.reshape(order.shape[1:]) for row in mx.split(mx.array(order), len(order))]
     mx.async_eval(rows)
     return rows

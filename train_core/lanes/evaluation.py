@@ -18,10 +18,10 @@ import numpy.typing as npt
 from train_core import device, numpy_boundary
 from train_core.data.prefetch import Queue
 from train_core.errors import TrialError
-from train_core.lanes.lane import Lane
+from train_core.lanes.lane import LaneRun
 from train_core.lanes.program import Program
-from train_core.step.step import State
-from train_core.task import Batch, blamed
+from train_core.step.step import LaneState
+from train_core.task import Batch, task_errors
 
 Pair = tuple[mx.array, mx.array]
 Evaluate = Callable[..., dict[str, Pair]]
@@ -87,24 +87,25 @@ class Evaluation:
         self._queue = None if reader is None else Queue(reader.read)
 
     def metrics(
-        self, evaluate: Evaluate, state: State, hp: dict[str, mx.array], clock: Clock
+        self, evaluate: Evaluate, state: LaneState, hp: dict[str, mx.array], clock: Clock
     ) -> dict[str, npt.NDArray[np.float64]]:
         """Return the metrics, one value a lane: train_loss, validation_<name>; in float16 skipped_updates."""
         sums: dict[str, Pair] = {}
+        # Only what evaluation reads: unused moments would be inputs of the compiled function all the same.
         seen = {name: state[name] for name in ("parameters", "model", "keys")}
         for place, count in enumerate(self._counts):
             arrays, index = self._batch(place)
             with clock.compiling(self.program):
                 pairs = evaluate(seen, hp, arrays, index, count)
-                mx.async_eval(pairs)
+                mx.async_eval(pairs)  # the sums below run on the CPU stream, beside the next batch
             sums = {name: _added(sums.get(name), pair) for name, pair in pairs.items()}
-            mx.async_eval(sums)
+            mx.async_eval(sums)  # or the graph of all batches, with their values, would be held to the end
         means = {f"validation_{name}": self._mean(*pair) for name, pair in sums.items()}
         if "loss_scale" in state:
             means["skipped_updates"] = self._read(state["loss_scale"]["skipped"]).astype(np.float64)
         return {"train_loss": self._mean(state["loss"]["sum"], state["loss"]["weight"]), **means}
 
-    def errors(self, state: State, lanes: Mapping[int, Lane]) -> list[str | None]:
+    def errors(self, state: LaneState, lanes: Mapping[int, LaneRun]) -> list[str | None]:
         """Return what went wrong in each lane that holds a run, or None."""
         loss = state["loss"]
         finite, last = self._read(loss["finite"]), self._read(loss["last"])
@@ -125,7 +126,7 @@ class Evaluation:
         """Return arrays and the index into them that gives one batch."""
         if self._queue is None:
             return self.program.data.validation, self._index[place]
-        with blamed(self.program.task, "data"):
+        with task_errors(self.program.task, "data"):
             (found,) = self._queue.take(0, self._order[place : place + 1])
             self._queue.extend(0, self._order[place + 1 : place + 2])
         arrays = {name: mx.array(array) for name, array in found.items()}

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from train_core.data.index_sampler import IndexSampler
 from train_core.data.sources import Indices
-from train_core.data.streams import Stream
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Length:
 
     def __post_init__(self) -> None:
         if not 0 < self.report_every <= self.examples:
-            raise ValueError(f"0 < report_every <= examples must hold, but got {self}")
+            raise ValueError(f"report_every must be > 0 and <= examples, got {self}")
 
 
 @dataclass
-class Lane:
+class LaneRun:
     """A run that is loaded: where it stands and what its next micro-batches are."""
 
-    stream: Stream
+    sampler: IndexSampler
     length: Length
     micro_batch_size: int
     accumulation_steps: int
@@ -59,7 +59,7 @@ class Lane:
 
     @property
     def updates(self) -> int:
-        """Optimizer updates so far, the one of a partial window at the end included."""
+        """Optimizer updates so far, that of a partial accumulation at the end included."""
         return self.total_updates if self.finished else self.done // self.accumulation_steps
 
     @property
@@ -85,11 +85,11 @@ class Lane:
             return 0
         return -(-self.boundary(self.reports + 1) // self.micro_batch_size) - self.done
 
-    def wanted(self, steps: int) -> tuple[Stream, int, int]:
-        """Return what `indices` will take from the stream."""
-        return self.stream, self.done * self.micro_batch_size, steps * self.micro_batch_size
+    def wanted(self, steps: int) -> tuple[IndexSampler, int, int]:
+        """Return what `indices` will take from the sampler."""
+        return self.sampler, self.done * self.micro_batch_size, steps * self.micro_batch_size
 
     def indices(self, steps: int) -> Indices:
         """Return the examples of the next micro-batches, (steps, micro_batch_size)."""
-        stream, position, count = self.wanted(steps)
-        return stream.take(position, count).reshape(steps, self.micro_batch_size)
+        sampler, position, count = self.wanted(steps)
+        return sampler.take(position, count).reshape(steps, self.micro_batch_size)

@@ -1,8 +1,8 @@
 """Lanes: many runs of one program, trained in one compiled step and refilled as they end.
 
-A lane's run is the same run at any width, in any slot, beside any neighbours. Steps are dispatched while
-earlier ones are computed, as far as what is in flight holds little of the device's memory; to a GPU, several
-together.
+A lane's run is the same run at any width, in any lane, beside any neighbours. Steps are dispatched while
+earlier ones are computed, as long as those in flight hold little of the device's memory; a GPU gets several
+at once.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from mlx.utils import tree_map
 
 from train_core import checkpoint, device, numpy_boundary
 from train_core.checkpoint import Checkpoint
-from train_core.data import streams
-from train_core.data.prefetch import Feed
+from train_core.data import index_sampler
+from train_core.data.prefetch import Prefetcher
 from train_core.errors import HyperparameterError, TrialError
 from train_core.hyperparameters import split
 from train_core.lanes.chunk import Chunk, plan
 from train_core.lanes.evaluation import Clock, Evaluation, LaneReport
-from train_core.lanes.lane import Lane, Length
+from train_core.lanes.lane import LaneRun, Length
 from train_core.lanes.program import Program
 from train_core.step import accumulate
 from train_core.step.functional import flatten
-from train_core.step.step import HIDDEN, State
-from train_core.task import Batch, blamed
+from train_core.step.step import HIDDEN, LaneState
+from train_core.task import Batch, task_errors
 
 CHUNK = 64
 """Micro-batches whose indices and masks are built and uploaded at once."""
@@ -66,21 +66,21 @@ class Population:
 
     def __init__(self, program: Program, width: int) -> None:
         if width < 1:
-            raise ValueError(f"width >= 1 must hold, but got {width}")
+            raise ValueError(f"width must be at least 1, got {width}")
         self.program = program
         self.width = width
         self._functions = program.functions(width)
-        self._lanes: dict[int, Lane] = {}
+        self._lanes: dict[int, LaneRun] = {}
         self._keys: dict[int, tuple[int, int]] = {}
         self._dynamic: dict[int, Mapping[str, float]] = {}
-        self._fresh: dict[int, State | None] = {}  # None: to be initialised from the run's key
-        self._state: State = {}
+        self._fresh: dict[int, LaneState | None] = {}  # None: to be initialised from the run's key
+        self._state: LaneState = {}
         self._hp: dict[str, mx.array] = {}
         self._evaluation = Evaluation(program, width)
-        self._chunk, self._feed = CHUNK, None
+        self._chunk, self._prefetcher = CHUNK, None
         if program.data.train_reader is not None:
-            self._feed = Feed(program.data.train_reader, width, program.static.micro_batch_size)
-            self._chunk = min(CHUNK, self._feed.max_steps)
+            self._prefetcher = Prefetcher(program.data.train_reader, width, program.static.micro_batch_size)
+            self._chunk = min(CHUNK, self._prefetcher.max_steps)
 
     @property
     def loaded(self) -> tuple[int, ...]:
@@ -106,17 +106,18 @@ class Population:
         self._occupy(lane, key, dynamic, length, micro_batches=snapshot.micro_batches)
 
     def unload(self, lane: int) -> None:
-        """Empty a lane; what it computes from now on is nobody's."""
+        """Empty a lane; what it computes from now on is discarded."""
         self._held(lane)
         for held in (self._lanes, self._keys, self._dynamic, self._fresh):
             held.pop(lane, None)
 
     def snapshot(self, lane: int) -> Checkpoint:
-        """Return a lane's complete state; the run goes on from it at any width, bit for bit on a CPU."""
+        """Return a lane's complete state; it resumes at any width, bit for bit on a CPU."""
         held = self._held(lane)
         self._settle()
         state = self._state if self.width == 1 else tree_map(lambda leaf: leaf[lane], self._state)
         state = {**state, "window": accumulate.content(state["window"], state["weight"])}
+        # Row-major: a hash of the bytes and a resume at another width must not see how lanes lay in memory.
         arrays = {path: mx.contiguous(leaf) for path, leaf in flatten(state).items()}
         mx.eval(arrays)
         return Checkpoint(
@@ -130,15 +131,15 @@ class Population:
     def moved(self, width: int, places: Mapping[int, int]) -> Population:
         """Return a population of another width with the runs of `places`, a new lane for each old one.
 
-        They go on as they would have, bit for bit on a CPU; nothing is written. This population is
-        done with.
+        They continue unchanged, bit for bit on a CPU; nothing is written. This population must not be
+        used afterwards: its arrays are shared with the new one.
         """
         self._settle()
         other = Population(self.program, width)
         for lane, place in places.items():
             held = self._held(lane)
             if not 0 <= place < width or place in other._lanes:
-                raise ValueError(f"free lanes below {width} must hold, but got {dict(places)}")
+                raise ValueError(f"lanes must be free and < {width}, got {dict(places)}")
             other._lanes[place], other._keys[place] = held, self._keys[lane]
             other._dynamic[place] = self._dynamic[lane]
         if places:
@@ -180,7 +181,7 @@ class Population:
 
     def _claim(self, lane: int, hyperparameters: Mapping[str, object]) -> dict[str, float]:
         if not 0 <= lane < self.width or lane in self._lanes:
-            raise ValueError(f"a free lane below {self.width} must hold, but got {lane}; held: {self.loaded}")
+            raise ValueError(f"lane must be free and < {self.width}, got {lane}; loaded: {self.loaded}")
         static, dynamic = split(hyperparameters, self.program.task.static)
         if static != self.program.static:
             raise HyperparameterError(
@@ -195,8 +196,8 @@ class Population:
     def _occupy(
         self, lane: int, key: mx.array, dynamic: Mapping[str, float], length: Length, *, micro_batches: int
     ) -> None:
-        held = Lane(
-            stream=streams.Stream(key, self.program.data.train_size),
+        held = LaneRun(
+            sampler=index_sampler.IndexSampler(key, self.program.data.train_size),
             length=length,
             micro_batch_size=self.program.static.micro_batch_size,
             accumulation_steps=int(dynamic["accumulation_steps"]),
@@ -206,9 +207,9 @@ class Population:
         self._lanes[lane], self._keys[lane] = held, (first, second)
         self._dynamic[lane] = {**dynamic, HIDDEN: float(held.scheduled_updates)}
 
-    def _held(self, lane: int) -> Lane:
+    def _held(self, lane: int) -> LaneRun:
         if lane not in self._lanes:
-            raise ValueError(f"lane {lane} is empty; held: {self.loaded}")
+            raise ValueError(f"lane {lane} is empty; loaded: {self.loaded}")
         return self._lanes[lane]
 
     def _settle(self) -> None:
@@ -218,16 +219,17 @@ class Population:
         lanes, rows = self._fresh_rows()
         row_of = {lane: row for row, lane in enumerate(lanes)}
         order = mx.array([row_of.get(lane, 0) for lane in range(self.width)])
+        # Selected by lane in one pass: an assignment a lane would copy the whole state each time.
         if self._state and self.width > 1:
             fresh = mx.array([lane in row_of for lane in range(self.width)])
             self._state = tree_map(lambda leaf, row: _put(leaf, row[order], fresh), self._state, rows)
-        else:  # places without a run hold a copy of one: finite, and nobody's
+        else:  # empty lanes compute on a copy of a run: finite numbers, discarded
             self._state = tree_map(lambda leaf: leaf[order if self.width > 1 else 0], rows)
         self._fresh.clear()
         self._hp = self._stacked_hyperparameters()
         mx.eval(self._state, self._hp)
 
-    def _fresh_rows(self) -> tuple[list[int], State]:
+    def _fresh_rows(self) -> tuple[list[int], LaneState]:
         """Return the lanes loaded since and their states, one row each."""
         new = [lane for lane, state in self._fresh.items() if state is None]
         moved = {lane: state for lane, state in self._fresh.items() if state is not None}
@@ -242,11 +244,12 @@ class Population:
         return {n: mx.array(c if self.width > 1 else c[0], mx.float32) for n, c in columns.items()}
 
     def _begin_intervals(self) -> None:
-        """Start the loss sums anew in lanes that gave a report and go on."""
+        """Reset the loss sums of lanes that reported and train further."""
         begins = [lane for lane, held in self._lanes.items() if held.at_boundary and not held.finished]
         if begins:
             keep = np.ones(self.width, np.bool_)
             keep[begins] = False
+            # Outside of the compiled step, or it would be one more input and select in every step.
             kept = mx.array(keep if self.width > 1 else keep[0])
             loss = self._state["loss"]
             fresh = {name: mx.where(kept, loss[name], 0.0) for name in ("sum", "weight")}
@@ -279,10 +282,10 @@ class Population:
     def _train(self, to_go: Mapping[int, int], steps: int, clock: Clock) -> None:
         started, compiled = time.perf_counter(), clock.compile_s
         chunk = plan(self._lanes, to_go, steps, self.width)
-        fed = self._fed(chunk)
+        read = self._prefetched(chunk)
         begun, room, together = mx.get_active_memory(), int(AHEAD * device.memory_bytes()), 1
         for step in range(steps):
-            arrays, index = fed[step] if fed else (self.program.data.train, chunk.index[step])
+            arrays, index = read[step] if read else (self.program.data.train, chunk.index[step])
             train = self._functions.train[chunk.kinds[step]]
             with clock.compiling(self.program):
                 self._state = train(self._state, self._hp, arrays, index, *chunk.masks[step])
@@ -301,12 +304,12 @@ class Population:
         clock.lane_steps += sum(chunk.advanced.values())
         clock.train_s += time.perf_counter() - started - (clock.compile_s - compiled)
 
-    def _fed(self, chunk: Chunk) -> list[tuple[Batch, mx.array]]:
+    def _prefetched(self, chunk: Chunk) -> list[tuple[Batch, mx.array]]:
         """Return each step's examples where they come from a source."""
-        if self._feed is None:
+        if self._prefetcher is None:
             return []
-        with blamed(self.program.task, "data"):
-            return self._feed.steps(chunk, self._lanes, self._chunk)
+        with task_errors(self.program.task, "data"):
+            return self._prefetcher.steps(chunk, self._lanes, self._chunk)
 
 
 def _put(leaf: mx.array, rows: mx.array, fresh: mx.array) -> mx.array:

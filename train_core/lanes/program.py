@@ -1,9 +1,9 @@
-"""A task and its static hyperparameters -> the compiled functions, three to train and one to evaluate.
+"""The compiled functions of a task and its static hyperparameters: three to train, one to evaluate.
 
 Everything that may change without compiling again is an argument: state, dynamic hyperparameters,
 data, indices, masks. At width 1 nothing is mapped; above, one lane's functions are mapped over lanes,
 with a mask of the lanes that are due for an update and one of those that take part at all, unless every
-lane is due after each micro-batch: then nothing is masked and no window of gradients is kept.
+lane is due after each micro-batch: then nothing is masked and no accumulation buffer is kept.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 from mlx.utils import tree_map, tree_map_with_path
 
 from train_core import keys, numpy_boundary
-from train_core.data.streams import Resident, gather
+from train_core.data.device_dataset import DeviceDataset, gather
 from train_core.errors import TaskError
 from train_core.hyperparameters import Static
 from train_core.lanes import shared_arrays
 from train_core.step import functional
-from train_core.step.step import State, Step, first, select
-from train_core.task import Batch, Task, blamed, static_values
+from train_core.step.step import LaneState, Step, first, select
+from train_core.task import Batch, Task, static_values, task_errors
 from train_core.vmap.rules import alone, over_lanes
 
 Hp = dict[str, mx.array]
@@ -48,23 +48,23 @@ class Functions:
     examples count, MIXED also which lanes are due and which take part (at width 1 neither).
     """
 
-    train: Mapping[Kind, Callable[..., State]]
+    train: Mapping[Kind, Callable[..., LaneState]]
     evaluate: Callable[..., dict[str, tuple[mx.array, mx.array]]]
 
 
 class Program:
     """What trials with equal static hyperparameters share; `traces` counts runs of function bodies."""
 
-    def __init__(self, task: Task, static: Static, data: Resident | None = None) -> None:
+    def __init__(self, task: Task, static: Static, data: DeviceDataset | None = None) -> None:
         self.task = task
         self.static = static
-        self.data = Resident.of(task) if data is None else data
+        self.data = DeviceDataset.of(task) if data is None else data
         self.traces = 0
         template = self.build(keys.key(0))
         self.step = Step(task, static, template, self._shared(template))
         self._example = self.step.init(keys.key(0), template)  # unevaluated but for the template itself
         if not self._example["parameters"]:
-            raise TaskError(f"{type(task).__name__}.model: at least one trainable parameter must hold")
+            raise TaskError(f"{type(task).__name__}.model: there is no trainable parameter; unfreeze some")
         self.functions = cache(self._functions)
 
     def _shared(self, template: nn.Module) -> functional.Flat:
@@ -80,11 +80,11 @@ class Program:
         mx.eval(model.parameters())
         return model
 
-    def init(self, key: mx.array) -> State:
+    def init(self, key: mx.array) -> LaneState:
         """Return the state of the run with this key before its first micro-batch."""
         return self.step.init(key, self.build(keys.fold_in(key, keys.INIT)))
 
-    def init_lanes(self, parents: Sequence[mx.array]) -> State:
+    def init_lanes(self, parents: Sequence[mx.array]) -> LaneState:
         """Return the states of runs with these keys, lanes first, as `init` gives them one by one."""
         if len(parents) > 1 and self._maps_init:
             return self._mapped_init(parents)
@@ -106,17 +106,17 @@ class Program:
             for path, leaf in state.items()
         )
 
-    def _mapped_init(self, parents: Sequence[mx.array]) -> State:
+    def _mapped_init(self, parents: Sequence[mx.array]) -> LaneState:
         """As `init_lanes`, in operations whose number does not grow with the lanes."""
 
-        def one(key: mx.array) -> State:
+        def one(key: mx.array) -> LaneState:
             return self.step.init(key, self._built(keys.fold_in(key, keys.INIT)))
 
-        states: State = tree_map(mx.contiguous, mx.vmap(one)(mx.stack(list(parents))))
+        states: LaneState = tree_map(mx.contiguous, mx.vmap(one)(mx.stack(list(parents))))
         return states
 
     def _built(self, key: mx.array) -> nn.Module:
-        with keys.generator(key), blamed(self.task, "model"):
+        with keys.generator(key), task_errors(self.task, "model"):
             return self.task.model(**dict(self.static.task))
 
     @cached_property
@@ -142,16 +142,17 @@ class Program:
         return min(4 * self.static.micro_batch_size, self.data.validation_size)
 
     def _functions(self, width: int) -> Functions:
-        one: dict[Kind, Callable[..., State]] = {
+        one: dict[Kind, Callable[..., LaneState]] = {
             Kind.ACCUMULATE: alone(self._accumulate),
             Kind.UPDATE: alone(self._update),
             Kind.MIXED: alone(self._mixed),
         }
-        lanes: dict[Kind, Callable[..., State]] = {
+        lanes: dict[Kind, Callable[..., LaneState]] = {
             Kind.ACCUMULATE: self._accumulate_lanes,
             Kind.UPDATE: self._update_lanes,
             Kind.MIXED: self._mixed_lanes,
         }
+        # Compiled by shape, not `shapeless`: many rules above read the sizes they are traced with.
         bodies = one if width == 1 else lanes
         return Functions(
             train={kind: mx.compile(self._counted(body)) for kind, body in bodies.items()},
@@ -160,12 +161,12 @@ class Program:
 
     def _counted(self, body: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any) -> Any:
-            self.traces += 1
+            self.traces += 1  # Python runs only while tracing: so many times was it compiled
             return body(*arguments)
 
         return counted
 
-    def _settled(self, state: State) -> State:
+    def _settled(self, state: LaneState) -> LaneState:
         """Return the state in row-major layout, as a snapshot has it.
 
         A product's last bits depend on how its factors lie in memory. Most of the state is computed
@@ -176,41 +177,43 @@ class Program:
             anywhere.append("optimizer")
         return state | {part: tree_map(mx.contiguous, state[part]) for part in anywhere}
 
-    def _accumulate(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
+    def _accumulate(self, state: LaneState, hp: Hp, data: Batch, index: mx.array) -> LaneState:
         return self._settled(self.step.micro_batch(state, hp, gather(data, index), None))
 
-    def _update(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
+    def _update(self, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> LaneState:
         return self._settled(self.step.at_once(state, hp, gather(data, index), count))
 
-    def _mixed(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
+    def _mixed(self, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> LaneState:
         accumulated = self.step.micro_batch(state, hp, gather(data, index), count)
         return self._settled(self.step.update(accumulated, hp))
 
-    def _accumulate_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array) -> State:
-        def lane(state: State, hp: Hp, batch: Batch) -> State:
+    def _accumulate_lanes(self, state: LaneState, hp: Hp, data: Batch, index: mx.array) -> LaneState:
+        def lane(state: LaneState, hp: Hp, batch: Batch) -> LaneState:
             return self.step.micro_batch(state, hp, batch, None, mapped=True)
 
         return self._settled(over_lanes(lane)(state, hp, gather(data, index)))
 
-    def _update_lanes(self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> State:
-        def lane(state: State, hp: Hp, batch: Batch, count: mx.array) -> State:
+    def _update_lanes(
+        self, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array
+    ) -> LaneState:
+        def lane(state: LaneState, hp: Hp, batch: Batch, count: mx.array) -> LaneState:
             return self.step.at_once(state, hp, batch, count, mapped=True)
 
         return self._settled(over_lanes(lane)(state, hp, gather(data, index), count))
 
     def _mixed_lanes(
         self,
-        state: State,
+        state: LaneState,
         hp: Hp,
         data: Batch,
         index: mx.array,
         count: mx.array,
         due: mx.array,
         active: mx.array,
-    ) -> State:
+    ) -> LaneState:
         def lane(
-            state: State, hp: Hp, batch: Batch, count: mx.array, due: mx.array, active: mx.array
-        ) -> State:
+            state: LaneState, hp: Hp, batch: Batch, count: mx.array, due: mx.array, active: mx.array
+        ) -> LaneState:
             accumulated = self.step.micro_batch(state, hp, batch, count, mapped=True)
             updated = self.step.update(accumulated, hp, mapped=True)
             updated = select(due, updated, accumulated, mapped=True)
@@ -219,7 +222,7 @@ class Program:
         return self._settled(over_lanes(lane)(state, hp, gather(data, index), count, due, active))
 
     def _evaluate(
-        self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
+        self, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
         batch, mask = gather(data, index), first(count, mx.arange(len(index)))
         return self.step.evaluate(
@@ -227,11 +230,11 @@ class Program:
         )
 
     def _evaluate_lanes(
-        self, state: State, hp: Hp, data: Batch, index: mx.array, count: mx.array
+        self, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
         batch, mask = gather(data, index), first(count, mx.arange(len(index)))
 
-        def lane(state: State, hp: Hp) -> dict[str, tuple[mx.array, mx.array]]:
+        def lane(state: LaneState, hp: Hp) -> dict[str, tuple[mx.array, mx.array]]:
             return self.step.evaluate(
                 state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
             )

@@ -17,7 +17,7 @@ from train_core.hyperparameters import Static
 from train_core.step import functional
 from train_core.step.functional import Flat
 from train_core.step.precision import DTYPES, cast
-from train_core.task import Batch, Hyperparameters, Task, blamed, static_values
+from train_core.task import Batch, Hyperparameters, Task, static_values, task_errors
 
 
 def arrays(task: Task, static: Static, model: nn.Module, other: nn.Module, batch: Batch) -> Flat:
@@ -28,7 +28,7 @@ def arrays(task: Task, static: Static, model: nn.Module, other: nn.Module, batch
         return {}
     kept = candidates - _replaced(task, static, model, batch)
     shared = {path: cast(held[path], DTYPES[static.precision]) for path in kept}
-    mx.eval(shared)
+    mx.eval(shared)  # evaluated arrays are constants of the trace: cast once, not in every step
     return shared
 
 
@@ -60,10 +60,10 @@ def _replaced(task: Task, static: Static, model: nn.Module, batch: Batch) -> set
         with (
             functional.bound(model, {}, held, training=True, dtype=dtype) as bound,
             keys.generator(keys.key(0)),
-            blamed(task, "loss"),
+            task_errors(task, "loss"),
         ):
             task.loss(bound.model, batch, _Unknown({}, static_values(static)))
             after = bound.state()
-    except TaskError:  # its trials will fail with it too
+    except TaskError:  # its trials will fail with it too, and say so
         return set(held)
     return {path for path, leaf in held.items() if after[path] is not leaf}

@@ -1,7 +1,7 @@
 """How many lanes: examples per second measured at growing widths.
 
-A width is only worth its lanes where it gains, so growth stops once it no longer does, where memory
-would not last, or where measuring would cost more of a study's time than it may.
+Widths grow until more lanes gain nothing, memory would not suffice, or measuring would cost too much
+of the study's time.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def predicted_peak_bytes(table: list[Measurement]) -> float:
 
 
 def _measure(program: Program, hyperparameters: Mapping[str, object], width: int) -> Measurement:
-    """Train `width` runs of the same hyperparameters for a few updates; nobody keeps them."""
+    """Train `width` runs of the same hyperparameters for a few updates and discard them."""
     began = time.perf_counter()
     mx.clear_cache()
     mx.reset_peak_memory()
@@ -156,16 +156,16 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
     for lane in range(width):
         key = keys.fold_in(keys.key(0), lane)
         population.load(lane, key=key, hyperparameters=hyperparameters, length=length)
-    window = int(split(hyperparameters, program.task.static)[1]["accumulation_steps"])
-    compile_s = population.advance(window).compile_s
-    steps, timed_s = window, 0.0
+    k = int(split(hyperparameters, program.task.static)[1]["accumulation_steps"])
+    compile_s = population.advance(k).compile_s
+    steps, timed_s = k, 0.0
     taken: list[float] = []
     sample_s = SAMPLE_S[device.kind()]
     while len(taken) < SAMPLES and timed_s < SAMPLES * sample_s:
         train_s = population.advance(steps).train_s
         taken.append(train_s / steps)
         timed_s += train_s
-        steps = max(1, round(sample_s / max(min(taken), 1e-9) / window)) * window
+        steps = max(1, round(sample_s / max(min(taken), 1e-9) / k)) * k
     return Measurement(
         width=width,
         examples_per_s=width * size / min(taken),  # what else runs here only ever adds to a time
@@ -204,4 +204,4 @@ def decode(held: Mapping[str, Any]) -> WidthChoice:
         table = tuple(Measurement(**row) for row in held["table"])
         return WidthChoice(int(held["width"]), table, str(held["stopped"]), bool(held["stopped_early"]))
     except (KeyError, TypeError) as error:
-        raise ValueError(f"a width as `encode` writes it must hold, but got {held!r}") from error
+        raise ValueError(f"not a width as `encode` writes it: {held!r}") from error

@@ -1,6 +1,6 @@
-"""Gradients over a window of micro-batches: add sums, divide once by the window's weight; pure.
+"""Gradient accumulation over micro-batches: add sums, divide once by the whole weight; pure.
 
-Normalising once by the weight of the whole window is what makes any split of a batch give the full
+Normalising once by the weight of all micro-batches is what makes any split of a batch give the full
 batch's update (a mean of means does not, where weights differ).
 """
 
@@ -17,41 +17,41 @@ Flat = dict[str, mx.array]
 
 
 def zeros(parameters: Mapping[str, mx.array]) -> Flat:
-    """Return an empty window: float32 whatever the parameters are."""
+    """Return an empty accumulation buffer: float32 whatever the parameters are."""
     return {path: mx.zeros(leaf.shape, mx.float32) for path, leaf in parameters.items()}
 
 
 def add(
-    window: Mapping[str, mx.array],
+    buffer: Mapping[str, mx.array],
     weight: mx.array,
     gradients: Mapping[str, mx.array],
     *,
     mapped: bool = False,
 ) -> Flat:
-    """Return the window of this weight with one micro-batch's gradient of the summed loss.
+    """Return the buffer of this weight with one micro-batch's gradient of the summed loss.
 
     `mapped` says that this is traced under `mx.vmap` (see `scalars.beside`).
     """
-    held = content(window, weight, mapped=mapped)
+    held = content(buffer, weight, mapped=mapped)
     return {path: total + gradients[path].astype(mx.float32) for path, total in held.items()}
 
 
-def content(window: Mapping[str, mx.array], weight: mx.array, *, mapped: bool = False) -> Flat:
-    """Return what a window holds: without weight zeros, so an update need not write any."""
+def content(buffer: Mapping[str, mx.array], weight: mx.array, *, mapped: bool = False) -> Flat:
+    """Return what a buffer holds: without weight zeros, so an update need not write any."""
     begun = weight > 0
-    return {path: mx.where(beside(w, begun, mapped=mapped), w, 0.0) for path, w in window.items()}
+    return {path: mx.where(beside(w, begun, mapped=mapped), w, 0.0) for path, w in buffer.items()}
 
 
-def mean(window: Mapping[str, mx.array], weight: mx.array, threshold: mx.array | None = None) -> Flat:
-    """Return the gradient of the window's weighted mean loss; zero where nothing had weight.
+def mean(buffer: Mapping[str, mx.array], weight: mx.array, threshold: mx.array | None = None) -> Flat:
+    """Return the gradient of the buffer's weighted mean loss; zero where nothing had weight.
 
     With `threshold` all are scaled down to that global norm, where theirs is larger. Both are one
-    factor, so that the window is read once for its norm and once by the optimizer.
+    factor, so that the buffer is read once for its norm and once by the optimizer.
     """
     factor = 1.0 / mx.where(weight > 0, weight, 1.0)
     if threshold is not None:
-        factor = factor * mx.minimum(threshold / (global_norm(window) * factor + 1e-6), 1.0)
-    return {path: total.astype(mx.float32) * factor for path, total in window.items()}
+        factor = factor * mx.minimum(threshold / (global_norm(buffer) * factor + 1e-6), 1.0)
+    return {path: total.astype(mx.float32) * factor for path, total in buffer.items()}
 
 
 def global_norm(gradients: Mapping[str, mx.array]) -> mx.array:

@@ -20,6 +20,7 @@ class Embedding(nn.Embedding):
         return lookup(self.weight, x)
 
 
+# A custom function, since the gradient of `table[index]` is MLX's scatter-add whatever stands around it.
 @mx.custom_function
 def _gather(table: mx.array, index: mx.array) -> mx.array:
     return table[index]

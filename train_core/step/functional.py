@@ -69,7 +69,7 @@ def value_and_grad(
     The result can be compiled and mapped. Gradients come back in the parameters' dtype.
     """
     if module is None:
-        differentiated = mx.value_and_grad(function)
+        differentiated = mx.value_and_grad(function)  # made once: a new one a call would be a new trace
         return lambda parameters, *args: Differentiated(*differentiated(parameters, *args), {})
     run = pure(function, module, training=True, precision=precision)
 
@@ -119,11 +119,13 @@ def bound(
     Parameters and frozen weights are cast to `dtype`, running statistics are not: they are float32
     at any precision. What a layer writes comes back from `state()` in the dtype that went in.
     """
+    # A module that keeps a tracer after its trace keeps the whole graph alive and fails at its next call.
     before = read(module, [*parameters, *state])
     was_training = [(part, part.training) for part in module.modules()]
     placed = {path: leaf if is_statistic(path) else cast(leaf, dtype) for path, leaf in state.items()}
 
     def after() -> Flat:
+        # What no layer wrote is handed back as it came: the same array, so nothing is cast there and back.
         found = read(module, state)
         return {
             path: leaf if found[path] is placed[path] else found[path].astype(leaf.dtype)
@@ -160,5 +162,5 @@ def read(module: nn.Module, paths: Any) -> Flat:
 
 def _dtype(name: str) -> mx.Dtype:
     if name not in DTYPES:
-        raise HyperparameterError(f"precision: one of {', '.join(DTYPES)} must hold, but got {name!r}")
+        raise HyperparameterError(f"precision must be one of {', '.join(DTYPES)}, got {name!r}")
     return DTYPES[name]

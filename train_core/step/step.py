@@ -1,9 +1,9 @@
 """One lane's micro-batch, update and evaluation as pure functions of arrays; nothing is compiled here.
 
-State of a lane (a tree of arrays, all of it in a checkpoint):
+LaneState of a lane (a tree of arrays, all of it in a checkpoint):
     parameters   float32 master copies, by path        model     running statistics, what is frozen by run
-    optimizer    its moments and `step`                window    summed gradients, by path
-    weight       of the window                         keys      `dropout` and `augment`, threaded
+    optimizer    its moments and `step`                window    the accumulation buffer, by path
+    weight       of what the buffer holds              keys      `dropout` and `augment`, threaded
     loss         sum and weight since the last report; last finite one; how many were `finite` in a
                  row from the start, less 1 and negative (-n - 1) once one after these n was not
     loss_scale   float16 only
@@ -25,9 +25,9 @@ from train_core.hyperparameters import Static
 from train_core.step import accumulate, functional, precision, schedule
 from train_core.step.optim import Optimizer
 from train_core.step.scalars import beside
-from train_core.task import Batch, Hyperparameters, Mean, Task, blamed, static_values
+from train_core.task import Batch, Hyperparameters, Mean, Task, static_values, task_errors
 
-State = dict[str, Any]
+LaneState = dict[str, Any]
 Dynamic = Mapping[str, mx.array]
 Flat = dict[str, mx.array]
 
@@ -55,10 +55,10 @@ class Step:
         self._places = mx.arange(static.micro_batch_size)
         mx.eval(self._empty, self._places)
 
-    def init(self, key: mx.array, model: nn.Module) -> State:
+    def init(self, key: mx.array, model: nn.Module) -> LaneState:
         """Return the state of a run before its first micro-batch; `model` was just built."""
         parameters = precision.master(functional.trainable(model))
-        state: State = {
+        state: LaneState = {
             "parameters": parameters,
             "model": {p: a for p, a in functional.model_state(model).items() if p not in self._shared},
             "optimizer": self.optimizer.init(parameters),
@@ -80,9 +80,9 @@ class Step:
         return state
 
     def micro_batch(
-        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
-    ) -> State:
-        """Add one micro-batch to the window; only its first `count` examples count, all without it.
+        self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
+    ) -> LaneState:
+        """Add one micro-batch to the accumulation buffer; with `count` only its first so many examples.
 
         `mapped` says, here and below, that this is traced under `mx.vmap` (see `scalars.beside`).
         """
@@ -93,24 +93,24 @@ class Step:
             "weight": state["weight"] + weight,
         }
 
-    def update(self, state: State, hp: Dynamic, *, mapped: bool = False) -> State:
-        """Apply the window: divide once by its weight, clip, update, empty it (see `accumulate.content`)."""
+    def update(self, state: LaneState, hp: Dynamic, *, mapped: bool = False) -> LaneState:
+        """Divide the buffer once by its weight, clip, update, empty it (see `accumulate.content`)."""
         updated = self._apply(state, state["window"], state["weight"], hp, mapped)
         return {**updated, "weight": self._empty}
 
     def at_once(
-        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
-    ) -> State:
-        """Return what `micro_batch` and `update` would, where the window is empty: it stays so."""
+        self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
+    ) -> LaneState:
+        """Return what `micro_batch` and `update` would with an empty buffer, which stays empty."""
         after, gradients, weight = self._gradients(state, hp, batch, count)
         # Gradients of matrices come transposed: one copy here saves strided passes in norm and optimizer.
         gradients = tree_map(mx.contiguous, gradients)
         return self._apply(after, gradients, weight, hp, mapped)
 
     def _gradients(
-        self, state: State, hp: Dynamic, batch: Batch, count: mx.array | None
-    ) -> tuple[State, Flat, mx.array]:
-        """Return the state but for the window, the gradients of the summed loss, and their weight."""
+        self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None
+    ) -> tuple[LaneState, Flat, mx.array]:
+        """Return the state but for the buffer, the gradients of the summed loss, and their weight."""
         threaded, dropout, augment = self._split(state["keys"])
         batch = self.augmented(batch, augment)
 
@@ -128,11 +128,13 @@ class Step:
         }
         return after, gradients, weight
 
-    def _apply(self, state: State, window: Flat, weight: mx.array, hp: Dynamic, mapped: bool) -> State:
+    def _apply(
+        self, state: LaneState, summed: Flat, weight: mx.array, hp: Dynamic, mapped: bool
+    ) -> LaneState:
         if self._scaled:
             weight = weight * state["loss_scale"]["scale"]
         threshold = hp["gradient_clip"] if self.static.gradient_clip else None
-        gradients = accumulate.mean(window, weight, threshold)
+        gradients = accumulate.mean(summed, weight, threshold)
         rate = schedule.learning_rate(hp, state["optimizer"]["step"])
         parameters, optimizer = self.optimizer.update(
             state["parameters"], gradients, state["optimizer"], hp, rate, mapped=mapped
@@ -140,7 +142,7 @@ class Step:
         updated = {**state, "parameters": parameters, "optimizer": optimizer}
         if not self._scaled:
             return updated
-        finite = precision.all_finite(window)
+        finite = precision.all_finite(summed)
         for part in ("parameters", "optimizer"):
             updated[part] = select(finite, updated[part], state[part], mapped=mapped)
         return updated | {"loss_scale": precision.next_scale(state["loss_scale"], finite)}
@@ -155,7 +157,7 @@ class Step:
         with self._called("evaluate", parameters, model, key, hp) as (held, namespace):
             metrics = self.task.evaluate(held.model, batch, namespace)
         if not isinstance(metrics, dict) or not metrics:
-            raise TaskError(f"{self._name}.evaluate must return a dict of Mean, but got {metrics!r}")
+            raise TaskError(f"{self._name}.evaluate must return a dict of Mean, got {metrics!r}")
         pairs = {}
         for name, found in metrics.items():
             values, weights = self._mean(f"evaluate[{name!r}]", found, batch)
@@ -168,7 +170,7 @@ class Step:
         if self._augment is None:
             return batch
         size = next(iter(batch.values())).shape[0]
-        with keys.generator(key), blamed(self.task, "augment"):
+        with keys.generator(key), task_errors(self.task, "augment"):
             found: Batch = mx.vmap(self._augment)(batch, mx.random.split(key, size))
         return found
 
@@ -210,7 +212,7 @@ class Step:
                 deterministic=self.task.deterministic,
             ) as held,
             keys.generator(key),
-            blamed(self.task, method, namespace),
+            task_errors(self.task, method, namespace),
         ):
             yield held, namespace
         self.read.update(namespace.dynamic_read)
@@ -222,11 +224,13 @@ class Step:
         if not isinstance(found, Mean) or found.values.shape != (size,):
             got = f"shape {found.values.shape}" if isinstance(found, Mean) else repr(type(found))
             raise TaskError(
-                f"{self._name}.{where}: values of shape ({size},) must come back, not reduced, but got {got}"
+                f"{self._name}.{where} must return one value per example, shape ({size},); got {got}"
             )
         if found.weights is not None and found.weights.shape != (size,):
             got = f"shape {found.weights.shape}"
-            raise TaskError(f"{self._name}.{where}: weights of shape ({size},) must come back, but got {got}")
+            raise TaskError(
+                f"{self._name}.{where} must return one weight per example, shape ({size},); got {got}"
+            )
         weights = None if found.weights is None else found.weights.astype(mx.float32)
         return found.values.astype(mx.float32), weights
 

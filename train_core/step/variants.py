@@ -37,7 +37,7 @@ def swapped(module: nn.Module, *, reduced: bool, deterministic: bool) -> Iterato
         variant = _variant(layer, reduced, deterministic)
         if variant is not layer:
             originals.append((part, layer))
-            part.__class__ = variant
+            part.__class__ = variant  # not a wrapper: paths in the tree and isinstance stay the task's
     try:
         yield
     finally:
@@ -45,7 +45,7 @@ def swapped(module: nn.Module, *, reduced: bool, deterministic: bool) -> Iterato
             part.__class__ = original
 
 
-@cache
+@cache  # one class a layer, not a new one in every trace
 def _variant(layer: type, reduced: bool, deterministic: bool) -> type:
     if reduced and issubclass(layer, NORMS):
         return type(layer.__name__, (_Float32, layer), {})

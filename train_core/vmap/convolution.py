@@ -1,8 +1,8 @@
 """Convolutions in lanes, pure: `mx.vmap` cannot map their weight gradient.
 
 On the CPU every lane is computed by itself, so that it equals its run alone bit for bit. On a GPU all
-lanes share one batched matrix product over the windows of the input, equal to rounding. Not mapped it is
-a product too.
+lanes share one batched matrix product over the windows of the input (im2col), equal to rounding. Not
+mapped it is a product too.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def in_lanes(x: mx.array, w: mx.array, geometry: Geometry) -> mx.array:
     geometry = geometry.without_cuts
     spatial, kernel = tuple(x.shape[1:-1]), tuple(w.shape[1:-1])
 
+    # The gradients through mx.vjp at zeros: a convolution is linear in each operand, so any point will do.
     def input_gradient(out: mx.array, w: mx.array) -> mx.array:
         like = mx.zeros((out.shape[0], *spatial, w.shape[-1] * geometry.groups), out.dtype)
         return mx.vjp(lambda x: geometry.convolve(x, w), [like], [out])[1][0]
@@ -58,6 +59,7 @@ def _mapped(alone: Callable[..., mx.array], grouped: Callable[..., mx.array]) ->
     def function(*arguments: mx.array) -> mx.array:
         return grouped(*(a[None] for a in arguments))[0]
 
+    # The rule sees concrete lanes; the body above is only what MLX traces to learn shapes and gradients.
     @function.vmap
     def rule(arguments: Sequence[mx.array], axes: Axes) -> tuple[mx.array, int]:
         if device.kind() != "gpu":
@@ -77,6 +79,7 @@ def one_by_one(alone: Callable[..., mx.array], arguments: Sequence[mx.array], ax
         None if axis is None else mx.moveaxis(a, axis, 0) for a, axis in zip(arguments, axes, strict=True)
     ]
     width = next(len(lane) for lane in lanes if lane is not None)
+    # Unrolled into one graph, so lanes run one after the other on the stream but are dispatched together.
     rows = [
         alone(*(a if lane is None else lane[i] for a, lane in zip(arguments, lanes, strict=True)))
         for i in range(width)

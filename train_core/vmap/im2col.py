@@ -15,7 +15,7 @@ import numpy as np
 
 Sizes = tuple[int, ...]
 
-_native = mx.conv_general
+_native = mx.conv_general  # taken at import: `rules` replaces the name while a lane is traced
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _windows(geometry: Geometry, kernel: Sizes, x: mx.array) -> tuple[mx.array, 
     return mx.swapaxes(windows, 1, 2).flatten(2, 3), positions
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=64)  # evaluated arrays, so constants of every trace that uses them
 def strided_index(shape: Sizes, strides: Sizes, offset: int = 0) -> mx.array:
     """Return the positions, in a flat array, of a strided view's elements; uint32 of the view's shape.
 

@@ -2,7 +2,7 @@
 
 `over_lanes` replaces functions of `mlx.core` while one lane's computation is traced, so that a task's
 unmodified layers run in lanes. Outside of it, and so at width 1, nothing is replaced, but on CUDA
-convolutions (see `windows.Geometry.plain`).
+convolutions (see `im2col.Geometry.plain`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ def over_lanes(lane: Callable[..., Any]) -> Callable[..., Any]:
     """Return `mx.vmap` of a function of one lane, the rules applied inside it."""
 
     def ruled(*arguments: Any) -> Any:
+        # The smallest argument that is mapped stands for the lane: what is made from it differs by lane.
         leaves: Any = tree_flatten(list(arguments))
         with _applied(_RULES, min((leaf for _, leaf in leaves), key=lambda leaf: leaf.size)):
             return lane(*arguments)
@@ -51,6 +52,8 @@ def alone(lane: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def _applied(rules: Rules, witness: mx.array | None) -> Iterator[None]:
     """Run a block under rules: one that `mx.vmap` maps with a `witness` that differs by lane, else None."""
+    # mlx.nn looks these names up at each call (mx.conv2d), so replacing them reaches unmodified layers. Only
+    # while tracing: a compiled step never comes back here.
     replaced = [(module, name, getattr(module, name)) for module, name, _ in rules]
     token = _WITNESS.set(witness)
     for module, name, rule in rules:
@@ -218,6 +221,7 @@ def _touched(x: mx.array) -> mx.array:
     return mx.where(mx.all(witness == witness).reshape((1,) * x.ndim), x, x)
 
 
+# Taken at import, before any rule stands in their place.
 _native_layer_norm = mx.fast.layer_norm
 _native_dequantize: Any = mx.dequantize
 _native_quantized_matmul: Any = mx.quantized_matmul

@@ -30,7 +30,7 @@ LINE = Description(
     device="cpu",
     chip="a chip",
     memory_bytes=1 << 33,
-    vmap_obstacle=None,
+    vmap_incompatibility=None,
 )
 
 

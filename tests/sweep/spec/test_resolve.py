@@ -38,7 +38,7 @@ DIGITS = Description(
     device="cpu",
     chip="a chip",
     memory_bytes=10**9,
-    vmap_obstacle=None,
+    vmap_incompatibility=None,
 )
 PLAIN = replace(DIGITS, static=())
 EXAMPLE = Path(__file__).parents[3] / "examples" / "digits" / "study.yaml"

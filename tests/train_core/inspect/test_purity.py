@@ -158,7 +158,7 @@ def test_a_sound_task_has_no_problems_and_leaves_every_generator_alone() -> None
     assert found.problems == ()
     assert (found.inputs_unchanged, found.generators_undrawn, found.repeatable, found.compiles) == (True,) * 4
     assert found.random
-    assert found.vmap_obstacle is None
+    assert found.vmap_incompatibility is None
     assert found.unreached == ()
     assert (np.array(state[0]).tolist(), str(np.random.get_state()), random.getstate()) == before
     assert json.loads(json.dumps(found.as_json()))["task"] == "Sound"
@@ -207,5 +207,5 @@ class Checkpointed(Small):
 def test_what_stops_vmap_is_named_and_no_problem() -> None:
     found = purity(Checkpointed(), BASE)
     assert found.problems == ()
-    assert found.vmap_obstacle is not None
-    assert "mx.checkpoint" in found.vmap_obstacle
+    assert found.vmap_incompatibility is not None
+    assert "mx.checkpoint" in found.vmap_incompatibility

@@ -52,18 +52,18 @@ def test_the_operation_and_its_line_are_named(term: Any, operation: str, reason:
     facts = describe(With(term), BASE)
     assert facts["vmap"] is False
     line = term.__code__.co_firstlineno
-    named = facts["vmap_obstacle"].split(":")
+    named = facts["vmap_incompatibility"].split(":")
     assert named[0] == __file__
     assert 1 <= int(named[1]) - line <= 2
     assert named[2].strip() == operation
-    assert reason in facts["vmap_obstacle"]
+    assert reason in facts["vmap_incompatibility"]
 
 
 def test_an_operation_that_maps_wrongly_without_an_error_is_found() -> None:
     facts = describe(With(assigned), BASE)
     assert facts["vmap"] is False
-    assert "assignments by an index" in facts["vmap_obstacle"]
+    assert "assignments by an index" in facts["vmap_incompatibility"]
 
 
-def test_what_a_rule_covers_is_no_obstacle() -> None:
-    assert describe(With(mapped), BASE)["vmap_obstacle"] is None
+def test_what_a_rule_covers_is_compatible() -> None:
+    assert describe(With(mapped), BASE)["vmap_incompatibility"] is None

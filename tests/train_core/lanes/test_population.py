@@ -205,7 +205,7 @@ def test_the_final_batch_is_masked_to_the_length() -> None:
 def test_misuse_is_named(program: Program) -> None:
     population = Population(program, 2)
     load(population, 0, 0)
-    with pytest.raises(ValueError, match="a free lane"):
+    with pytest.raises(ValueError, match="lane must be free and < "):
         load(population, 0, 1)
     with pytest.raises(HyperparameterError, match="another program"):
         population.load(1, key=keys.key(0), hyperparameters=BASE | {"hidden": 9}, length=LENGTH)

@@ -104,7 +104,7 @@ def test_invariant_2_runs_moved_to_another_width_go_on_as_alone(program: Program
         load(population, lane, i)
     population.advance(3)
     population.advance(2)
-    with pytest.raises(ValueError, match="free lanes below 2 must hold"):
+    with pytest.raises(ValueError, match="lanes must be free and < 2"):
         population.moved(2, {0: 0, 2: 1, 3: 2})
     population = population.moved(3, {0: 2, 2: 0, 3: 1})
     assert population.loaded == (0, 1, 2)

@@ -1,12 +1,8 @@
-"""Data: one copy on the device or a reader of sources, and each lane's stream of example indices on the host.
-
-A stream is the concatenation of one permutation an epoch. It is pure: what stands at a position
-depends on the run's key and the number of examples only, so the position alone resumes it.
-"""
+"""A task's data as one copy on the device, or as readers where a part is a source."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,11 +13,11 @@ import numpy.typing as npt
 from train_core import keys, numpy_boundary
 from train_core.data.sources import Indices, Reader, Source
 from train_core.errors import TaskError
-from train_core.task import Batch, Task, blamed
+from train_core.task import Batch, Task, task_errors
 
 
 @dataclass(frozen=True)
-class Resident:
+class DeviceDataset:
     """A task's data, shared by all lanes and programs: arrays on the device, or readers of sources.
 
     A part that is a source has no arrays here: {} and a reader.
@@ -35,16 +31,16 @@ class Resident:
     validation_reader: Reader | None = None
 
     @staticmethod
-    def of(task: Task) -> Resident:
+    def of(task: Task) -> DeviceDataset:
         """Upload the task's arrays, once; raises TaskError where a part is neither arrays nor a source.
 
         What `data` draws from MLX's global generator is the same in every process.
         """
-        with keys.generator(keys.key(0)), blamed(task, "data"):
+        with keys.generator(keys.key(0)), task_errors(task, "data"):
             dataset = task.data()
         train = _Part.of(task, "train", dataset.train)
         validation = _Part.of(task, "validation", dataset.validation)
-        return Resident(
+        return DeviceDataset(
             train.arrays, validation.arrays, train.size, validation.size, train.reader, validation.reader
         )
 
@@ -64,7 +60,7 @@ class _Part(NamedTuple):
     @staticmethod
     def of(task: Task, name: str, found: Mapping[str, npt.NDArray[Any]] | Source) -> _Part:
         if isinstance(found, Source):
-            with blamed(task, "data"):
+            with task_errors(task, "data"):
                 reader = Reader(found, f"{type(task).__name__}.data: {name}")
             return _Part({}, reader.size, reader)
         size = _size(task, name, found)
@@ -76,52 +72,13 @@ class _Part(NamedTuple):
 def _size(task: Task, part: str, arrays: Mapping[str, npt.NDArray[Any]]) -> int:
     where = f"{type(task).__name__}.data: {part}"
     if not isinstance(arrays, Mapping):
-        raise TaskError(f"{where} must be a dict of arrays or a Source (len, fetch), but got {arrays!r}")
+        raise TaskError(f"{where} must be a dict of arrays or a Source (len, fetch), got {arrays!r}")
     sizes = {name: len(array) for name, array in arrays.items()}
     if not sizes or len(set(sizes.values())) != 1 or 0 in sizes.values():
-        raise TaskError(f"{where} must hold arrays of one first dimension > 0, but got {sizes}")
+        raise TaskError(f"{where} arrays must have the same number of examples, at least 1; got {sizes}")
     return next(iter(sizes.values()))
 
 
 def gather(arrays: Batch, index: mx.array) -> Batch:
     """Return the examples at `index` (any shape), its dimensions in place of the first one."""
     return {name: array[index] for name, array in arrays.items()}
-
-
-class Stream:
-    """The order in which one run sees `size` examples, epoch after epoch without a seam."""
-
-    def __init__(self, run_key: mx.array, size: int) -> None:
-        self.key = keys.fold_in(run_key, keys.DATA)
-        self.size = size
-        self._permutations: dict[int, Indices] = {}
-
-    def missing(self, position: int, count: int) -> list[int]:
-        """Return the epochs that `take` needs and does not have."""
-        return [epoch for epoch in self._epochs(position, count) if epoch not in self._permutations]
-
-    def take(self, position: int, count: int) -> Indices:
-        """Return `count` indices from `position` on; forgets epochs before it."""
-        if self.missing(position, count):
-            fill([(self, position, count)])
-        epochs = self._epochs(position, count)
-        self._permutations = {e: p for e, p in self._permutations.items() if e >= epochs.start}
-        joined = [self._permutations[epoch] for epoch in epochs]
-        start = position - epochs.start * self.size
-        return (joined[0] if len(joined) == 1 else np.concatenate(joined))[start : start + count]
-
-    def _epochs(self, position: int, count: int) -> range:
-        return range(position // self.size, (position + count - 1) // self.size + 1)
-
-    def put(self, epoch: int, permutation: Indices) -> None:
-        self._permutations[epoch] = permutation
-
-
-def fill(wanted: Sequence[tuple[Stream, int, int]]) -> None:
-    """Compute all permutations that several streams of one size miss, in one call."""
-    missing = [(s, epoch) for s, position, count in wanted for epoch in s.missing(position, count)]
-    if missing:
-        parents, epochs = [s.key for s, _ in missing], [epoch for _, epoch in missing]
-        rows = keys.permutations(parents, epochs, missing[0][0].size)
-        for (stream, epoch), row in zip(missing, rows, strict=True):
-            stream.put(epoch, row)
