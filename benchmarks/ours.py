@@ -12,7 +12,7 @@ from sweep.driver.driver import Driver
 from sweep.driver.monitor.progress import Quiet
 from sweep.executors.base import Executor, ExecutorEvent
 from sweep.executors.ray.executor import RayExecutor
-from sweep.executors.ray.own import OwnRay
+from sweep.executors.ray.own import OwnRayCluster
 from sweep.rundir.rundir import RunDir
 from sweep.search.study import Study
 from sweep.spec.parse import parse
@@ -103,7 +103,9 @@ def run(
     spec = parse(text, str(folder / "study.yaml"))
     task = TaskRef(str(folder), spec.task)
     settings = WorkerSettings(task, snapshot_every_s=None, keep_final=False)
-    executor = Together(RayExecutor(settings, OwnRay(WORKERS, gpus=0), make_worker=make_worker), WORKERS)
+    executor = Together(
+        RayExecutor(settings, OwnRayCluster(WORKERS, gpus=0), make_worker=make_worker), WORKERS
+    )
     with RunDir.open(folder, spec.name) as run:
         run.write_study(resolved_text(spec))
         run.record_opened(objectives=[(METRIC, "minimize")], choices={}, trials=trials)

@@ -17,12 +17,6 @@ from clusters.errors import ClusterError
 from clusters.inventory import Inventory, Node
 from clusters.remote import is_own_address
 
-NODE_LABEL = "sweep.node"
-"""The label that holds a node's name: what pins an actor to a node."""
-
-SLOT_RESOURCE = "mlx_slot"
-"""The resource of which a node has as many as slots."""
-
 
 @dataclass(frozen=True)
 class Place:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ray_contract
 from clusters.inventory import Inventory, Node
 
 
@@ -85,9 +86,7 @@ def environment(inventory: Inventory) -> dict[str, str]:
     """What head, workers and drivers must all have in their environment; `~/` is still to be expanded."""
     found = {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1",
-        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        **ray_contract.ENVIRONMENT,
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": token(inventory),
         **HEALTH_CHECK,

@@ -19,8 +19,8 @@ from clusters import paths
 from clusters.errors import ClusterError, HostError
 from clusters.inventory import Inventory, Node
 from clusters.remote import Completed, on_all, runner, shell_path
+from ray_contract import PACKAGES
 
-PACKAGES = ("analysis", "clusters", "configfile", "runlog", "sweep", "train_core")
 LOCK = "requirements.lock"
 LEFT_OUT = ("__pycache__",)
 

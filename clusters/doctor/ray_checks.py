@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from clusters import paths
-from clusters.connection import NODE_LABEL
 from clusters.doctor.collect import Lab, Seen
 from clusters.doctor.finding import Finding, Status
 from clusters.doctor.node_checks import failed, finding
 from clusters.doctor.pair_checks import READINGS
 from clusters.errors import HostError
 from clusters.facts import Facts
+from ray_contract import NODE_LABEL
 
 
 def token(seen: Seen, lab: Lab) -> Finding | None:

@@ -6,12 +6,9 @@ import json
 import re
 
 from clusters import paths
-from clusters.connection import NODE_LABEL, SLOT_RESOURCE
 from clusters.facts import Facts
 from clusters.inventory import WORKER_PORTS, Inventory, Node
-
-OBJECT_STORE_BYTES = 256 * 1024 * 1024
-"""Checkpoints travel in chunks, so the store holds little; on macOS it lies on the disk."""
+from ray_contract import MEMORY_RESOURCE, NODE_LABEL, OBJECT_STORE_BYTES, SLOT_RESOURCE
 
 GIGABYTE = 10**9
 OWN_PORTS = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
@@ -73,7 +70,7 @@ def labels(node: Node, facts: Facts) -> dict[str, str]:
 def resources(node: Node, facts: Facts) -> dict[str, int]:
     """Slots, and the memory that is left to them: a number, since Ray's selectors compare none."""
     memory_bytes = max(0, (facts.memory_bytes or 0) - node.reserve_bytes)
-    return {SLOT_RESOURCE: node.slots, "mem_gb": memory_bytes // GIGABYTE}
+    return {SLOT_RESOURCE: node.slots, MEMORY_RESOURCE: memory_bytes // GIGABYTE}
 
 
 def reason(log: str) -> str:

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from clusters import facts as facts_module
 from clusters import paths, probes
 from clusters.ask import ask
-from clusters.connection import SLOT_RESOURCE, is_held
+from clusters.connection import is_held
 from clusters.errors import HostError
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import daemons, joining, states
 from clusters.lifecycle.states import NodeState, Phase
 from clusters.remote import on_all, shell_path
+from ray_contract import SLOT_RESOURCE
 
 SEE_S = 25.0
 LOOK_S = 40.0

@@ -9,7 +9,7 @@ from sweep.errors import SpecError, SweepError
 
 if TYPE_CHECKING:
     from clusters.inventory import Inventory
-    from sweep.executors.ray.cluster import Cluster, ClusterNode
+    from sweep.executors.cluster import Cluster, ClusterNode
     from sweep.spec.schema import StudySpec
 
 
@@ -39,12 +39,14 @@ def joined(spec: StudySpec) -> Cluster | None:
 
     Raises SweepError where the cluster is not up, or has no node that the study may use.
     """
+    from sweep.executors.choosing import traits
+
     inventory = inventory_of(spec)
-    if inventory is None or spec.executor == "inline":
+    if inventory is None or not traits(spec).uses_cluster:
         return None
     from clusters.connection import connection, here
     from clusters.errors import ClusterError
-    from sweep.executors.ray.cluster import Cluster, ClusterNode
+    from sweep.executors.cluster import Cluster, ClusterNode
 
     try:
         found = connection(inventory)
@@ -67,7 +69,7 @@ def joined(spec: StudySpec) -> Cluster | None:
 
 
 def _usable(spec: StudySpec, nodes: Sequence[ClusterNode]) -> tuple[ClusterNode, ...]:
-    from sweep.executors.ray.cluster import tagged
+    from sweep.executors.cluster import tagged
 
     usable = tagged(nodes, spec.require.tags)
     if not usable:

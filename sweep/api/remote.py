@@ -10,16 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ray_contract import PACKAGES
 from sweep.api.cluster import inventory_of
 from sweep.errors import SweepError
 
 if TYPE_CHECKING:
     from clusters.remote_job import Errand
     from sweep.spec.schema import StudySpec
-
-
-CODE = ("sweep", "train_core", "configfile", "runlog", "clusters", "analysis")
-"""What the driver on the head runs is what this machine has, whatever is installed there."""
 
 
 ON_HEAD = ("--runs", "../runs", "--cluster", "../lab.yaml", "--no-report")
@@ -32,8 +29,10 @@ FETCHED = ".fetched"
 
 def is_elsewhere(spec: StudySpec) -> bool:
     """Whether the study runs on a cluster that this machine is no node of."""
+    from sweep.executors.choosing import traits
+
     inventory = inventory_of(spec)
-    if inventory is None or spec.executor == "inline":
+    if inventory is None or not traits(spec).uses_cluster:
         return False
     from clusters.connection import is_here
 
@@ -122,17 +121,17 @@ def _archive(spec: StudySpec, study: Path, runs: Path) -> bytes:
     """What the driver needs on the head: the study's folder, our code, the inventory."""
     from clusters import nodeside
     from clusters.remote_job import PROGRAM
-    from sweep.executors.packaging import Luggage, code_folder
+    from sweep.executors.packaging import StudyPackage, code_folder
 
-    luggage = Luggage(spec.folder.resolve(), (spec.folder / "runs", runs))
-    luggage.check()
+    sent = StudyPackage(spec.folder.resolve(), (spec.folder / "runs", runs))
+    sent.check()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.add(study, f"study/{study.name}")
-        for path in luggage.files():
-            archive.add(luggage.folder / path, f"study/{path.as_posix()}")
-        for package in CODE:
-            for path in Luggage(code_folder() / package, ()).files():
+        for path in sent.files():
+            archive.add(sent.folder / path, f"study/{path.as_posix()}")
+        for package in PACKAGES:  # the driver there runs this machine's code, whatever is installed
+            for path in StudyPackage(code_folder() / package, ()).files():
                 archive.add(code_folder() / package / path, f"code/{package}/{path.as_posix()}")
         archive.add(spec.folder / spec.cluster, "lab.yaml")
         program = nodeside.program("errand").encode()

@@ -11,8 +11,9 @@ from typing import Any
 from runlog.ranking import best_first
 from sweep.driver.build import check_choices, describe_task, logging_to
 from sweep.driver.monitor.progress import Progress
-from sweep.driver.session import begin_to_import_ray, drive, finished, open_run
-from sweep.executors.ray.cluster import Cluster
+from sweep.driver.session import drive, finished, open_run
+from sweep.executors.choosing import factory
+from sweep.executors.cluster import Cluster
 from sweep.scheduler import Phase
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, Scalar, TrialState
@@ -80,8 +81,7 @@ def run_study(
             history = run.history
             params = {number: row.params for number, row in history.study.trials.items()}
             return _summary(spec, run.path, history.told, params, 0, began, "finished before")
-        if spec.executor == "ray":
-            begin_to_import_ray(cluster)
+        factory(spec).prepare(cluster)
         progress.stage(f"looking at the task {spec.task}")
         description = describe_task(spec)
         driver = drive(spec, description, run, progress, cluster)

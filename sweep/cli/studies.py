@@ -55,6 +55,7 @@ def run(
     sweep run study.yaml --json > end.json  one JSON object at the end
     """
     from sweep.api.run import run_study
+    from sweep.executors.choosing import traits
     from sweep.spec.parse import load
     from sweep.spec.resolve import with_budget_trials, with_cluster
 
@@ -86,7 +87,7 @@ def run(
         print(json.dumps(summary.as_json()))
     else:
         _print_summary(summary, study)
-    if report and spec.executor != "inline" and summary.reason == "finished":
+    if report and not traits(spec).in_process and summary.reason == "finished":
         _write_report(summary, as_json=as_json)
     _exit_for(summary)
 

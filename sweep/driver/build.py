@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,9 @@ from runlog import layout
 from sweep.driver.describe import describe
 from sweep.driver.monitor.progress import Progress
 from sweep.errors import JournalError, RunDirError, SpecError
-from sweep.executors.base import Executor
-from sweep.executors.ray.cluster import Cluster
+from sweep.executors import choosing as executors
+from sweep.executors.base import Assignment, Executor
+from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
 from sweep.spec.against_task import validate_against
 from sweep.spec.plans import longest, sample_values
@@ -31,13 +31,13 @@ def task_ref(spec: StudySpec) -> TaskRef:
 
 
 def check_choices(spec: StudySpec) -> None:
-    """Hold sampler and pruner against Optuna. Raises SpecError with all that does not fit."""
+    """Check every class that the study file names, and its arguments. Raises SpecError with all problems."""
     from sweep.driver import checkpoint_store as store
     from sweep.driver import extension
     from sweep.driver.loggers import choosing as loggers
     from sweep.search import pruners, samplers, terminators, warm_start
 
-    choosers = (samplers, pruners, terminators, warm_start, store, extension, loggers)
+    choosers = (samplers, pruners, terminators, warm_start, executors, store, extension, loggers)
     problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
     if problems:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
@@ -87,13 +87,12 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
 def make_executor(
     spec: StudySpec, description: Description, cluster: Cluster | None, *, runs: Path
 ) -> Executor:
-    """The executor that the study file names.
+    """The executor that the study file names, for this machine or for a cluster that is up.
 
-    On this machine it has one slot an accelerator, or one a core where there is none; on a cluster what its
-    nodes have, and the study's folder travels there.
+    On this machine it has one slot for each accelerator, or one for each core where there is none.
     """
     on_gpu = description.device == "gpu"
-    slots = 1 if on_gpu or spec.executor == "inline" else cores()
+    slots = 1 if on_gpu or executors.traits(spec).in_process else cores()
     settings = WorkerSettings(
         task=task_ref(spec),
         snapshot_every_s=spec.checkpoints.every_s,
@@ -103,21 +102,8 @@ def make_executor(
         slots=slots,
         limit_bytes=spec.worker.memory_bytes,
     )
-    if spec.executor == "inline":
-        from sweep.executors.inline import InlineExecutor
-
-        return InlineExecutor(settings)
-    from sweep.executors.packaging import Luggage
-    from sweep.executors.ray.executor import RayExecutor
-    from sweep.executors.ray.joined import JoinedRay
-    from sweep.executors.ray.nodes import Home
-    from sweep.executors.ray.own import OwnRay
-
-    home: Home = OwnRay(slots, gpus=int(on_gpu))
-    if cluster is not None:
-        home = JoinedRay(cluster, Luggage(spec.folder.resolve(), (spec.folder / "runs", runs)))
-        settings = replace(settings, task=TaskRef(".", spec.task))
-    return RayExecutor(settings, home, name=spec.name)
+    assignment = Assignment(spec.name, settings, spec.folder, runs, slots, int(on_gpu), cluster)
+    return executors.factory(spec).make(assignment)
 
 
 def cores() -> int:

@@ -7,13 +7,10 @@ run_study     all of it; gives a Summary
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -22,7 +19,8 @@ from sweep.driver.build import logging_to, make_executor, open_study, task_ref
 from sweep.driver.monitor.progress import Progress
 from sweep.errors import RunDirError, SpecError
 from sweep.executors.awake import awake
-from sweep.executors.ray.cluster import Cluster
+from sweep.executors.choosing import traits
+from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
 from sweep.spec.differences import differences
 from sweep.spec.parse import parse
@@ -33,13 +31,6 @@ from sweep.worker.task_loading import source_hash
 
 if TYPE_CHECKING:
     from sweep.driver.driver import Driver
-
-
-def begin_to_import_ray(cluster: Cluster | None) -> None:
-    """It takes as long as to look at a small task; what a cluster asks for is read while it is imported."""
-    if cluster is not None:
-        os.environ.update(cluster.environment)
-    Thread(target=import_module, args=("sweep.executors.ray.executor",), daemon=True).start()
 
 
 def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
@@ -116,7 +107,7 @@ def drive(
     run.commit()
     study = open_study(spec, description, run)
     executor = make_executor(spec, description, cluster, runs=run.path.parent)
-    if spec.executor == "ray":
+    if traits(spec).has_dashboard:
         from sweep.driver.monitor.prometheus import RayMetrics
 
         progress = RayMetrics(spec.name, spec.objective[0].metric, progress)

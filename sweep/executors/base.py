@@ -1,12 +1,14 @@
-"""What every executor does: hold slots, carry turns and chunks, report what comes back."""
+"""What an executor is, how a study file's `executor` makes one, and what it is made for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+from sweep.executors.cluster import Cluster
 from sweep.vocabulary.trial import Snapshot
-from sweep.vocabulary.turn import SlotJoined, SlotLost, Turn, TurnDone
+from sweep.vocabulary.turn import SlotJoined, SlotLost, Turn, TurnDone, WorkerSettings
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Executor(Protocol):
     slots: int
 
     def start(self) -> None:
-        """Begin to bring up slots; each is reported by a `SlotJoined`. Raises SweepError."""
+        """Begin to start workers; each is reported by a `SlotJoined`. Raises SweepError."""
 
     def submit(self, slot: str, turn: Turn) -> None: ...
 
@@ -49,3 +51,48 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """End all workers that `start` began, and nothing else."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What an executor needs and brings, known before one is made.
+
+    `uses_cluster`: it runs on the cluster that the study names, which must be up; else it stays on this
+    machine. `in_process`: it trains in the driver's own process, with one slot. `has_dashboard`: Ray runs in
+    the driver's process, with its dashboard and its metrics endpoint.
+    """
+
+    uses_cluster: bool = False
+    in_process: bool = False
+    has_dashboard: bool = False
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What an executor is made for; `slots` and `gpus` are what this machine has for it.
+
+    `folder` is the study file's, `runs` where run directories lie. `cluster` is None on this machine.
+    """
+
+    study: str
+    settings: WorkerSettings
+    folder: Path
+    runs: Path
+    slots: int = 1
+    gpus: int = 0
+    cluster: Cluster | None = None
+
+
+class ExecutorFactory(Protocol):
+    """What `executor` names in a study file: built with the arguments that stand there, if any.
+
+    Its module is light: what an executor needs is imported in `make`. One of ours is `FACTORY` of the module
+    `sweep.executors.NAME`; any other is a class that can be imported, `package.module:Class`.
+    """
+
+    traits: Traits
+
+    def prepare(self, cluster: Cluster | None) -> None:
+        """Begin what takes long and needs no task, such as imports; returns at once."""
+
+    def make(self, assignment: Assignment) -> Executor: ...

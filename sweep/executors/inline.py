@@ -1,13 +1,17 @@
-"""One slot in this very process: for tests, debuggers and quick studies. Importing it imports MLX."""
+"""`executor: inline`: one slot in the driver's own process, for tests, debuggers and quick studies."""
 
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
-from sweep.executors.base import Chunk, ExecutorEvent
+from sweep.executors.base import Assignment, Chunk, ExecutorEvent, Traits
+from sweep.executors.cluster import Cluster
 from sweep.vocabulary.trial import Snapshot
 from sweep.vocabulary.turn import Loss, SlotJoined, SlotLost, Turn, TurnDone, WorkerSettings
-from sweep.worker.worker import Worker
+
+if TYPE_CHECKING:
+    from sweep.worker.worker import Worker
 
 
 class InlineExecutor:
@@ -17,7 +21,7 @@ class InlineExecutor:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._worker = Worker(settings)
+        self._worker = _new_worker(settings)
         self._slot = "inline"
         self._started = 1
         self._turns: deque[Turn] = deque()
@@ -47,7 +51,7 @@ class InlineExecutor:
     def replace(self, slot: str, reason: str) -> None:
         """Put another worker in its place; a turn of this process cannot be ended from within."""
         self._worker.close()
-        self._worker = Worker(self._settings)
+        self._worker = _new_worker(self._settings)
         self._turns.clear()
         self._events.clear()
         self._events.append(SlotLost(self._slot, Loss.PROCESS, reason))
@@ -65,3 +69,23 @@ class InlineExecutor:
 
     def close(self) -> None:
         self._worker.close()
+
+
+def _new_worker(settings: WorkerSettings) -> Worker:
+    from sweep.worker.worker import Worker  # imports MLX
+
+    return Worker(settings)
+
+
+class InlineFactory:
+    """One trial's step at a time in the driver's own process."""
+
+    traits = Traits(in_process=True)
+
+    def prepare(self, cluster: Cluster | None) -> None: ...
+
+    def make(self, assignment: Assignment) -> InlineExecutor:
+        return InlineExecutor(assignment.settings)
+
+
+FACTORY = InlineFactory

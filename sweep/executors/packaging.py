@@ -1,4 +1,4 @@
-"""What travels with a study to the nodes of a cluster: its own folder, and the code that the driver runs."""
+"""What is sent with a study to the nodes of a cluster: its own folder, and the code that the driver runs."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from configfile.quantities import format_size
 from sweep.errors import SweepError
 
 LEFT_OUT = (".git", ".venv", "venv", "__pycache__")
-"""Folders that stay, wherever they lie."""
+"""Folders that are not sent, wherever they lie."""
 
 LIMIT_BYTES = 500_000_000
 """Ray's head holds the folder in its memory, and refuses half a gigabyte."""
 
-PACKAGES = ("sweep", "train_core", "configfile", "runlog")
-"""What workers run is what the driver runs, whatever is installed on a node."""
+WORKER_PACKAGES = ("sweep", "train_core", "configfile", "runlog", "ray_contract")
+"""Workers run the driver's own code, whatever is installed on a node."""
 
 
 @dataclass(frozen=True)
-class Luggage:
+class StudyPackage:
     """The study's folder, but for the folders in it where runs lie."""
 
     folder: Path
     runs: tuple[Path, ...]
 
     def runtime_env(self) -> dict[str, Any]:
-        """Ray's words for it. Raises SweepError where it is too much."""
+        """The same as Ray takes it. Raises SweepError where the folder is too large."""
         self.check()
         return {
             "working_dir": str(self.folder),
-            "py_modules": [str(code_folder() / package) for package in PACKAGES],
-            "excludes": [*LEFT_OUT, *(f"/{path.as_posix()}" for path in self._staying())],
+            "py_modules": [str(code_folder() / package) for package in WORKER_PACKAGES],
+            "excludes": [*LEFT_OUT, *(f"/{path.as_posix()}" for path in self._left_here())],
         }
 
-    def _staying(self) -> list[Path]:
-        """The folders of runs that lie in the study's folder, as seen from there."""
+    def _left_here(self) -> list[Path]:
+        """The folders of runs in the study's folder, which are not sent; relative to it."""
         folder = self.folder.resolve()
         found = [path.resolve() for path in self.runs]
         return sorted({path.relative_to(folder) for path in found if folder in path.parents})
 
     def files(self) -> Iterator[Path]:
-        """All files that travel, as seen from the folder."""
+        """All files that are sent, relative to the folder."""
         folder = self.folder.resolve()
-        staying = {folder / path for path in self._staying()}
+        left_here = {folder / path for path in self._left_here()}
         for place, folders, names in os.walk(folder):
             folders[:] = sorted(
-                name for name in folders if name not in LEFT_OUT and Path(place, name) not in staying
+                name for name in folders if name not in LEFT_OUT and Path(place, name) not in left_here
             )
             paths = [Path(place, name) for name in sorted(names)]
             yield from (path.relative_to(folder) for path in paths if path.is_file())
 
     def check(self) -> None:
-        """Raise SweepError where it is too much."""
+        """Raise SweepError where the folder is too large."""
         sizes: Counter[str] = Counter()
         for path in self.files():
             sizes[path.parts[0]] += (self.folder / path).stat().st_size
@@ -64,9 +64,9 @@ class Luggage:
         if total > LIMIT_BYTES:
             name, most = sizes.most_common(1)[0]
             raise SweepError(
-                f"{self.folder}: the study's folder travels to every node and must hold at most "
-                f"{format_size(LIMIT_BYTES)}, found {_size(total)}, most of it in {name} ({_size(most)}); "
-                "give the study a folder of its own, and put large data on every node at one path"
+                f"{self.folder}: the study's folder is too large to send to every node: {_size(total)}, most "
+                f"of it in {name} ({_size(most)}); the limit is {format_size(LIMIT_BYTES)}. Give the study a "
+                "folder of its own, and put large data on every node at one path"
             )
 
 

@@ -22,6 +22,7 @@ from sweep.spec.schema import (
     Checkpoints,
     Choices,
     Entry,
+    ExecutorChoice,
     Extends,
     Extent,
     FloatRange,
@@ -50,6 +51,7 @@ _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "worker": (Worker,),
     "require": (Require,),
     "loggers": (LoggerChoice,),
+    "executor": (ExecutorChoice,),
     "space.*": (IntRange, Choices),
     "space.*.when.*": (Interval,),
 }
@@ -122,11 +124,10 @@ def _sections(document: Document) -> tuple[dict[str, Any], list[Problem]]:
 def _adapter(key: str) -> TypeAdapter[Any]:
     field = StudySpec.model_fields[key]
     kind: Any = field.annotation
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return TypeAdapter(kind)
+    is_section = isinstance(kind, type) and issubclass(kind, BaseModel)  # which has a config of its own
     for constraint in field.metadata:
         kind = Annotated[kind, constraint]
-    return TypeAdapter(kind, config=ConfigDict(strict=True))
+    return TypeAdapter(kind) if is_section else TypeAdapter(kind, config=ConfigDict(strict=True))
 
 
 def _as_tuple(key: str, raw: Any) -> Any:

@@ -16,7 +16,9 @@ from pydantic import (
     Field,
     FiniteFloat,
     PrivateAttr,
+    SerializerFunctionWrapHandler,
     StringConstraints,
+    model_serializer,
     model_validator,
 )
 
@@ -197,6 +199,27 @@ OneLogger = Annotated[LoggerChoice, BeforeValidator(_named, json_schema_input_ty
 """A name alone where there are no arguments."""
 
 
+_EXECUTOR_RULE = "must be the name of an executor, such as ray or inline, or package.module:Class"
+ExecutorName = Annotated[str, matching(r"\w+(?:(?:\.\w+)*:\w+)?", _EXECUTOR_RULE)]
+
+
+class ExecutorChoice(Choice):
+    """How workers are reached; further keys are the class's own arguments."""
+
+    name: ExecutorName = "ray"
+    """`ray`, `inline`, or `package.module:Class`."""
+
+    @model_serializer(mode="wrap")
+    def _name_alone(self, plain: SerializerFunctionWrapHandler) -> Any:
+        return plain(self) if self.arguments else self.name
+
+
+OneExecutor = Annotated[
+    ExecutorChoice, BeforeValidator(_named, json_schema_input_type=ExecutorName | ExecutorChoice)
+]
+"""A name alone where there are no arguments."""
+
+
 TERMINATORS = ("regret_bound", "emmr", "best_value_stagnation")
 
 
@@ -317,8 +340,8 @@ class StudySpec(Section):
     """`local`, or an inventory of Macs, its path from this file's folder."""
     require: Require = Require.model_validate({})
     """Which of the cluster's nodes may be used."""
-    executor: Literal["ray", "inline"] = "ray"
-    """`ray`, or `inline`: in this very process, one trial's step at a time."""
+    executor: OneExecutor = ExecutorChoice()
+    """`ray`; `inline`: in the command's own process, one step at a time; or `package.module:Class`."""
     lanes: CountOrAuto = "auto"
     """Trials in one compiled step of a worker; `auto` measures how many gain."""
     max_concurrent: CountOrAuto = "auto"

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from clusters.errors import ClusterError
-from clusters.sync import LOCK, PACKAGES, gather
+from clusters.sync import LOCK, gather
+from ray_contract import PACKAGES
 from tests.clusters.lab import ROOT, Lab, reason_against
 from tests.clusters.studylab import write_program
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from ray_contract import SLOT_RESOURCE
 from sweep.executors.awake import hold_awake
-from sweep.executors.ray.nodes import SLOT_RESOURCE, RayNode
+from sweep.executors.ray.nodes import RayNode
 from sweep.executors.ray.setup import NodeAffinitySchedulingStrategy, ray, setproctitle
 from sweep.vocabulary.trial import Signature
 from sweep.vocabulary.turn import Turn, WorkerSettings
@@ -40,7 +41,7 @@ class Trainer:
         threading.Thread(target=self._serve, name="train", daemon=True).start()
 
     def submit(self, call: Callable[[], Any]) -> Future[Any]:
-        """Have a call made; what it gives, or the error that it raises, is the future's."""
+        """Make a call in that thread; the future has what it returns or raises."""
         future: Future[Any] = Future()
         self._calls.put((future, call))
         return future
@@ -50,7 +51,7 @@ class Trainer:
             future, call = self._calls.get()
             try:
                 future.set_result(call())
-            except BaseException as error:  # whoever waits for the answer raises it
+            except BaseException as error:  # raised where the answer is awaited
                 future.set_exception(error)
 
 
@@ -59,7 +60,7 @@ class Actor:
 
     def __init__(self, make_worker: Callable[[WorkerSettings], Any], settings: WorkerSettings) -> None:
         self._awake = hold_awake()
-        folder = str(Path(settings.task.folder).resolve())  # relative where the study's folder travelled
+        folder = str(Path(settings.task.folder).resolve())  # relative where the folder was sent to this node
         found = replace(settings, task=replace(settings.task, folder=folder))
         self._trainer = Trainer()
         self._worker = self._trainer.submit(lambda: make_worker(found)).result()

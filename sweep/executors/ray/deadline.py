@@ -11,8 +11,8 @@ CALL_S = 10.0
 """How long such a call may take."""
 
 
-def in_time(call: Callable[[], Any], *, late: Callable[[Any], None]) -> Any:
-    """What `call` returns; raises its error, or TimeoutError: then `late` has the value once it comes."""
+def call_with_timeout(call: Callable[[], Any], *, late: Callable[[Any], None]) -> Any:
+    """What `call` returns; raises its error, or TimeoutError: then `late` gets the value once it comes."""
     answer: Future[Any] = Future()
 
     def carry_out() -> None:

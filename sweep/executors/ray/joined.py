@@ -8,12 +8,12 @@ import time
 from collections.abc import Mapping
 
 from sweep.errors import SweepError
-from sweep.executors.packaging import Luggage
-from sweep.executors.ray.cluster import Cluster
-from sweep.executors.ray.nodes import RayNode, Sight, first_line, head, living_nodes
+from sweep.executors.cluster import Cluster
+from sweep.executors.packaging import StudyPackage
+from sweep.executors.ray.nodes import ClusterSnapshot, RayNode, first_line, head, living_nodes
 from sweep.executors.ray.setup import GcsClient, RayError, init, ray
 
-WATCH_EVERY_S = 2.0
+POLL_EVERY_S = 2.0
 """How often a cluster is asked which nodes it has."""
 
 COMES_S = 30.0
@@ -28,18 +28,18 @@ ANOTHER_HEAD = "WrongClusterID"
 """What Ray says where its head is another one than the study joined."""
 
 
-class JoinedRay:
-    """A cluster that is up; a thread looks at its nodes, so that no wait for its head holds up the driver."""
+class JoinedRayCluster:
+    """A cluster that is up; a thread asks for its nodes, so that no wait for its head holds up the driver."""
 
     notices_s = 20.0
     _head: GcsClient
 
-    def __init__(self, cluster: Cluster, luggage: Luggage) -> None:
+    def __init__(self, cluster: Cluster, package: StudyPackage) -> None:
         self.slots = cluster.slots
         self._cluster = cluster
-        self._luggage = luggage
+        self._package = package
         self._reserves = {node.name: node.reserve_bytes for node in cluster.nodes}
-        self._sight: Sight | None = None
+        self._snapshot: ClusterSnapshot | None = None
         self._unusable: Mapping[str, str] = {}
         self._any_seen = self._is_another = False
         self._joined = self._answered = time.monotonic()
@@ -48,7 +48,7 @@ class JoinedRay:
         self._thread = threading.Thread(target=self._watch, name="nodes of the cluster", daemon=True)
 
     def start(self) -> None:
-        cluster, runtime_env = self._cluster, self._luggage.runtime_env()
+        cluster, runtime_env = self._cluster, self._package.runtime_env()
         try:
             init(
                 address=cluster.address,
@@ -58,38 +58,42 @@ class JoinedRay:
                 runtime_env=runtime_env,
             )
             self._head = head()
-        except Exception as error:  # whatever keeps Ray's client from joining, it says by many kinds
+        except Exception as error:  # Ray's client raises many kinds where it cannot join
             ray.shutdown()
             raise SweepError(
-                f"{cluster.file}: the cluster at {cluster.address} cannot be joined: {first_line(error)}; "
-                f"type: python -m sweep cluster up {cluster.file}"
+                f"{cluster.file}: cannot join the cluster at {cluster.address}: {first_line(error)}. "
+                f"Start it: python -m sweep cluster up {cluster.file}"
             ) from error
         self._joined = self._answered = time.monotonic()
         self._thread.start()
 
-    def look(self, since: float | None) -> Sight | None:
-        sight = self._sight
+    def poll(self, since: float | None) -> ClusterSnapshot | None:
+        snapshot = self._snapshot
+        self._require_the_same_head()
+        self._refuse_where_none_is_usable(snapshot)
+        if since is not None and (snapshot is None or snapshot.began < since):
+            self._wanted.set()
+            return None
+        self._snapshot = None  # the thread may have put a newer one there: it is seen 2 s later
+        return snapshot
+
+    def _require_the_same_head(self) -> None:
+        file, address = self._cluster.file, self._cluster.address
         if self._is_another:
             raise SweepError(
-                f"{self._cluster.file}: Ray's head at {self._cluster.address} was started anew, and this "
-                "study's workers ended with the old one; what was recorded is safe, the same command goes on"
+                f"{file}: Ray's head at {address} was restarted, and this study's workers ended with the old "
+                "one. Recorded results are safe; run the same command to resume"
             )
         if time.monotonic() - self._answered > UNANSWERED_S:
             raise SweepError(
-                f"{self._cluster.file}: Ray's head at {self._cluster.address} has not answered for "
-                f"{UNANSWERED_S:.0f} s; what was recorded is safe: bring it up again (python -m sweep "
-                f"cluster up {self._cluster.file}), and the same command goes on"
+                f"{file}: Ray's head at {address} has not answered for {UNANSWERED_S:.0f} s. Recorded "
+                f"results are safe. Start it again (python -m sweep cluster up {file}) and run the same "
+                "command to resume"
             )
-        self._refuse_where_none_is_usable(sight)
-        if since is not None and (sight is None or sight.began < since):
-            self._wanted.set()
-            return None
-        self._sight = None  # the thread may have put a newer one there: then that is seen 2 s later
-        return sight
 
-    def _refuse_where_none_is_usable(self, sight: Sight | None) -> None:
-        """At once where all are up; what is not up yet may come. Later in the study, whatever left may."""
-        self._any_seen = self._any_seen or (sight is not None and bool(sight.nodes))
+    def _refuse_where_none_is_usable(self, snapshot: ClusterSnapshot | None) -> None:
+        """At once where all are up; what is not up yet may come. Later in the study, all may leave."""
+        self._any_seen = self._any_seen or (snapshot is not None and bool(snapshot.nodes))
         if self._any_seen or not self._unusable:
             return
         if NOT_UP in self._unusable.values() and time.monotonic() - self._joined < COMES_S:
@@ -98,8 +102,8 @@ class JoinedRay:
         wanted = f"has {needs / 1e9:g} GB of memory (require.min_memory)" if needs else "is up"
         found = ", ".join(f"{name} {lack}" for name, lack in self._unusable.items())
         raise SweepError(
-            f"{self._cluster.file}: no node that the study may use {wanted}: {found}; require less, or bring "
-            f"up what is missing: python -m sweep cluster up {self._cluster.file}"
+            f"{self._cluster.file}: no node that the study may use {wanted}: {found}. Require less, or start "
+            f"what is missing: python -m sweep cluster up {self._cluster.file}"
         )
 
     def restart(self) -> bool:
@@ -126,7 +130,7 @@ class JoinedRay:
         return {id: node for id, node in known.items() if node.name not in unfit}
 
     def _all_memory(self, node: RayNode) -> int:
-        """What its user keeps included: that is how a Mac's memory is spoken of."""
+        """The node's memory with what its user keeps: that is how a Mac's memory is spoken of."""
         return node.memory_bytes and node.memory_bytes + self._reserves.get(node.name, 0)
 
     def _watch(self) -> None:
@@ -134,9 +138,10 @@ class JoinedRay:
             began = time.monotonic()
             try:
                 found = living_nodes(self._head)
-            except RayError as error:  # `look` says when this has gone on for too long
+            except RayError as error:  # `poll` raises when this lasts too long
                 self._is_another |= ANOTHER_HEAD in str(error)
             else:
-                self._sight, self._answered = Sight(self._usable(found), began), time.monotonic()
-            self._wanted.wait(WATCH_EVERY_S)
+                self._snapshot = ClusterSnapshot(self._usable(found), began)
+                self._answered = time.monotonic()
+            self._wanted.wait(POLL_EVERY_S)
             self._wanted.clear()

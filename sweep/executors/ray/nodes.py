@@ -1,4 +1,4 @@
-"""The Ray that a study runs on, as its executor sees it: nodes that live, and how it is had."""
+"""Ray as its executor sees it: which nodes are alive, and how it is started or joined."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from ray_contract import MEMORY_RESOURCE, NODE_LABEL, SLOT_RESOURCE
 from sweep.executors.ray.setup import GcsClient, ray
-
-SLOT_RESOURCE = "mlx_slot"
-MEMORY_RESOURCE = "mem_gb"
-NODE_LABEL = "sweep.node"
 
 ANSWER_S = 15.0
 """How long Ray's head may take to name its nodes."""
 
 
 class RayNode(NamedTuple):
-    """A node that lives, as Ray has it: `id` is of this life of it, `name` and `host` stay.
+    """A node that is alive: `id` changes each time it starts, `name` and `host` stay.
 
-    `memory_bytes` is what its user leaves to us, 0 where that is unknown.
+    `memory_bytes` is what its user leaves to studies, 0 where that is unknown.
     """
 
     id: str
@@ -31,33 +28,33 @@ class RayNode(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sight:
-    """All nodes with slots that live, by id, as they were at some moment after `began`."""
+class ClusterSnapshot:
+    """All nodes with slots that are alive, by id, as they were at some moment after `began`."""
 
     nodes: Mapping[str, RayNode]
     began: float
 
 
-class Home(Protocol):
-    """A Ray to run on; within `notices_s` it is noticed that a node has left."""
+class RayCluster(Protocol):
+    """A Ray to run on; a node that has left is noticed within `notices_s`."""
 
     slots: int
     notices_s: float
 
     def start(self) -> None:
-        """Have it there, and be its driver. Raises SweepError."""
+        """Start or join it as its driver. Raises SweepError."""
 
-    def look(self, since: float | None) -> Sight | None:
-        """A sight that was not given before, begun after `since` where that is asked for, if there is one."""
+    def poll(self, since: float | None) -> ClusterSnapshot | None:
+        """A new snapshot, if there is one; only one begun after `since` where that is given."""
 
     def restart(self) -> bool:
-        """Start anew where no node lives; False where that is not ours to do."""
+        """Start it again where no node is alive; False where this study did not start it."""
 
     def close(self) -> None: ...
 
 
 def head() -> GcsClient:
-    """Ray's head, as it is now: another one that comes in its place is an error to this client.
+    """A client of Ray's head as it is now: another head that comes in its place is an error to this client.
 
     The client behind `ray.nodes` waits for the head that it knew, and ends this process within a minute, or
     at once where another has come.
@@ -66,7 +63,7 @@ def head() -> GcsClient:
 
 
 def living_nodes(head: GcsClient) -> dict[str, RayNode]:
-    """Ray's nodes that live and have slots, by id. Raises RayError where the head does not answer."""
+    """Ray's nodes that are alive and have slots, by id. Raises RayError where the head does not answer."""
     nodes = [
         RayNode(
             id.hex(),
@@ -83,6 +80,6 @@ def living_nodes(head: GcsClient) -> dict[str, RayNode]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first, or its kind."""
+    """The first line of what an error says, or its kind."""
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
     return lines[0].strip() if lines else type(error).__name__

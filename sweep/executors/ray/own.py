@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import time
 
+from ray_contract import NODE_LABEL, OBJECT_STORE_BYTES, SLOT_RESOURCE
 from sweep.errors import SweepError
-from sweep.executors.ray.nodes import NODE_LABEL, SLOT_RESOURCE, Sight, head, living_nodes
+from sweep.executors.ray.nodes import ClusterSnapshot, head, living_nodes
 from sweep.executors.ray.setup import GcsClient, RayError, init, ray
 
-OBJECT_STORE_BYTES = 256 * 1024 * 1024
-"""Checkpoints travel in chunks, so the store holds little."""
-
-LOOK_EVERY_S = 5.0
-"""How often it is looked whether our own Ray still lives."""
+POLL_EVERY_S = 5.0
+"""How often to ask whether our own Ray is still alive."""
 
 
-class OwnRay:
+class OwnRayCluster:
     """One node on this machine, started for this study."""
 
     notices_s = 0.0
@@ -25,7 +23,7 @@ class OwnRay:
     def __init__(self, slots: int, gpus: int) -> None:
         self.slots = slots
         self._gpus = gpus
-        self._looked = -LOOK_EVERY_S
+        self._polled = -POLL_EVERY_S
 
     def start(self) -> None:
         try:
@@ -45,20 +43,20 @@ class OwnRay:
         except Exception as error:  # Ray raises a bare one where it is too slow to start
             ray.shutdown()
             raise SweepError(
-                f"Ray did not start on this machine: {error}; where the machine is very busy, wait and run "
+                f"Ray did not start on this machine: {error}. Where the machine is very busy, wait and run "
                 "the same command again"
             ) from error
-        self._looked = -LOOK_EVERY_S
+        self._polled = -POLL_EVERY_S
 
-    def look(self, since: float | None) -> Sight | None:
+    def poll(self, since: float | None) -> ClusterSnapshot | None:
         now = time.monotonic()
-        if since is None and now - self._looked < LOOK_EVERY_S:
+        if since is None and now - self._polled < POLL_EVERY_S:
             return None
-        self._looked = now
+        self._polled = now
         try:
-            return Sight(living_nodes(self._head), now)
+            return ClusterSnapshot(living_nodes(self._head), now)
         except RayError:
-            return Sight({}, now)
+            return ClusterSnapshot({}, now)
 
     def restart(self) -> bool:
         ray.shutdown()

@@ -7,14 +7,18 @@ import signal
 import threading
 from typing import Any
 
-# macOS clusters are opt-in, and `uv run` must not be replayed in workers. What lies beside the study file
-# travels with it, whatever git ignores: data most of all.
-os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "1")
-os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-os.environ.setdefault("RAY_RUNTIME_ENV_IGNORE_GITIGNORE", "1")
-os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")  # what happens to nodes and workers we say ourselves
+from ray_contract import ENVIRONMENT
+
+# What the shell, or a cluster, has set stays.
+os.environ.update(
+    {
+        **ENVIRONMENT,
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a cluster sets "1"; without one Ray stays on loopback
+        "RAY_RUNTIME_ENV_IGNORE_GITIGNORE": "1",  # the study's folder is sent whole: git often ignores data
+        "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # we report what happens to nodes and workers ourselves
+        **os.environ,
+    }
+)
 
 import ray as ray
 from ray._raylet import GcsClient as GcsClient  # type: ignore[attr-defined]  # its types lack both

@@ -8,17 +8,19 @@ import pytest
 
 from sweep.errors import SweepError
 from sweep.executors import packaging
-from sweep.executors.packaging import Luggage
+from sweep.executors.packaging import StudyPackage
 
 REST = [".git", ".venv", "venv", "__pycache__"]
 
 
 def test_runs_stay_where_they_are_and_the_drivers_own_code_travels(tmp_path: Path) -> None:
-    found = Luggage(tmp_path, (tmp_path / "runs", tmp_path / "out" / "here", tmp_path.parent)).runtime_env()
+    found = StudyPackage(
+        tmp_path, (tmp_path / "runs", tmp_path / "out" / "here", tmp_path.parent)
+    ).runtime_env()
     assert found["working_dir"] == str(tmp_path)
     assert found["excludes"] == [*REST, "/out/here", "/runs"]
     assert [Path(module).name for module in found["py_modules"]] == [
-        "sweep", "train_core", "configfile", "runlog",
+        "sweep", "train_core", "configfile", "runlog", "ray_contract",
     ]  # fmt: skip
     assert all(Path(module, "__init__.py").is_file() for module in found["py_modules"])
 
@@ -32,7 +34,9 @@ def test_invariant_10_a_folder_that_is_too_large_is_refused_by_what_makes_it_lar
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             file.truncate(size * 1_000_000)
-    with pytest.raises(SweepError, match=r"at most 5 MB, found 7 MB, most of it in data \(7 MB\); give the"):
-        Luggage(tmp_path, (tmp_path / "runs",)).runtime_env()
+    with pytest.raises(
+        SweepError, match=r"too large .*: 7 MB, most of it in data \(7 MB\); the limit is 5 MB"
+    ):
+        StudyPackage(tmp_path, (tmp_path / "runs",)).runtime_env()
     (tmp_path / "data" / "a").unlink()
-    Luggage(tmp_path, (tmp_path / "runs",)).runtime_env()
+    StudyPackage(tmp_path, (tmp_path / "runs",)).runtime_env()

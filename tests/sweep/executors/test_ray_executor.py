@@ -21,8 +21,8 @@ from sweep.errors import SweepError
 from sweep.executors.base import ExecutorEvent
 from sweep.executors.ray import setup
 from sweep.executors.ray.executor import RayExecutor
-from sweep.executors.ray.nodes import RayNode, Sight
-from sweep.executors.ray.own import OwnRay
+from sweep.executors.ray.nodes import ClusterSnapshot, RayNode
+from sweep.executors.ray.own import OwnRayCluster
 from sweep.vocabulary.turn import (
     Load,
     SlotJoined,
@@ -44,7 +44,7 @@ def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do
     monkeypatch.setattr("sweep.executors.ray.setup.ray.init", refuse)
     settings = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False)
     with pytest.raises(SweepError, match=r"did not start .* timed out .* run the same command again"):
-        RayExecutor(settings, OwnRay(slots=1, gpus=0)).start()
+        RayExecutor(settings, OwnRayCluster(slots=1, gpus=0)).start()
 
 
 def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
@@ -54,21 +54,27 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
         time.sleep(0.01)
 
 
+def put_ray(monkeypatch: pytest.MonkeyPatch, ray: object) -> None:
+    """Have the executor take this for Ray."""
+    for module in ("calls", "executor"):
+        monkeypatch.setattr(f"sweep.executors.ray.{module}.ray", ray)
+
+
 class Seen:
-    """A Ray whose head answers while there is a sight."""
+    """A Ray whose head answers while there is a snapshot."""
 
     notices_s = 0.0
 
     def __init__(self, slots: int = 1) -> None:
         self.slots = slots
-        self.sight: Sight | None = None
+        self.snapshot: ClusterSnapshot | None = None
         self.see()
 
     def see(self) -> None:
-        self.sight = Sight({"1": RayNode("1", "slot", self.slots, 0.0)}, time.monotonic())
+        self.snapshot = ClusterSnapshot({"1": RayNode("1", "slot", self.slots, 0.0)}, time.monotonic())
 
-    def look(self, since: float | None) -> Sight | None:
-        return None if self.sight is None or self.sight.began < (since or 0.0) else self.sight
+    def poll(self, since: float | None) -> ClusterSnapshot | None:
+        return None if self.snapshot is None or self.snapshot.began < (since or 0.0) else self.snapshot
 
     def start(self) -> None: ...
 
@@ -83,16 +89,16 @@ def test_a_worker_is_started_only_where_the_head_is_seen_to_answer_for_else_that
 ) -> None:
     start = Mock()
     monkeypatch.setattr("sweep.executors.ray.executor.start_actor", start)
-    monkeypatch.setattr("sweep.executors.ray.executor.ray", Mock(wait=lambda refs, **_: ([], refs)))
-    home = Seen()
-    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    put_ray(monkeypatch, Mock(wait=lambda refs, **_: ([], refs)))
+    cluster = Seen()
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), cluster)
     executor.start()
-    home.sight = None
+    cluster.snapshot = None
     executor.replace("slot-0", "it is silent")
     assert [type(event) for event in executor.wait(0.0)] == [SlotLost]
     assert start.call_count == 1
 
-    home.see()
+    cluster.see()
     executor.wait(0.0)
     assert [call.args[1] for call in start.call_args_list] == ["sweep//slot-0", "sweep//slot-0.2"]
 
@@ -102,14 +108,14 @@ def test_a_head_that_goes_while_a_worker_is_started_is_waited_for(monkeypatch: p
     gone = AuthenticationError("RPC error: WrongClusterID: the client accesses a head that has restarted")
     start = Mock(side_effect=[gone, started])
     monkeypatch.setattr("sweep.executors.ray.executor.start_actor", start)
-    monkeypatch.setattr("sweep.executors.ray.executor.ray", Mock(wait=lambda refs, **_: ([], refs)))
-    home = Seen()
-    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    put_ray(monkeypatch, Mock(wait=lambda refs, **_: ([], refs)))
+    cluster = Seen()
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), cluster)
     executor.start()
     assert executor.wait(0.0) == []
     assert (start.call_count, started.info.remote.call_count) == (1, 0)
 
-    home.see()
+    cluster.see()
     assert executor.wait(0.0) == []
     assert (start.call_count, started.info.remote.call_count) == (2, 1)
 
@@ -131,16 +137,16 @@ def test_a_head_that_is_silent_while_workers_are_started_is_asked_once_until_it_
     monkeypatch.setattr("sweep.executors.ray.deadline.CALL_S", 0.1)
     monkeypatch.setattr("sweep.executors.ray.executor.start_actor", start)
     ray = Mock(wait=lambda refs, **_: ([], refs))
-    monkeypatch.setattr("sweep.executors.ray.executor.ray", ray)
-    home = Seen(slots=2)
-    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    put_ray(monkeypatch, ray)
+    cluster = Seen(slots=2)
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), cluster)
     executor.start()
     assert executor.wait(0.0) == []
     assert started == ["sweep//slot-0"]
     goes_on.set()
     wait_until(lambda: ray.kill.call_args_list == [call("late", no_restart=True)])
 
-    home.see()
+    cluster.see()
     assert executor.wait(0.0) == []
     assert sorted(started) == ["sweep//slot-0", "sweep//slot-0.2", "sweep//slot-1"]
 
@@ -152,7 +158,7 @@ def test_checkpoints_of_one_name_are_sent_apart_and_workers_leave_nothing(
     actor = Mock()
     wait = Mock(return_value=([], []))
     monkeypatch.setattr("sweep.executors.ray.executor.start_actor", lambda *_: actor)
-    monkeypatch.setattr("sweep.executors.ray.executor.ray", Mock(wait=wait))
+    put_ray(monkeypatch, Mock(wait=wait))
     executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), Seen())
     executor.start()
     paths = [tmp_path / trial / "examples-000000064.safetensors" for trial in ("trial-0", "trial-1")]
@@ -216,12 +222,12 @@ def test_turns_that_are_answered_in_another_order_are_entered_in_their_own(
     answers = Answers()
     actor = SimpleNamespace(info=answers, turn=answers)
     node = RayNode("id", "slot", 1, 0.0, 0, host="here")
-    home = SimpleNamespace(
-        slots=1, notices_s=0.0, start=lambda: None, look=lambda since: Sight({"id": node}, 0.0)
+    cluster = SimpleNamespace(
+        slots=1, notices_s=0.0, start=lambda: None, poll=lambda since: ClusterSnapshot({"id": node}, 0.0)
     )
-    monkeypatch.setattr("sweep.executors.ray.executor.ray", answers)
+    put_ray(monkeypatch, answers)
     monkeypatch.setattr("sweep.executors.ray.executor.start_actor", lambda *_: actor)
-    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), cluster)
     executor.start()
     answers.there = {1: None, 2: SimpleNamespace(host="here", chip="chip", memory_bytes=0)}
     events = executor.wait(0) + executor.wait(0)
@@ -235,12 +241,12 @@ def test_turns_that_are_answered_in_another_order_are_entered_in_their_own(
     assert [event.result.number for event in done if isinstance(event, TurnDone)] == [7, 8]
 
 
-def lose_worker(executor: RayExecutor, home: Seen) -> None:
+def lose_worker(executor: RayExecutor, cluster: Seen) -> None:
     """Let the one worker's process end, and be seen to have ended."""
     lost: list[ExecutorEvent] = []
     while not any(isinstance(event, SlotLost) for event in lost):
         lost += executor.wait(0.0)
-        home.see()
+        cluster.see()
     executor.wait(0.0)
 
 
@@ -250,21 +256,23 @@ def test_workers_that_end_before_they_are_given_a_turn_end_the_study_sooner_than
 ) -> None:
     """A trial that ends its worker is bounded by the scheduler, and must not end the study before."""
     ray = Mock(wait=lambda refs, **_: (refs, []), get=Mock(side_effect=RayActorError()))
-    monkeypatch.setattr("sweep.executors.ray.executor.ray", ray)
+    put_ray(monkeypatch, ray)
     monkeypatch.setattr("sweep.executors.ray.executor.start_actor", lambda *_: Mock())
-    home = Seen()
-    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), home)
+    cluster = Seen()
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), cluster)
     executor.start()
 
     def lose() -> None:
         if is_given_turns:
             for slot in list(executor._slots):
                 executor.submit(slot, Turn(0, (), 1))
-        lose_worker(executor, home)
+        lose_worker(executor, cluster)
 
     for _ in range(often):
         lose()
     if is_given_turns:
-        lose_worker(executor, home)  # one that was given none counts by itself
-    with pytest.raises(SweepError, match=f"workers ended {often + 1} times in a row before a turn was done"):
+        lose_worker(executor, cluster)  # one that was given none counts by itself
+    with pytest.raises(
+        SweepError, match=f"workers crashed {often + 1} times in a row before completing a step"
+    ):
         lose()

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import SweepError
-from sweep.executors.packaging import Luggage
+from sweep.executors.cluster import Cluster, ClusterNode, tagged
+from sweep.executors.packaging import StudyPackage
 from sweep.executors.ray import joined as joined_module
-from sweep.executors.ray.cluster import Cluster, ClusterNode, tagged
-from sweep.executors.ray.joined import JoinedRay
+from sweep.executors.ray.joined import JoinedRayCluster
 from sweep.executors.ray.nodes import RayNode
 from sweep.executors.ray.setup import RayError
 
@@ -22,7 +22,7 @@ NODES = (
     ClusterNode("b", "10.0.0.2", 2, ("fast",), 12 * GB),
 )
 
-Join = Callable[..., JoinedRay]
+Join = Callable[..., JoinedRayCluster]
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def join(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Join]:
     """Joins a cluster whose nodes are the given ones: Ray itself is left out."""
     joined = []
 
-    def make(*living: RayNode, min_memory_bytes: int = 0, takes_others: bool = False) -> JoinedRay:
+    def make(*living: RayNode, min_memory_bytes: int = 0, takes_others: bool = False) -> JoinedRayCluster:
         monkeypatch.setattr(joined_module, "living_nodes", lambda _: {node.id: node for node in living})
         monkeypatch.setattr(joined_module, "head", lambda: None)
         cluster = Cluster("lab.yaml", "10.0.0.1:6379", "10.0.0.1", {}, NODES, min_memory_bytes, takes_others)
-        joined.append(JoinedRay(cluster, Luggage(tmp_path, ())))
+        joined.append(JoinedRayCluster(cluster, StudyPackage(tmp_path, ())))
         joined[-1].start()
         return joined[-1]
 
@@ -45,12 +45,12 @@ def join(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Join]:
         each.close()
 
 
-def seen(joined: JoinedRay, timeout_s: float = 20) -> list[RayNode]:
+def seen(joined: JoinedRayCluster, timeout_s: float = 20) -> list[RayNode]:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        sight = joined.look(time.monotonic() - 100)
-        if sight is not None:
-            return list(sight.nodes.values())
+        snapshot = joined.poll(time.monotonic() - 100)
+        if snapshot is not None:
+            return list(snapshot.nodes.values())
         time.sleep(0.01)
     raise AssertionError("nothing was seen")
 
@@ -76,7 +76,7 @@ def test_invariant_10_where_no_node_has_enough_memory_all_are_named_with_theirs(
         seen(join(*nodes, min_memory_bytes=64 * GB))
     assert str(raised.value) == (
         "lab.yaml: no node that the study may use has 64 GB of memory (require.min_memory): a has 32 GB, b "
-        "does not tell its memory; require less, or bring up what is missing: python -m sweep cluster up "
+        "does not tell its memory. Require less, or start what is missing: python -m sweep cluster up "
         "lab.yaml"
     )
 
@@ -87,8 +87,8 @@ def test_what_is_not_up_yet_is_waited_for_but_not_for_ever(
     joined = join(RayNode("1", "a", 1, 0.0, 28 * GB), min_memory_bytes=64 * GB)
     assert seen(joined) == []
     monkeypatch.setattr(joined_module, "COMES_S", 0.0)
-    with pytest.raises(SweepError, match="a has 32 GB, b is not up;"):
-        joined.look(None)
+    with pytest.raises(SweepError, match="a has 32 GB, b is not up\\."):
+        joined.poll(None)
 
 
 def test_invariant_10_a_head_that_answers_no_more_is_an_error_that_says_what_to_do(
@@ -96,10 +96,8 @@ def test_invariant_10_a_head_that_answers_no_more_is_an_error_that_says_what_to_
 ) -> None:
     joined = join(RayNode("1", "a", 1, 0.0, 28 * GB))
     monkeypatch.setattr(joined_module, "UNANSWERED_S", -1.0)
-    with pytest.raises(
-        SweepError, match=r"has not answered .* safe: bring it up again .* cluster up lab.yaml"
-    ):
-        joined.look(None)
+    with pytest.raises(SweepError, match=r"has not answered .* safe. Start it again .* cluster up lab.yaml"):
+        joined.poll(None)
 
 
 def test_invariant_10_a_head_that_was_started_anew_is_an_error_that_says_what_to_do(
@@ -113,7 +111,7 @@ def test_invariant_10_a_head_that_was_started_anew_is_an_error_that_says_what_to
     joined = join(RayNode("1", "a", 1, 0.0, 28 * GB))
     seen(joined)
     monkeypatch.setattr(joined_module, "living_nodes", refuse)
-    with pytest.raises(SweepError, match=r"10.0.0.1:6379 was started anew, .* the same command goes on"):
+    with pytest.raises(SweepError, match=r"10.0.0.1:6379 was restarted, .* run the same command to resume"):
         seen(joined)
 
 
@@ -124,7 +122,7 @@ def test_invariant_10_a_cluster_that_cannot_be_joined_is_an_error_that_says_what
         raise ConnectionError("nobody there\n  at all")
 
     monkeypatch.setattr("sweep.executors.ray.setup.ray.init", refuse)
-    with pytest.raises(SweepError, match=r"lab.yaml: .* cannot be joined: nobody there; type: .*"):
+    with pytest.raises(SweepError, match=r"lab.yaml: cannot join the cluster .*: nobody there. Start it: .*"):
         join()
 
 

@@ -76,7 +76,12 @@ def test_defaults_of_a_minimal_study() -> None:
     assert spec.budget.time_s is None
     assert spec.trial.report_every.epochs == 1
     assert spec.trial.replicates == 1
-    assert (spec.cluster, spec.executor, spec.lanes, spec.max_concurrent) == ("local", "ray", "auto", "auto")
+    assert (spec.cluster, spec.executor.name, spec.lanes, spec.max_concurrent) == (
+        "local",
+        "ray",
+        "auto",
+        "auto",
+    )
     checkpoints = spec.checkpoints
     assert (checkpoints.keep_best, checkpoints.max_bytes, checkpoints.every_s) == (3, 2_000_000_000, 60)
 
@@ -239,7 +244,7 @@ SECTIONS = [
     ("enqueue", "[{learning_rate: 1}]", "enqueue[0].learning_rate", "must lie in space.learning_rate"),
     ("enqueue", "[{lerning_rate: 0.1}]", "enqueue[0].lerning_rate", "did you mean `learning_rate`"),
     ("enqueue", "{learning_rate: 0.1}", "enqueue", "must be a list"),
-    ("executor", "slurm", "executor", "must be one of ray, inline"),
+    ("executor", "slurm job", "executor", "must be the name of an executor"),
     ("lanes", "0", "lanes", "at least 1, or auto"),
     ("lanes", "many", "lanes", "at least 1, or auto"),
     ("max_concurrent", "1.5", "max_concurrent", "at least 1, or auto"),

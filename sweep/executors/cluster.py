@@ -1,4 +1,4 @@
-"""A cluster that is up, as plain values: where Ray answers and which of its nodes a study may use."""
+"""A cluster that is up, as plain values: where its head answers and which of its nodes a study may use."""
 
 from __future__ import annotations
 

@@ -1,0 +1,66 @@
+"""The study file's `executor`: one of ours by its name, or a class of the user's own."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from configfile import nearest
+from configfile.yamlfile import Path as KeyPath
+from sweep import executors
+from sweep.errors import Problem, SpecError
+from sweep.executors.base import ExecutorFactory, Traits
+from sweep.spec import classes
+from sweep.spec.schema import StudySpec
+
+PATH: KeyPath = ("executor",)
+
+
+@cache
+def known() -> Mapping[str, type[Any]]:
+    """Our own factories by name: each module of this package that has a `FACTORY`."""
+    modules = {
+        found.name: importlib.import_module(f"{executors.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(executors.__path__)
+    }
+    return {name: module.FACTORY for name, module in modules.items() if hasattr(module, "FACTORY")}
+
+
+def problems(spec: StudySpec) -> list[Problem]:
+    """What is wrong with the executor: no such class, or arguments that it does not take."""
+    try:
+        cls = _class(spec)
+    except SpecError as error:
+        return list(error.problems)
+    given = spec.executor.arguments
+    return list(classes.problems(spec.document, PATH, cls, given, own=("name",), withheld={}))
+
+
+def factory(spec: StudySpec) -> ExecutorFactory:
+    """What makes the study's executor. Raises SpecError."""
+    made: ExecutorFactory = classes.build(spec.document, PATH, _class(spec), spec.executor.arguments)
+    return made
+
+
+def traits(spec: StudySpec) -> Traits:
+    """What the study's executor needs and brings. Raises SpecError."""
+    found: Traits = _class(spec).traits
+    return found
+
+
+def _class(spec: StudySpec) -> type[Any]:
+    name, document = spec.executor.name, spec.document
+    if name in known():
+        return known()[name]
+    if ":" not in name:
+        rule = f"must be one of {', '.join(sorted(known()))}, or package.module:Class"
+        raise SpecError([document.problem(PATH, rule, name, nearest.remedy(name, sorted(known())))])
+    cls = classes.load_class(document, PATH, name)
+    missing = [each for each in ("traits", "prepare", "make") if not hasattr(cls, each)]
+    if missing:
+        rule = "must be an executor's factory (sweep.executors.base.ExecutorFactory)"
+        raise SpecError([document.problem(PATH, rule, f"{name}, which has no {', '.join(missing)}")])
+    return cls

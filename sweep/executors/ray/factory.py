@@ -1,0 +1,43 @@
+"""`executor: ray` in a study file: makes a RayExecutor, and imports Ray no sooner than it must."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from importlib import import_module
+from threading import Thread
+
+from sweep.executors.base import Assignment, Executor, Traits
+from sweep.executors.cluster import Cluster
+from sweep.vocabulary.turn import TaskRef
+
+
+class RayFactory:
+    """Workers as Ray actors: on this machine, or on the cluster that the study names."""
+
+    traits = Traits(uses_cluster=True, has_dashboard=True)
+
+    def prepare(self, cluster: Cluster | None) -> None:
+        """Begin to import Ray: that takes as long as to look at a small task.
+
+        Ray reads its environment as it is imported. Without a cluster it must stay on loopback, whatever the
+        shell has set.
+        """
+        os.environ.update(
+            {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"} if cluster is None else cluster.environment
+        )
+        Thread(target=import_module, args=("sweep.executors.ray.executor",), daemon=True).start()
+
+    def make(self, assignment: Assignment) -> Executor:
+        from sweep.executors.packaging import StudyPackage
+        from sweep.executors.ray.executor import RayExecutor
+        from sweep.executors.ray.joined import JoinedRayCluster
+        from sweep.executors.ray.own import OwnRayCluster
+
+        settings, study = assignment.settings, assignment.study
+        if assignment.cluster is None:
+            return RayExecutor(settings, OwnRayCluster(assignment.slots, assignment.gpus), name=study)
+        folder = assignment.folder.resolve()
+        package = StudyPackage(folder, (folder / "runs", assignment.runs))
+        there = replace(settings, task=TaskRef(".", settings.task.target))
+        return RayExecutor(there, JoinedRayCluster(assignment.cluster, package), name=study)
