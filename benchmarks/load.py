@@ -100,7 +100,7 @@ def resume_s(*, trials: int, reports: int) -> float:
             except Stopped:
                 return time.perf_counter() - began
             finally:
-                study.close()
+                study.storage.close()
     raise AssertionError("the executor was not started")
 
 
@@ -110,7 +110,7 @@ def _fill(run: RunDir, spec: StudySpec, *, trials: int, reports: int) -> None:
     run.record_opened(objectives=[(METRIC, "minimize")], choices={}, trials=trials)
     for proposal in study.ask(trials):
         number = proposal.number
-        run.record_asked(plan(spec, DESCRIPTION, number, proposal.suggested), proposal.suggested)
+        run.record_asked(plan(spec, DESCRIPTION, number, proposal.params), proposal.params)
         if number >= trials - 4:
             continue
         for step in range(1, reports + 1):
@@ -121,8 +121,8 @@ def _fill(run: RunDir, spec: StudySpec, *, trials: int, reports: int) -> None:
         run.record_outcome(outcome)
         study.tell(outcome)
     run.commit()
-    study.commit()
-    study.close()
+    study.storage.commit()
+    study.storage.close()
 
 
 def main() -> int:

@@ -123,7 +123,7 @@ def run(
             ended = time.perf_counter()
         finally:
             executor.close()
-            study.close()
+            study.storage.close()
         assert executor.complete_at is not None
         run.close("finished")
     return Result(ended - executor.complete_at, driver)

@@ -73,12 +73,12 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
     study = None
     try:
         study = Study(spec, run.journal_path, length)
-        study.check_against(asked, run.history.told)
+        study.storage.check_against(asked, run.history.told)
     except JournalError as error:
         if spec.storage is not None:
             raise RunDirError(f"{spec.storage}: must hold this study as the log does: {error}") from error
         if study is not None:
-            study.close()
+            study.storage.close()
         run.set_aside(layout.JOURNAL, str(error))
         study = Study(spec, run.journal_path, length)
     return study

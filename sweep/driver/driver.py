@@ -148,16 +148,16 @@ class Driver:
 
     def _wait_s(self) -> float:
         """How long nothing else is due."""
-        if not (self._run.dirty or self._study.dirty):
+        if not (self._run.dirty or self._study.storage.dirty):
             return WAIT_S
         return min(WAIT_S, max(0.0, self._committed + COMMIT_EVERY_S - self._clock()))
 
     def _commit(self) -> None:
         """Wait for the disk: first the log, then Optuna's journal."""
-        if self._run.dirty or self._study.dirty:
+        if self._run.dirty or self._study.storage.dirty:
             with self.ledger.doing("disk"):
                 self._run.commit()
-                self._study.commit()
+                self._study.storage.commit()
             self._committed = self._clock()
 
     # Resuming
@@ -166,7 +166,7 @@ class Driver:
         """Enter every trial that an earlier session left unfinished, and tell what only the log was told."""
         self._restore_journal()
         live = self._run.history.live
-        known = self._study.told()
+        known = self._study.storage.told()
         events: list[Event] = []
         for proposal in self._study.running():
             if proposal.number in self.told:
@@ -187,19 +187,19 @@ class Driver:
 
     def _restore_journal(self) -> None:
         """Give Optuna the trials that the log holds and the journal lost: it may end a moment earlier."""
-        lost = sorted(number for number in self.params if number >= self._study.known())
+        lost = sorted(number for number in self.params if number >= self._study.storage.count)
         reports = read_reports(self._run.path, set(lost)) if lost else {}
         for number in lost:
             values = [(examples, mean(row)) for examples, row in self._rows(reports.get(number, ()))]
             notes = self._run.history.study.trials[number].notes
-            self._study.restore(number, self.params[number], notes, values, self.told.get(number))
+            self._study.storage.restore(number, self.params[number], notes, values, self.told.get(number))
         if self._study.follows_reports:
             self._follow()
 
     def _follow(self) -> None:
         """Show the pruner all that earlier sessions reported: Optuna's journal does not hold it."""
         reports = read_reports(self._run.path, set(self.params))
-        for number in range(self._study.known()):
+        for number in range(self._study.storage.count):
             self._study.follow(number, self._rows(reports.get(number, ())), self.told.get(number))
 
     def _taken(self, trial_plan: TrialPlan, found: LiveTrial) -> Taken:
@@ -300,7 +300,7 @@ class Driver:
                     asks += instruction.count
         for outcome in tells:
             self._run.record_outcome(outcome)
-        if self._study.buffered:
+        if self._study.storage.buffered:
             self._run.write()
         else:
             self._run.commit()
@@ -360,11 +360,11 @@ class Driver:
         extension = self._extension
         parent = None if extension is None else extension.parents[proposal.number]
         origin = None if parent is None else (parent.run, parent.trial)
-        self._run.record_asked(trial_plan, proposal.suggested, proposal.notes, origin)
+        self._run.record_asked(trial_plan, proposal.params, proposal.notes, origin)
 
     def _plan(self, proposal: Proposal) -> TrialPlan:
-        self.params[proposal.number] = proposal.suggested
-        made = plan(self._spec, self._description, proposal.number, proposal.suggested)
+        self.params[proposal.number] = proposal.params
+        made = plan(self._spec, self._description, proposal.number, proposal.params)
         return made if self._extension is None else self._extension.apply(made)
 
 

@@ -126,7 +126,7 @@ def drive(
             driver.run()
     finally:
         executor.close()
-        study.close()
+        study.storage.close()
     return driver
 
 

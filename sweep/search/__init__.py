@@ -1,14 +1,16 @@
 """All that touches Optuna: proposals, verdicts and its storage.
 
-study          ask, report, judge, tell, and resume
-space          the study file's space as Optuna's distributions
-samplers       samplers by name
-pruners        pruners by name
-terminators    stop rules by name
-pruner_views   what a pruner sees of several objectives or replicates
-warm_start     trials of an earlier run
-journal        Optuna's journal, committed in groups
-in_memory      a storage that keeps nothing
-ended_trial    trials that have ended, read without copying
-tpe            TPE at a lower cost (a package)
+study             ask, report, judge and tell
+storage           a study's trials in Optuna's storage: opened, restored, compared with the log, committed
+space             the study file's space as Optuna's distributions
+samplers          samplers by name
+pruners           pruners by name
+terminators       stop rules by name
+pruner_adapters   what a pruner is shown of several objectives or replicates
+warm_start        trials of an earlier run
+journal           Optuna's journal, committed in groups
+in_memory         a storage that keeps nothing
+ended_trial       trials that have ended, read without copying
+optuna_internals  Optuna's private names behind plain functions
+tpe               TPE at a lower cost (a package)
 """

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from optuna.storages import InMemoryStorage
+import optuna
 
 
-class Memory(InMemoryStorage):
+class InMemoryStorage(optuna.storages.InMemoryStorage):
     """A journal that is kept nowhere."""
 
     dirty = False
 
     def commit(self) -> None:
-        """There is nothing to wait for."""
+        """Do nothing: there is no disk to wait for."""
 
     def close(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: there is no file to close."""

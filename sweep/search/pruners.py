@@ -10,6 +10,7 @@ import optuna
 
 from configfile.yamlfile import Path
 from sweep.errors import Problem, SpecError
+from sweep.search.optuna_internals import successive_halving_numbers
 from sweep.search.samplers import missing_packages, quietly
 from sweep.spec import classes
 from sweep.spec.schema import PRUNERS, StudySpec
@@ -61,8 +62,7 @@ def rungs(pruner: optuna.pruners.BasePruner, length: Length) -> tuple[int, ...] 
     """
     if type(pruner) not in (optuna.pruners.SuccessiveHalvingPruner, optuna.pruners.HyperbandPruner):
         return None
-    least: int | None = pruner._min_resource  # type: ignore[attr-defined]
-    factor: int = pruner._reduction_factor  # type: ignore[attr-defined]
+    least, factor = successive_halving_numbers(pruner)
     if least is None:  # found out on the way, from the trials
         return None
     found = [least]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -14,6 +14,7 @@ from optuna.exceptions import ExperimentalWarning
 from configfile.yamlfile import Path
 from sweep.errors import Problem, SpecError
 from sweep.search import space
+from sweep.search.optuna_internals import random_states
 from sweep.search.tpe.sampler import TPESampler
 from sweep.spec import classes
 from sweep.spec.schema import StudySpec
@@ -101,7 +102,7 @@ def reseed(sampler: optuna.samplers.BaseSampler, seed: int, number: int) -> None
     What a grid or a QMC sequence is made of keeps the study's one seed.
     """
     words = np.random.SeedSequence([seed, number]).generate_state(4)
-    for rng in _random_states(sampler):
+    for rng in random_states(sampler):
         rng.seed(words)
 
 
@@ -129,12 +130,3 @@ def _class(spec: StudySpec) -> type[optuna.samplers.BaseSampler]:
     if not issubclass(cls, optuna.samplers.BaseSampler):
         raise SpecError([spec.document.problem(path, "must be a subclass of optuna.samplers.BaseSampler")])
     return cls
-
-
-def _random_states(sampler: object) -> Iterator[np.random.RandomState]:
-    for name in ("_rng", "_cma_rng", "_random_sampler", "_independent_sampler"):
-        part = getattr(sampler, name, None)
-        if isinstance(part, optuna.samplers.BaseSampler):
-            yield from _random_states(part)
-        elif part is not None and hasattr(part, "rng"):
-            yield part.rng

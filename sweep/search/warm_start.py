@@ -8,13 +8,13 @@ from statistics import fmean
 from typing import Any
 
 import optuna
-from optuna.samplers._ga import BaseGASampler
 from optuna.trial import FrozenTrial
 
 from runlog import layout
 from sweep.errors import Problem, RunDirError, SpecError
 from sweep.rundir.history import History, boundary_rows, read_history, read_reports
 from sweep.search import samplers, space
+from sweep.search.optuna_internals import first_generation
 from sweep.spec.differences import differences
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
@@ -46,7 +46,7 @@ def read(spec: StudySpec) -> list[FrozenTrial]:
     path, history = _source(spec)
     outcomes = [outcome for _, outcome in sorted(history.told.items()) if outcome.state in _ENDS]
     reports = read_reports(path, {outcome.number for outcome in outcomes}) if outcomes else {}
-    notes = _notes(spec)
+    notes = first_generation(samplers.CLASSES.get(spec.sampler.name))  # genetic samplers breed from it on
     found = []
     for outcome in outcomes:
         rows = boundary_rows(reports.get(outcome.number, ()), spec.objective[0].metric, spec.trial.replicates)
@@ -91,12 +91,6 @@ def _source(spec: StudySpec) -> tuple[Path, History]:
         return path, read_history(path)
     except RunDirError as error:
         raise SpecError([spec.document.problem(place, "must be readable", str(error))]) from error
-
-
-def _notes(spec: StudySpec) -> dict[str, Any]:
-    """Genetic samplers breed from the first generation on: the earlier trials are that generation."""
-    cls = samplers.CLASSES.get(spec.sampler.name)
-    return {cls._get_generation_key(): 0} if cls is not None and issubclass(cls, BaseGASampler) else {}
 
 
 def _trial(

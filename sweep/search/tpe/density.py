@@ -6,18 +6,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.samplers._tpe._truncnorm import _log_gauss_mass, _norm_pdf_logC
-from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
-from optuna.samplers._tpe.probability_distributions import (
-    _BatchedTruncLogNormDistributions,
-    _BatchedTruncNormDistributions,
-)
 
+from sweep.search.optuna_internals import (
+    CONTINUOUS_KERNELS,
+    LOG_NORMAL_CONSTANT,
+    ParzenEstimator,
+    log_gauss_mass,
+    mixture,
+)
 from sweep.search.tpe.trials import Numbers, with_room
 
 Array = NDArray[np.float64]
-
-CONTINUOUS = (_BatchedTruncNormDistributions, _BatchedTruncLogNormDistributions)
 
 ENDS = ("adapted_low", "adapted_high")
 
@@ -38,19 +37,17 @@ class Density:
         self._ends = np.zeros((0, count, 2))
         self._mass = np.zeros((0, count))
 
-    def log_pdf(self, estimator: _ParzenEstimator, numbers: Numbers, points: dict[str, Array]) -> Array:
+    def log_pdf(self, estimator: ParzenEstimator, numbers: Numbers, points: dict[str, Array]) -> Array:
         """At each point, under the mixture of a kernel for each trial and the prior's, which comes last."""
-        weights, kernels = estimator._mixture_distribution
-        if not all(isinstance(each, CONTINUOUS) for each in kernels):
+        weights, kernels, space = mixture(estimator)
+        if not all(isinstance(each, CONTINUOUS_KERNELS) for each in kernels):
             return estimator.log_pdf(points)
         lows, highs = (np.array([[getattr(each, end)] for each in kernels]) for end in ENDS)
         means, widths = (np.array([getattr(each, name) for each in kernels]) for name in ("mu", "sigma"))
         ends = np.stack([lows - means, highs - means]) / widths
         masses = self._masses(np.append(numbers + 1, 0), ends)
         total = np.zeros(())
-        for kernel, name, its_ends, mass in zip(
-            kernels, estimator._search_space, ends.swapaxes(0, 1), masses, strict=True
-        ):
+        for kernel, name, its_ends, mass in zip(kernels, space, ends.swapaxes(0, 1), masses, strict=True):
             total = total + _log_normal(kernel, np.array(points[name]), its_ends, mass)
         total += np.log(weights)
         return _log_sum_exp(total)
@@ -59,12 +56,12 @@ class Density:
         """Log of the mass of each kernel between its ends, which are (2, hyperparameters, kernels)."""
         starts, stops = ends
         if np.count_nonzero((starts <= 0) & (stops > 0)) >= EXACT_ERF_BELOW:
-            return _log_gauss_mass(starts, stops)
+            return log_gauss_mass(starts, stops)
         room = rows.max() + 1
         self._ends, self._mass = with_room(self._ends, room), with_room(self._mass, room)
         ends, masses = ends.T, self._mass[rows]
         changed = (self._ends[rows] != ends).any(axis=-1)
-        masses[changed] = _log_gauss_mass(*ends[changed].T)
+        masses[changed] = log_gauss_mass(*ends[changed].T)
         self._ends[rows], self._mass[rows] = ends, masses
         return masses.T
 
@@ -78,7 +75,7 @@ def _log_normal(kernel: Any, points: Array, ends: Array, mass: Array) -> Array:
     outside = None if all_within else (density < ends[0]) | (density > ends[1])
     np.square(density, out=density)
     density *= -0.5
-    density -= _norm_pdf_logC
+    density -= LOG_NORMAL_CONSTANT
     density -= mass
     density -= np.log(kernel.sigma)
     if outside is not None:

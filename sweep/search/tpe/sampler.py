@@ -10,10 +10,10 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
-from optuna.samplers._tpe.sampler import default_gamma
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from sweep.search.optuna_internals import gamma, storage_of, study_id
 from sweep.search.tpe.density import Density
 from sweep.search.tpe.trials import Ranking, Rows
 
@@ -42,7 +42,7 @@ class TPESampler(optuna.samplers.TPESampler):
         trials = study._get_trials(deepcopy=False, use_cache=not self._constant_liar)
         running = kept.ranking.follow(trials)
         liars = [number for number in running if number != trial.number] if self._constant_liar else []
-        n_below = (self._gamma or default_gamma)(len(kept.ranking))
+        n_below = (self._gamma or gamma)(len(kept.ranking))
         below, above = (
             self._rows(study, search_space).of(numbers, trials, partial(self._get_params, study=study))
             for numbers in kept.ranking.split(n_below, liars)
@@ -77,6 +77,6 @@ class TPESampler(optuna.samplers.TPESampler):
 
     def _kept_of(self, study: optuna.Study) -> _Kept:
         kept = self._kept
-        if kept is None or kept.storage is not study._storage or kept.study_id != study._study_id:
-            kept = self._kept = _Kept(study._storage, study._study_id, Ranking(study), {}, {})
+        if kept is None or kept.storage is not storage_of(study) or kept.study_id != study_id(study):
+            kept = self._kept = _Kept(storage_of(study), study_id(study), Ranking(study), {}, {})
         return kept

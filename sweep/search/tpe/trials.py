@@ -11,9 +11,10 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
-from optuna.samplers._tpe.sampler import _get_infeasible_trial_score, _get_pruned_trial_score
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+
+from sweep.search.optuna_internals import infeasible_score, pruned_score
 
 COMPLETE, PRUNED, INFEASIBLE = range(3)
 """In this order trials are good: completed ones first, those that keep no constraint last."""
@@ -67,10 +68,10 @@ class Ranking:
         self._is_ranked[trial.number] = True
 
     def _place(self, trial: FrozenTrial) -> tuple[int, float, float]:
-        if (violation := _get_infeasible_trial_score(trial)) > 0:
+        if (violation := infeasible_score(trial)) > 0:
             return INFEASIBLE, violation, 0.0
         if trial.state == TrialState.PRUNED:
-            return PRUNED, *_get_pruned_trial_score(trial, self._study)
+            return PRUNED, *pruned_score(trial, self._study)
         value = trial.value
         assert value is not None
         return COMPLETE, -value if self._study.direction == StudyDirection.MAXIMIZE else value, 0.0

@@ -11,7 +11,7 @@ import pytest
 import analysis
 from sweep.api.run import Summary, run_study
 from sweep.driver.monitor.progress import Quiet
-from sweep.search import pruner_views, pruners
+from sweep.search import pruner_adapters, pruners
 from sweep.search.study import Study
 from sweep.spec.parse import load, parse
 from sweep.spec.schema import StudySpec
@@ -144,8 +144,8 @@ def test_a_view_built_again_on_resume_judges_as_the_first_one(tmp_path: Any) -> 
     expected = verdicts(whole, [1.0, 2.0, 3.0, 0.5])
     again = Study(spec, tmp_path / "again.journal", length)
     first = verdicts(again, [1.0, 2.0])
-    again.commit()
-    again.close()
+    again.storage.commit()
+    again.storage.close()
     resumed = Study(spec, tmp_path / "again.journal", length)
     for number, cost in enumerate([1.0, 2.0]):
         rows = [(examples, (cost,)) for examples in (100, 200, 300)]
@@ -160,7 +160,7 @@ def test_replicates_are_compared_at_the_boundary_that_both_have_reached(directio
     spec = with_pruner("{name: wilcoxon}", ("epochs: 3}", "epochs: 3}, replicates: 4"))
     pruner = pruners.make(spec, Length(2, 1))
     assert isinstance(pruner, optuna.pruners.WilcoxonPruner)
-    view = pruner_views.Replicates(pruner, direction)
+    view = pruner_adapters.ReplicatesAdapter(pruner, direction)
     complete = optuna.trial.TrialState.COMPLETE
     for number, each in enumerate((1.0, worse, 1.0)):
         view.enter(number)

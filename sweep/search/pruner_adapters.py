@@ -1,4 +1,4 @@
-"""What a pruner sees where Optuna's own record of a trial will not do.
+"""Pruner adapters: what a pruner is shown where Optuna's own record of a trial will not do.
 
 With several objectives it sees the one that it judges, as a study of one direction; nothing goes into the
 study's own `intermediate_values`, on which Optuna's samplers fail. The wilcoxon pruner sees the replicates of
@@ -15,11 +15,12 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from sweep.search.optuna_internals import has_report
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import BoundaryRow
 
 
-class View(Protocol):
+class PrunerAdapter(Protocol):
     """Follows every trial from its ask to its end; numbers go up one by one."""
 
     def enter(self, number: int) -> None: ...
@@ -32,14 +33,14 @@ class View(Protocol):
     def tell(self, number: int, state: TrialState, value: float | None) -> None: ...
 
 
-def make(spec: StudySpec, pruner: optuna.pruners.BasePruner) -> View | None:
-    """The view that this study's pruner needs; None where Optuna's own record does."""
+def make(spec: StudySpec, pruner: optuna.pruners.BasePruner) -> PrunerAdapter | None:
+    """The adapter that this study's pruner needs; None where Optuna's own record does."""
     judged = judged_objective(spec)
     direction = spec.objective[judged].direction
     if isinstance(pruner, optuna.pruners.WilcoxonPruner):
-        return Replicates(pruner, direction)
+        return ReplicatesAdapter(pruner, direction)
     if len(spec.objective) > 1 and spec.pruner.name != "none":
-        return OneDirection(spec.name, pruner, direction)
+        return SingleObjectiveAdapter(spec.name, pruner, direction)
     return None
 
 
@@ -49,7 +50,7 @@ def judged_objective(spec: StudySpec) -> int:
     return metrics.index(spec.pruner.metric) if spec.pruner.metric is not None else 0
 
 
-class OneDirection:
+class SingleObjectiveAdapter:
     """A study in memory whose trials have the numbers of the real ones, and one objective."""
 
     def __init__(self, name: str, pruner: optuna.pruners.BasePruner, direction: str) -> None:
@@ -67,7 +68,7 @@ class OneDirection:
     def report(self, number: int, row: BoundaryRow) -> None:
         examples, values = row
         trial = self._trials[number]
-        if examples not in trial._cached_frozen_trial.intermediate_values:
+        if not has_report(trial, examples):
             trial.report(sum(values) / len(values), examples)
 
     def should_prune(self, number: int) -> bool:
@@ -80,7 +81,7 @@ class OneDirection:
             self._study.tell(trial, ended, state=state)
 
 
-class Replicates:
+class ReplicatesAdapter:
     """The rows of live trials and of the best one that is complete."""
 
     def __init__(self, pruner: optuna.pruners.WilcoxonPruner, direction: str) -> None:

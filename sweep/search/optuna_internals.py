@@ -1,0 +1,116 @@
+"""Optuna's private names behind plain functions: what each gives, and why the public way will not do.
+
+Optuna is pinned to its minor version for them. Besides here they stand in `journal` and `tpe.sampler`, which
+subclass Optuna's storage and sampler. The test of this module lists them all, and what to change for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers._ga import BaseGASampler
+from optuna.samplers._tpe._truncnorm import _log_gauss_mass, _norm_pdf_logC
+from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
+from optuna.samplers._tpe.probability_distributions import (
+    _BatchedTruncLogNormDistributions,
+    _BatchedTruncNormDistributions,
+)
+from optuna.samplers._tpe.sampler import _get_infeasible_trial_score, _get_pruned_trial_score, default_gamma
+from optuna.storages import BaseStorage
+from optuna.study._tell import _tell_with_warning
+from optuna.trial import FrozenTrial, TrialState
+
+ParzenEstimator = _ParzenEstimator
+"""A mixture of kernels, as TPE draws from."""
+
+CONTINUOUS_KERNELS = (_BatchedTruncNormDistributions, _BatchedTruncLogNormDistributions)
+"""The kernels of hyperparameters without steps and choices."""
+
+LOG_NORMAL_CONSTANT: float = _norm_pdf_logC
+"""The log of the square root of two pi, as Optuna rounds it."""
+
+log_gauss_mass = _log_gauss_mass
+"""The log of a standard normal's mass between two ends, elementwise."""
+
+gamma = default_gamma
+"""How many of so many trials TPE takes for good ones."""
+
+infeasible_score = _get_infeasible_trial_score
+"""By how much a trial breaks its constraints in all; 0 where it breaks none."""
+
+pruned_score = _get_pruned_trial_score
+"""What TPE ranks a pruned trial by: how far it came, and its value there."""
+
+
+def tell(
+    study: optuna.Study, trial: optuna.Trial | int, values: list[float] | None, state: TrialState
+) -> None:
+    """End a trial that may have ended before. `Study.tell` copies the whole trial once more to return it."""
+    _tell_with_warning(study, trial, values, state, skip_if_finished=True)
+
+
+def storage_of(study: optuna.Study) -> BaseStorage:
+    """The storage behind a study; it has no public name."""
+    return study._storage
+
+
+def study_id(study: optuna.Study) -> int:
+    """The study's id in its storage; it has no public name."""
+    return study._study_id
+
+
+def trial_id(trial: optuna.Trial | FrozenTrial) -> int:
+    """The trial's id in its storage; it has no public name."""
+    return trial._trial_id
+
+
+def has_report(trial: optuna.Trial, step: int) -> bool:
+    """Whether a value was reported at the step; Optuna warns where one is reported twice."""
+    return step in trial._cached_frozen_trial.intermediate_values
+
+
+def set_param(
+    study: optuna.Study, trial: FrozenTrial, name: str, value: Any, distribution: BaseDistribution
+) -> None:
+    """Give a trial a hyperparameter that it was suggested before; the public way would sample anew."""
+    internal = distribution.to_internal_repr(value)
+    study._storage.set_trial_param(trial._trial_id, name, internal, distribution)
+
+
+def successive_halving_numbers(pruner: optuna.pruners.BasePruner) -> tuple[int | None, int]:
+    """The least resource (None where it is found out on the way) and the reduction factor.
+
+    Of a SuccessiveHalvingPruner or a HyperbandPruner, which tell neither.
+    """
+    least: int | None = pruner._min_resource  # type: ignore[attr-defined]
+    factor: int = pruner._reduction_factor  # type: ignore[attr-defined]
+    return least, factor
+
+
+def first_generation(cls: type[optuna.samplers.BaseSampler] | None) -> dict[str, Any]:
+    """The attributes of a genetic sampler's first generation; none for another sampler."""
+    return {cls._get_generation_key(): 0} if cls is not None and issubclass(cls, BaseGASampler) else {}
+
+
+def random_states(sampler: object) -> Iterator[np.random.RandomState]:
+    """Every random state that a sampler draws from; `reseed_rng` sets none of them to a given seed."""
+    for name in RANDOM_PARTS:
+        part = getattr(sampler, name, None)
+        if isinstance(part, optuna.samplers.BaseSampler):
+            yield from random_states(part)
+        elif part is not None and hasattr(part, "rng"):
+            yield part.rng
+
+
+RANDOM_PARTS = ("_rng", "_cma_rng", "_random_sampler", "_independent_sampler")
+"""Attributes of samplers: random states of their own, and samplers that they hand draws on to."""
+
+
+def mixture(estimator: ParzenEstimator) -> tuple[Any, Sequence[Any], dict[str, BaseDistribution]]:
+    """The weights of an estimator's kernels, the kernels of each hyperparameter, and the hyperparameters."""
+    weights, kernels = estimator._mixture_distribution
+    return weights, kernels, estimator._search_space

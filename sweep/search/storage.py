@@ -1,0 +1,179 @@
+"""A study's trials in Optuna's storage: opened, restored, compared with the log, committed.
+
+The storage is Optuna's journal, or another one that the study file names. Either can be read by
+optuna-dashboard and `optuna.load_study` while the study runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from sweep.errors import JournalError, SpecError
+from sweep.search import optuna_internals, space
+from sweep.search.in_memory import InMemoryStorage
+from sweep.search.journal import Journal
+from sweep.spec.schema import StudySpec
+from sweep.vocabulary.trial import Outcome, Scalar, TrialState
+
+STATES = {
+    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
+    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
+    TrialState.FAIL: optuna.trial.TrialState.FAIL,
+}
+"""Our ends of a trial as Optuna's."""
+
+WARM_START_TRIALS = "warm_start_trials"
+
+
+class StudyStorage:
+    """The trials of one study as Optuna keeps them; nothing here proposes, judges or ends one."""
+
+    def __init__(self, spec: StudySpec, journal: Path | None) -> None:
+        """`journal` None keeps everything in memory. Raises SpecError, JournalError."""
+        self._spec = spec
+        self._several = len(spec.objective) > 1
+        self._own = _own_storage(spec, journal)
+        self.backend = self._own if self._own is not None else _named_storage(spec)
+        directions = [objective.direction for objective in spec.objective]
+        self._study = optuna.create_study(
+            study_name=spec.name, storage=self.backend, directions=directions, load_if_exists=True
+        )
+        self._take_waiting()
+        self.count = len(self._study.get_trials(deepcopy=False))
+
+    count: int
+    """How many trials Optuna has: their numbers are below this. Who asks Optuna for one counts it here."""
+
+    @property
+    def buffered(self) -> bool:
+        """Whether the storage waits for `commit`; others write at once."""
+        return self._own is not None
+
+    @property
+    def dirty(self) -> bool:
+        """Whether a commit has anything to write."""
+        return self._own is not None and self._own.dirty
+
+    def commit(self) -> None:
+        """Wait until Optuna's journal is on disk."""
+        if self._own is not None:
+            self._own.commit()
+
+    def close(self) -> None:
+        """Close the journal; what was not committed is dropped."""
+        if self._own is not None:
+            self._own.close()
+
+    def trials(self, *states: optuna.trial.TrialState) -> list[FrozenTrial]:
+        """The trials in these states, all where none is given, in number order; not copied."""
+        return self._study.get_trials(deepcopy=False, states=states or None)
+
+    def told(self) -> dict[int, Outcome]:
+        """The outcomes of trials that have ended in Optuna, by number."""
+        ends = {theirs: ours for ours, theirs in STATES.items()}
+        return {
+            trial.number: Outcome(trial.number, ends[trial.state], tuple(trial.values or ()) or None)
+            for trial in self.trials(*ends)
+        }
+
+    def restore(
+        self,
+        number: int,
+        params: Mapping[str, Scalar],
+        notes: Mapping[str, Any],
+        values: Sequence[tuple[int, float]],
+        outcome: Outcome | None,
+    ) -> None:
+        """Enter again a trial that the log holds and the journal has lost; numbers go up one by one.
+
+        `notes` is what the sampler wrote down, `values` are (examples, objective) pairs. Raises ValueError
+        where `number` is not the next one.
+        """
+        if number != self.count:
+            raise ValueError(f"trial {number} cannot be restored: trial {self.count} comes first")
+        distributions = space.distributions(self._spec)
+        trial = optuna.trial.create_trial(
+            state=optuna.trial.TrialState.RUNNING if outcome is None else STATES[outcome.state],
+            values=list(outcome.values) if outcome is not None and outcome.values else None,
+            params=dict(params),
+            distributions={name: distributions[name] for name in params},
+            system_attrs=dict(notes),
+            intermediate_values={} if self._several else dict(values),
+            constraints=dict(outcome.constraints) if outcome is not None else None,
+        )
+        self._add(trial)
+
+    def check_against(self, params: Mapping[int, Mapping[str, Scalar]], told: Mapping[int, Outcome]) -> None:
+        """Compare the journal's trials with the log's, by number, and complete what a kill cut short.
+
+        Raises JournalError where they differ.
+        """
+        for trial in self.trials():
+            expected = params.get(trial.number)
+            if expected is None:
+                continue
+            outcome = told.get(trial.number)
+            missing = expected.keys() - trial.params.keys()
+            values = outcome.values if outcome is not None and outcome.state is TrialState.COMPLETE else None
+            if (
+                any(expected.get(name) != value for name, value in trial.params.items())
+                or (missing and trial.state.is_finished())
+                or (values and trial.state == STATES[TrialState.COMPLETE] and tuple(trial.values) != values)
+            ):
+                raise JournalError(
+                    f"trial {trial.number} is {trial.params} with values {trial.values} in Optuna's storage, "
+                    f"and {dict(expected)} with values {values} in the log"
+                )
+            self._complete(trial, {name: expected[name] for name in missing})
+
+    def enter_earlier(self, read: Callable[[], Sequence[FrozenTrial]]) -> int:
+        """Enter the trials of an earlier run, once, with the numbers from 0 on; how many there are."""
+        entered: int | None = self._study.user_attrs.get(WARM_START_TRIALS)
+        if entered is None:
+            earlier = read()
+            for trial in earlier[self.count :]:
+                self._add(trial)
+            entered = len(earlier)
+            self._study.set_user_attr(WARM_START_TRIALS, entered)
+            self.commit()
+        return entered
+
+    def _add(self, trial: FrozenTrial) -> None:
+        self._study.add_trial(trial)
+        self.count += 1
+
+    def _complete(self, trial: FrozenTrial, missing: Mapping[str, Scalar]) -> None:
+        distributions = space.distributions(self._spec) if missing else {}
+        for name, distribution in distributions.items():
+            if name in missing:
+                optuna_internals.set_param(self._study, trial, name, missing[name], distribution)
+
+    def _take_waiting(self) -> None:
+        """A kill between the entry of a point and its ask leaves it waiting; it is taken as asked."""
+        for trial in self.trials(optuna.trial.TrialState.WAITING):
+            trial_id = optuna_internals.trial_id(trial)
+            self.backend.set_trial_state_values(trial_id, optuna.trial.TrialState.RUNNING)
+
+
+def _own_storage(spec: StudySpec, journal: Path | None) -> Journal | InMemoryStorage | None:
+    """The storage that waits for `commit`; None where the study file names another one."""
+    if journal is None:
+        return InMemoryStorage()
+    return Journal(journal) if spec.storage is None else None
+
+
+def _named_storage(spec: StudySpec) -> optuna.storages.BaseStorage:
+    """The storage that the study file names. Raises SpecError where it cannot be opened."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    assert spec.storage is not None
+    try:
+        return optuna.storages.get_storage(spec.storage)
+    except (ImportError, ValueError, OSError, optuna.exceptions.OptunaError, SQLAlchemyError) as error:
+        rule = f"Optuna cannot open this storage: {str(error).splitlines()[0]}"
+        raise SpecError([spec.document.problem(("storage",), rule, spec.storage)]) from error
