@@ -12,8 +12,9 @@ import pyarrow as pa
 from analysis.errors import RunError, warn
 from analysis.studyfile import StudyFile
 from runlog import layout
+from runlog.ranking import Candidate
 from runlog.records import Record
-from runlog.study import RUNNING, StudyFold, trial_columns
+from runlog.study import RUNNING, StudyState, trial_columns
 from runlog.tables import SCHEMA
 
 REPORT_COLUMNS = tuple(SCHEMA.names)
@@ -71,10 +72,10 @@ _TEXT = ("text", "reason", "state", "path", "chip")
 """Where an event's words are, the first that it has."""
 
 
-def trials(fold: StudyFold) -> pd.DataFrame:
+def trials(study: StudyState) -> pd.DataFrame:
     """One row a trial, as the log has it."""
-    columns = trial_columns(fold)
-    return pd.DataFrame({name: _series(name, values, fold.choices) for name, values in columns.items()})
+    columns = trial_columns(study)
+    return pd.DataFrame({name: _series(name, values, study.choices) for name, values in columns.items()})
 
 
 def stored_trials(run_dir: Path, study: StudyFile) -> pd.DataFrame:
@@ -84,7 +85,7 @@ def stored_trials(run_dir: Path, study: StudyFile) -> pd.DataFrame:
         frame = pd.read_parquet(path)
     except FileNotFoundError:
         warn(f"{path}: is not there, the study did not come to an end; no trial is known")
-        return trials(StudyFold())
+        return trials(StudyState())
     except (pa.ArrowInvalid, OSError) as error:
         raise RunError(f"{path}: cannot be read ({error}), and there is no log to make it from") from error
     for name, choices in study.choices.items():
@@ -165,15 +166,24 @@ def sessions(records: Iterable[Record]) -> pd.DataFrame:
     return frame.rename(columns={name: name.removeprefix("_") for name in spans})
 
 
-def feasible_values(trials: pd.DataFrame, columns: Sequence[str]) -> dict[int, Sequence[float]]:
-    """The values of the COMPLETE trials that keep the constraints, by number; one an objective."""
-    fine = trials["state"] == "COMPLETE"
-    if "feasible" in trials:
-        fine &= trials["feasible"].isna() | (trials["feasible"] == True)  # noqa: E712
+def candidates(trials: pd.DataFrame, columns: Sequence[str]) -> list[Candidate]:
+    """The trials as they are ranked, each under the label of its row; `columns` hold one value an objective.
+
+    Raises RunError where there is no such column.
+    """
     if missing := [name for name in columns if name not in trials]:
         raise RunError(f"the trials have no column {missing[0]}: the study file or the log is not theirs")
-    chosen = trials.loc[fine, ["number", *columns]].dropna()
-    return {int(row[0]): [float(value) for value in row[1:]] for row in chosen.itertuples(index=False)}
+    broken = trials["feasible"].eq(False).fillna(False) if "feasible" in trials else [False] * len(trials)
+    values = trials[list(columns)].astype("float64").itertuples(index=False, name=None)
+    return [
+        Candidate(label, found, str(state), not bad)
+        for label, found, state, bad in zip(trials.index, values, trials["state"], broken, strict=True)
+    ]
+
+
+def rows(trials: pd.DataFrame, ranked: Iterable[Candidate]) -> pd.DataFrame:
+    """The rows of some candidates, in their order."""
+    return trials.loc[[each.number for each in ranked]].reset_index(drop=True)
 
 
 def _flat(ledger: Mapping[str, Any], prefix: str = "_") -> dict[str, float]:

@@ -11,7 +11,7 @@ from analysis.run import Run, warn_of_damage
 from analysis.runs import Runs
 from runlog import layout
 from runlog.reader import NewerFormatError, read_batches
-from runlog.tables import part_spans
+from runlog.tables import part_ranges
 
 
 @overload
@@ -51,4 +51,4 @@ def _one(path: Path) -> Run:
 
 
 def _has_tables(path: Path) -> bool:
-    return (path / layout.TRIALS).is_file() or bool(part_spans(path / layout.METRICS))
+    return (path / layout.TRIALS).is_file() or bool(part_ranges(path / layout.METRICS))

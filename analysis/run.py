@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,11 +12,10 @@ import pandas as pd
 from analysis import frames, provenance
 from analysis.errors import RunError, warn
 from analysis.studyfile import StudyFile, read_study_file
-from runlog import layout
-from runlog.ranking import best_first, fronts
+from runlog import layout, ranking
 from runlog.reader import Damage, NewerFormatError, read_batches
 from runlog.records import FIELDS, Record
-from runlog.study import StudyFold
+from runlog.study import StudyState
 from runlog.tables import KEY, read_metrics
 
 _Result = TypeVar("_Result")
@@ -120,12 +119,11 @@ class Run:
 
     def best(self, n: int = 1) -> pd.DataFrame:
         """The rows of `trials` of the best COMPLETE trials that keep the constraints, best first."""
-        return self._rows(best_first(self._values(), self._directions)[:n])
+        return frames.rows(self.trials, ranking.best(self._candidates(), self._directions)[:n])
 
     def pareto(self) -> pd.DataFrame:
         """The rows of `trials` that no other COMPLETE trial dominates; with one objective, the best."""
-        front = next(fronts(self._values(), self._directions), [])
-        return self._rows(front).reset_index(drop=True)
+        return frames.rows(self.trials, ranking.front(self._candidates(), self._directions))
 
     def curves(self, metric: str | None = None) -> pd.DataFrame:
         """A metric over training: a row a boundary in examples, a column a trial, mean over replicates.
@@ -213,22 +211,19 @@ class Run:
         return found
 
     @cached_property
-    def study(self) -> StudyFold:
+    def study(self) -> StudyState:
         """The study and its trials as the log has them."""
-        fold = StudyFold()
+        study = StudyState()
         for record in self.records:
-            fold.add(record)
-        return fold
+            study.add(record)
+        return study
 
     @property
     def _directions(self) -> list[str]:
         return [direction for _, direction in self.objectives] or ["minimize"]
 
-    def _values(self) -> dict[int, Sequence[float]]:
-        return frames.feasible_values(self.trials, self.value_columns)
-
-    def _rows(self, numbers: list[int]) -> pd.DataFrame:
-        return self.trials.set_index("number").loc[numbers].reset_index()[list(self.trials)]
+    def _candidates(self) -> list[ranking.Candidate]:
+        return frames.candidates(self.trials, self.value_columns)
 
     def _read_metrics(self) -> Any:
         try:

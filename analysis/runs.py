@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.errors import RunError
+from analysis.frames import candidates, rows
 from analysis.run import Run
-from runlog.ranking import best_first, fronts
+from runlog import ranking
 
 
 class Runs:
@@ -85,15 +86,14 @@ class Runs:
     def best(self, n: int = 1) -> pd.DataFrame:
         """As `Run.best`, over all runs. Raises RunError where their objectives differ."""
         directions = [direction for _, direction in self.objectives]
-        candidates = self._stacked(lambda run: run.best(n)).reset_index(drop=True)
-        return candidates.loc[best_first(self._values(candidates), directions)[:n]].reset_index(drop=True)
+        trials = self._stacked(lambda run: run.best(n))
+        return rows(trials, ranking.best(self._candidates(trials), directions)[:n])
 
     def pareto(self) -> pd.DataFrame:
         """As `Run.pareto`, over all runs. Raises RunError where their objectives differ."""
         directions = [direction for _, direction in self.objectives]
-        candidates = self._stacked(lambda run: run.pareto()).reset_index(drop=True)
-        front = next(fronts(self._values(candidates), directions), [])
-        return candidates.loc[front].reset_index(drop=True)
+        trials = self._stacked(lambda run: run.pareto())
+        return rows(trials, ranking.front(self._candidates(trials), directions))
 
     def curves(self, metric: str | None = None) -> pd.DataFrame:
         """As `Run.curves`, columns by (run, trial)."""
@@ -105,11 +105,8 @@ class Runs:
         """As `Run.importance`, of each run by itself, rows by (run, hyperparameter)."""
         return pd.concat({name: run.importance(metric) for name, run in self._runs.items()}, names=["run"])
 
-    def _values(self, candidates: pd.DataFrame) -> dict[int, list[float]]:
-        columns = next(iter(self)).value_columns
-        return {
-            index: [float(value) for value in row] for index, row in enumerate(candidates[columns].to_numpy())
-        }
+    def _candidates(self, trials: pd.DataFrame) -> list[ranking.Candidate]:
+        return candidates(trials, next(iter(self)).value_columns)
 
     def _stacked(self, table: Callable[[Run], pd.DataFrame]) -> pd.DataFrame:
         """Tables one below the other; categories are united, columns that one lacks are missing there."""

@@ -1,5 +1,14 @@
-"""The shape of a run directory, for whoever writes or reads one: file names, log records, folds over them.
+"""The shape of a run directory, for its writer and its readers: file names, log records, what they add up to.
 
 `sweep` writes run directories and `analysis` reads them, and neither knows the other: what both must
 agree on is written once, here. Standard library only, except `runlog.tables`, which needs pyarrow.
+
+layout      file names inside a run directory
+records     one line of the log, each way
+reader      the log in batches, beside its writer; damage is named
+study       what the log says of the study and its trials
+ranking     which trials are best
+segments    the log cut into what Parquet parts hold and what they do not
+tables      reports as an Arrow table
+collector   Python's garbage collector, held off while much is read
 """

@@ -1,8 +1,8 @@
-"""What the log says of the study and its trials: a fold over the records, the first of each kind winning."""
+"""What the log says of the study and its trials; of several records of a kind the first counts."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from statistics import stdev
 from typing import Any
 
 from runlog import layout
-from runlog.ranking import best_first
+from runlog.ranking import best
 from runlog.reader import OnDamage, read_batches
 from runlog.records import Record, decode_mapping, decode_number
 
@@ -18,7 +18,7 @@ RUNNING = "RUNNING"
 """State of a trial that was asked and not told."""
 
 KINDS = ("opened", "asked", "told", "message", "closed")
-"""The records that `StudyFold` uses."""
+"""The records that `StudyState` takes in."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class TrialRow:
 
 
 @dataclass
-class StudyFold:
+class StudyState:
     """The study so far; feed it records in the order of the log.
 
     `ledger` says where the time of the last session that ended in order went, in seconds.
@@ -120,21 +120,14 @@ class StudyFold:
         number = record["trial"]
         return self.trials.setdefault(number, TrialRow(number))
 
-    def best(self, directions: Collection[str] | None = None) -> list[TrialRow]:
+    def best(self, directions: Sequence[str] | None = None) -> list[TrialRow]:
         """COMPLETE trials that keep the constraints, from best to worst.
 
         Directions are by default those of the log's last session.
         """
-        directions = [direction for _, direction in self.objectives] if directions is None else [*directions]
-        values = {
-            row.number: row.values
-            for row in self.trials.values()
-            if row.state == "COMPLETE"
-            and row.feasible
-            and row.values is not None
-            and len(row.values) == len(directions)
-        }
-        return [self.trials[number] for number in best_first(values, directions)] if directions else []
+        if directions is None:
+            directions = [direction for _, direction in self.objectives]
+        return best(self.trials.values(), directions)
 
     def counts(self) -> dict[str, int]:
         """Trials by state, Optuna's names, states without trials left out."""
@@ -144,18 +137,18 @@ class StudyFold:
         return dict(sorted(counts.items()))
 
 
-def read_study(run_dir: Path, *, on_damage: OnDamage) -> StudyFold:
+def read_study(run_dir: Path, *, on_damage: OnDamage) -> StudyState:
     """Fold the log of a run directory, reports left unread; empty where there is no log yet."""
-    fold = StudyFold()
+    study = StudyState()
     log = run_dir / layout.LOG
     if log.exists():
         for batch in read_batches(log, kinds=KINDS, on_damage=on_damage):
             for record in batch:
-                fold.add(record)
-    return fold
+                study.add(record)
+    return study
 
 
-def trial_columns(fold: StudyFold) -> dict[str, list[Any]]:
+def trial_columns(study: StudyState) -> dict[str, list[Any]]:
     """Lay the trials out as columns, one row a trial in number order, under the names Optuna gives them.
 
     `number, value` (with several objectives `values_<metric>`), `datetime_start, datetime_complete,
@@ -164,12 +157,12 @@ def trial_columns(fold: StudyFold) -> dict[str, list[Any]]:
     where trials go on from another run's, `parent_run` and `parent_trial`.
     Times are aware, in UTC.
     """
-    rows = [fold.trials[number] for number in sorted(fold.trials)]
+    rows = [study.trials[number] for number in sorted(study.trials)]
     starts = [_when(row.asked) for row in rows]
     stops = [_when(row.told) for row in rows]
     return {
         "number": [row.number for row in rows],
-        **_value_columns(fold, rows),
+        **_value_columns(study, rows),
         "datetime_start": starts,
         "datetime_complete": stops,
         "duration": [b - a if a and b else None for a, b in zip(starts, stops, strict=True)],
@@ -179,7 +172,7 @@ def trial_columns(fold: StudyFold) -> dict[str, list[Any]]:
         **_spread("ledger_", [row.ledger for row in rows]),
         **_parent_columns(rows),
         **_constraint_columns(rows),
-        **_replicate_columns(fold, rows),
+        **_replicate_columns(study, rows),
     }
 
 
@@ -201,24 +194,24 @@ def _constraint_columns(rows: list[TrialRow]) -> dict[str, list[Any]]:
     return {"feasible": feasible, **_spread("constraints_", [row.constraints for row in rows])}
 
 
-def _replicate_columns(fold: StudyFold, rows: list[TrialRow]) -> dict[str, list[Any]]:
+def _replicate_columns(study: StudyState, rows: list[TrialRow]) -> dict[str, list[Any]]:
     """The standard deviation of each objective over replicates."""
     if not any(row.replicates for row in rows):
         return {}
-    several = len(fold.objectives) > 1
+    several = len(study.objectives) > 1
     return {
         f"spread_{metric}" if several else "spread": [
             stdev(row.replicates[index]) if row.replicates else None for row in rows
         ]
-        for index, (metric, _) in enumerate(fold.objectives)
+        for index, (metric, _) in enumerate(study.objectives)
     }
 
 
-def _value_columns(fold: StudyFold, rows: list[TrialRow]) -> dict[str, list[Any]]:
-    count = len(fold.objectives) or max((len(row.values) for row in rows if row.values), default=1)
+def _value_columns(study: StudyState, rows: list[TrialRow]) -> dict[str, list[Any]]:
+    count = len(study.objectives) or max((len(row.values) for row in rows if row.values), default=1)
     if count == 1:
         return {"value": [row.values[0] if row.values else None for row in rows]}
-    names = [metric for metric, _ in fold.objectives] or [str(index) for index in range(count)]
+    names = [metric for metric, _ in study.objectives] or [str(index) for index in range(count)]
     return {
         f"values_{name}": [row.values[index] if row.values else None for row in rows]
         for index, name in enumerate(names)

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runlog import layout
-from runlog.layout import Piece, Span, cover
 from runlog.reader import OnDamage, read_batches, whole_bytes
 from runlog.records import Record, decode_number
+from runlog.segments import LogRange, Segment, segments
 
 KEY = ("trial", "replicate", "examples")
 """What tells rows apart; of rows with equal keys the first counts."""
@@ -50,10 +50,10 @@ def metrics_table(reports: list[Record]) -> pa.Table:
     return pa.table(arrays)
 
 
-def read_reports(log: Path, span: Span, *, on_damage: OnDamage) -> pa.Table:
-    """Read the rows of one span from the log itself."""
+def read_reports(log: Path, part: LogRange, *, on_damage: OnDamage) -> pa.Table:
+    """Read the rows of one range from the log itself."""
     kinds = ("report", "opened")  # the latter say where a newer version went on
-    batches = read_batches(log, start=span.start, stop=span.stop, kinds=kinds, on_damage=on_damage)
+    batches = read_batches(log, start=part.start, stop=part.stop, kinds=kinds, on_damage=on_damage)
     return concat(
         [metrics_table([record for record in batch if record["event"] == "report"]) for batch in batches]
     )
@@ -64,19 +64,21 @@ def concat(tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables([SCHEMA.empty_table(), *tables], promote_options="default").unify_dictionaries()
 
 
-def part_spans(directory: Path) -> list[Span]:
-    """List the spans that have a Parquet part."""
-    spans = [Span.parse(path.name) for path in directory.glob("part-*.parquet")]
-    return sorted(span for span in spans if span is not None)
+def part_ranges(directory: Path) -> list[LogRange]:
+    """List the ranges that have a Parquet part."""
+    ranges = [LogRange.parse(path.name) for path in directory.glob("part-*.parquet")]
+    return sorted(each for each in ranges if each is not None)
 
 
-def read_piece(run_dir: Path, piece: Piece, *, on_damage: OnDamage, on_unreadable: OnUnreadable) -> pa.Table:
-    """Read the rows of one piece; a part that cannot be read is named and its rows come from the log.
+def read_segment(
+    run_dir: Path, segment: Segment, *, on_damage: OnDamage, on_unreadable: OnUnreadable
+) -> pa.Table:
+    """Read the rows of one segment; a part that cannot be read is named and its rows come from the log.
 
     Raises FileNotFoundError where the part has gone, merged into a longer one.
     """
-    if piece.from_part:
-        path = run_dir / layout.METRICS / piece.span.part
+    if segment.from_part:
+        path = run_dir / layout.METRICS / segment.range.part
         try:
             with pq.ParquetFile(path) as part:
                 return part.read()
@@ -84,7 +86,7 @@ def read_piece(run_dir: Path, piece: Piece, *, on_damage: OnDamage, on_unreadabl
             raise
         except (pa.ArrowInvalid, OSError) as error:
             on_unreadable(f"{path.name} cannot be read ({error}): its rows come from the log")
-    return read_reports(run_dir / layout.LOG, piece.span, on_damage=on_damage)
+    return read_reports(run_dir / layout.LOG, segment.range, on_damage=on_damage)
 
 
 def read_metrics(
@@ -96,12 +98,15 @@ def read_metrics(
     """
 
     def read_once() -> pa.Table:
-        parts = part_spans(run_dir / layout.METRICS)
+        parts = part_ranges(run_dir / layout.METRICS)
         if not log:
             return concat(_sound_parts(run_dir, parts, on_unreadable))
-        pieces = cover(parts, whole_bytes(run_dir / layout.LOG))
+        found = segments(parts, whole_bytes(run_dir / layout.LOG))
         return concat(
-            [read_piece(run_dir, piece, on_damage=on_damage, on_unreadable=on_unreadable) for piece in pieces]
+            [
+                read_segment(run_dir, segment, on_damage=on_damage, on_unreadable=on_unreadable)
+                for segment in found
+            ]
         )
 
     for _ in range(_ATTEMPTS - 1):
@@ -110,11 +115,11 @@ def read_metrics(
     return read_once()
 
 
-def _sound_parts(run_dir: Path, parts: list[Span], on_unreadable: OnUnreadable) -> list[pa.Table]:
+def _sound_parts(run_dir: Path, parts: list[LogRange], on_unreadable: OnUnreadable) -> list[pa.Table]:
     tables = []
-    for piece in cover(parts, max((part.stop for part in parts), default=0)):
-        if piece.from_part:
-            path = run_dir / layout.METRICS / piece.span.part
+    for segment in segments(parts, max((part.stop for part in parts), default=0)):
+        if segment.from_part:
+            path = run_dir / layout.METRICS / segment.range.part
             try:
                 with pq.ParquetFile(path) as part:
                     tables.append(part.read())

@@ -5,8 +5,6 @@ SweepError            the command ends with exit code 2, its text is all a perso
 ├── RunDirError       the user chooses another run directory or waits for the one in use
 ├── JournalError      Optuna's journal is damaged; it is set aside and built again from the log
 └── CheckpointError   a checkpoint file is damaged, foreign or missing
-TrialError            the trial fails, the study goes on
-WorkerLost            the infrastructure failed; the trials in it are retried
 """
 
 from __future__ import annotations
@@ -33,11 +31,3 @@ class JournalError(SweepError):
 
 class CheckpointError(SweepError):
     """A checkpoint file is damaged, foreign or missing; the message names it."""
-
-
-class TrialError(Exception):
-    """A trial's own failure: its exception, a non-finite loss, its time-out, its memory."""
-
-
-class WorkerLost(Exception):
-    """A worker process or its node is gone; the trials it held go on elsewhere."""

@@ -38,7 +38,7 @@ def main(root: Path) -> None:
     next_number = len(run.history.study.trials)
     reached = {
         number: trial.reports[-1].examples if trial.reports else 0
-        for number, trial in run.history.live.items()
+        for number, trial in run.history.unfinished.items()
     }
     while True:
         fresh = range(next_number, next_number + LANES - len(reached))

@@ -7,15 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from runlog import layout
-from runlog.ranking import best_first
-from sweep.api.status import Best, read_fold
+from runlog import layout, ranking
+from sweep.api.status import Best, load_study_state
 from sweep.errors import RunDirError, SpecError
 from sweep.rundir.history import History, lane_time, read_history
 from sweep.spec.differences import Difference, differences
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
-from sweep.vocabulary.trial import Outcome, TrialState
+from sweep.vocabulary.trial import Outcome
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Comparison:
 def compare(run_dirs: Sequence[Path]) -> Comparison:
     """Read runs and hold them side by side. Raises RunDirError where one cannot be read."""
     for run_dir in run_dirs:
-        read_fold(run_dir)
+        load_study_state(run_dir)
     histories = [read_history(run_dir) for run_dir in run_dirs]
     objectives = [tuple(history.study.objectives) for history in histories]
     shared = objectives[0] if len(set(objectives)) == 1 else ()
@@ -117,13 +116,9 @@ def _side(run_dir: Path, history: History, objectives: Sequence[tuple[str, str]]
 
 def _best(history: History, told: Sequence[Outcome], objectives: Sequence[tuple[str, str]]) -> Best | None:
     """The best of these trials, which stand in the order they were asked in."""
-    values = {
-        outcome.number: outcome.values
-        for outcome in told
-        if outcome.state is TrialState.COMPLETE and outcome.feasible and outcome.values is not None
-    }
-    for number in best_first(values, [direction for _, direction in objectives]) if objectives else ():
-        return Best(number, tuple(values[number]), history.study.trials[number].params)
+    for outcome in ranking.best(told, [direction for _, direction in objectives]):
+        params = history.study.trials[outcome.number].params
+        return Best(outcome.number, outcome.values or (), params)
     return None
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from configfile import yamlfile
-from runlog import layout
-from runlog.ranking import best_first
+from runlog import layout, ranking
 from sweep.driver.extension import Parent, parents_of
 from sweep.errors import RunDirError
 from sweep.rundir.history import History, read_history
@@ -81,10 +80,10 @@ def _extent(text: str) -> tuple[float, str]:
 
 
 def _best(parents: Sequence[Parent], history: History, spec: StudySpec) -> list[Parent]:
-    values = {each.trial: history.told[each.trial].values or () for each in parents}
     by_number = {each.trial: each for each in parents}
-    ranked = best_first(values, [objective.direction for objective in spec.objective])
-    return [by_number[number] for number in ranked]
+    outcomes = [history.told[number] for number in by_number]
+    ranked = ranking.best(outcomes, [objective.direction for objective in spec.objective])
+    return [by_number[outcome.number] for outcome in ranked]
 
 
 def _folder(run: Path) -> Path:

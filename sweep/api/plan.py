@@ -12,7 +12,7 @@ from sweep.api.times import Times
 from sweep.driver.driver import Driver
 from sweep.driver.monitor.progress import Progress
 from sweep.executors.simulated import SimulatedExecutor, World
-from sweep.rundir.null import Nowhere
+from sweep.rundir.null import NullRunDir
 from sweep.search.study import Study
 from sweep.spec.plans import longest
 from sweep.spec.schema import Extent, Stop, StudySpec
@@ -86,7 +86,7 @@ def forecast(
     driver = Driver(
         spec=spec,
         description=description,
-        run=Nowhere(),
+        run=NullRunDir(),
         study=study,
         executor=executor,
         progress=progress,

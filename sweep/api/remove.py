@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from configfile.quantities import format_size
-from sweep.api.status import read_fold
+from sweep.api.status import load_study_state
 from sweep.errors import RunDirError
 from sweep.rundir.history import History, read_history
 from sweep.rundir.retention import superseded
@@ -41,16 +41,15 @@ def plan_removal(run_dir: Path, *, keep_best: int, trials: Sequence[int] = ()) -
 
     Raises RunDirError where there is no run, or a trial has not ended: its checkpoint is where it goes on.
     """
-    read_fold(run_dir)
+    load_study_state(run_dir)
     history = read_history(run_dir)
     for number in trials:
         if number not in history.told:
-            state = (
-                "has not ended, it goes on from its checkpoint" if number in history.live else "is not there"
+            unfinished = number in history.unfinished
+            why = (
+                "it has not ended and resumes from its checkpoint" if unfinished else "there is no such trial"
             )
-            raise RunDirError(
-                f"{run_dir}: trial {number} must have ended to lose its checkpoints; it {state}"
-            )
+            raise RunDirError(f"{run_dir}: no checkpoint of trial {number} was deleted; {why}")
     stored = list(history.checkpoints.values())
     going = _of(stored, trials) if trials else _all_but_best(history, stored, keep_best)
     return Removal(run_dir, tuple(going), len(stored) - len(going))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runlog.ranking import best_first
+from runlog import ranking
 from sweep.driver.build import check_choices, describe_task, logging_to
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.session import drive, finished, open_run
@@ -107,12 +107,7 @@ def _summary(
     began: float,
     reason: str,
 ) -> Summary:
-    complete = {
-        number: outcome.values
-        for number, outcome in told.items()
-        if outcome.state is TrialState.COMPLETE and outcome.feasible and outcome.values is not None
-    }
-    order = best_first(complete, [objective.direction for objective in spec.objective])
+    ranked = ranking.best(told.values(), [objective.direction for objective in spec.objective])
     counts = {state.value: 0 for state in TrialState}
     for outcome in told.values():
         counts[outcome.state.value] += 1
@@ -124,7 +119,7 @@ def _summary(
         study=spec.name,
         run_dir=run_dir,
         trials={**counts, "RUNNING": running},
-        best=tuple(told[number] for number in order[:5]),
+        best=tuple(ranked[:5]),
         params=params,
         objectives=tuple(objective.metric for objective in spec.objective),
         wall_s=time.monotonic() - began,

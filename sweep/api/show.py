@@ -11,7 +11,7 @@ from configfile.quantities import format_size
 from runlog import layout
 from runlog.reader import read_batches
 from runlog.study import TrialRow
-from sweep.api.status import read_fold
+from sweep.api.status import load_study_state
 from sweep.errors import RunDirError
 from sweep.rundir.history import read_reports
 from sweep.vocabulary.trial import Report
@@ -58,15 +58,15 @@ class TrialView:
 
 def read_trial(run_dir: Path, number: int) -> TrialView:
     """All of one trial. Raises RunDirError where there is no such run directory or trial in it."""
-    fold, damage = read_fold(run_dir)
-    if number not in fold.trials:
-        has = f"it has trials 0 to {max(fold.trials)}" if fold.trials else "it has none yet"
+    study, damage = load_study_state(run_dir)
+    if number not in study.trials:
+        has = f"it has trials 0 to {max(study.trials)}" if study.trials else "it has none yet"
         raise RunDirError(f"{run_dir}: must hold trial {number}; {has}")
-    order = [row.number for row in fold.best()]
+    order = [row.number for row in study.best()]
     return TrialView(
         run=run_dir.resolve().name,
-        trial=fold.trials[number],
-        objectives=tuple(fold.objectives),
+        trial=study.trials[number],
+        objectives=tuple(study.objectives),
         rank=order.index(number) + 1 if number in order else None,
         ranked=len(order),
         reports=read_reports(run_dir, {number}).get(number, ()),

@@ -12,7 +12,7 @@ from typing import Any
 from runlog import layout
 from runlog.reader import NewerFormatError, whole_bytes
 from runlog.records import PREFIX, is_record
-from runlog.study import StudyFold, read_study
+from runlog.study import StudyState, read_study
 from sweep.errors import RunDirError
 from sweep.rundir.lock import holder
 from sweep.vocabulary.trial import Scalar
@@ -63,30 +63,30 @@ class Status:
 def read_status(run_dir: Path) -> Status:
     """Summarise a run directory. Raises RunDirError where there is none, or one of a newer version."""
     log = run_dir / layout.LOG
-    fold, damage = read_fold(run_dir)
+    study, damage = load_study_state(run_dir)
     reports = _count_reports(log)
     times = _last_report_times(log)
     return Status(
         name=run_dir.resolve().name,
         run_dir=str(run_dir),
         pid=holder(run_dir / layout.LOCK),
-        sessions=fold.sessions,
-        closed=fold.closed,
-        trials=fold.counts(),
-        budget_trials=fold.budget_trials,
-        objectives=tuple(fold.objectives),
-        best=_best(fold),
+        sessions=study.sessions,
+        closed=study.closed,
+        trials=study.counts(),
+        budget_trials=study.budget_trials,
+        objectives=tuple(study.objectives),
+        best=_best(study),
         reports=reports,
         last_report=times[-1] if times else None,
         reports_per_s=_rate(times),
-        started=min((row.asked for row in fold.trials.values() if row.asked), default=None),
-        ledger=fold.ledger,
-        messages=tuple(text for _, _, text in fold.messages[-5:]),
+        started=min((row.asked for row in study.trials.values() if row.asked), default=None),
+        ledger=study.ledger,
+        messages=tuple(text for _, _, text in study.messages[-5:]),
         damage=damage,
     )
 
 
-def read_fold(run_dir: Path) -> tuple[StudyFold, tuple[str, ...]]:
+def load_study_state(run_dir: Path) -> tuple[StudyState, tuple[str, ...]]:
     """The study and its trials, and the lines of the log that cannot be read.
 
     Raises RunDirError where there is no run directory, or one of a newer version.
@@ -96,16 +96,16 @@ def read_fold(run_dir: Path) -> tuple[StudyFold, tuple[str, ...]]:
         what = f"it has no {layout.LOG}" if run_dir.is_dir() else "there is no such folder"
         raise RunDirError(f"{run_dir}: is not a run directory, {what}; give the path of a run")
     try:
-        fold = read_study(run_dir, on_damage=lambda each: damage.append(str(each)))
+        study = read_study(run_dir, on_damage=lambda each: damage.append(str(each)))
     except NewerFormatError as error:
         raise RunDirError(str(error)) from error
     except OSError as error:
         raise RunDirError(f"{run_dir}: cannot be read: {error.strerror or error}") from error
-    return fold, tuple(damage)
+    return study, tuple(damage)
 
 
-def _best(fold: StudyFold) -> Best | None:
-    for row in fold.best():
+def _best(study: StudyState) -> Best | None:
+    for row in study.best():
         return Best(row.number, row.values or (), row.params)
     return None
 

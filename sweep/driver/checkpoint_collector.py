@@ -9,7 +9,7 @@ from sweep.driver.checkpoint_store import Refused, Removed, Store, Stored
 from sweep.errors import CheckpointError
 from sweep.executors.base import Chunk, Executor
 from sweep.rundir.checkpoints import CheckpointWriter, stored_name
-from sweep.rundir.null import Arrived, Nowhere
+from sweep.rundir.null import NullRunDir, NullWriter
 from sweep.rundir.retention import superseded
 from sweep.rundir.rundir import RunDir
 from sweep.scheduler.messages import Gathered
@@ -29,7 +29,7 @@ class Gatherer:
 
     def __init__(
         self,
-        run: RunDir | Nowhere,
+        run: RunDir | NullRunDir,
         executor: Executor,
         policy: Checkpoints,
         directions: Sequence[str],
@@ -43,7 +43,7 @@ class Gatherer:
         self._told = told
         self._store = store
         self._refusal = ""
-        self._arriving: dict[Arriving, CheckpointWriter | Arrived] = {}
+        self._arriving: dict[Arriving, CheckpointWriter | NullWriter] = {}
         self._final: dict[int, list[tuple[str, Snapshot]]] = {}
         self._coming: dict[Arriving, Snapshot] = {}
         self._lost: set[str] = set()

@@ -23,8 +23,8 @@ from sweep.driver.monitor.progress import Progress
 from sweep.driver.monitor.time_ledger import TimeLedger
 from sweep.driver.stopping import Stopping
 from sweep.executors.base import Chunk, Executor, ExecutorEvent
-from sweep.rundir.history import LiveTrial, boundary_rows, read_reports
-from sweep.rundir.null import Nowhere
+from sweep.rundir.history import UnfinishedTrial, boundary_rows, read_reports
+from sweep.rundir.null import NullRunDir
 from sweep.rundir.rundir import RunDir
 from sweep.scheduler import Phase, State, transition
 from sweep.scheduler.messages import (
@@ -72,7 +72,7 @@ class Driver:
         *,
         spec: StudySpec,
         description: Description,
-        run: RunDir | Nowhere,
+        run: RunDir | NullRunDir,
         study: Study,
         executor: Executor,
         progress: Progress,
@@ -165,7 +165,7 @@ class Driver:
     def _take_up(self) -> None:
         """Enter every trial that an earlier session left unfinished, and tell what only the log was told."""
         self._restore_journal()
-        live = self._run.history.live
+        unfinished = self._run.history.unfinished
         known = self._study.storage.told()
         events: list[Event] = []
         for proposal in self._study.running():
@@ -173,13 +173,13 @@ class Driver:
                 self._study.tell(self.told[proposal.number])
                 continue
             trial_plan = self._plan(proposal)
-            if proposal.number in live:
-                events.append(self._taken(trial_plan, live[proposal.number]))
+            if proposal.number in unfinished:
+                events.append(self._taken(trial_plan, unfinished[proposal.number]))
             else:
                 self._record_asked(trial_plan, proposal)
                 events.append(Asked((trial_plan,)))
         for number, outcome in known.items():
-            if number in live:
+            if number in unfinished:
                 self._enter_told(outcome)
                 self._run.record_outcome(outcome)
         self._settle(events)
@@ -202,8 +202,8 @@ class Driver:
         for number in range(self._study.storage.count):
             self._study.follow(number, self._rows(reports.get(number, ())), self.told.get(number))
 
-    def _taken(self, trial_plan: TrialPlan, found: LiveTrial) -> Taken:
-        """What the log knows of a live trial, and Optuna brought up to it."""
+    def _taken(self, trial_plan: TrialPlan, found: UnfinishedTrial) -> Taken:
+        """What the log knows of an unfinished trial, and Optuna brought up to it."""
         reports = by_replicate(found.reports)
         for row in self._rows(found.reports):
             self._study.report(found.number, row)

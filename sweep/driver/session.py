@@ -52,7 +52,7 @@ def finished(spec: StudySpec, run: RunDir) -> bool:
     """
     trials, history = spec.budget.trials, run.history
     used_up = trials is not None and len(history.told) >= trials
-    return used_up and not history.live and history.closed == "finished"
+    return used_up and not history.unfinished and history.closed == "finished"
 
 
 def _check_same_study(spec: StudySpec, run: RunDir) -> None:

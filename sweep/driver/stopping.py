@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runlog.ranking import Cost, cost
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, TrialState
 
@@ -13,26 +14,25 @@ class Stopping:
         self._stop = spec.stop
         self._time_s = spec.budget.time_s
         self._sign = 1.0 if spec.objective[0].direction == "minimize" else -1.0
-        self._single = len(spec.objective) == 1
-        self._best_cost: float | None = None
+        self._directions = [objective.direction for objective in spec.objective]
+        self._best: Cost | None = None
         self._since_best = 0
 
     def enter(self, outcome: Outcome) -> None:
         """One trial has ended; failures say nothing of how well the search goes."""
-        if outcome.state is TrialState.FAIL or not self._single:
+        if outcome.state is TrialState.FAIL or len(self._directions) > 1:
             return
         self._since_best += 1
-        if outcome.state is TrialState.COMPLETE and outcome.feasible and outcome.values:
-            cost = self._sign * outcome.values[0]
-            if self._best_cost is None or cost < self._best_cost:
-                self._best_cost, self._since_best = cost, 0
+        found = cost(outcome, self._directions)
+        if found is not None and (self._best is None or found < self._best):
+            self._best, self._since_best = found, 0
 
     def reason(self, elapsed_s: float) -> str | None:
         """Why to stop, in words; None where there is no reason. `elapsed_s` is the time of all sessions."""
-        stop, best = self._stop, self._best_cost
+        stop, best = self._stop, self._best
         if self._time_s is not None and elapsed_s > self._time_s:
             return "budget.time is spent"
-        if stop.target is not None and best is not None and best <= self._sign * stop.target:
+        if stop.target is not None and best is not None and best[0] <= self._sign * stop.target:
             return f"stop.target {stop.target:g} is reached"
         if stop.patience is not None and self._since_best >= stop.patience:
             return f"{self._since_best} trials in a row brought nothing better (stop.patience)"

@@ -1,4 +1,4 @@
-"""What the log tells the driver when a study is taken up again: a fold over every record, reading only."""
+"""What the log tells the driver when a study is taken up again: a reducer over every record, reading only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from runlog import collector, layout
 from runlog.reader import NewerFormatError, read_batches
 from runlog.records import Record, decode_mapping, decode_number
-from runlog.study import RUNNING, StudyFold, TrialRow
+from runlog.study import RUNNING, StudyState, TrialRow
 from sweep.errors import RunDirError
 from sweep.vocabulary.trial import BoundaryRow, Outcome, Report, RunId, Scalar, Snapshot, TrialState
 
@@ -19,7 +19,7 @@ LANE_TIMES = ("compile_s", "train_s", "evaluate_s", "checkpoint_s")
 
 
 @dataclass(frozen=True)
-class LiveTrial:
+class UnfinishedTrial:
     """A trial asked and not told: what is needed to go on with it.
 
     `reports` are those recorded, in order, each run and boundary once; `attempt` is the highest one they
@@ -51,7 +51,7 @@ class History:
 
     sessions: int = 0
     closed: str | None = None
-    live: dict[int, LiveTrial] = field(default_factory=dict)
+    unfinished: dict[int, UnfinishedTrial] = field(default_factory=dict)
     told: dict[int, Outcome] = field(default_factory=dict)
     checkpoints: dict[str, Snapshot] = field(default_factory=dict)
     damaged_checkpoints: tuple[str, ...] = ()
@@ -61,7 +61,7 @@ class History:
     elapsed_s: float = 0.0
     damage: tuple[str, ...] = ()
     fresh_damage: tuple[str, ...] = ()
-    study: StudyFold = field(default_factory=StudyFold)
+    study: StudyState = field(default_factory=StudyState)
 
     def best(self, directions: Sequence[str]) -> list[Outcome]:
         """COMPLETE trials from best to worst."""
@@ -77,17 +77,17 @@ def read_history(run_dir: Path) -> History:
     log = run_dir / layout.LOG
     if not log.exists():
         return History()
-    fold = _Fold()
+    reducer = _Reducer()
     damage: list[str] = []
     try:
         with collector.held_off():
             for batch in read_batches(log, on_damage=lambda each: damage.append(str(each))):
-                fold.add(batch)
+                reducer.add(batch)
     except NewerFormatError as error:
         raise RunDirError(str(error)) from error
     except OSError as error:
         raise RunDirError(f"{log}: cannot be read: {error.strerror or error}") from error
-    return fold.history(run_dir, tuple(damage))
+    return reducer.history(run_dir, tuple(damage))
 
 
 def read_reports(run_dir: Path, numbers: Collection[int]) -> dict[int, tuple[Report, ...]]:
@@ -114,9 +114,9 @@ def boundary_rows(reports: Iterable[Report], metric: str, replicates: int) -> li
     return [(examples, tuple(row[each] for each in sorted(row))) for examples, row in whole.items()]
 
 
-class _Fold:
+class _Reducer:
     def __init__(self) -> None:
-        self.study = StudyFold()
+        self.study = StudyState()
         self.reports: dict[int, list[Record]] = {}
         self.checkpoints: dict[str, Snapshot] = {}
         self.stored: set[str] = set()
@@ -166,8 +166,8 @@ class _Fold:
         return History(
             sessions=self.study.sessions,
             closed=self.study.closed,
-            live={
-                row.number: _live(row, self.reports.get(row.number, []), last.get(row.number, {}))
+            unfinished={
+                row.number: _unfinished(row, self.reports.get(row.number, []), last.get(row.number, {}))
                 for row in rows
                 if row.state == RUNNING
             },
@@ -206,9 +206,9 @@ def _outcome(row: TrialRow) -> Outcome:
     return Outcome(row.number, state, row.values, row.reason, row.ledger, row.constraints, row.replicates)
 
 
-def _live(row: TrialRow, records: list[Record], checkpoints: dict[RunId, Snapshot]) -> LiveTrial:
+def _unfinished(row: TrialRow, records: list[Record], checkpoints: dict[RunId, Snapshot]) -> UnfinishedTrial:
     reports = _first_of_each(records)
-    return LiveTrial(
+    return UnfinishedTrial(
         number=row.number,
         seed=row.seed,
         params=row.params,

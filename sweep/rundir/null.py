@@ -11,7 +11,7 @@ from sweep.rundir.history import History
 from sweep.vocabulary.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
 
 
-class Arrived:
+class NullWriter:
     """A snapshot whose bytes nobody needs."""
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -25,7 +25,7 @@ class Arrived:
     def abandon(self) -> None: ...
 
 
-class Nowhere:
+class NullRunDir:
     """The methods of a run directory that a driver calls."""
 
     path = Path("nowhere")
@@ -66,8 +66,8 @@ class Nowhere:
 
     def maintain(self) -> None: ...
 
-    def begin_checkpoint(self, snapshot: Snapshot) -> Arrived:
-        return Arrived(replace(snapshot))
+    def begin_checkpoint(self, snapshot: Snapshot) -> NullWriter:
+        return NullWriter(replace(snapshot))
 
     def sound_checkpoints(
         self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True

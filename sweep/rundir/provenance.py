@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,6 @@ from sweep.errors import RunDirError
 
 PACKAGES = ("mlx", "ray", "optuna", "numpy", "pandas", "pyarrow", "sweep-mlx")
 """Distributions whose versions are recorded; the ones that are not installed are left out."""
-
-
-def source_hash(files: Iterable[Path]) -> str:
-    """SHA-256 over the contents of files, their names and order included, their folder not."""
-    digest = hashlib.sha256()
-    for file in files:
-        content = file.read_bytes()
-        digest.update(f"{file.name}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

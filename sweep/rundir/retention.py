@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from runlog.ranking import best_first
-from sweep.vocabulary.trial import Outcome, RunId, Snapshot, TrialState
+from runlog import ranking
+from sweep.vocabulary.trial import Outcome, RunId, Snapshot
 
 
 def superseded(
@@ -66,14 +66,7 @@ def _best_of_each_run(checkpoints: Iterable[Snapshot], direction: str) -> dict[R
 def _ranks(
     last: Iterable[Snapshot], told: Mapping[int, Outcome], directions: Sequence[str]
 ) -> dict[int, int]:
-    """Rank, 0 the best, the COMPLETE trials whose final checkpoint is there."""
-    values = {
-        each.trial: outcome.values
-        for each in last
-        if each.final
-        and (outcome := told.get(each.trial)) is not None
-        and outcome.state is TrialState.COMPLETE
-        and outcome.feasible
-        and outcome.values is not None
-    }
-    return {number: rank for rank, number in enumerate(best_first(values, directions))}
+    """Rank, 0 the best, the trials whose final checkpoint is there."""
+    held = {each.trial for each in last if each.final}
+    ranked = ranking.best([told[number] for number in held & told.keys()], directions)
+    return {outcome.number: rank for rank, outcome in enumerate(ranked)}

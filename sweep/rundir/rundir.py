@@ -53,7 +53,7 @@ class RunDir:
         self._told = set(self.history.told)
         self._keys = {
             number: {(report.replicate, report.examples) for report in trial.reports}
-            for number, trial in self.history.live.items()
+            for number, trial in self.history.unfinished.items()
         }
         self._checkpoints = dict(self.history.checkpoints)
         self.stored = set(self.history.stored_checkpoints)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runlog import layout
-from runlog.layout import Piece, Span, cover
+from runlog.segments import LogRange, Segment, segments
 from runlog.study import read_study, trial_columns
 from sweep.rundir.disk import disk_errors, publish
 
@@ -27,10 +27,10 @@ def _ignore(_: object) -> None:
 def covered_bytes(run_dir: Path) -> int:
     """Count the bytes of the log, from its start on, that sound parts hold."""
     position = 0
-    for piece in cover(_sound_parts(run_dir), (run_dir / layout.LOG).stat().st_size):
-        if not piece.from_part:
+    for segment in segments(_sound_parts(run_dir), (run_dir / layout.LOG).stat().st_size):
+        if not segment.from_part:
             break
-        position = piece.span.stop
+        position = segment.range.stop
     return position
 
 
@@ -40,21 +40,21 @@ def refresh_metrics(run_dir: Path, *, stop: int, compact: bool = False) -> None:
     The new part takes in those before it that are at most twice as long, so that a log of n bytes has at
     most log2(n) parts; with `compact`, all of them. Raises RunDirError where the disk refuses.
     """
-    from runlog.tables import concat, part_spans, read_piece
+    from runlog.tables import concat, part_ranges, read_segment
 
     with disk_errors(run_dir / layout.METRICS):
-        pieces = cover(_sound_parts(run_dir), stop)
-        first = 0 if compact else _first_to_merge(pieces)
-        if len(pieces) - first > 1 or any(not piece.from_part for piece in pieces):
+        found = segments(_sound_parts(run_dir), stop)
+        first = 0 if compact else _first_to_merge(found)
+        if len(found) - first > 1 or any(not segment.from_part for segment in found):
             tables = [
-                read_piece(run_dir, piece, on_damage=_ignore, on_unreadable=_ignore)
-                for piece in pieces[first:]
+                read_segment(run_dir, segment, on_damage=_ignore, on_unreadable=_ignore)
+                for segment in found[first:]
             ]
-            span = Span(pieces[first].span.start, stop)
-            _write(run_dir / layout.METRICS / span.part, concat(tables))
-            pieces = [*pieces[:first], Piece(span, from_part=True)]
-        current = {piece.span for piece in pieces}
-        for replaced in set(part_spans(run_dir / layout.METRICS)) - current:
+            range_ = LogRange(found[first].range.start, stop)
+            _write(run_dir / layout.METRICS / range_.part, concat(tables))
+            found = [*found[:first], Segment(range_, from_part=True)]
+        current = {segment.range for segment in found}
+        for replaced in set(part_ranges(run_dir / layout.METRICS)) - current:
             (run_dir / layout.METRICS / replaced.part).unlink(missing_ok=True)
 
 
@@ -68,20 +68,20 @@ def write_trials(run_dir: Path) -> None:
         _write(run_dir / layout.TRIALS, table)
 
 
-def _first_to_merge(pieces: list[Piece]) -> int:
-    """Index of the first piece that the next part takes in; from the first hole on, all."""
-    first = next((index for index, piece in enumerate(pieces) if not piece.from_part), len(pieces))
-    length = sum(piece.span.length for piece in pieces[first:])
-    while first > 0 and pieces[first - 1].span.length <= 2 * length:
+def _first_to_merge(found: list[Segment]) -> int:
+    """Index of the first segment that the next part takes in; from the first hole on, all."""
+    first = next((index for index, segment in enumerate(found) if not segment.from_part), len(found))
+    length = sum(segment.range.length for segment in found[first:])
+    while first > 0 and found[first - 1].range.length <= 2 * length:
         first -= 1
-        length += pieces[first].span.length
+        length += found[first].range.length
     return first
 
 
-def _sound_parts(run_dir: Path) -> list[Span]:
+def _sound_parts(run_dir: Path) -> list[LogRange]:
     directory = run_dir / layout.METRICS
-    spans = {path: Span.parse(path.name) for path in directory.glob("part-*.parquet")}
-    return sorted(span for path, span in spans.items() if span is not None and _looks_whole(path))
+    ranges = {path: LogRange.parse(path.name) for path in directory.glob("part-*.parquet")}
+    return sorted(each for path, each in ranges.items() if each is not None and _looks_whole(path))
 
 
 def _looks_whole(path: Path) -> bool:

@@ -15,6 +15,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from runlog.ranking import Candidate, Cost, cost
 from sweep.search.optuna_internals import has_report
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import BoundaryRow
@@ -86,10 +87,10 @@ class ReplicatesAdapter:
 
     def __init__(self, pruner: optuna.pruners.WilcoxonPruner, direction: str) -> None:
         self._pruner = pruner
-        self._sign = 1.0 if direction == "minimize" else -1.0
+        self._direction = direction
         self.direction = _direction(direction)
         self._rows: dict[int, dict[int, tuple[float, ...]]] = {}
-        self._best: tuple[float, int] | None = None
+        self._best: tuple[Cost, int] | None = None
         self._boundary = 0
 
     @property
@@ -121,13 +122,14 @@ class ReplicatesAdapter:
     def tell(self, number: int, state: TrialState, value: float | None) -> None:
         if self._best is not None and number == self._best[1]:
             return  # told again after a kill
-        if state is TrialState.COMPLETE and value is not None and number in self._rows:
-            cost = (self._sign * value, number)
-            if self._best is None or cost < self._best:
-                if self._best is not None:
-                    del self._rows[self._best[1]]
-                self._best = cost
-                return
+        values = None if value is None else (value,)
+        found = cost(Candidate(number, values, state.name), [self._direction])
+        is_best = found is not None and (self._best is None or (found, number) < self._best)
+        if found is not None and is_best and number in self._rows:
+            if self._best is not None:
+                del self._rows[self._best[1]]
+            self._best = (found, number)
+            return
         self._rows.pop(number, None)
 
 

@@ -1,11 +1,11 @@
 from datetime import UTC, datetime
 
 from runlog.records import Record
-from runlog.study import StudyFold, trial_columns
+from runlog.study import StudyState, trial_columns
 
 
-def fold(*records: Record) -> StudyFold:
-    study = StudyFold()
+def fold(*records: Record) -> StudyState:
+    study = StudyState()
     for record in records:
         study.add(record)
     return study

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runlog.reader import read_batches, whole_bytes
 from runlog.records import Record
-from runlog.study import RUNNING, StudyFold
+from runlog.study import RUNNING, StudyState
 from sweep.driver.loggers.base import Logger
 from sweep.rundir.history import report_of
 
@@ -64,7 +64,7 @@ class Following:
         self._log = log
         self._say = say
         self._fed = [_Fed(name, make, say) for name, make in makers.items()]
-        self._fold = StudyFold()
+        self._study = StudyState()
         self._seen: dict[int, set[tuple[int, int]]] = {}
         self._offset = 0
         self._ending = threading.Event()
@@ -110,12 +110,12 @@ class Following:
 
     def _enter(self, record: Record) -> None:
         """A record of a trial that is known and has not ended; the first of each kind and boundary counts."""
-        number, before = record["trial"], self._fold.trials.get(record["trial"])
+        number, before = record["trial"], self._study.trials.get(record["trial"])
         match record["event"]:
             case "asked" if before is None:
-                self._fold.add(record)
+                self._study.add(record)
                 self._seen[number] = set()
-                row = self._fold.trials[number]
+                row = self._study.trials[number]
                 self._give(number, lambda logger: logger.asked(row))
             case "report" if number in self._seen:
                 key = (record["replicate"], record["examples"])
@@ -124,7 +124,7 @@ class Following:
                     report = report_of(record)
                     self._give(number, lambda logger: logger.reported(report))
             case "told" if before is not None and before.state == RUNNING:
-                self._fold.add(record)
+                self._study.add(record)
                 del self._seen[number]
                 self._give(number, lambda logger: logger.ended(before))
 

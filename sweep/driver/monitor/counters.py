@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from runlog.ranking import Cost, cost
 from sweep.driver.monitor.progress import BestSoFar, StudyView
 from sweep.scheduler import Phase, State
 from sweep.spec.schema import StudySpec
-from sweep.vocabulary.trial import Outcome, Scalar, TrialState
+from sweep.vocabulary.trial import Outcome, Scalar
 from sweep.vocabulary.turn import TurnResult
 
 
@@ -17,20 +18,22 @@ class Counters:
 
     def __init__(self, spec: StudySpec) -> None:
         self._budget = spec.budget.trials
-        self._sign = 1 if spec.objective[0].direction == "maximize" else -1
+        self._directions = [objective.direction for objective in spec.objective]
         self._ended: Counter[str] = Counter()
         self._best: BestSoFar | None = None
+        self._lowest: Cost | None = None
         self._examples = 0
         self._faults = 0
 
     def ended(self, outcome: Outcome, params: Mapping[str, Scalar]) -> None:
         """Count a trial's end; with several objectives none is the best."""
         self._ended[outcome.state.value] += 1
-        complete = outcome.state is TrialState.COMPLETE and outcome.feasible
-        if complete and outcome.values and len(outcome.values) == 1:
-            value = outcome.values[0]
-            if self._best is None or self._sign * value > self._sign * self._best.value:
-                self._best = BestSoFar(outcome.number, value, params)
+        found = cost(outcome, self._directions)
+        if found is None or outcome.values is None or len(found) > 1:
+            return
+        if self._lowest is None or found < self._lowest:
+            self._lowest = found
+            self._best = BestSoFar(outcome.number, outcome.values[0], params)
 
     def turn_done(self, result: TurnResult) -> None:
         self._examples += sum(spent.examples for spent in result.spent.values())

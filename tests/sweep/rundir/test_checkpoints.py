@@ -34,7 +34,7 @@ def test_a_checkpoint_gets_its_name_once_it_is_whole(tmp_path: Path) -> None:
         run.commit()
     with open_run(tmp_path) as run:
         assert run.checkpoints == [stored]
-        assert run.history.live[0].checkpoints == {stored.run: stored}
+        assert run.history.unfinished[0].checkpoints == {stored.run: stored}
 
 
 def test_a_run_that_is_saved_twice_at_one_place_arrives_twice_at_once(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_truncated_checkpoint_is_set_aside_and_named(tmp_path: Path) -> None:
         run.commit()
     (tmp_path / "study" / stored.path).write_bytes(b"wei")
     with open_run(tmp_path) as run:
-        assert run.history.live[0].checkpoints == {}
+        assert run.history.unfinished[0].checkpoints == {}
         assert run.checkpoints == []
         run.commit()
     assert files(tmp_path) == [PATH + ".damaged"]

@@ -35,14 +35,14 @@ def test_history_is_what_was_recorded(tmp_path: Path) -> None:
         run.commit()
         history = read_history(run.path)
     assert history.told == {0: outcome(0), 1: outcome(1)}
-    assert history.live.keys() == {2, 3}
-    trial = history.live[2]
+    assert history.unfinished.keys() == {2, 3}
+    trial = history.unfinished[2]
     assert trial.reports == tuple(reports)
     assert trial.attempt == 3
     assert (trial.params, trial.hyperparameters) == (params(2), plan(2).hyperparameters)
     assert (trial.seed, trial.asked) == (0, START)
     assert trial.checkpoints == {RunId(2, 0): last}
-    assert (history.live[3].reports, history.live[3].attempt) == ((), 0)
+    assert (history.unfinished[3].reports, history.unfinished[3].attempt) == ((), 0)
     assert history.lane_s == 4.0
     assert [each.number for each in history.best(["maximize"])] == [1, 0]
     assert (history.sessions, history.closed) == (1, None)
@@ -56,7 +56,7 @@ def test_a_checkpoint_that_is_gone_is_not_offered(tmp_path: Path) -> None:
         later = store(run, 0, 200, b"later")
         run.commit()
         (run.path / later.path).unlink()
-        assert read_history(run.path).live[0].checkpoints == {earlier.run: earlier}
+        assert read_history(run.path).unfinished[0].checkpoints == {earlier.run: earlier}
         run.remove_checkpoint(earlier.path)
         run.commit()
         assert read_history(run.path).checkpoints == {}
@@ -71,7 +71,7 @@ def test_a_trial_whose_asking_is_damaged_is_not_live(tmp_path: Path) -> None:
     log = run.path / "log.jsonl"
     log.write_bytes(log.read_bytes().replace(b'"trial":0,"params"', b'"trial":0,"pa'))
     history = read_history(run.path)
-    assert history.live.keys() == {1}
+    assert history.unfinished.keys() == {1}
     assert len(history.damage) == 1
 
 

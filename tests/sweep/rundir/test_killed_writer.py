@@ -39,7 +39,7 @@ def check_history(root: Path, committed: set[str]) -> None:
     history = read_history(root / "study")
     assert history.damage == ()
     assert {int(word.split(",")[1]) for word in committed if word.startswith("told")} <= history.told.keys()
-    for trial in history.live.values():
+    for trial in history.unfinished.values():
         assert [each.examples for each in trial.reports] == [100, 200, 300][: len(trial.reports)]
         assert len(trial.checkpoints) == (1 if trial.reports else 0)
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import RunDirError
-from sweep.rundir.provenance import chip, read_provenance, source_hash, versions, with_session
+from sweep.rundir.provenance import chip, read_provenance, versions, with_session
 
 
 def test_versions_name_what_computes() -> None:
@@ -20,16 +20,6 @@ def test_sessions_add_up_and_one_written_twice_counts_once() -> None:
     again = with_session(second, session=2, task_hash="bb", hosts=["mac-1", "mac-2"])
     assert [(each["session"], each["task_sha256"]) for each in again["sessions"]] == [(1, "aa"), (2, "bb")]
     assert again["hosts"] == ["mac-1", "mac-2"]
-
-
-def test_the_hash_follows_contents_and_names_but_not_folders(tmp_path: Path) -> None:
-    one, other = tmp_path / "a" / "task.py", tmp_path / "b" / "task.py"
-    for path in (one, other):
-        path.parent.mkdir()
-        path.write_text("x = 1\n")
-    assert source_hash([one]) == source_hash([other])
-    other.write_text("x = 2\n")
-    assert source_hash([one]) != source_hash([other])
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "\xff"])

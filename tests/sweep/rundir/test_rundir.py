@@ -144,7 +144,7 @@ def test_a_report_counts_once_for_ever(tmp_path: Path) -> None:
         again = [report(0, 100, attempt=2), report(0, 200, attempt=2)]
         assert run.record_reports(again) == again[1:]
         run.commit()
-    assert read_history(tmp_path / "study").live[0].reports == (
+    assert read_history(tmp_path / "study").unfinished[0].reports == (
         first, report(0, 100, replicate=1), report(0, 200, attempt=2),
     )  # fmt: skip
 
@@ -203,9 +203,9 @@ def test_numbers_that_are_not_finite_survive(tmp_path: Path) -> None:
         run.record_asked(plan(0), {**params(0), "clip": infinity})
         run.record_reports([report(0, 100, metrics={"loss": nan, "norm": infinity})])
         run.commit()
-    live = read_history(tmp_path / "study").live[0]
-    assert repr(live.reports[0].metrics) == "{'loss': nan, 'norm': inf}"
-    assert live.params["clip"] == infinity
+    unfinished = read_history(tmp_path / "study").unfinished[0]
+    assert repr(unfinished.reports[0].metrics) == "{'loss': nan, 'norm': inf}"
+    assert unfinished.params["clip"] == infinity
 
 
 def test_a_damaged_line_is_named_in_the_log_once(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_invariant_9_whatever_byte_the_log_ends_at_each_whole_line_and_no_other_
         with open_run(root) as run:
             assert run.history.damage == ()
             assert run.history.told.keys() == trials(kept, "told")
-            assert run.history.live.keys() == trials(kept, "asked") - trials(kept, "told")
+            assert run.history.unfinished.keys() == trials(kept, "asked") - trials(kept, "told")
             assert log.read_bytes() == whole[:end]
             run.record_message("info", "on")
             run.commit()
