@@ -25,6 +25,6 @@ def test_it_starts_as_a_file(script: Path) -> None:
 @pytest.mark.parametrize("name", ["first_report", "scaling", "step", "studies"])
 def test_a_ratio_of_one_round_is_refused_at_once(name: str) -> None:
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--rounds", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2
     assert done.stderr.endswith("--rounds must be at least 2, but got 1\n")

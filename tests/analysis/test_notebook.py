@@ -19,7 +19,7 @@ def test_the_notebook_walks_from_tables_to_a_conclusion(
     for name, value in {**environment(), "SWEEP_RUN": str(run_path)}.items():
         monkeypatch.setenv(name, value)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute(cwd=str(run_path.parent))
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute(cwd=str(run_path.parent))
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     said = "".join(output.get("text", "") for output in cells[-1].outputs)
     assert "best: trial" in said

@@ -14,8 +14,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.chaos.tally import Tally
+from tests.processes import actors, children, title
 from tests.sweep.conftest import Folder
-from tests.sweep.executors.test_ray import actors, children, title
 
 STUDY_CHANGES = (
     ("epochs: 3", "epochs: 4"),

@@ -21,7 +21,6 @@ from tests.chaos.harness import Watch
 from tests.chaos.tally import Tally
 from tests.clusters.lab import ROOT, Lab
 from tests.clusters.studylab import StudyLab
-from tests.clusters.test_bringup import processes
 
 KINDS = {
     "worker": 45,
@@ -118,7 +117,7 @@ class MachineChaos:
         return False
 
     def _kill_process(self, name: str, kind: str) -> bool:
-        found = [line.split()[0] for line in processes(self._lab, name) if re.search(PROCESSES[kind], line)]
+        found = [line.split()[0] for line in self._lab.processes(name) if re.search(PROCESSES[kind], line)]
         if not found:
             return False
         kill = self._lab.inside(name, "/bin/sh", "-c", f"kill -9 {self._chance.choice(found)}")

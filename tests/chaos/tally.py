@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 
 import analysis
 from analysis import Run
-from tests.sweep.executors.test_ray import records
+from tests.logs import records
 
 
 @dataclass

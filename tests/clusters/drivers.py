@@ -37,4 +37,4 @@ except Exception as error:
 
 def driver(lab: Lab, name: str, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = lab.inside(name, "env", f"PYTHONPATH={ROOT}", sys.executable, "-c", code, *arguments)
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)

@@ -18,12 +18,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ("ip", "unshare", "nsenter", "mount", "ssh", "ssh-keygen", "sshd")
@@ -139,6 +140,11 @@ class Lab:
 
     def run(self, name: str, *command: str) -> str:
         return check(*self.inside(name, *command))
+
+    def processes(self, name: str) -> list[str]:
+        """What runs on a machine: process ids and how they were started, `ps` itself left out."""
+        lines = self.run(name, "ps", "-eo", "pid=,args=").splitlines()
+        return [line.strip() for line in lines if "ps -eo" not in line]
 
     def outside(self, *command: str, laptop: str = "laptop") -> list[str]:
         """The command line that runs a command beside the machines, on their network: a laptop there."""
@@ -278,13 +284,15 @@ class Lab:
         )
 
     def _wait_for_ssh(self, name: str) -> None:
-        deadline = time.monotonic() + 20
         probe = f"import socket; socket.create_connection(('{self.ip(name)}', 22), 1)"
-        while subprocess.run(self.outside(sys.executable, "-c", probe), capture_output=True).returncode:
-            log = (self.path / f"{name}.log").read_text()
-            assert time.monotonic() < deadline, log
-            assert self._sshds[name].poll() is None, log
-            time.sleep(0.05)
+
+        def answers() -> bool:
+            assert self._sshds[name].poll() is None, (self.path / f"{name}.log").read_text()
+            return not subprocess.run(
+                self.outside(sys.executable, "-c", probe), capture_output=True
+            ).returncode
+
+        wait_until(answers)
 
     def _child(self, name: str) -> int:
         return self._child_of(self._sshds[name])

@@ -92,7 +92,7 @@ class StudyLab:
         (self.folder / f"{name}.yaml").write_text(text)
         return self.folder / "runs" / name
 
-    def sweep(self, *arguments: str, timeout_s: float = 170) -> subprocess.CompletedProcess[str]:
+    def sweep(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """`python -m sweep ...` on the head, in the study's folder."""
         return subprocess.run(
             self.command(*arguments),
@@ -142,7 +142,7 @@ class Laptop:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=300,
             check=False,
         )
 

@@ -68,7 +68,7 @@ def agent(folder: Path) -> Iterator[Agent]:
 
 def all_end(folder: Path, before: list[int]) -> bool:
     """Whether all that was started ends soon, and the lock is free."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while any(lives(pid) for pid in before) or is_held(folder / "own" / "agent.lock"):
         if time.monotonic() > deadline:
             return False

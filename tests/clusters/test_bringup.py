@@ -12,7 +12,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pytest
 
 from tests.clusters.drivers import ASK, KNOCK, driver
 from tests.clusters.lab import ROOT, Lab, reason_against
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
 
@@ -50,12 +50,6 @@ def up(lab: Lab, *, laptop: str = "laptop") -> tuple[int, dict[str, Any]]:
     return done.returncode, {node["node"]: node for node in json.loads(done.stdout)["nodes"]}
 
 
-def processes(lab: Lab, name: str) -> list[str]:
-    """What runs on a machine: process ids and how they were started, `ps` itself left out."""
-    lines = lab.run(name, "ps", "-eo", "pid=,args=").splitlines()
-    return [line.strip() for line in lines if "ps -eo" not in line]
-
-
 def kept(lab: Lab) -> dict[str, Any]:
     """What the keeper says of each node."""
     file = lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "keeper.json"
@@ -80,7 +74,7 @@ def fetched(lab: Lab, url: str, token: str) -> int:
 
 
 def raylet(lab: Lab, name: str) -> str:
-    (line,) = [line for line in processes(lab, name) if "/raylet/raylet " in line]
+    (line,) = [line for line in lab.processes(name) if "/raylet/raylet " in line]
     return line.split()[0]
 
 
@@ -205,10 +199,7 @@ def test_a_machine_whose_cable_was_pulled_is_taken_in_again(lab: Lab) -> None:
     before = raylet(lab, "c")
     lab.cut("c")
     try:
-        deadline = time.monotonic() + 60
-        while kept(lab)["c"]["phase"] == "up":
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_until(lambda: kept(lab)["c"]["phase"] != "up")
         done = lab.cluster("status")
     finally:
         lab.plug("c")
@@ -225,7 +216,7 @@ def test_a_node_taken_out_is_let_go_and_one_written_in_is_taken_in(lab: Lab) -> 
     lab.inventory.write_text("".join(line for line in text.splitlines(True) if "name: c," not in line))
     code, nodes = up(lab)
     assert (code, set(nodes)) == (0, {"a", "b"})
-    assert not [line for line in processes(lab, "c") if "raylet" in line or "sweep-agent" in line]
+    assert not [line for line in lab.processes("c") if "raylet" in line or "sweep-agent" in line]
     lab.inventory.write_text(text)
     code, nodes = up(lab)
     assert (code, nodes["c"]["phase"]) == (0, "up")
@@ -253,7 +244,7 @@ def test_what_ssh_holds_is_given_to_no_daemon(lab: Lab) -> None:
 
 
 def test_an_agent_that_is_killed_leaves_a_ray_that_up_replaces(lab: Lab) -> None:
-    (agent,) = [line.split()[0] for line in processes(lab, "b") if "sweep-agent" in line]
+    (agent,) = [line.split()[0] for line in lab.processes("b") if "sweep-agent" in line]
     before = raylet(lab, "b")
     lab.run("b", "kill", "-9", agent)
     code, nodes = up(lab)
@@ -275,14 +266,11 @@ def test_what_changed_for_all_nodes_is_refused(lab: Lab) -> None:
 def test_down_ends_what_up_started_and_nothing_else(lab: Lab) -> None:
     decoy = subprocess.Popen(lab.inside("b", "bash", "-c", "exec -a /x/raylet/raylet sleep 99"))
     try:
-        deadline = time.monotonic() + 10
-        while not any("raylet 99" in line for line in processes(lab, "b")):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: any("raylet 99" in line for line in lab.processes("b")))
         done = lab.cluster("down")
         assert (done.returncode, done.stdout) == (0, "a: down\nb: down\nc: down\n")
         for name in lab.names:
-            left = [line for line in processes(lab, name) if "sshd" not in line]
+            left = [line for line in lab.processes(name) if "sshd" not in line]
             assert [line.split()[1:] for line in left] == (
                 [["/x/raylet/raylet", "99"]] if name == "b" else []
             )

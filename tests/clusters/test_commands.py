@@ -12,7 +12,7 @@ from tests.clusters.lab import ROOT
 
 def cluster(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sweep", "cluster", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_doctor_of_this_machine_alone() -> None:

@@ -57,7 +57,7 @@ class Daemon:
 
 
 def soon(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while not condition():
         if time.monotonic() > deadline:
             return False
@@ -70,7 +70,7 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     running = Daemon(tmp_path)
     yield running
     running.process.terminate()
-    assert running.process.wait(20) == 0
+    assert running.process.wait(300) == 0
 
 
 def all_end(before: list[int]) -> bool:
@@ -125,7 +125,7 @@ def test_an_order_is_carried_out_until_there_is_another_or_none(daemon: Daemon) 
 def test_the_end_of_the_service_is_that_of_its_ray(daemon: Daemon) -> None:
     assert daemon.comes_to(order=daemon.order(), phase="up")
     daemon.process.terminate()
-    daemon.process.wait(20)
+    daemon.process.wait(300)
     assert not any(lives(pid) for pid in pids(daemon.folder))
 
 

@@ -10,7 +10,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 
 from tests.clusters.drivers import ASK, driver
 from tests.clusters.systemd import SystemdLab, reason_against
+from tests.processes import wait_until
 
 pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
 
@@ -58,10 +58,7 @@ def pids(lab: SystemdLab, what: str, *names: str) -> dict[str, str]:
 
 def wait_until_up(lab: SystemdLab) -> None:
     """All machines, by themselves: nothing but Ray's head is asked."""
-    deadline = time.monotonic() + 120
-    while not json.loads((done := lab.cluster("status", "--json")).stdout)["is_up"]:
-        assert time.monotonic() < deadline, done.stdout
-        time.sleep(0.5)
+    wait_until(lambda: json.loads(lab.cluster("status", "--json").stdout)["is_up"])
 
 
 def ask(lab: SystemdLab, name: str) -> dict[str, Any]:
@@ -134,8 +131,9 @@ def test_a_ray_and_a_daemon_that_are_killed_are_started_again(lab: SystemdLab) -
     before = pids(lab, "raylet/raylet ", "b", "c")
     lab.run("b", "pkill", "-9", "-f", "/raylet/raylet ")
     lab.run("c", "pkill", "-9", "-f", "/lab/daemon.py")
-    while any(before[name] == pid for name, pid in pids(lab, "raylet/raylet ", "b", "c").items()):
-        time.sleep(0.1)
+    wait_until(
+        lambda: all(before[name] != pid for name, pid in pids(lab, "raylet/raylet ", "b", "c").items())
+    )
     wait_until_up(lab)
 
 

@@ -89,6 +89,6 @@ def test_a_host_error_of_one_node_does_not_hide_the_answers_of_others() -> None:
 def test_all_nodes_are_asked_at_once() -> None:
     import threading
 
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=300)
     nodes = [Node(str(number), None, None) for number in range(4)]
     assert len(on_all(nodes, lambda node: together.wait())[0]) == 4

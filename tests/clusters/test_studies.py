@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,8 @@ from sweep.driver.monitor.progress import Quiet
 from sweep.spec.parse import load
 from tests.clusters.lab import Lab, reason_against
 from tests.clusters.studylab import StudyLab
+from tests.logs import records
+from tests.processes import wait_for
 
 EPOCH = 64
 """In examples; there is a report an epoch, six a trial."""
@@ -30,21 +29,6 @@ def cluster() -> Iterator[StudyLab]:
     with Lab(("a", "b", "c", "d"), subnet="10.213.10") as lab, StudyLab(lab) as cluster:
         cluster.up("a", "b", "c")
         yield cluster
-
-
-def records(run_dir: Path, *events: str) -> list[dict[str, Any]]:
-    log = run_dir / "log.jsonl"
-    lines = log.read_text().splitlines(keepends=True) if log.exists() else []
-    found = [json.loads(line) for line in lines if line.endswith("\n")]
-    return [record for record in found if record["event"] in events]
-
-
-def wait_for(condition: Callable[[], object], driver: subprocess.Popen[str], timeout_s: float = 90) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert driver.poll() is None, driver.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def in_mid_trial(run_dir: Path, host: str) -> bool:
@@ -116,7 +100,7 @@ def test_invariant_3_one_cut_one_killed_one_added_one_back_end_with_the_undistur
     cluster.lab.plug("c")
     cluster.up("a", "c", "d")
     wait_for(lambda: slots("d") and len(slots("c")) == 2, driver)
-    out, _ = driver.communicate(timeout=120)
+    out, _ = driver.communicate(timeout=300)
     assert driver.returncode == 0, out
 
     table = analysis.load(run_dir)

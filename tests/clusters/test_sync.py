@@ -124,7 +124,7 @@ class Checkout:
         )
         environment = {**os.environ, "PYTHONPATH": str(self.root)}
         done = subprocess.run(
-            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=self.root, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         assert done.stdout, done.stderr
         nodes = json.loads(done.stdout)["nodes"]

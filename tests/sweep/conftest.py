@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,7 @@ class Folder:
         self.study = path / "study.yaml"
         self.runs = path / "runs"
         shutil.copy(STUDIES / "line.py", path / "line.py")
+        self._started: list[subprocess.Popen[str]] = []
         self.write()
 
     def write(self, *changes: tuple[str, str]) -> Path:
@@ -59,7 +62,7 @@ class Folder:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "sweep", *arguments]
 
-    def sweep(self, *arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    def sweep(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         """`python -m sweep ...` in this folder."""
         return subprocess.run(
             self.command(*arguments),
@@ -77,7 +80,7 @@ class Folder:
 
     def start_python(self, *arguments: str) -> subprocess.Popen[str]:
         """Python in this folder, leading a process group of its own."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.path,
             env=self.environment(),
@@ -86,9 +89,26 @@ class Folder:
             text=True,
             start_new_session=True,
         )
+        self._started.append(process)
+        return process
+
+    def end_started(self) -> None:
+        """Kill what a failed test has left running."""
+        for process in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For studies of which compilation is not what is tested."""
+    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
     monkeypatch.setenv("SWEEP_CACHE", str(tmp_path / "cache"))
-    return Folder(tmp_path)
+    study = Folder(tmp_path)
+    yield study
+    study.end_started()

@@ -20,11 +20,7 @@ from sweep.rundir.rundir import RunDir
 from sweep.spec.parse import load
 from tests.sweep.conftest import Folder
 
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compilation is not what is tested here."""
-    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 def run(folder: Folder, study: Path | None = None) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runlog.records import encode
 from sweep.api.plan import Forecast, forecast
-from sweep.api.run import run_study
 from sweep.api.times import Times, measured_times, read_log
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import RunDirError
 from sweep.executors.simulated import SimulatedExecutor
 from sweep.scheduler import turns
-from sweep.spec.parse import load, parse
+from sweep.spec.parse import parse
 from sweep.spec.task_description import Description
+from tests.run_dirs import OBJECTIVES, Clock, ask, open_run, outcome, report
 from tests.sweep.conftest import STUDY, Folder
 
 LINE = Description(
@@ -101,18 +102,43 @@ def test_what_the_scheduler_does_for_a_trial_does_not_grow_with_slots_or_trials(
     assert looks[400, 100] <= 2.0 * looks[400, 10]
 
 
-def test_a_plan_from_a_run_takes_its_times(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
-    folder.study.write_text(folder.study.read_text().replace("lanes: 1", "lanes: 2"))
-    run_study(load(folder.study), runs=folder.runs, progress=Quiet())
-    times = measured_times(folder.run_dir, replicates=1)
-    assert sorted(times.run_s) == [0, 1, 2, 3]
-    assert min(times.run_s.values()) > 0
-    found = forecast(load(folder.study), LINE, nodes=4, times=times, progress=Quiet())
-    longest = max(times.run_s.values())
-    assert found.makespan_s == pytest.approx(times.start_s + times.compile_s + longest, abs=0.01)
+START_S, COMPILE_S = 1.5, 1.0
+
+
+def recorded(root: Path) -> Path:
+    """A run of four trials, two at a time: trial n trained for n + 1 s in its lane.
+
+    Half of each step was the neighbour's. The slot worked 12 s: 2 to compile two programs, and for the steps
+    twice the 5 s that the trials' own shares add up to.
+    """
+    clock = Clock()
+    with open_run(root, clock) as run:
+        run.record_opened(objectives=OBJECTIVES, choices={}, trials=4)
+        clock.now += START_S
+        run.record_slot("slot-0", host="mac-1", chip="a chip")
+        for number in range(4):
+            ask(run, number)
+            run.record_reports([report(number, 300, width=2)], lane_s=number + 2.0)
+            traces = 2.0 if number % 2 == 0 else 0.0
+            ledger = {"train_s": number + 0.5, "evaluate_s": 0.5, "compile_s": 1.0, "traces": traces}
+            run.record_outcome(replace(outcome(number), ledger=ledger))
+        run.close("finished", ledger={"slots": {"working_s": 12.0}})
+    return root / "study"
+
+
+def test_a_run_s_times_come_from_what_it_recorded(tmp_path: Path) -> None:
+    times = measured_times(recorded(tmp_path), replicates=1)
+    assert times == Times({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}, 2.5, COMPILE_S, START_S)
+    assert measured_times(tmp_path / "study", replicates=2).run_s == {0: 0.5, 1: 1.0, 2: 1.5, 3: 2.0}
     with pytest.raises(RunDirError, match="is not a run directory"):
-        measured_times(folder.path, replicates=1)
+        measured_times(tmp_path, replicates=1)
+
+
+@pytest.mark.parametrize(("nodes", "work_s"), [(4, 4.0), (1, 1.0 + 2.0 + 3.0 + 4.0)])
+def test_a_plan_from_a_run_takes_its_times(nodes: int, work_s: float) -> None:
+    times = Times({0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0}, 2.5, COMPILE_S, START_S)
+    found = forecast(parse(STUDY, "study.yaml"), LINE, nodes=nodes, times=times, progress=Quiet())
+    assert found.makespan_s == pytest.approx(START_S + COMPILE_S + work_s)
 
 
 def test_lanes_share_the_time_of_the_steps_that_they_take_together(tmp_path: Path) -> None:

@@ -17,11 +17,7 @@ from sweep.errors import RunDirError, SpecError
 from sweep.spec.parse import load
 from tests.sweep.conftest import Folder
 
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compilation is not what is tested here."""
-    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 def run(folder: Folder, policy: str, *, trials: int = 4, direction: str = "minimize") -> Summary:

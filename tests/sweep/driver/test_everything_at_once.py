@@ -14,7 +14,7 @@ from sweep.rundir.rundir import RunDir
 from sweep.search.study import Study
 from sweep.spec.parse import load
 from tests.sweep.conftest import Folder
-from tests.sweep.driver.test_session import Killed, kill_at
+from tests.sweep.in_process import Killed, kill_at
 
 CHANGES = (
     (

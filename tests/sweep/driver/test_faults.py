@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -17,27 +16,12 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 import analysis
-from sweep.api.run import Summary, run_study
-from sweep.driver.monitor.progress import Quiet
 from sweep.errors import RunDirError
-from sweep.spec.parse import load
 from sweep.worker.memory_guard import resident_bytes
 from tests.sweep.conftest import Folder
+from tests.sweep.in_process import run, stop_after, table
 
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compilation is not what is tested here."""
-    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
-
-
-def run(folder: Folder) -> Summary:
-    return run_study(load(folder.study), runs=folder.runs, progress=Quiet())
-
-
-def table(folder: Folder) -> dict[int, tuple[str, float]]:
-    trials = analysis.load(folder.run_dir).trials
-    return dict(zip(trials.number, zip(trials.state, trials.value, strict=True), strict=True))
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 def messages(folder: Folder) -> str:
@@ -177,27 +161,6 @@ def test_a_worker_whose_disk_is_full_trains_on_without_snapshots(
     assert run(folder).trials["COMPLETE"] == 4
     assert "was not saved" in messages(folder)
     assert analysis.load(folder.run_dir).checkpoints.empty
-
-
-class Stop(Exception):
-    """Ends a session as a kill would."""
-
-
-def stop_after(folder: Folder, monkeypatch: pytest.MonkeyPatch, event: str, count: int) -> None:
-    """Run until the log holds so many records of a kind."""
-    from sweep.driver.driver import Driver
-
-    step = Driver._step
-
-    def stepping(self: Driver) -> None:
-        step(self)
-        if (folder.run_dir / "log.jsonl").read_text().count(f'"event":"{event}"') >= count:
-            raise Stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Driver, "_step", stepping)
-        with contextlib.suppress(Stop):
-            run(folder)
 
 
 def damage(path: Path) -> None:

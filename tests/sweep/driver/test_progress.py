@@ -105,7 +105,7 @@ def test_a_run_in_a_real_terminal(folder: Folder, columns: int) -> None:
     while block := _read(ours):
         seen += block
     os.close(ours)
-    assert running.wait(60) == 0
+    assert running.wait(300) == 0
     lines = re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b"", seen).decode().splitlines()
     wide = [line for line in lines if len(line.rstrip()) > columns and not line.startswith("tables:")]
     assert wide == []

@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 import analysis
 import train_core
 import train_core.lanes.width
-from sweep.api.run import Summary, run_study
+from sweep.api.run import run_study
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import RunDirError
 from sweep.rundir.rundir import RunDir
@@ -23,26 +23,14 @@ from sweep.search.study import Study
 from sweep.spec.parse import load
 from sweep.vocabulary.trial import Outcome
 from tests.sweep.conftest import Folder
+from tests.sweep.in_process import Killed, kill_at, run, table
 
-
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compilation is not what is tested here."""
-    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
-
-
-def run(folder: Folder) -> Summary:
-    return run_study(load(folder.study), runs=folder.runs, progress=Quiet())
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 def optuna_study(run_dir: Path) -> optuna.Study:
     storage = JournalStorage(JournalFileBackend(str(run_dir / "optuna.journal")))
     return optuna.load_study(study_name="line", storage=storage)
-
-
-def table(folder: Folder) -> dict[int, tuple[str, float]]:
-    trials = analysis.load(folder.run_dir).trials
-    return dict(zip(trials.number, zip(trials.state, trials.value, strict=True), strict=True))
 
 
 def test_a_study_leaves_tables_that_agree_with_optuna_and_with_its_reports(folder: Folder) -> None:
@@ -107,28 +95,6 @@ def test_invariant_6_extending_a_study_changes_no_earlier_trial(folder: Folder) 
     after = table(folder)
     assert summary.trials["COMPLETE"] == len(after) == 6
     assert {number: after[number] for number in before} == before
-
-
-class Killed(Exception):
-    """Stands for the death of the driver: nothing after it is done."""
-
-
-def kill_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, call: int, *, after: bool) -> None:
-    """The `call`-th call of a method is the last thing that happens, done or not."""
-    whole = getattr(owner, name)
-    calls = 0
-
-    def killing(*arguments: object, **named: object) -> object:
-        nonlocal calls
-        calls += 1
-        if calls == call and not after:
-            raise Killed
-        value = whole(*arguments, **named)
-        if calls == call:
-            raise Killed
-        return value
-
-    monkeypatch.setattr(owner, name, killing)
 
 
 DEATHS = [

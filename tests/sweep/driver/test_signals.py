@@ -10,8 +10,10 @@ import time
 import pytest
 
 import analysis
+from tests.logs import records
+from tests.processes import actors, wait_for
 from tests.sweep.conftest import Folder
-from tests.sweep.executors.test_ray import actors, check_whole, records, wait_for
+from tests.sweep.ten_trials import check_whole
 
 
 def started(folder: Folder) -> subprocess.Popen[str]:
@@ -28,7 +30,7 @@ def test_a_signal_to_end_saves_what_runs_and_the_same_command_goes_on(
     folder.write(("slow: 0.0", "slow: 0.2"), ("trials: 4", "trials: 12"))
     driver = started(folder)
     os.kill(driver.pid, number)
-    said, _ = driver.communicate(timeout=60)
+    said, _ = driver.communicate(timeout=300)
     assert driver.returncode == 130, said
     assert "to go on: python -m sweep run study.yaml" in said
     assert records(folder.run_dir, "closed")[-1]["reason"] == "interrupted"
@@ -53,7 +55,7 @@ def test_ctrl_c_in_a_terminal_reaches_ray_too_and_loses_nothing(ray_folder: Fold
     for _ in range(times):
         os.killpg(group, signal.SIGINT)
         time.sleep(0.05)
-    said, _ = driver.communicate(timeout=90)
+    said, _ = driver.communicate(timeout=300)
     assert driver.returncode == 130, said
     assert "Traceback" not in said
     assert not actors(driver.pid)
@@ -75,7 +77,7 @@ def test_a_hung_trial_is_ended_from_outside_and_the_study_goes_on(ray_folder: Fo
     )
     code = "import sweep.spec.plans as p; p.GRACE_S = 6.0; from sweep.cli import main; main()"
     driver = ray_folder.start_python("-c", code, "run", "study.yaml")
-    said, _ = driver.communicate(timeout=200)
+    said, _ = driver.communicate(timeout=300)
     trials = analysis.load(ray_folder.run_dir).trials
     assert driver.returncode == 0, said
     expected = {"none": "COMPLETE", "hang": "FAIL"}
@@ -92,7 +94,7 @@ def test_ray_killed_under_a_study_loses_nothing(ray_folder: Folder) -> None:
     )
     for pid in raylet.stdout.split():
         os.kill(int(pid), signal.SIGKILL)
-    driver.communicate(timeout=200)
+    driver.communicate(timeout=300)
     if len(records(ray_folder.run_dir, "told")) < 10:
         ray_folder.study.write_text(ray_folder.study.read_text() + "executor: inline\n")
         ended = ray_folder.sweep("run", "study.yaml")

@@ -7,12 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sweep.executors import awake
+from tests.processes import wait_until
 from tests.sweep.conftest import ROOT, Folder
 
 CANNED = '#!/bin/sh\necho "$0 $@" >> "{said}"\necho $$ >> "{pids}"\nexec sleep 60\n'
@@ -32,26 +33,30 @@ class Programs:
 
     def calls(self) -> list[str]:
         """What was called, once anything was."""
-        deadline = time.monotonic() + 20
-        while not (self.pids.exists() and self.pids.read_text()):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: self.pids.exists() and self.pids.read_text())
         return [line.removeprefix(f"{self.path}/") for line in self.said.read_text().splitlines()]
 
     def live(self) -> list[int]:
-        pids = [int(line) for line in self.pids.read_text().split()]
+        pids = [int(line) for line in self.pids.read_text().split()] if self.pids.exists() else []
         return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+    def end(self) -> None:
+        """Kill what a failed test has left running."""
+        for pid in self.live():
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Programs]:
     path = tmp_path / "bin"
     path.mkdir()
     for name in ("sleep", "tail", "sh"):
         (path / name).symlink_to(str(shutil.which(name)))
     monkeypatch.setenv("PATH", str(path))
     monkeypatch.setattr(awake, "SYSTEM_PATH", str(path))
-    return Programs(path)
+    canned = Programs(path)
+    yield canned
+    canned.end()
 
 
 def test_a_mac_is_held_awake_as_long_as_the_block_runs(programs: Programs) -> None:
@@ -93,16 +98,12 @@ def test_what_a_killed_driver_held_ends_with_it(folder: Folder, programs: Progra
         "awake.SYSTEM_PATH = ''; awake.hold_awake(); time.sleep(60)"
     )
     environment = {"PATH": str(programs.path), "PYTHONPATH": str(ROOT)}
-    driver = subprocess.Popen([sys.executable, "-c", code], env=environment)
-    deadline = time.monotonic() + 20
-    while not (programs.pids.exists() and programs.live()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
-    while programs.live():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    with subprocess.Popen([sys.executable, "-c", code], env=environment) as driver:
+        try:
+            wait_until(programs.live)
+        finally:
+            driver.kill()
+    wait_until(lambda: not programs.live())
 
 
 def test_a_study_holds_the_machine_awake(

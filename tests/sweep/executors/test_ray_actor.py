@@ -63,14 +63,14 @@ def test_turns_are_carried_out_in_their_order_though_the_calls_come_in_another(a
         late = callers.submit(give, actor, 1, 8)
         assert not late.done()
         assert give(actor, 0, 7) == 7
-        assert late.result(timeout=10) == 8
+        assert late.result(timeout=300) == 8
     assert actor._worker.turns == [7, 8]
 
 
 def test_a_worker_is_made_and_used_in_one_thread_that_is_no_callers(actor: Actor) -> None:
     with ThreadPoolExecutor() as callers:
         for place in range(4):
-            callers.submit(give, actor, place, place).result(timeout=10)
+            callers.submit(give, actor, place, place).result(timeout=300)
     assert len(actor._worker.threads) == 1
     assert threading.get_ident() not in actor._worker.threads
 

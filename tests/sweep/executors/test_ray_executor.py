@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +32,7 @@ from sweep.vocabulary.turn import (
     TurnResult,
     WorkerSettings,
 )
+from tests.processes import wait_until
 
 
 def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do(
@@ -45,13 +45,6 @@ def test_invariant_10_a_ray_that_does_not_start_is_an_error_that_says_what_to_do
     settings = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False)
     with pytest.raises(SweepError, match=r"did not start .* timed out .* run the same command again"):
         RayExecutor(settings, OwnRayCluster(slots=1, gpus=0)).start()
-
-
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def put_ray(monkeypatch: pytest.MonkeyPatch, ray: object) -> None:

@@ -13,8 +13,9 @@ from sweep.executors.cluster import Cluster, ClusterNode, tagged
 from sweep.executors.packaging import StudyPackage
 from sweep.executors.ray import joined as joined_module
 from sweep.executors.ray.joined import JoinedRayCluster
-from sweep.executors.ray.nodes import RayNode
+from sweep.executors.ray.nodes import ClusterSnapshot, RayNode
 from sweep.executors.ray.setup import RayError
+from tests.processes import wait_until
 
 GB = 10**9
 NODES = (
@@ -45,14 +46,16 @@ def join(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Join]:
         each.close()
 
 
-def seen(joined: JoinedRayCluster, timeout_s: float = 20) -> list[RayNode]:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        snapshot = joined.poll(time.monotonic() - 100)
-        if snapshot is not None:
-            return list(snapshot.nodes.values())
-        time.sleep(0.01)
-    raise AssertionError("nothing was seen")
+def seen(joined: JoinedRayCluster) -> list[RayNode]:
+    found: list[ClusterSnapshot | None] = [None]
+
+    def polled() -> bool:
+        found[0] = joined.poll(time.monotonic() - 100)
+        return found[0] is not None
+
+    wait_until(polled)
+    assert found[0] is not None
+    return list(found[0].nodes.values())
 
 
 def test_nodes_of_the_inventory_are_used_and_without_required_tags_those_that_it_got_since(

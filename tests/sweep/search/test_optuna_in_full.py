@@ -24,9 +24,7 @@ from tests.sweep.world import World
 SHORT = ("length: {epochs: 3}", "length: {epochs: 1}")
 
 
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 def run(folder: Folder, *changes: tuple[str, str]) -> Summary:

@@ -26,9 +26,7 @@ HARD = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 def with_pruner(text: str, *changes: tuple[str, str]) -> StudySpec:

@@ -20,9 +20,7 @@ from tests.sweep.conftest import STUDY, Folder
 GRID = "learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}"
 
 
-@pytest.fixture(autouse=True)
-def _eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 def with_sampler(text: str) -> StudySpec:

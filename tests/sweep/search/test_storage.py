@@ -8,9 +8,9 @@ import pytest
 from sweep.driver.driver import Driver
 from sweep.errors import SpecError
 from tests.sweep.conftest import Folder
-from tests.sweep.driver.test_faults import _eager, run, stop_after, table
+from tests.sweep.in_process import run, stop_after, table
 
-__all__ = ["_eager"]
+pytestmark = pytest.mark.usefixtures("uncompiled")
 
 
 def in_database(folder: Folder, *changes: tuple[str, str]) -> str:

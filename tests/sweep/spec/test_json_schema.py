@@ -14,7 +14,7 @@ from configfile import yamlfile
 from sweep.spec.json_schema import FILE, study_schema, study_schema_text
 from sweep.spec.parse import parse
 from sweep.spec.resolve import resolved
-from tests.sweep.spec.test_roundtrip import studies
+from tests.sweep.spec.written import studies
 
 ROOT = Path(__file__).parents[3]
 STUDIES = sorted((ROOT / "examples").glob("*/study*.yaml"))

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from sweep.worker.memory_guard import MemoryGuard, OverLimitError
+from tests.processes import wait_until
 
 TRACED = """
 import sys
@@ -51,7 +52,7 @@ def test_what_was_raised_during_one_long_call_leaves_the_block_and_nothing_comes
 
 
 def test_a_function_that_is_traced_begins_after_watched_work() -> None:
-    done = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=300)
     assert (done.stdout, done.stderr) == ("begun\n", "")
 
 
@@ -60,7 +61,4 @@ def test_a_closed_guard_leaves_no_thread() -> None:
     guard = MemoryGuard(100, lambda: 10)
     assert guards() == before + 1
     guard.close()
-    deadline = time.monotonic() + 10
-    while guards() > before:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: guards() <= before)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.train_core.conftest import BASE, Small, assert_equal, assert_same, finish, program_of
-from tests.train_core.lanes.test_population import alone, load
+from tests.train_core.lanes.trials import alone, load
 from train_core import Population, Program
 from train_core.lanes import width
 from train_core.lanes.width import Measurement, WidthChoice, best_width, cache_key, decode, encode

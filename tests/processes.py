@@ -1,0 +1,74 @@
+"""Processes below a driver, from /proc, and waiting for what they do."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+LONG_S = 300.0
+"""A wait that ends a broken test, however busy the machine is; a sound test never comes near it."""
+
+
+def wait_until(condition: Callable[[], object], *, what: str = "", timeout_s: float = LONG_S) -> None:
+    """Look again and again until something holds."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited for {timeout_s:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen[Any]) -> None:
+    """The same, while a process runs whose end would make waiting pointless."""
+
+    def holds() -> bool:
+        if condition():
+            return True
+        assert process.poll() is None, process.communicate()
+        return False
+
+    wait_until(holds)
+
+
+def children(pid: int) -> list[int]:
+    """Direct and indirect children of a process."""
+    table: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            table.setdefault(parent, []).append(int(entry.name))
+    found, left = [], [pid]
+    while left:
+        here = table.get(left.pop(), [])
+        found += here
+        left += here
+    return found
+
+
+def actors(pid: int) -> list[int]:
+    """The processes of a driver's workers that hold a task."""
+    titles = {process: title(process) for process in children(pid)}
+    return [
+        process
+        for process, name in titles.items()
+        if name.startswith("ray::") and ("Actor" in name or "/slot-" in name)
+    ]
+
+
+def title(pid: int) -> str:
+    """A process's command line; empty once it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def wait_until_gone(processes: Iterable[int]) -> None:
+    """Until a killed driver's Ray has ended by itself; two agents of its take a minute more."""
+    left = [pid for pid in processes if "Agent" not in title(pid)]
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), what=f"{left} to end")
