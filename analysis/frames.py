@@ -12,6 +12,7 @@ import pyarrow as pa
 from analysis.errors import RunError, warn
 from analysis.studyfile import StudyFile
 from runlog import layout
+from runlog.checkpoints import CheckpointsState
 from runlog.ranking import Candidate
 from runlog.records import Record
 from runlog.study import RUNNING, StudyState, trial_columns
@@ -121,20 +122,17 @@ def ledger(trials: pd.DataFrame) -> pd.DataFrame:
 
 def checkpoints(run_dir: Path, records: Iterable[Record]) -> pd.DataFrame:
     """The checkpoints that were recorded, not removed, and are on disk or were sent to a store."""
-    found: dict[str, Record] = {}
-    urls: dict[str, str] = {}
+    state = CheckpointsState()
     for record in records:
-        if record["event"] == "checkpoint":
-            found[record["path"]] = record
-        elif record["event"] == "checkpoint_stored":
-            urls[record["path"]] = record["url"]
-        elif record["event"] == "checkpoint_removed":
-            found.pop(record["path"], None)
-            urls.pop(record["path"], None)
+        state.add(record)
     rows = [
-        {**record, "path": urls.get(path) or str((run_dir / path).resolve())}
-        for path, record in found.items()
-        if path in urls or (run_dir / path).is_file()
+        {
+            **each.snapshot.as_fields(),
+            "path": each.url or str((run_dir / path).resolve()),
+            "time": each.time,
+        }
+        for path, each in state.kept.items()
+        if each.is_there(run_dir)
     ]
     return _table(rows, CHECKPOINT_TYPES)
 

@@ -3,12 +3,16 @@
 `sweep` writes run directories and `analysis` reads them, and neither knows the other: what both must
 agree on is written once, here. Standard library only, except `runlog.tables`, which needs pyarrow.
 
-layout      file names inside a run directory
-records     one line of the log, each way
-reader      the log in batches, beside its writer; damage is named
-study       what the log says of the study and its trials
-ranking     which trials are best
-segments    the log cut into what Parquet parts hold and what they do not
-tables      reports as an Arrow table
-collector   Python's garbage collector, held off while much is read
+layout        file names inside a run directory
+records       one line of the log, each way
+report        a report, and how it stands in the log
+snapshot      a checkpoint file and its run, and how it stands in the log
+numbers       numbers that JSON has no word for
+reader        the log in batches, beside its writer; damage is named
+study         what the log says of the study and its trials
+checkpoints   which checkpoints a run has
+ranking       which trials are best
+segments      the log cut into what Parquet parts hold and what they do not
+tables        reports as an Arrow table
+collector     Python's garbage collector, held off while much is read
 """

@@ -8,22 +8,31 @@ the object `{"float":"NaN"}`, `{"float":"Infinity"}` or `{"float":"-Infinity"}`,
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 
 from runlog.layout import FORMAT
+from runlog.numbers import encode_numbers
+from runlog.report import Report
+from runlog.snapshot import Snapshot
 
 Record = dict[str, Any]
 """One parsed line."""
+
+
+def _required(kind: type[Report | Snapshot]) -> str:
+    """The fields without a default: those that every version has written."""
+    return " ".join(each.name for each in fields(kind) if each.default is each.default_factory is MISSING)
+
 
 FIELDS: Mapping[str, frozenset[str]] = {
     kind: frozenset(("time", *fields.split()))
     for kind, fields in {
         "opened": "format session host pid objectives choices trials",
         "asked": "trial params hyperparameters seed",
-        "report": "trial replicate examples epoch updates attempt width lane host metrics",
-        "checkpoint": "trial replicate examples path bytes sha256 final",
+        "report": _required(Report),
+        "checkpoint": _required(Snapshot),
         "checkpoint_stored": "path url",
         "checkpoint_removed": "path",
         "told": "trial state values reason ledger",
@@ -47,18 +56,8 @@ def encode(event: str, time: float, fields: Mapping[str, Any]) -> bytes:
     try:
         text = _encoder.encode(record)
     except ValueError:
-        text = _encoder.encode(_finite(record))
+        text = _encoder.encode(encode_numbers(record))
     return text.encode("ascii") + b"\n"
-
-
-def decode_number(value: Any) -> Any:
-    """Give a field's value back, a non-finite number as the float it stands for."""
-    return float(value["float"]) if type(value) is dict else value
-
-
-def decode_mapping(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`decode_number` of each value: metrics, hyperparameters, a ledger."""
-    return {name: decode_number(value) for name, value in values.items()}
 
 
 def is_record(value: Any) -> bool:
@@ -72,13 +71,3 @@ def is_record(value: Any) -> bool:
 def is_newer(opened: Record) -> bool:
     """Whether an `opened` record announces a format that this version cannot read."""
     return type(opened.get("format")) is int and opened["format"] > FORMAT
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"float": "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"}
-    if isinstance(value, Mapping):
-        return {name: _finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value

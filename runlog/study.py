@@ -10,9 +10,10 @@ from statistics import stdev
 from typing import Any
 
 from runlog import layout
+from runlog.numbers import decode_mapping, decode_number
 from runlog.ranking import best
 from runlog.reader import OnDamage, read_batches
-from runlog.records import Record, decode_mapping, decode_number
+from runlog.records import Record
 
 RUNNING = "RUNNING"
 """State of a trial that was asked and not told."""

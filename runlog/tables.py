@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,28 +12,39 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from runlog import layout
+from runlog.numbers import decode_number
 from runlog.reader import OnDamage, read_batches, whole_bytes
-from runlog.records import Record, decode_number
+from runlog.records import Record
+from runlog.report import Report
 from runlog.segments import LogRange, Segment, segments
 
 KEY = ("trial", "replicate", "examples")
 """What tells rows apart; of rows with equal keys the first counts."""
 
-SCHEMA = pa.schema(
-    [
-        ("trial", pa.int64()),
-        ("replicate", pa.int64()),
-        ("examples", pa.int64()),
-        ("epoch", pa.float64()),
-        ("updates", pa.int64()),
-        ("attempt", pa.int64()),
-        ("width", pa.int64()),
-        ("lane", pa.int64()),
-        ("host", pa.dictionary(pa.int32(), pa.string())),
-        ("time", pa.timestamp("us", tz="UTC")),
-    ]
-)
+_TYPES = {
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "str": pa.dictionary(pa.int32(), pa.string()),
+    "time": pa.timestamp("us", tz="UTC"),
+}
+
+
+def report_columns(kind: type[Report] = Report) -> pa.Schema:
+    """A column for each field of a report but the metrics; one with a default may be missing in old parts."""
+    return pa.schema(
+        [
+            (each.name, _TYPES["time" if each.name == "time" else str(each.type).removesuffix(" | None")])
+            for each in fields(kind)
+            if each.name != "metrics"
+        ]
+    )
+
+
+SCHEMA = report_columns()
 """Columns of the metrics table; a float64 column a metric follows."""
+
+DEFAULTS = {each.name: each.default for each in fields(Report) if each.default is not MISSING}
+"""What rows of older versions have in the columns that these did not know."""
 
 _ATTEMPTS = 5
 
@@ -41,7 +53,12 @@ OnUnreadable = Callable[[str], None]
 
 def metrics_table(reports: list[Record]) -> pa.Table:
     """Lay `report` records out as columns; a metric named as a column of SCHEMA gets `metric_` before it."""
-    columns: dict[str, list[Any]] = {name: [report[name] for report in reports] for name in SCHEMA.names}
+    columns: dict[str, list[Any]] = {
+        name: [decode_number(report.get(name, DEFAULTS[name])) for report in reports]
+        if name in DEFAULTS
+        else [report[name] for report in reports]
+        for name in SCHEMA.names
+    }
     columns["time"] = [round(seconds * 1e6) for seconds in columns["time"]]
     arrays = {field.name: pa.array(columns[field.name], field.type) for field in SCHEMA}
     for metric in dict.fromkeys(name for report in reports for name in report["metrics"]):
@@ -80,8 +97,7 @@ def read_segment(
     if segment.from_part:
         path = run_dir / layout.METRICS / segment.range.part
         try:
-            with pq.ParquetFile(path) as part:
-                return part.read()
+            return _read_part(path)
         except FileNotFoundError:
             raise
         except (pa.ArrowInvalid, OSError) as error:
@@ -115,14 +131,23 @@ def read_metrics(
     return read_once()
 
 
+def _read_part(path: Path) -> pa.Table:
+    with pq.ParquetFile(path) as part:
+        table = part.read()
+    for name, default in DEFAULTS.items():
+        if name not in table.column_names:
+            column = pa.array([default] * len(table), SCHEMA.field(name).type)
+            table = table.append_column(SCHEMA.field(name), column)
+    return table
+
+
 def _sound_parts(run_dir: Path, parts: list[LogRange], on_unreadable: OnUnreadable) -> list[pa.Table]:
     tables = []
     for segment in segments(parts, max((part.stop for part in parts), default=0)):
         if segment.from_part:
             path = run_dir / layout.METRICS / segment.range.part
             try:
-                with pq.ParquetFile(path) as part:
-                    tables.append(part.read())
+                tables.append(_read_part(path))
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 on_unreadable(f"{path.name} cannot be read ({error}), and there is no log to make it from")
     return tables

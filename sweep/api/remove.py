@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from configfile.quantities import format_size
 from sweep.api.status import load_study_state
+from sweep.driver.checkpoint_store import remove_stored
 from sweep.errors import RunDirError
 from sweep.rundir.history import History, read_history
 from sweep.rundir.retention import superseded
@@ -17,11 +18,12 @@ from sweep.vocabulary.trial import Snapshot
 
 @dataclass(frozen=True)
 class Removal:
-    """What would be deleted, and how many checkpoints stay."""
+    """What would be deleted, and how many checkpoints stay; `stored` gives the URLs of those in the store."""
 
     run_dir: Path
     checkpoints: tuple[Snapshot, ...]
     staying: int
+    stored: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -39,7 +41,7 @@ class Removal:
 def plan_removal(run_dir: Path, *, keep_best: int, trials: Sequence[int] = ()) -> Removal:
     """What `sweep rm` would delete: all but the best trials', or only those of `trials`.
 
-    Raises RunDirError where there is no run, or a trial has not ended: its checkpoint is where it goes on.
+    Raises RunDirError where there is no run, or a trial has not ended: it resumes from its checkpoint.
     """
     load_study_state(run_dir)
     history = read_history(run_dir)
@@ -52,7 +54,7 @@ def plan_removal(run_dir: Path, *, keep_best: int, trials: Sequence[int] = ()) -
             raise RunDirError(f"{run_dir}: no checkpoint of trial {number} was deleted; {why}")
     stored = list(history.checkpoints.values())
     going = _of(stored, trials) if trials else _all_but_best(history, stored, keep_best)
-    return Removal(run_dir, tuple(going), len(stored) - len(going))
+    return Removal(run_dir, tuple(going), len(stored) - len(going), history.stored_checkpoints)
 
 
 def _of(stored: Sequence[Snapshot], trials: Sequence[int]) -> list[Snapshot]:
@@ -65,10 +67,20 @@ def _all_but_best(history: History, stored: Sequence[Snapshot], keep_best: int) 
 
 
 def remove(removal: Removal) -> None:
-    """Delete them and say so in the log. Raises RunDirError while another process writes there."""
+    """Delete them, in the store too, and say so in the log.
+
+    Raises RunDirError while another process writes there, or where the store refuses: what it has not
+    deleted stays recorded.
+    """
     path = removal.run_dir.resolve()
     with RunDir.open(path.parent, path.name) as run:
         for each in removal.checkpoints:
+            try:
+                if (url := removal.stored.get(each.path)) is not None:
+                    remove_stored(each, url)
+            except RunDirError:
+                run.commit()
+                raise
             run.remove_checkpoint(each.path)
         run.commit()
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from configfile.quantities import format_size
-from runlog import layout
-from runlog.reader import read_batches
+from runlog.checkpoints import read_checkpoints
 from runlog.study import TrialRow
 from sweep.api.status import load_study_state
 from sweep.errors import RunDirError
@@ -21,7 +20,7 @@ from sweep.vocabulary.trial import Report
 class TrialView:
     """One trial; `rank` counts from 1 among those that ended well, None where it is not one of them.
 
-    `checkpoints` are those on disk, by path from the run directory, in bytes.
+    `checkpoints` gives the bytes of each that is kept, by path from the run directory or by URL in the store.
     """
 
     run: str
@@ -60,8 +59,8 @@ def read_trial(run_dir: Path, number: int) -> TrialView:
     """All of one trial. Raises RunDirError where there is no such run directory or trial in it."""
     study, damage = load_study_state(run_dir)
     if number not in study.trials:
-        has = f"it has trials 0 to {max(study.trials)}" if study.trials else "it has none yet"
-        raise RunDirError(f"{run_dir}: must hold trial {number}; {has}")
+        has = f"trials 0 to {max(study.trials)} exist" if study.trials else "none exists yet"
+        raise RunDirError(f"{run_dir}: no trial {number} ({has})")
     order = [row.number for row in study.best()]
     return TrialView(
         run=run_dir.resolve().name,
@@ -76,18 +75,10 @@ def read_trial(run_dir: Path, number: int) -> TrialView:
 
 
 def _checkpoints(run_dir: Path, number: int) -> Iterator[tuple[str, int]]:
-    """Those recorded, not removed since, and there."""
-    kinds = ("checkpoint", "checkpoint_removed")
-    kept: dict[str, int] = {}
-    for batch in read_batches(run_dir / layout.LOG, kinds=kinds, on_damage=lambda each: None):
-        for record in batch:
-            if record["event"] == "checkpoint_removed":
-                kept.pop(record["path"], None)
-            elif record["trial"] == number:
-                kept[record["path"]] = record["bytes"]
-    for path, size in kept.items():
-        if (run_dir / path).is_file():
-            yield path, size
+    """Those that are kept: by path in the run directory, or by URL in the store."""
+    for each in read_checkpoints(run_dir, on_damage=lambda _: None):
+        if each.snapshot.trial == number:
+            yield each.url or each.snapshot.path, each.snapshot.bytes
 
 
 def _pairs(title: str, values: Mapping[str, Any]) -> list[str]:

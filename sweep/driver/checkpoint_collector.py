@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sweep.driver.checkpoint_store import Refused, Removed, Store, Stored
+from sweep.driver.checkpoint_store import Refused, Removed, Stored, StoreThread
 from sweep.errors import CheckpointError
 from sweep.executors.base import Chunk, Executor
 from sweep.rundir.checkpoints import CheckpointWriter, stored_name
@@ -34,7 +34,7 @@ class Gatherer:
         policy: Checkpoints,
         directions: Sequence[str],
         told: Mapping[int, Outcome],
-        store: Store | None = None,
+        store: StoreThread | None = None,
     ) -> None:
         self._run = run
         self._executor = executor
@@ -129,7 +129,7 @@ class Gatherer:
             kept = answer.snapshot in self._run.checkpoints
             match answer:
                 case Stored() if not kept:
-                    self._store.remove(answer.snapshot)
+                    self._store.remove(answer.snapshot, answer.url)
                 case Stored():
                     self._run.record_stored(path, answer.url)
                     self._retain()
@@ -150,9 +150,10 @@ class Gatherer:
         superseded = self._superseded([*checkpoints, *coming])
         gone = [each for each in superseded if each in checkpoints]
         for snapshot in gone:
-            if self._store is not None and snapshot.path in self._run.stored:
-                self._store.remove(snapshot)
-            else:
+            url = self._run.stored.get(snapshot.path)
+            if self._store is not None and url is not None:
+                self._store.remove(snapshot, url)
+            elif url is None:
                 self._run.remove_checkpoint(snapshot.path)
         if self._store is not None:
             kept = set(checkpoints) - set(gone)

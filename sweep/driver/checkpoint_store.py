@@ -14,6 +14,7 @@ from posixpath import dirname, join
 from queue import SimpleQueue
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from configfile.nearest import remedy
 from sweep.errors import Problem, RunDirError
@@ -65,17 +66,76 @@ def problems(spec: StudySpec) -> list[Problem]:
     return [spec.document.problem(("checkpoints", "store"), rule, url, cure)]
 
 
-class Store:
-    """A folder of one study under a URL. No call blocks but `check`."""
+class CheckpointStore:
+    """A folder of one study under a URL; checkpoints have the same paths there as in the run directory."""
 
-    def __init__(self, url: str, study: str) -> None:
+    def __init__(self, url: str) -> None:
         """Raises RunDirError where the URL cannot be understood."""
-        self.url = join(url, study)
+        self.url = url
         try:
-            self._files, self._folder = fsspec.core.url_to_fs(self.url)
+            self._files, self._folder = fsspec.core.url_to_fs(url)
         except Exception as error:  # each kind of store raises errors of its own
             raise RunDirError(f"checkpoints.store {url}: cannot be opened: {error}") from error
-        self._work: SimpleQueue[tuple[Snapshot, Path | None] | None] = SimpleQueue()
+
+    def check(self) -> None:
+        """Make the folder. Raises RunDirError where that cannot be done, before anything is trained."""
+        try:
+            self._files.makedirs(self._folder, exist_ok=True)
+        except Exception as error:  # as above
+            raise RunDirError(
+                f"checkpoints.store {self.url}: cannot be written to: {error}. "
+                "Mount or unlock it, or leave `store` out to keep checkpoints in the run directory"
+            ) from error
+
+    def send(self, snapshot: Snapshot, file: Path) -> str:
+        """Copy a file of the run directory there; gives its URL. Raises what the store raises."""
+        path = join(self._folder, snapshot.path)
+        self._files.makedirs(dirname(path), exist_ok=True)
+        self._files.put_file(str(file), path)
+        size = self._files.size(path)
+        if size != snapshot.bytes:
+            raise OSError(f"{snapshot.bytes} bytes were sent, {size} are there")
+        return join(self.url, snapshot.path)
+
+    def remove(self, snapshot: Snapshot) -> None:
+        """Remove what was sent before; nothing happens where it is gone. Raises what the store raises."""
+        path = join(self._folder, snapshot.path)
+        if self._files.exists(path):
+            self._files.rm_file(path)
+        elif isinstance(self._files, LocalFileSystem) and not self._files.isdir(self._folder):
+            raise OSError(f"{self._folder} is not there")  # a share that is not mounted has lost nothing
+
+
+def remove_stored(snapshot: Snapshot, url: str) -> None:
+    """Remove a checkpoint by the URL recorded of it. Raises RunDirError where the store refuses."""
+    root = url.removesuffix(f"/{snapshot.path}")
+    if root == url:
+        raise RunDirError(f"{url}: is not the URL of {snapshot.path}; nothing was deleted")
+    store = CheckpointStore(root)
+    try:
+        store.remove(snapshot)
+    except Exception as error:  # each kind of store raises errors of its own
+        raise RunDirError(
+            f"{url}: the store refuses to delete it: {error}. The checkpoint is still recorded; "
+            "mount or unlock the store and run the same command again"
+        ) from error
+
+
+def open_store(spec: StudySpec) -> StoreThread | None:
+    """The study's store, made where it is missing; None where it has none. Raises RunDirError."""
+    if spec.checkpoints.store is None:
+        return None
+    store = CheckpointStore(join(spec.checkpoints.store, spec.name))
+    store.check()
+    return StoreThread(store)
+
+
+class StoreThread:
+    """Sends to a store, and removes from where a checkpoint was sent, one after another. No call blocks."""
+
+    def __init__(self, store: CheckpointStore) -> None:
+        self._store = store
+        self._work: SimpleQueue[tuple[Snapshot, Path | str] | None] = SimpleQueue()
         self._done: SimpleQueue[Answer] = SimpleQueue()
         self._pending: set[str] = set()
         # A daemon: a share that hangs must not keep the driver from ending.
@@ -86,23 +146,13 @@ class Store:
         """Whether anything is under way."""
         return bool(self._pending)
 
-    def check(self) -> None:
-        """Make the folder. Raises RunDirError where that cannot be done, before anything is trained."""
-        try:
-            self._files.makedirs(self._folder, exist_ok=True)
-        except Exception as error:  # as above
-            raise RunDirError(
-                f"checkpoints.store {self.url}: must be a place that can be written to; found: {error}; "
-                "mount or unlock it, or leave `store` out to keep checkpoints in the run directory"
-            ) from error
-
     def send(self, snapshot: Snapshot, file: Path) -> None:
         """Begin to copy a file of the run directory there, unless that is under way."""
         self._begin(snapshot, file)
 
-    def remove(self, snapshot: Snapshot) -> None:
-        """Begin to remove what was sent before."""
-        self._begin(snapshot, None)
+    def remove(self, snapshot: Snapshot, url: str) -> None:
+        """Begin to remove what was sent before, to this URL: the study may have had another store then."""
+        self._begin(snapshot, url)
 
     def answers(self) -> list[Answer]:
         """What has come to its end since this was asked last."""
@@ -116,30 +166,20 @@ class Store:
         """Begin nothing further."""
         self._work.put(None)
 
-    def _begin(self, snapshot: Snapshot, file: Path | None) -> None:
+    def _begin(self, snapshot: Snapshot, place: Path | str) -> None:
         if snapshot.path not in self._pending:
             self._pending.add(snapshot.path)
-            self._work.put((snapshot, file))
+            self._work.put((snapshot, place))
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
-            snapshot, file = work
-            try:
-                self._done.put(self._remove(snapshot) if file is None else self._send(snapshot, file))
-            except Exception as error:  # as above: it is the store's word why it refuses
-                self._done.put(Refused(snapshot, str(error) or type(error).__name__))
+            self._done.put(self._carry_out(*work))
 
-    def _send(self, snapshot: Snapshot, file: Path) -> Answer:
-        path = join(self._folder, snapshot.path)
-        self._files.makedirs(dirname(path), exist_ok=True)
-        self._files.put_file(str(file), path)
-        size = self._files.size(path)
-        if size != snapshot.bytes:
-            return Refused(snapshot, f"{snapshot.bytes} bytes were sent, {size} are there")
-        return Stored(snapshot, join(self.url, snapshot.path))
-
-    def _remove(self, snapshot: Snapshot) -> Answer:
-        path = join(self._folder, snapshot.path)
-        if self._files.exists(path):
-            self._files.rm_file(path)
+    def _carry_out(self, snapshot: Snapshot, place: Path | str) -> Answer:
+        try:
+            if isinstance(place, Path):
+                return Stored(snapshot, self._store.send(snapshot, place))
+            remove_stored(snapshot, place)
+        except Exception as error:  # as above: it is the store's word why it refuses
+            return Refused(snapshot, str(error) or type(error).__name__)
         return Removed(snapshot)

@@ -15,7 +15,7 @@ from math import inf, nan
 from statistics import fmean as mean
 
 from sweep.driver.checkpoint_collector import Gatherer
-from sweep.driver.checkpoint_store import Store
+from sweep.driver.checkpoint_store import StoreThread
 from sweep.driver.extension import Extension
 from sweep.driver.limits import limits
 from sweep.driver.monitor.counters import Counters
@@ -76,7 +76,7 @@ class Driver:
         study: Study,
         executor: Executor,
         progress: Progress,
-        store: Store | None = None,
+        store: StoreThread | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._spec = spec

@@ -90,12 +90,10 @@ def drive(
     spec: StudySpec, description: Description, run: RunDir, progress: Progress, cluster: Cluster | None
 ) -> Driver:
     """Write down what runs, drive the study until it ends or is interrupted, and give the driver back."""
-    from sweep.driver.checkpoint_store import Store
+    from sweep.driver.checkpoint_store import open_store
     from sweep.driver.driver import Driver
 
-    store = None if spec.checkpoints.store is None else Store(spec.checkpoints.store, spec.name)
-    if store is not None:
-        store.check()
+    store = open_store(spec)
     run.write_study(resolved_text(spec))
     task = task_ref(spec)
     run.write_provenance(task_hash=source_hash(task) or "", hosts=[], folder=task.folder)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runlog import collector, layout
+from runlog import checkpoints, collector, layout
+from runlog.checkpoints import CheckpointsState
 from runlog.reader import NewerFormatError, read_batches
-from runlog.records import Record, decode_mapping, decode_number
+from runlog.records import Record
 from runlog.study import RUNNING, StudyState, TrialRow
 from sweep.errors import RunDirError
 from sweep.vocabulary.trial import BoundaryRow, Outcome, Report, RunId, Scalar, Snapshot, TrialState
@@ -43,9 +44,9 @@ class History:
     """The study as the log has it.
 
     `checkpoints` maps paths of all recorded checkpoints that are on disk or in the store,
-    `stored_checkpoints` names the latter, `damaged_checkpoints` those that are there in another size,
-    `removed_checkpoints` those that are to be deleted; `damage` names lines of the log that could not be
-    read, `fresh_damage` those of them that no earlier session has recorded.
+    `stored_checkpoints` gives the URLs of the latter, `damaged_checkpoints` names those that are there in
+    another size, `removed_checkpoints` those that are to be deleted; `damage` names lines of the log that
+    could not be read, `fresh_damage` those of them that no earlier session has recorded.
     `lane_s` is the lane time of the told trials together, `elapsed_s` how long all sessions took, in seconds.
     """
 
@@ -55,7 +56,7 @@ class History:
     told: dict[int, Outcome] = field(default_factory=dict)
     checkpoints: dict[str, Snapshot] = field(default_factory=dict)
     damaged_checkpoints: tuple[str, ...] = ()
-    stored_checkpoints: frozenset[str] = frozenset()
+    stored_checkpoints: Mapping[str, str] = field(default_factory=dict)
     removed_checkpoints: frozenset[str] = frozenset()
     lane_s: float = 0.0
     elapsed_s: float = 0.0
@@ -102,7 +103,7 @@ def read_reports(run_dir: Path, numbers: Collection[int]) -> dict[int, tuple[Rep
 
 def _first_of_each(records: Sequence[Record]) -> tuple[Report, ...]:
     first = {(record["replicate"], record["examples"]): record for record in reversed(records)}
-    return tuple(report_of(record) for record in reversed(first.values()))
+    return tuple(Report.of(record) for record in reversed(first.values()))
 
 
 def boundary_rows(reports: Iterable[Report], metric: str, replicates: int) -> list[BoundaryRow]:
@@ -118,11 +119,9 @@ class _Reducer:
     def __init__(self) -> None:
         self.study = StudyState()
         self.reports: dict[int, list[Record]] = {}
-        self.checkpoints: dict[str, Snapshot] = {}
-        self.stored: set[str] = set()
+        self.checkpoints = CheckpointsState()
         self.elapsed_s = 0.0
         self.last: float | None = None
-        self.removed: set[str] = set()
 
     def add(self, batch: Iterable[Record]) -> None:
         for record in batch:
@@ -130,15 +129,8 @@ class _Reducer:
             self._enter_time(event, record["time"])
             if event == "report":
                 self.reports.setdefault(record["trial"], []).append(record)
-            elif event == "checkpoint":
-                self.checkpoints[record["path"]] = _snapshot(record)
-                self.removed.discard(record["path"])
-            elif event == "checkpoint_stored":
-                self.stored.add(record["path"])
-            elif event == "checkpoint_removed":
-                self.checkpoints.pop(record["path"], None)
-                self.stored.discard(record["path"])
-                self.removed.add(record["path"])
+            elif event in checkpoints.KINDS:
+                self.checkpoints.add(record)
             else:
                 self.study.add(record)
                 if event == "told":
@@ -146,20 +138,20 @@ class _Reducer:
 
     def _enter_time(self, event: str, time: float) -> None:
         """Time passes within a session; what is noted of damage comes before it is opened."""
-        if event in ("message", "checkpoint", "checkpoint_stored", "checkpoint_removed"):
+        if event == "message" or event in checkpoints.KINDS:
             return
         if event != "opened" and self.last is not None:
             self.elapsed_s += max(0.0, time - self.last)
         self.last = time
 
     def history(self, run_dir: Path, damage: tuple[str, ...]) -> History:
-        sizes = {path: _size(run_dir, path) for path in self.checkpoints}
+        sizes = {path: each.size_on_disk(run_dir) for path, each in self.checkpoints.kept.items()}
         present = {
             path: each
-            for path, each in self.checkpoints.items()
-            if path in self.stored or sizes[path] == each.bytes
+            for path, each in self.checkpoints.kept.items()
+            if each.url is not None or sizes[path] == each.snapshot.bytes
         }
-        last = _last_by_trial(present.values())
+        last = _last_by_trial(each.snapshot for each in present.values())
         rows = self.study.trials.values()
         told = {row.number: _outcome(row) for row in rows if row.state != RUNNING}
         known = {text for _, _, text in self.study.messages}
@@ -172,28 +164,18 @@ class _Reducer:
                 if row.state == RUNNING
             },
             told=told,
-            checkpoints=present,
+            checkpoints={path: each.snapshot for path, each in present.items()},
             damaged_checkpoints=tuple(
                 path for path, size in sizes.items() if size is not None and path not in present
             ),
-            stored_checkpoints=frozenset(self.stored),
-            removed_checkpoints=frozenset(self.removed),
+            stored_checkpoints={path: each.url for path, each in present.items() if each.url is not None},
+            removed_checkpoints=frozenset(self.checkpoints.removed),
             lane_s=sum(lane_time(outcome) for outcome in told.values()),
             elapsed_s=self.elapsed_s,
             damage=damage,
             fresh_damage=tuple(text for text in damage if text not in known),
             study=self.study,
         )
-
-
-def _size(run_dir: Path, path: str) -> int | None:
-    """Size of a checkpoint's file in bytes; None where there is none, or its path is not a checkpoint's."""
-    if layout.CheckpointName.parse(path) is None:
-        return None
-    try:
-        return (run_dir / path).stat().st_size
-    except FileNotFoundError:
-        return None
 
 
 def lane_time(outcome: Outcome) -> float:
@@ -228,36 +210,6 @@ def _lane_seconds(number: int, records: Iterable[Record]) -> dict[RunId, float]:
         run = RunId(number, record["replicate"])
         found[run] = max(found.get(run, 0.0), record.get("lane_s", 0.0))
     return found
-
-
-def report_of(record: Record) -> Report:
-    """A `report` record as the value that it was written from."""
-    return Report(
-        trial=record["trial"],
-        replicate=record["replicate"],
-        examples=record["examples"],
-        epoch=record["epoch"],
-        updates=record["updates"],
-        metrics=decode_mapping(record["metrics"]),
-        attempt=record["attempt"],
-        width=record["width"],
-        lane=record["lane"],
-        host=record["host"],
-        time=record["time"],
-    )
-
-
-def _snapshot(record: Record) -> Snapshot:
-    return Snapshot(
-        trial=record["trial"],
-        replicate=record["replicate"],
-        examples=record["examples"],
-        path=record["path"],
-        bytes=record["bytes"],
-        sha256=record["sha256"],
-        final=record["final"],
-        value=decode_number(record.get("value")),
-    )
 
 
 def _last_by_trial(checkpoints: Iterable[Snapshot]) -> dict[int, dict[RunId, Snapshot]]:

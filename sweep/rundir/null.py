@@ -34,7 +34,7 @@ class NullRunDir:
     def __init__(self) -> None:
         self.history = History()
         self.messages: list[str] = []
-        self.stored: set[str] = set()
+        self.stored: dict[str, str] = {}
 
     @property
     def checkpoints(self) -> list[Snapshot]:

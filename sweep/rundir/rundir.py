@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -56,7 +57,7 @@ class RunDir:
             for number, trial in self.history.unfinished.items()
         }
         self._checkpoints = dict(self.history.checkpoints)
-        self.stored = set(self.history.stored_checkpoints)
+        self.stored = dict(self.history.stored_checkpoints)
         self._removed: list[str] = []
         self._covered = covered_bytes(path)
         self._refreshed = clock()
@@ -96,9 +97,8 @@ class RunDir:
             self.record_message("warning", text)
         for path in self.history.damaged_checkpoints:
             self.set_aside(path, "its size is not the recorded one")
-        for path in self.history.removed_checkpoints | self.history.stored_checkpoints:
-            if layout.CheckpointName.parse(path) is not None:
-                (self.path / path).unlink(missing_ok=True)  # killed between its record and its removal
+        for path in (*self.history.removed_checkpoints, *self.history.stored_checkpoints):
+            (self.path / path).unlink(missing_ok=True)  # killed between its record and its removal
         for snapshot in unrecorded(self.path, set(self._checkpoints)):
             self._record_checkpoint(snapshot)
 
@@ -205,7 +205,7 @@ class RunDir:
                 raise ValueError(f"trial {report.trial} reports but was never asked")
             if keys is not None and key not in keys:
                 keys.add(key)
-                fields = {**vars(report), "metrics": dict(report.metrics)}
+                fields = report.as_fields()
                 if lane_s is not None:
                     fields["lane_s"] = round(lane_s, 3)
                 self._log.append(encode("report", fields.pop("time"), fields))
@@ -276,12 +276,12 @@ class RunDir:
 
     def begin_checkpoint(self, snapshot: Snapshot) -> CheckpointWriter:
         """Receive a snapshot; its `path` on the host it comes from is replaced by the one it gets here."""
-        stored = Snapshot(**{**vars(snapshot), "path": stored_name(snapshot)})
+        stored = replace(snapshot, path=stored_name(snapshot))
         return CheckpointWriter(self.path / stored.path, stored, on_commit=self._record_checkpoint)
 
     def record_stored(self, path: str, url: str) -> None:
         """Record that a checkpoint now lies in the store; its file here goes with the next commit."""
-        self.stored.add(path)
+        self.stored[path] = url
         self._append("checkpoint_stored", path=path, url=url)
         self._removed.append(path)
 
@@ -293,7 +293,7 @@ class RunDir:
         if layout.CheckpointName.parse(path) is None:
             raise CheckpointError(f"{path}: is no checkpoint of {self.path}; nothing was deleted")
         self._checkpoints.pop(path, None)
-        self.stored.discard(path)
+        self.stored.pop(path, None)
         self._append("checkpoint_removed", path=path)
         self._removed.append(path)
 
@@ -362,4 +362,4 @@ class RunDir:
         self._checkpoints[snapshot.path] = snapshot
         if snapshot.path in self._removed:
             self._removed.remove(snapshot.path)
-        self._append("checkpoint", **vars(snapshot))
+        self._append("checkpoint", **snapshot.as_fields())

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+
+from runlog.report import Report as Report
+from runlog.report import RunId as RunId
+from runlog.snapshot import Snapshot as Snapshot
 
 Scalar = bool | int | float | str | None
 """What a hyperparameter can be."""
 
 Signature = tuple[tuple[str, Scalar], ...]
 """The static hyperparameters of a trial, sorted by name: equal signatures share a compiled program."""
-
-
-class RunId(NamedTuple):
-    """One training run: a trial is one run a replicate; a run occupies one lane."""
-
-    trial: int
-    replicate: int
 
 
 @dataclass(frozen=True)
@@ -56,52 +52,6 @@ class TrialPlan:
     length: Length
     key_number: int | None = None
     start: Mapping[int, Snapshot] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Report:
-    """Metrics of one run at one boundary.
-
-    `examples` is the nominal boundary r x report_every (the last one: the run's length), the same
-    for every trial; `epoch` is examples / training-set size; `time` is seconds since 1970.
-    """
-
-    trial: int
-    replicate: int
-    examples: int
-    epoch: float
-    updates: int
-    metrics: Mapping[str, float]
-    attempt: int
-    width: int
-    lane: int
-    host: str
-    time: float
-
-    @property
-    def run(self) -> RunId:
-        return RunId(self.trial, self.replicate)
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A complete checkpoint of one run as a file on the disk of the host that wrote it.
-
-    `value` is the objective that was reported where it stands, None where nothing was.
-    """
-
-    trial: int
-    replicate: int
-    examples: int
-    path: str
-    bytes: int
-    sha256: str
-    final: bool = False
-    value: float | None = None
-
-    @property
-    def run(self) -> RunId:
-        return RunId(self.trial, self.replicate)
 
 
 class TrialState(StrEnum):

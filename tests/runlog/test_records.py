@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runlog.records import PREFIX, decode_mapping, decode_number, encode, is_record
+from runlog.numbers import decode_mapping, decode_number
+from runlog.records import PREFIX, encode, is_record
 
 
 @settings(deadline=None)

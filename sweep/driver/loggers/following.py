@@ -14,7 +14,7 @@ from runlog.reader import read_batches, whole_bytes
 from runlog.records import Record
 from runlog.study import RUNNING, StudyState
 from sweep.driver.loggers.base import Logger
-from sweep.rundir.history import report_of
+from sweep.vocabulary.trial import Report
 
 POLL_S = 1.0
 KINDS = ("asked", "report", "told")
@@ -121,7 +121,7 @@ class Following:
                 key = (record["replicate"], record["examples"])
                 if key not in self._seen[number]:
                     self._seen[number].add(key)
-                    report = report_of(record)
+                    report = Report.of(record)
                     self._give(number, lambda logger: logger.reported(report))
             case "told" if before is not None and before.state == RUNNING:
                 self._study.add(record)

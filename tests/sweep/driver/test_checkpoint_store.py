@@ -9,9 +9,11 @@ import pytest
 
 import analysis
 import train_core
+from sweep.api.remove import plan_removal, remove
 from sweep.api.run import Summary, run_study
+from sweep.api.show import read_trial
 from sweep.driver.build import check_choices
-from sweep.driver.checkpoint_store import Store
+from sweep.driver.checkpoint_store import StoreThread
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import RunDirError, SpecError
 from sweep.spec.parse import load
@@ -79,6 +81,36 @@ def test_a_store_takes_what_is_kept_of_ended_trials_and_lets_go_what_is_supersed
     assert loaded.weights(int(best))
 
 
+def test_rm_deletes_from_the_store_and_show_lists_what_lies_there(folder: Folder, tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    run(folder, f"{{keep_best: 2, store: 'file://{share}'}}")
+    kept = sorted(files(share / "line"))
+    shown = [path for n in range(4) for path in read_trial(folder.run_dir, n).checkpoints]
+    assert sorted(shown) == [f"file://{share}/line/{path}" for path in kept]
+    removal = plan_removal(folder.run_dir, keep_best=0)
+    share.rename(tmp_path / "away")
+    share.write_text("in the way")
+    with pytest.raises(RunDirError, match="the store refuses to delete it"):
+        remove(removal)
+    share.unlink()
+    (tmp_path / "away").rename(share)
+    assert plan_removal(folder.run_dir, keep_best=0) == removal, "what was not deleted is still known"
+    remove(removal)
+    assert files(share) == set()
+    assert analysis.load(folder.run_dir).checkpoints.empty
+    assert [read_trial(folder.run_dir, n).checkpoints for n in range(4)] == [{}] * 4
+
+
+def test_a_checkpoint_is_deleted_where_it_was_sent_though_the_store_has_changed(
+    folder: Folder, tmp_path: Path
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    run(folder, f"{{keep_best: 2, store: 'file://{one}'}}", trials=2)
+    run(folder, f"{{keep_best: 1, store: 'file://{other}'}}", trials=8)
+    assert len(files(one) | files(other)) == 1
+    assert len(analysis.load(folder.run_dir).checkpoints) == 1
+
+
 def test_what_the_store_refuses_stays_here_and_the_log_says_so(folder: Folder, tmp_path: Path) -> None:
     share = tmp_path / "share"
     (share / "line").mkdir(parents=True)
@@ -97,7 +129,7 @@ def test_a_store_that_cannot_be_written_to_is_said_before_anything_is_trained(
     folder: Folder, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(RunDirError, match=r"checkpoints.store .*must be a place that can be written to"):
+    with pytest.raises(RunDirError, match=r"checkpoints.store .*cannot be written to"):
         run(folder, f"{{store: 'file://{tmp_path}/file'}}")
     assert records(folder, "asked") == []
 
@@ -125,7 +157,7 @@ def test_a_study_that_is_killed_while_it_sends_sends_again(
 ) -> None:
     share = tmp_path / "share"
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "answers", _killed)
+        patch.setattr(StoreThread, "answers", _killed)
         with pytest.raises(KeyboardInterrupt):
             run(folder, f"{{keep_best: 2, store: 'file://{share}'}}")
     assert records(folder, "checkpoint_stored") == []
@@ -135,7 +167,7 @@ def test_a_study_that_is_killed_while_it_sends_sends_again(
     assert best <= kept
 
 
-def _killed(store: Store) -> list[object]:
+def _killed(store: StoreThread) -> list[object]:
     if store.busy:
         raise KeyboardInterrupt
     return []
