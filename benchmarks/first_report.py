@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -66,7 +65,7 @@ def first_report(folder: Path) -> float:
             raise SystemExit(f"the study ended with {process.returncode} before a report")
         time.sleep(0.02)
     seconds = time.perf_counter() - began
-    process.send_signal(signal.SIGINT)
+    process.terminate()
     process.wait()
     return seconds
 

@@ -55,7 +55,7 @@ def idle_percent(worker: type[ToyWorker], *, trials: int, reports: int, pruner: 
             pruner=pruner,
             make_worker=worker,
         )
-    ledgers = [outcome.ledger for outcome in result.driver.told.values()]
+    ledgers = [outcome.ledger for outcome in result.session.told.values()]
     wasted, trained = (
         sum(float(ledger.get(name, 0)) for ledger in ledgers for name in names)
         for names in (("idle_s", "lost_s"), ("train_s",))

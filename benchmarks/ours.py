@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmarks.toy import DESCRIPTION, METRIC, ToyWorker
 from sweep.driver.driver import Driver
 from sweep.driver.monitor.progress import Quiet
+from sweep.driver.result import DriverResult
 from sweep.executors.base import Executor, ExecutorEvent
 from sweep.executors.ray.executor import RayExecutor
 from sweep.executors.ray.own import OwnRayCluster
@@ -32,7 +33,7 @@ class Result:
     """What a study took: `seconds` from the moment all workers were there to the end."""
 
     seconds: float
-    driver: Driver
+    session: DriverResult
 
 
 class Together:
@@ -119,11 +120,11 @@ def run(
             progress=Quiet(),
         )
         try:
-            driver.run()
+            session = driver.run()
             ended = time.perf_counter()
         finally:
             executor.close()
             study.storage.close()
         assert executor.complete_at is not None
         run.close("finished")
-    return Result(ended - executor.complete_at, driver)
+    return Result(ended - executor.complete_at, session)

@@ -10,7 +10,9 @@ from typing import Any
 
 from sweep.api.times import Times
 from sweep.driver.driver import Driver
+from sweep.driver.limits import concurrency
 from sweep.driver.monitor.progress import Progress
+from sweep.driver.result import DriverResult
 from sweep.executors.simulated import SimulatedExecutor, World
 from sweep.rundir.null import NullRunDir
 from sweep.search.study import Study
@@ -93,10 +95,10 @@ def forecast(
         clock=executor.clock,
     )
     began = time.process_time()
-    driver.run()
+    result = driver.run()
     driver_s = time.process_time() - began
     executor.close()
-    return _forecast(spec, driver, executor, driver_s)
+    return _forecast(spec, result, executor, driver_s)
 
 
 def _as_planned(spec: StudySpec, *, measured: bool) -> StudySpec:
@@ -123,8 +125,10 @@ def _learning_curve(spec: StudySpec) -> Callable[[RunId, float], float]:
     return value
 
 
-def _forecast(spec: StudySpec, driver: Driver, executor: SimulatedExecutor, driver_s: float) -> Forecast:
-    trials, makespan_s = len(driver.told), executor.now
+def _forecast(
+    spec: StudySpec, result: DriverResult, executor: SimulatedExecutor, driver_s: float
+) -> Forecast:
+    trials, makespan_s = len(result.told), executor.now
     utilisation = executor.busy_s / executor.present_s if executor.present_s else 0.0
     needed = trials / makespan_s if makespan_s else 0.0
     possible = trials / driver_s if driver_s else 0.0
@@ -138,18 +142,16 @@ def _forecast(spec: StudySpec, driver: Driver, executor: SimulatedExecutor, driv
         proposals_per_s_possible=round(possible, 1),
         driver_ms_per_trial=round(driver_s / max(trials, 1) * 1000, 4),
         node_losses=executor.losses,
-        limited_by=_limit(spec, driver, executor, utilisation, needed > possible),
+        limited_by=_limit(spec, executor, utilisation, needed > possible),
     )
 
 
-def _limit(
-    spec: StudySpec, driver: Driver, executor: SimulatedExecutor, utilisation: float, too_fast: bool
-) -> str:
+def _limit(spec: StudySpec, executor: SimulatedExecutor, utilisation: float, too_fast: bool) -> str:
     if too_fast:
         return "the driver: it cannot propose as fast as nodes ask; train longer trials or use fewer nodes"
     if utilisation >= FULL:
         return "the nodes: more of them would be quicker"
-    most = driver.state.limits.max_concurrent
+    most = concurrency(spec, executor.slots)
     if most is not None and most < executor.slots:
         return f"max_concurrent: {most} trials at a time, so that {spec.sampler.name} learns from results"
     return "the last trials: nodes wait for them with nothing left to start"

@@ -14,7 +14,6 @@ from sweep.driver.monitor.progress import Progress
 from sweep.driver.session import drive, finished, open_run
 from sweep.executors.choosing import factory
 from sweep.executors.cluster import Cluster
-from sweep.scheduler import Phase
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, Scalar, TrialState
 
@@ -84,18 +83,16 @@ def run_study(
         factory(spec).prepare(cluster)
         progress.stage(f"looking at the task {spec.task}")
         description = describe_task(spec)
-        driver = drive(spec, description, run, progress, cluster)
-        reason = "interrupted" if driver.state.phase is Phase.STOPPING else "finished"
-        ledger = driver.ledger.as_json()
-        run.close(reason, ledger=ledger)
-        state = driver.state
-        summary = _summary(spec, run.path, driver.told, driver.params, len(state.trials), began, reason)
+        result = drive(spec, description, run, progress, cluster)
+        reason = "interrupted" if result.interrupted else "finished"
+        run.close(reason, ledger=result.ledger)
+        summary = _summary(spec, run.path, result.told, result.params, result.running, began, reason)
         lanes = {
-            "lanes": state.widest,
-            "lane_busy_fraction": state.lane_time.useful_fraction,
-            "lane_busy_fraction_while_asking": state.lane_time_while_asking.useful_fraction,
+            "lanes": result.lanes.widest,
+            "lane_busy_fraction": result.lanes.busy_fraction,
+            "lane_busy_fraction_while_asking": result.lanes.busy_fraction_while_asking,
         }
-        return replace(summary, totals={**summary.totals, **lanes}, ledger=ledger)
+        return replace(summary, totals={**summary.totals, **lanes}, ledger=result.ledger)
 
 
 def _summary(

@@ -1,7 +1,11 @@
 """The loop of a study and what it owns.
 
-driver                 events in, instructions performed, in the order that loses nothing
 session                one run of the command: open, resume, drive, close
+driver                 the loop: events in, instructions performed, in the order that loses nothing
+result                 what a session came to
+trials                 proposals become plans, and reports reach Optuna
+resuming               what earlier sessions left, brought together
+signals                what ends a study in order, or at once
 build                  the parts of a study, made from its file
 limits                 what the scheduler goes by
 stopping               when no further trials are asked for

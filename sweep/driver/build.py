@@ -1,4 +1,4 @@
-"""."""
+"""The parts of a study, made from its file: description, Optuna's side, executor, loggers."""
 
 from __future__ import annotations
 

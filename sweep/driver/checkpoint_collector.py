@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sweep.driver.checkpoint_store import Refused, Removed, Stored, StoreThread
@@ -12,7 +12,7 @@ from sweep.rundir.checkpoints import CheckpointWriter, stored_name
 from sweep.rundir.null import NullRunDir, NullWriter
 from sweep.rundir.retention import superseded
 from sweep.rundir.rundir import RunDir
-from sweep.scheduler.messages import Gathered
+from sweep.scheduler.messages import Collected
 from sweep.spec.schema import Checkpoints
 from sweep.vocabulary.trial import Outcome, Snapshot
 
@@ -20,11 +20,11 @@ Arriving = tuple[str, str]
 """A slot and a path on its host."""
 
 
-class Gatherer:
+class CheckpointCollector:
     """Receives snapshots chunk by chunk.
 
-    A final one waits until its trial is told: only then is it known whether it will be kept. `told` is
-    shared with the driver and grows there.
+    A final one waits until its trial is told: only then is it known whether it will be kept. `told` are the
+    trials that ended before; `trial_told` brings the others.
     """
 
     def __init__(
@@ -33,14 +33,15 @@ class Gatherer:
         executor: Executor,
         policy: Checkpoints,
         directions: Sequence[str],
-        told: Mapping[int, Outcome],
+        *,
+        told: Iterable[Outcome] = (),
         store: StoreThread | None = None,
     ) -> None:
         self._run = run
         self._executor = executor
         self._policy = policy
         self._directions = directions
-        self._told = told
+        self._told = {outcome.number: outcome for outcome in told}
         self._store = store
         self._refusal = ""
         self._arriving: dict[Arriving, CheckpointWriter | NullWriter] = {}
@@ -62,12 +63,16 @@ class Gatherer:
         if snapshot.final:
             self._final.setdefault(snapshot.trial, []).append((slot, snapshot))
             if snapshot.trial in self._told:
-                self.trial_told(snapshot.trial)
+                self._settle_final(snapshot.trial)
         else:
             self._fetch(slot, snapshot)
 
-    def trial_told(self, number: int) -> None:
-        """Fetch the trial's final snapshots where they will be kept, and drop what it leaves behind."""
+    def trial_told(self, outcome: Outcome) -> None:
+        """A trial has ended: its final snapshots are fetched where they will be kept, others are dropped."""
+        self._told[outcome.number] = outcome
+        self._settle_final(outcome.number)
+
+    def _settle_final(self, number: int) -> None:
         for slot, snapshot in self._final.pop(number, []):
             if self._would_stay(snapshot):
                 self._fetch(slot, snapshot)
@@ -75,7 +80,7 @@ class Gatherer:
                 self._executor.discard(slot, snapshot)
         self._retain()
 
-    def receive(self, chunk: Chunk) -> Gathered | None:
+    def receive(self, chunk: Chunk) -> Collected | None:
         """Enter a chunk; once the last has arrived whole, the snapshot as it lies in the run directory."""
         key = (chunk.slot, chunk.snapshot.path)
         writer = self._arriving.get(key)
@@ -91,7 +96,7 @@ class Gatherer:
             self._run.record_message("warning", str(error))
             return None
         self._retain()
-        return Gathered(replace(stored, path=str(self._run.path / stored.path)))
+        return Collected(replace(stored, path=str(self._run.path / stored.path)))
 
     def slot_lost(self, slot: str) -> None:
         """What was on its way from there will not arrive."""
@@ -137,13 +142,13 @@ class Gatherer:
                     self._run.remove_checkpoint(path)
                 case Refused() if kept and answer.reason != self._refusal:
                     self._refusal = answer.reason
-                    text = f"{path} stays, the store refuses: {answer.reason}"
+                    text = f"{path} was not uploaded and stays here. The store answered: {answer.reason}"
                     self._run.record_message("warning", text)
 
     def _retain(self) -> None:
         """Let go what is superseded; what stays of ended trials goes to the store, where there is one.
 
-        What is on its way may never arrive: a trial that may have to go on keeps what it has until then.
+        What is on its way may never arrive: a trial that may have to resume keeps what it has until then.
         """
         checkpoints = self._run.checkpoints
         coming = [each for each in self._coming.values() if each.trial in self._told]

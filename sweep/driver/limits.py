@@ -1,4 +1,4 @@
-"""."""
+"""What the scheduler goes by, from the study file and what there is to run on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from sweep.spec.task_description import Description
 
 INDEPENDENT = ("random", "qmc", "grid")
 """Samplers whose proposals do not depend on results, so that any number of trials may run at once."""
-
 
 GRACE_S = 60.0
 """How long beyond its time-out a trial's worker may be silent: compilation and loading are not its time."""

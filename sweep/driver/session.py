@@ -1,22 +1,19 @@
-"""One run of the command: open the run directory, settle whether and how to go on, drive, close.
+"""One run of the command: open the run directory, settle whether the study can resume, drive it.
 
 open_run      the directory, refused where it belongs to another study
 finished      whether nothing is left to do, without starting anything
-run_study     all of it; gives a Summary
+drive         train until the study ends or is interrupted
 """
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from runlog import layout
 from sweep.driver.build import logging_to, make_executor, open_study, task_ref
 from sweep.driver.monitor.progress import Progress
+from sweep.driver.signals import interrupting
 from sweep.errors import RunDirError, SpecError
 from sweep.executors.awake import awake
 from sweep.executors.choosing import traits
@@ -30,7 +27,7 @@ from sweep.spec.task_description import Description
 from sweep.worker.task_loading import source_hash
 
 if TYPE_CHECKING:
-    from sweep.driver.driver import Driver
+    from sweep.driver.result import DriverResult
 
 
 def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
@@ -48,7 +45,7 @@ def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDi
 def finished(spec: StudySpec, run: RunDir) -> bool:
     """Whether the budget is used up, no trial is open, and the last session came to its end.
 
-    One that was killed may have told the log what Optuna was not told any more.
+    One that was killed may have told the log what Optuna has not heard.
     """
     trials, history = spec.budget.trials, run.history
     used_up = trials is not None and len(history.told) >= trials
@@ -64,16 +61,16 @@ def _check_same_study(spec: StudySpec, run: RunDir) -> None:
         before = parse(text, file=str(path))
     except SpecError as error:
         raise RunDirError(
-            f"{path}: must be the study as it was resolved, but is damaged: {error}; if "
-            f"{spec.document.file} is still the same study, move it away and run the same command again"
+            f"cannot resume: {path} is damaged: {error}. If {spec.document.file} is still the same study, "
+            "move the damaged file away and run the same command again"
         ) from error
     changes = differences(before, spec)
     if changes:
         lines = [f"  {change.key}: was {change.old}, is {change.new}" for change in changes]
         raise RunDirError(
-            f"{run.path}: must be gone on with as the study it is; what differs:\n"
+            f"{run.path}: cannot resume: these keys differ from the study this run was started with:\n"
             + "\n".join(lines)
-            + f"\nput these back, or give the study another `name` than {spec.name}"
+            + f"\nRestore them, or give the study another `name` than {spec.name}"
         )
 
 
@@ -81,15 +78,15 @@ def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
     before = (run.provenance or {}).get("task_sha256")
     if before and not accept and before != (source_hash(task_ref(spec)) or ""):
         raise RunDirError(
-            f"{run.path}: must be gone on with by the same task; {spec.task} has changed since; put it back, "
-            "give the study another `name`, or say --accept-changed-task"
+            f"{run.path}: cannot resume: the source of task {spec.task} changed since the run started. "
+            "Restore it, rename the study, or pass --accept-changed-task"
         )
 
 
 def drive(
     spec: StudySpec, description: Description, run: RunDir, progress: Progress, cluster: Cluster | None
-) -> Driver:
-    """Write down what runs, drive the study until it ends or is interrupted, and give the driver back."""
+) -> DriverResult:
+    """Record what runs, and drive the study until it ends or is interrupted."""
     from sweep.driver.checkpoint_store import open_store
     from sweep.driver.driver import Driver
 
@@ -120,31 +117,8 @@ def drive(
     )
     progress.stage("starting workers")
     try:
-        with logging_to(spec, run, progress), _interrupting(driver.interrupt, progress), awake():
-            driver.run()
+        with logging_to(spec, run, progress), interrupting(driver.interrupt, progress.note), awake():
+            return driver.run()
     finally:
         executor.close()
         study.storage.close()
-    return driver
-
-
-@contextmanager
-def _interrupting(interrupt: Callable[[], None], progress: Progress) -> Iterator[None]:
-    """The first SIGINT, SIGTERM or SIGHUP ends the study in order, the second at once; nothing is lost."""
-    seen = 0
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > 1:
-            raise KeyboardInterrupt
-        interrupt()
-        progress.note("stopping: the advances in flight end, runs are saved; once more to stop at once")
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

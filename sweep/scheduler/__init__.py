@@ -1,15 +1,28 @@
-"""Decides, from events, what is asked, trained, judged and told. Pure: no clock, no input or output.
+"""Decides what is asked, trained, judged and told: a sans-I/O state machine, events in, instructions out.
 
 `transition(state, event, now)` changes the state in place and returns instructions; the driver performs
-them and hands what comes of it back as events. All that it decides follows from the order of events, so
-a test can play any interleaving.
+them and hands what comes of it back as events. It has no clock, no input and no output: all that it decides
+follows from the order of events, so a test can play any interleaving.
 
-    messages   events and instructions      state     what is known
-    turns      what each slot does next     endings   how trials end
-    faults     what goes wrong              placement which slot is given which run
+messages         events and instructions
+transition       one event in, instructions out
+limits           what it goes by in one session
+state            what it knows, which module changes it, and `validate`
+live             live trials and their runs
+slots            workers, and what they have been given
+invariants       what must hold between transitions
+transition_log   the last transitions, for a failing test to print
+queues           runs that wait for a lane
+feeding          which slots are given turns, and how many trials are asked for
+turns            what a slot's next turn is
+widths           how many lanes a slot opens
+placement        which slot is given which run
+endings          how trials end
+faults           what goes wrong
 """
 
-from sweep.scheduler.state import Constraint, Limits, Phase, State
+from sweep.scheduler.limits import Constraint, Limits
+from sweep.scheduler.state import Phase, State
 from sweep.scheduler.transition import transition
 
 __all__ = ["Constraint", "Limits", "Phase", "State", "transition"]

@@ -5,19 +5,27 @@ from __future__ import annotations
 import math
 import sys
 
+from sweep.scheduler.limits import Constraint
+from sweep.scheduler.live import LiveTrial
 from sweep.scheduler.messages import Instruction, Tell
-from sweep.scheduler.state import Constraint, LiveTrial, State
-from sweep.scheduler.turns import unqueue
+from sweep.scheduler.queues import unqueue
+from sweep.scheduler.state import State
 from sweep.vocabulary.trial import LEDGER, Outcome, RunId, TrialState
 
 
 def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
-    """All runs have ended; without a number for each objective the trial has failed all the same."""
+    """All runs have ended; a trial without a number for each objective fails."""
     absent = [name for name in state.limits.objectives if math.isnan(trial.last.get(name, math.nan))]
     if absent:
-        _tell(state, trial, TrialState.FAIL, out, f"the objective {absent[0]} is not a number at the end")
+        _tell(state, trial, TrialState.FAIL, out, _why_absent(trial, absent[0]))
     else:
         _tell(state, trial, TrialState.COMPLETE, out)
+
+
+def _why_absent(trial: LiveTrial, objective: str) -> str:
+    if objective in trial.last:
+        return f"objective {objective} is NaN in the last report"
+    return f"objective {objective} is missing from the last report"
 
 
 def prune(state: State, number: int, out: list[Instruction]) -> None:
@@ -63,7 +71,7 @@ def _outcome(state: State, trial: LiveTrial, end: TrialState, reason: str | None
 
 
 def _excess(constraints: tuple[Constraint, ...], trial: LiveTrial) -> dict[str, float]:
-    """By how much each constraint is broken; what is not a number breaks it beyond all measure."""
+    """By how much each constraint is broken; NaN breaks it beyond all measure."""
     found = {**trial.ledger, **trial.last}
     excess = {}
     for name, low, high in constraints:

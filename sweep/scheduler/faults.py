@@ -2,22 +2,24 @@
 
 Infrastructure is retried, a trial's own failure ends it.
 
-A failure among several lanes blames nobody: the suspects run again from their checkpoints at halved
-widths down to one, and only a failure alone counts.
+After a failure among several lanes it is not known which trial caused it: the suspects run again from their
+checkpoints at halved widths down to one, and only a failure alone counts.
 """
 
 from __future__ import annotations
 
-from sweep.scheduler import endings, placement, turns, widths
+from sweep.scheduler import endings, feeding, placement, queues, widths
+from sweep.scheduler.live import LiveRun, QueueKey
 from sweep.scheduler.messages import Instruction, Note, Replace
-from sweep.scheduler.state import Flight, QueueKey, Run, Slot, State
+from sweep.scheduler.slots import Flight, Slot
+from sweep.scheduler.state import State
 from sweep.vocabulary.turn import Loss, SlotLost, TurnResult
 
 LOOK_EVERY_S = 1.0
 """Deadlines are looked at this often."""
 
 SILENCE_S = 600.0
-"""How long a worker may be silent before a person is told, where no time-out is set."""
+"""How long a worker may be silent before this is said, where no time-out is set."""
 
 
 def turn_failed(
@@ -32,7 +34,9 @@ def turn_failed(
     for run in suspects:
         slot.vacate(run.id)
         if width == 1 and result.out_of_memory and placement.ran_out_alone(state, slot, run.key.signature):
-            out.append(Note(f"{slot.id}: trial {run.id.trial} runs again where there is more memory"))
+            out.append(
+                Note(f"{slot.id} has too little memory for trial {run.id.trial}; it runs again elsewhere")
+            )
             _requeue(state, run, now, limit=None)
         elif width == 1:
             endings.fail(state, run.id, reason, out)
@@ -40,17 +44,19 @@ def turn_failed(
             _requeue(state, run, now, limit=width // 2)
     if width > 1 and suspects:
         first_line = reason.strip().splitlines()[:1]
-        out.append(Note(f"{slot.id}: a turn of {width} lanes failed, they run again: {''.join(first_line)}"))
+        out.append(
+            Note(f"{slot.id}: a step of {width} lanes failed, its trials run again: {''.join(first_line)}")
+        )
     if result.out_of_memory:
         _give_up(state, slot, SlotLost(slot.id, Loss.NODE, "it ran out of memory"), now, out)
 
 
 def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction]) -> None:
-    """A slot is gone: its runs go on elsewhere, from their last gathered checkpoints."""
+    """A slot is gone: its runs resume elsewhere, from their last collected checkpoints."""
     slot = state.slots.pop(event.slot, None)
     if slot is None:
         return
-    turns.close_slot(state, slot)
+    feeding.close_slot(state, slot)
     state.wanted = None
     out.append(Note(f"{event.slot} on {slot.host} was lost: {event.reason}"))
     widths = {run.id: flight.width for flight in slot.in_flight.values() for run in state.still_in(flight)}
@@ -64,18 +70,20 @@ def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction])
         suspect = event.loss is Loss.PROCESS and width is not None
         run.losses += suspect and width == 1
         if run.losses > state.limits.max_losses:
-            endings.fail(state, id, f"its worker was lost {run.losses} times in a row: {event.reason}", out)
+            endings.fail(
+                state, id, f"its worker was lost {run.losses} times in a row. Last error: {event.reason}", out
+            )
         else:
             _requeue(state, run, now, limit=width // 2 if suspect and width and width > 1 else None)
 
 
-def _requeue(state: State, run: Run, now: float, *, limit: int | None) -> None:
-    """Back to the head of the queue, to go on from the last gathered checkpoint."""
+def _requeue(state: State, run: LiveRun, now: float, *, limit: int | None) -> None:
+    """Back to the head of the queue, to resume from the last collected checkpoint."""
     run.slot, run.since = None, now
     run.attempt += 1
     if limit is not None:
         run.key = QueueKey(run.key.signature, min(limit, run.key.limit or limit))
-    turns.enqueue(state, run, first=True)
+    queues.enqueue(state, run, first=True)
 
 
 def check_timeouts(state: State, result: TurnResult, out: list[Instruction]) -> None:
@@ -93,8 +101,8 @@ def check_timeouts(state: State, result: TurnResult, out: list[Instruction]) -> 
 def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
     """A worker that stays silent past a trial's time-out is replaced.
 
-    A trial that was alone in it fails; of several nobody knows which one hangs: they run again, fewer at a
-    time.
+    A trial that was alone in it fails. Of several it is not known which one hangs: they run again, fewer at
+    a time.
     """
     timeout_s = state.limits.timeout_s
     if now - state.checked < LOOK_EVERY_S:
@@ -117,13 +125,13 @@ def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
 
 
 def _give_up(state: State, slot: Slot, loss: SlotLost, now: float, out: list[Instruction]) -> None:
-    """Have another worker in this one's place, and its runs go on elsewhere."""
+    """Replace the worker; its runs resume elsewhere."""
     out.append(Replace(slot.id, loss.reason))
     slot_lost(state, loss, now, out)
 
 
 def _note_silence(state: State, now: float, out: list[Instruction]) -> None:
-    """Without a time-out nobody may end a silent worker: say so, once a turn."""
+    """Without a time-out a silent worker is left alone: say so, once a turn."""
     for slot in state.slots.values():
         silent_s = now - slot.started if slot.in_flight else 0.0
         oldest = min(slot.in_flight, default=0)
@@ -132,7 +140,7 @@ def _note_silence(state: State, now: float, out: list[Instruction]) -> None:
             trials = ", ".join(str(number) for number in sorted({run.trial for run in slot.holding}))
             out.append(
                 Note(
-                    f"{slot.id} has not answered for {silent_s / 60:.0f} min, it holds the trials {trials}; "
-                    "with trial.timeout in the study file a hung worker is replaced"
+                    f"worker {slot.id} has been silent for {silent_s / 60:.0f} min (trials {trials}). "
+                    "Set trial.timeout to have hung workers replaced"
                 )
             )

@@ -19,7 +19,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Taken:
-    """A trial of an earlier session is taken up again, with what is already known of it.
+    """A trial of an earlier session is resumed, with what is already known of it.
 
     `reports` by replicate in order of examples; `checkpoints` and lane times in seconds by replicate.
     """
@@ -40,8 +40,8 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """A snapshot has reached the run directory (`snapshot.path` lies there) and can be gone on from."""
+class Collected:
+    """A snapshot has reached the run directory (`snapshot.path` lies there): a run can resume from it."""
 
     snapshot: Snapshot
 
@@ -58,10 +58,12 @@ class NoMoreAsks:
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A person wants to stop: finish the advance in flight, snapshot, end."""
+    """A signal asks to stop: finish the turns in flight, snapshot, end."""
 
 
-Event = SlotJoined | SlotLost | TurnDone | Asked | Taken | Judged | Gathered | Tick | NoMoreAsks | Interrupted
+Event = (
+    SlotJoined | SlotLost | TurnDone | Asked | Taken | Judged | Collected | Tick | NoMoreAsks | Interrupted
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Tell:
 
 
 @dataclass(frozen=True)
-class Gather:
+class Collect:
     """Bring a snapshot from the slot's host into the run directory."""
 
     slot: str
@@ -122,7 +124,7 @@ class Gather:
 
 @dataclass(frozen=True)
 class Discard:
-    """Delete a snapshot that nobody needs from the slot's host."""
+    """Delete a snapshot that is not needed from the slot's host."""
 
     slot: str
     snapshot: Snapshot
@@ -138,9 +140,9 @@ class Replace:
 
 @dataclass(frozen=True)
 class Note:
-    """Something a person may want to know; recorded and shown."""
+    """A message for people; recorded and shown."""
 
     text: str
 
 
-Instruction = Ask | RunTurn | Record | Judge | Tell | Gather | Discard | Replace | Note
+Instruction = Ask | RunTurn | Record | Judge | Tell | Collect | Discard | Replace | Note

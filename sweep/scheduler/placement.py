@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import deque
 from itertools import islice
 
-from sweep.scheduler.state import Slot, State
+from sweep.scheduler.slots import Slot
+from sweep.scheduler.state import State
 from sweep.vocabulary.trial import RunId, Signature
 from sweep.vocabulary.turn import TurnResult
 
@@ -25,7 +26,7 @@ MEMORY_OF_SPEED = 0.8
 
 
 def fits(state: State, slot: Slot, signature: Signature) -> bool:
-    """Whether the slot may be tried with the program: it is not known to need more, or nobody has more."""
+    """Whether the slot may be tried with the program: it is not known to need more, or no slot has more."""
     need = state.needs.get(signature)
     return need is None or slot.memory_bytes > need or not _has_more(state, need)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from sweep.scheduler import endings, faults, placement, turns, widths
+from sweep.scheduler import endings, faults, feeding, placement, queues, widths
+from sweep.scheduler.live import LiveRun, LiveTrial, QueueKey
 from sweep.scheduler.messages import (
     Asked,
+    Collect,
+    Collected,
     Discard,
     Event,
-    Gather,
-    Gathered,
     Instruction,
     Interrupted,
     Judge,
@@ -21,9 +22,13 @@ from sweep.scheduler.messages import (
     Taken,
     Tick,
 )
-from sweep.scheduler.state import Flight, LiveTrial, Phase, QueueKey, Run, Slot, State
+from sweep.scheduler.slots import Flight, Slot
+from sweep.scheduler.state import Phase, State
 from sweep.vocabulary.trial import Report, RunId, Snapshot, TrialPlan
 from sweep.vocabulary.turn import SlotJoined, SlotLost, TurnDone, TurnResult
+
+WAIT_FOR_VERDICTS = 20
+"""A slot waits for verdicts where an advance lasts this many round trips or more."""
 
 
 def transition(state: State, event: Event, now: float) -> list[Instruction]:
@@ -31,11 +36,11 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
     out: list[Instruction] = []
     match event:
         case SlotJoined():
-            outlasts = turns.WAIT_FOR_VERDICTS * event.round_trip_s
+            outlasts = WAIT_FOR_VERDICTS * event.round_trip_s
             slot = Slot(event.slot, event.host, event.chip, outlasts, event.memory_bytes)
             state.slots[event.slot] = slot
             state.wanted = None
-            turns.open_slot(state, slot)
+            feeding.open_slot(state, slot)
         case SlotLost():
             faults.slot_lost(state, event, now, out)
         case TurnDone():
@@ -51,42 +56,44 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
             state.unjudged -= event.judged
             for number in event.pruned:
                 endings.prune(state, number, out)
-        case Gathered():
-            _gathered(state, event.snapshot)
+        case Collected():
+            _collected(state, event.snapshot)
         case Tick():
             faults.check_deadlines(state, now, out)
         case NoMoreAsks():
             if state.phase is Phase.RUNNING:
-                state.phase = Phase.DRAINING
+                state.phase = Phase.FINISHING
         case Interrupted():
             state.phase = Phase.STOPPING
             for slot in state.slots.values():
-                turns.open_slot(state, slot)
+                feeding.open_slot(state, slot)
         case _:
             assert_never(event)
-    turns.ask(state, out)
-    turns.feed(state, now, out)
+    feeding.ask(state, out)
+    feeding.feed(state, now, out)
+    state.log.enter(now, event, out)
     return out
 
 
 def _enter(state: State, plan: TrialPlan, now: float) -> LiveTrial:
     key = QueueKey(plan.signature)
     runs = {
-        replicate: Run(RunId(plan.number, replicate), key, plan.length, since=now)
+        replicate: LiveRun(RunId(plan.number, replicate), key, plan.length, since=now)
         for replicate in range(state.limits.replicates)
     }
     for replicate, start in plan.start.items():
         runs[replicate].checkpoint = start
         runs[replicate].recorded = plan.length.boundaries(start.examples)
     trial = LiveTrial(plan, runs)
+    state.entered += 1
     state.trials[plan.number] = trial
     for run in runs.values():
-        turns.enqueue(state, run)
+        queues.enqueue(state, run)
     return trial
 
 
 def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> None:
-    """Enter a trial of an earlier session: its reports are known, its runs go on from their checkpoints."""
+    """Enter a trial of an earlier session: its reports are known, its runs resume from their checkpoints."""
     trial = _enter(state, event.plan, now)
     for replicate, run in trial.runs.items():
         run.attempt = event.attempts
@@ -94,10 +101,10 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
         run.lane_s = event.lane_s.get(replicate, 0.0)
         for report in event.reports.get(replicate, ()):
             run.recorded += 1
-            trial.gather_boundary(report)
+            trial.enter_report(report)
         run.finished = run.recorded >= run.length.reports
         if run.finished:
-            turns.unqueue(state, run)
+            queues.unqueue(state, run)
     if trial.finished:
         endings.complete(state, trial, out)
 
@@ -109,7 +116,7 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     flight = slot.in_flight.pop(result.number)
     slot.started = now
     slot.waits = result.turn_s > slot.advance_outlasts
-    turns.open_slot(state, slot)
+    feeding.open_slot(state, slot)
     if flight.probes is not None:
         widths.measured(state, slot, flight.probes, result, out)
         return
@@ -125,7 +132,7 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
         _report(state, report, out)
     for snapshot in result.snapshots:
         wanted = snapshot.final or state.run(snapshot.run) is not None
-        out.append(Gather(slot.id, snapshot) if wanted else Discard(slot.id, snapshot))
+        out.append(Collect(slot.id, snapshot) if wanted else Discard(slot.id, snapshot))
     for failure in result.failures:
         endings.fail(state, failure.run, failure.reason, out)
     for id in result.finished:
@@ -165,7 +172,7 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
     run.losses = 0  # it has come further than where its worker was lost
     out.append(Record(report, run.lane_s))
     trial = state.trials[report.trial]
-    means = trial.gather_boundary(report)
+    means = trial.enter_report(report)
     if means is not None:
         last = report.examples >= run.length.examples
         out.append(Judge(report.trial, report.examples, means, trial.each, last))
@@ -184,7 +191,7 @@ def _finish(state: State, slot: Slot, id: RunId, out: list[Instruction]) -> None
         endings.complete(state, trial, out)
 
 
-def _gathered(state: State, snapshot: Snapshot) -> None:
+def _collected(state: State, snapshot: Snapshot) -> None:
     run = state.run(snapshot.run)
     if run is not None and snapshot.examples >= run.seen:
         run.checkpoint = snapshot

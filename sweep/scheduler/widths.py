@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sweep.scheduler.live import QueueKey
 from sweep.scheduler.messages import Instruction, Note
-from sweep.scheduler.state import QueueKey, Slot, State
+from sweep.scheduler.slots import Slot
+from sweep.scheduler.state import State
 from sweep.vocabulary.trial import Signature, TrialPlan
 from sweep.vocabulary.turn import Probe, TurnResult
 
@@ -73,7 +75,7 @@ def lanes_wanted(state: State) -> int:
     return state.wanted
 
 
-def wants_anew(state: State, slot: Slot) -> None:
+def recompute_wanted(state: State, slot: Slot) -> None:
     """The slot has another program or width."""
     if state.wanted is not None:
         before, slot.wanted = slot.wanted, _lanes_wanted(state, slot)
@@ -121,7 +123,7 @@ def measured(
         out.append(Note(f"lanes on {slot.chip}, examples a second by width: {table} ({program})"))
     else:
         reason = (result.error or "nothing was measured").splitlines()[0]
-        out.append(Note(f"lanes on {slot.chip}: one only, since measuring failed: {reason} ({program})"))
+        out.append(Note(f"lanes on {slot.chip}: one only, because measuring failed: {reason} ({program})"))
 
 
 def out_of_memory(state: State, slot: Slot, key: QueueKey, width: int) -> None:

@@ -86,7 +86,6 @@ class Turn:
     drops: tuple[int, ...] = ()
     loads: tuple[Load, ...] = ()
     advance: bool = True
-    snapshot_all: bool = False
     probe: Probe | None = None
 
     @property

@@ -9,10 +9,10 @@ from sweep.scheduler import Limits, State, transition
 from sweep.scheduler.messages import (
     Ask,
     Asked,
+    Collect,
+    Collected,
     Discard,
     Event,
-    Gather,
-    Gathered,
     Instruction,
     Judge,
     Judged,
@@ -116,9 +116,13 @@ def _snapshot(lane: Lane, *, final: bool) -> Snapshot:
 THREE_REPORTS = Length(examples=3, report_every=1)
 
 
+LATEST: list[State] = []
+"""The state of the world made last; what `tests/sweep/scheduler/conftest.py` prints of a failing test."""
+
+
 @dataclass
 class World:
-    """Plays the driver and all workers; every instruction is checked as it is performed."""
+    """Plays the driver and all workers; every instruction is checked, and the state after every event."""
 
     state: State
     programs: int = 1
@@ -138,6 +142,9 @@ class World:
     joined: int = 0
     rates: dict[int, float] = field(default_factory=lambda: {1: 1.0, 2: 0.9, 4: 3.0})
     widths: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        LATEST[:] = [self.state]
 
     @classmethod
     def of(cls, limits: Limits, **settings: object) -> World:
@@ -163,13 +170,15 @@ class World:
         """The oldest snapshot on its way reaches the run directory."""
         snapshot = self.arriving.pop(0)
         self.checkpoints[snapshot.path] = snapshot.examples
-        self.enter(Gathered(snapshot))
+        self.enter(Collected(snapshot))
 
     def enter(self, event: Event) -> None:
         self.now += 1.0
         pending: list[Event] = [event]
         while pending:
-            pending = self._perform(transition(self.state, pending.pop(0), self.now)) + pending
+            instructions = transition(self.state, pending.pop(0), self.now)
+            self.state.validate()
+            pending = self._perform(instructions) + pending
 
     def _perform(self, instructions: list[Instruction]) -> list[Event]:
         judged: list[Judge] = []
@@ -190,7 +199,7 @@ class World:
                 case Tell(outcome):
                     assert outcome.number not in self.told, "a trial must be told once"
                     self.told[outcome.number] = instruction
-                case Gather(slot, snapshot):
+                case Collect(slot, snapshot):
                     assert slot in self.workers
                     self.arriving.append(snapshot)
                 case Note(text):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sweep.scheduler import Phase, State
-from sweep.scheduler.state import Slot
+from sweep.scheduler.slots import Slot
 
 
 class TimeLedger:

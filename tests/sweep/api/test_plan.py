@@ -15,7 +15,7 @@ from sweep.api.times import Times, measured_times, read_log
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import RunDirError
 from sweep.executors.simulated import SimulatedExecutor
-from sweep.scheduler import turns
+from sweep.scheduler import feeding
 from sweep.spec.parse import parse
 from sweep.spec.task_description import Description
 from tests.run_dirs import OBJECTIVES, Clock, ask, open_run, outcome, report
@@ -81,14 +81,14 @@ def test_pruners_shorten_a_plan() -> None:
 def looked_at() -> Iterator[list[int]]:
     """How often the scheduler looks at a slot."""
     count = [0]
-    whole = turns._feed_slot
+    whole = feeding._feed_slot
 
     def counting(*arguments: object) -> None:
         count[0] += 1
         whole(*arguments)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turns, "_feed_slot", counting)
+        patch.setattr(feeding, "_feed_slot", counting)
         yield count
 
 

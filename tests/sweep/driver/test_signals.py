@@ -6,10 +6,15 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import analysis
+from sweep.api.run import run_study
+from sweep.driver.monitor.progress import Quiet
+from sweep.driver.signals import interrupting
+from sweep.spec.parse import load
 from tests.logs import records
 from tests.processes import actors, wait_for
 from tests.sweep.conftest import Folder
@@ -35,6 +40,52 @@ def test_a_signal_to_end_saves_what_runs_and_the_same_command_goes_on(
     assert "to go on: python -m sweep run study.yaml" in said
     assert records(folder.run_dir, "closed")[-1]["reason"] == "interrupted"
     assert folder.sweep("run", "study.yaml").returncode == 0
+
+
+# Fault 11: a study started with nohup, or with `&`, ended with its terminal.
+IGNORING = "import signal; signal.signal(signal.{}, signal.SIG_IGN); from sweep.cli import main; main()"
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT"])
+def test_invariant_13_a_signal_that_was_ignored_at_the_start_stays_ignored(folder: Folder, name: str) -> None:
+    folder.write(("slow: 0.0", "slow: 0.1"), ("trials: 4", "trials: 6"))
+    driver = folder.start_python("-c", IGNORING.format(name), "run", "study.yaml")
+    wait_for(lambda: records(folder.run_dir, "told"), driver)
+    for _ in range(2):
+        os.kill(driver.pid, getattr(signal, name))
+    said, _ = driver.communicate(timeout=90)
+    assert driver.returncode == 0, said
+    assert "stopping" not in said
+    assert records(folder.run_dir, "closed")[-1]["reason"] == "finished"
+
+
+def test_signals_are_handled_as_before_once_a_study_has_ended() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    interrupts: list[int] = []
+    try:
+        with interrupting(lambda: interrupts.append(1), lambda text: None):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            signal.raise_signal(signal.SIGTERM)
+            assert interrupts == [1]
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_study_runs_off_the_main_thread_and_leaves_signals_alone(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 14."""
+    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+    before = signal.getsignal(signal.SIGINT)
+    with ThreadPoolExecutor(1) as thread:
+        summary = thread.submit(
+            lambda: run_study(load(folder.study), runs=folder.runs, progress=Quiet())
+        ).result(timeout=120)
+    assert summary.trials["COMPLETE"] == 4
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections import deque
 
 from sweep.scheduler import Limits, State, placement, transition
 from sweep.scheduler.messages import Asked, RunTurn
-from sweep.scheduler.state import Slot
+from sweep.scheduler.slots import Slot
 from sweep.vocabulary.trial import Length, RunId, TrialPlan, TrialState
 from sweep.vocabulary.turn import SlotJoined, Spent, TurnDone, TurnResult
 from tests.sweep.world import World
@@ -30,7 +30,7 @@ def test_a_trial_too_large_for_a_small_node_runs_again_on_a_larger_one_and_only_
     world.join(memory_bytes=LARGE)
     out_of_memory(world, "slot-1")
     assert not world.told
-    assert any("runs again where there is more memory" in note for note in world.notes)
+    assert any("it runs again elsewhere" in note for note in world.notes)
     world.join(memory_bytes=SMALL)  # in the place of the one that was given up
     assert not world.workers["slot-3"].turns, "what is known not to fit is not tried"
     world.work_all()

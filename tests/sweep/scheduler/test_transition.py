@@ -242,7 +242,7 @@ def test_a_run_that_gets_further_each_time_outlives_any_number_of_lost_workers()
     assert world.told[0].outcome.state is TrialState.COMPLETE
 
 
-def test_a_run_goes_on_from_its_last_gathered_snapshot_elsewhere() -> None:
+def test_a_run_resumes_elsewhere_from_its_last_collected_snapshot() -> None:
     world = World.of(limits(1), length=Length(5, 1))
     world.join()
     (slot,) = world.workers

@@ -28,7 +28,7 @@ def worker() -> Iterator[Worker]:
 def test_a_checkpoint_of_another_run_is_refused(worker: Worker, other: dict[str, int]) -> None:
     other = dict(other)
     assert worker.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, PLAN, 0, 1),))).error is None
-    (saved,) = worker.turn(Turn(1, SIGNATURE, 1, advance=False, snapshot_all=True)).snapshots
+    (saved,) = worker.turn(Turn(1, SIGNATURE, 1, advance=False)).snapshots
     replicate = other.pop("replicate", 0)
     load = Load(0, replace(PLAN, **other), replicate, 1, saved.path)  # type: ignore[arg-type]
     result = worker.turn(Turn(2, SIGNATURE, 1, drops=(0,), loads=(load,)))

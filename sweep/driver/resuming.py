@@ -1,0 +1,98 @@
+"""Resuming a study: what earlier sessions left in the log and in Optuna's storage, brought together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from statistics import fmean as mean
+
+from sweep.driver.trials import Trials
+from sweep.rundir.history import UnfinishedTrial, read_reports
+from sweep.rundir.null import NullRunDir
+from sweep.rundir.rundir import RunDir
+from sweep.scheduler.messages import Asked, Taken
+from sweep.search.study import Study
+from sweep.vocabulary.trial import Outcome, Report, Snapshot, TrialPlan
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """`events` enter the unfinished trials; `unrecorded` are ends that only Optuna's storage knows."""
+
+    events: tuple[Asked | Taken, ...]
+    unrecorded: tuple[Outcome, ...]
+
+
+class Resuming:
+    """Brings Optuna up to the log, and unfinished trials back to the scheduler."""
+
+    def __init__(self, run: RunDir | NullRunDir, study: Study, trials: Trials) -> None:
+        self._run = run
+        self._study = study
+        self._trials = trials
+
+    def resume(self) -> Resumed:
+        """Every trial that an earlier session left unfinished; Optuna is told what only the log was told."""
+        self._restore_journal()
+        unfinished = self._run.history.unfinished
+        known = self._study.storage.told()
+        events: list[Asked | Taken] = []
+        for proposal in self._study.running():
+            if (outcome := self._trials.told.get(proposal.number)) is not None:
+                self._study.tell(outcome)
+                continue
+            trial_plan = self._trials.plan(proposal)
+            if proposal.number in unfinished:
+                events.append(self._taken(trial_plan, unfinished[proposal.number]))
+            else:
+                self._trials.record_asked(trial_plan, proposal)
+                events.append(Asked((trial_plan,)))
+        unrecorded = tuple(outcome for number, outcome in known.items() if number in unfinished)
+        return Resumed(tuple(events), unrecorded)
+
+    def _restore_journal(self) -> None:
+        """Give Optuna the trials that the log holds and the journal lost: it may end a moment earlier."""
+        trials, history = self._trials, self._run.history
+        lost = sorted(number for number in trials.params if number >= self._study.storage.count)
+        reports = read_reports(self._run.path, set(lost)) if lost else {}
+        for number in lost:
+            values = [(examples, mean(row)) for examples, row in trials.rows(reports.get(number, ()))]
+            notes = history.study.trials[number].notes
+            self._study.storage.restore(number, trials.params[number], notes, values, trials.told.get(number))
+        if self._study.follows_reports:
+            self._follow()
+
+    def _follow(self) -> None:
+        """Show the pruner all that earlier sessions reported: Optuna's journal does not hold it."""
+        trials = self._trials
+        reports = read_reports(self._run.path, set(trials.params))
+        for number in range(self._study.storage.count):
+            self._study.follow(number, trials.rows(reports.get(number, ())), trials.told.get(number))
+
+    def _taken(self, trial_plan: TrialPlan, found: UnfinishedTrial) -> Taken:
+        """What the log knows of an unfinished trial, and Optuna brought up to it."""
+        reports = by_replicate(found.reports)
+        for row in self._trials.rows(found.reports):
+            self._study.report(found.number, row)
+        recorded = {replicate: len(each) for replicate, each in reports.items()}
+        length, start = trial_plan.length, trial_plan.start
+
+        def is_covered(snapshot: Snapshot) -> bool:
+            """Whether the log has all that the run reported before: a power cut may have taken the last."""
+            begun = length.boundaries(start[snapshot.replicate].examples) if start else 0
+            return length.boundaries(snapshot.examples) <= begun + recorded.get(snapshot.replicate, 0)
+
+        checkpoints = {
+            run.replicate: replace(snapshot, path=str(self._run.path / snapshot.path))
+            for run, snapshot in self._run.sound_checkpoints(found.number, is_covered).items()
+        }
+        lane_s = {run.replicate: seconds for run, seconds in found.lane_s.items()}
+        return Taken(trial_plan, reports, checkpoints, found.attempt + 1, lane_s)
+
+
+def by_replicate(reports: Iterable[Report]) -> dict[int, tuple[Report, ...]]:
+    """Each replicate's reports in order of examples."""
+    rows: dict[int, tuple[Report, ...]] = {}
+    for report in sorted(reports, key=lambda report: report.examples):
+        rows[report.replicate] = (*rows.get(report.replicate, ()), report)
+    return rows

@@ -1,0 +1,53 @@
+"""What the scheduler goes by in one session: the budget, the objectives, what may run at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sweep.vocabulary.trial import Length
+
+
+class Constraint(NamedTuple):
+    """A metric or an entry of the ledger must lie between `low` and `high`; None: no end there."""
+
+    name: str
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the scheduler goes by, fixed for a session.
+
+    `trials` is the budget in total; `told` counts those that earlier sessions ended; `objectives` are
+    metric names. `width` is the number of lanes of a slot, None to measure it; `slots` is how many are
+    expected, `programs` how many programs there are; with `ahead`, proposals do not depend on results,
+    so that a large store of them costs nothing. `prunes` says whether there is a pruner, `rungs` from how
+    many examples on it may prune at a trial's next report, None at any. `max_losses` bounds how often
+    in a row, with no report in between, a run may take its worker with it; `grace_s` is added to a time-out
+    before a silent worker is given up.
+    """
+
+    trials: int
+    objectives: tuple[str, ...]
+    constraints: tuple[Constraint, ...] = ()
+    width: int | None = 1
+    slots: int = 1
+    programs: int = 1
+    ahead: bool = False
+    replicates: int = 1
+    told: int = 0
+    prunes: bool = False
+    rungs: tuple[int, ...] | None = None
+    max_concurrent: int | None = None
+    timeout_s: float | None = None
+    max_losses: int = 7
+    grace_s: float = 60.0
+
+    def may_prune(self, length: Length, examples: int) -> bool:
+        """Whether a trial may be pruned at the report of this boundary."""
+        if not self.prunes or examples >= length.examples:
+            return False
+        before = examples - length.report_every
+        return self.rungs is None or any(before < rung <= examples for rung in self.rungs)

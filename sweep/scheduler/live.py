@@ -1,0 +1,125 @@
+"""Live trials: asked and not told, with one run a replicate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sweep.vocabulary.trial import Length, Report, RunId, Signature, Snapshot, TrialPlan
+from sweep.vocabulary.turn import Spent
+
+
+class QueueKey(NamedTuple):
+    """Runs that may share a population: one program, one limit on the width (None: the usual)."""
+
+    signature: Signature
+    limit: int | None = None
+
+
+@dataclass
+class LiveRun:
+    """One replicate of a live trial. It waits in a queue, is held by a slot, or is finished: one of them.
+
+    field        changed by                      what holds
+    key          faults (a halved limit)         the queue that it waits in, if it waits
+    since        faults                          when it last began to wait, on the driver's clock
+    recorded     transition                      reports written down; never above `length.reports`
+    checkpoint   transition                      the last one collected; never beyond what is recorded
+    slot         turns (load), faults, transition   the slot that holds it, None in a queue or finished
+    attempt      faults                          grows by one whenever the run is sent elsewhere
+    losses       faults, transition (back to 0)  workers lost with it alone, since its last report
+    finished     transition                      all its reports are recorded
+    waiting      turns                           it stands in `State.waiting[key]`, once
+    lane_s       transition                      its own lane time over all attempts, in seconds
+    """
+
+    id: RunId
+    key: QueueKey
+    length: Length
+    since: float
+    recorded: int = 0
+    checkpoint: Snapshot | None = None
+    slot: str | None = None
+    attempt: int = 0
+    losses: int = 0
+    finished: bool = False
+    waiting: bool = False
+    lane_s: float = 0.0
+
+    @property
+    def seen(self) -> int:
+        """Where its last collected checkpoint stands, in examples."""
+        return self.checkpoint.examples if self.checkpoint else 0
+
+    def reports_left(self) -> int:
+        """How many advances it takes from its checkpoint to the end."""
+        return self.length.reports - self.length.boundaries(self.seen)
+
+    def expected(self) -> int:
+        """The boundary of the next report to be written down."""
+        return min((self.recorded + 1) * self.length.report_every, self.length.examples)
+
+
+@dataclass
+class LiveTrial:
+    """A trial that is asked and not told.
+
+    field        changed by            what holds
+    runs         (fixed)               one a replicate, not all of them finished
+    boundaries   transition            reports of boundaries that some but not all replicates have reached
+    last, each   transition            means over replicates at the last boundary that all have reached; each
+                                       replicate's own
+    ledger       turns, transition, faults   where its time went, in seconds, beside counts
+    """
+
+    plan: TrialPlan
+    runs: dict[int, LiveRun]
+    boundaries: dict[int, dict[int, Mapping[str, float]]] = field(default_factory=dict)
+    last: Mapping[str, float] = field(default_factory=dict)
+    each: tuple[Mapping[str, float], ...] = ()
+    ledger: dict[str, float] = field(default_factory=dict)
+
+    def add(self, name: str, amount: float) -> None:
+        """Enter an amount in the ledger."""
+        self.ledger[name] = self.ledger.get(name, 0.0) + amount
+
+    def spend(self, spent: Spent, *, lost: bool) -> None:
+        """Enter one turn's time; `lost` where its work was done before or is not wanted any more."""
+        work_s = spent.train_s + spent.evaluate_s
+        if lost:
+            self.add("lost_s", work_s)
+        else:
+            self.add("train_s", spent.train_s)
+            self.add("evaluate_s", spent.evaluate_s)
+            self.add("examples", spent.examples)
+        self.add("compile_s", spent.compile_s)
+        self.add("checkpoint_s", spent.checkpoint_s)
+        self.add("idle_s", spent.idle_s)
+        self.add("traces", spent.traces)
+        peak = max(self.ledger.get("peak_memory_bytes", 0.0), spent.peak_memory_bytes)
+        self.ledger["peak_memory_bytes"] = peak
+
+    def enter_report(self, report: Report) -> Mapping[str, float] | None:
+        """The means over replicates, once the last of them has reached this boundary."""
+        here = self.boundaries.setdefault(report.examples, {})
+        here[report.replicate] = report.metrics
+        if len(here) < len(self.runs):
+            return None
+        del self.boundaries[report.examples]
+        self.each = tuple(here[replicate] for replicate in sorted(here))
+        self.last = mean_metrics(self.each)
+        return self.last
+
+    @property
+    def finished(self) -> bool:
+        """Whether all its runs are."""
+        return all(run.finished for run in self.runs.values())
+
+
+def mean_metrics(reports: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each metric over replicates; one replicate's values stay as they are, bit for bit."""
+    rows = list(reports)
+    if len(rows) == 1:
+        return dict(rows[0])
+    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}

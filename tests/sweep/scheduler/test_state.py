@@ -1,0 +1,119 @@
+"""`State.validate` finds each broken invariant by name, and the log says how it came to this."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from sweep.scheduler import Limits, State, feeding, placement
+from sweep.scheduler.live import QueueKey
+from sweep.scheduler.slots import Flight, PlannedLane
+from sweep.scheduler.transition_log import KEPT
+from sweep.vocabulary.trial import Length, RunId, Snapshot
+from tests.sweep.world import World
+
+
+def working() -> World:
+    """Two trials of two replicates in lanes, one run recorded further than the other, more runs waiting."""
+    world = World.of(Limits(trials=8, objectives=("value",), width=2, replicates=2), length=Length(4, 1))
+    world.join()
+    world.join()
+    world.work("slot-1")
+    world.arrive()
+    return world
+
+
+def lane_of_another(state: State) -> None:
+    slot = state.slots["slot-1"]
+    slot.lanes[0] = slot.lanes[1]
+
+
+def checkpoint_beyond(state: State) -> None:
+    run = state.trials[0].runs[0]
+    run.checkpoint = Snapshot(0, 0, run.recorded + 1, "path", 1, "")
+
+
+def finished_early(state: State) -> None:
+    run = next(run for trial in state.trials.values() for run in trial.runs.values() if run.waiting)
+    run.finished = True
+
+
+def queued_twice(state: State) -> None:
+    queue = next(iter(state.waiting.values()))
+    queue.append(queue[0])
+
+
+def flight_ahead(state: State) -> None:
+    (number, flight), *_ = state.slots["slot-1"].in_flight.items()
+    runs = {id: attempt + 1 for id, attempt in flight.runs.items()}
+    state.slots["slot-1"].in_flight[number] = replace(flight, runs=runs)
+
+
+def forgotten(state: State) -> None:
+    slot = state.slots["slot-1"]
+    slot.in_flight.clear()
+    feeding.close_slot(state, slot)
+
+
+BREAKS: dict[str, Callable[[State], object]] = {
+    "a run is in one lane": lane_of_another,
+    "a checkpoint stands nowhere beyond the recorded reports": checkpoint_beyond,
+    "a run is in one place: queue, slot or finished": queued_twice,
+    "no turn is ahead of its run's attempts": flight_ahead,
+    "a slot with nothing to do is looked at": forgotten,
+    "only live runs wait or are held": lambda state: state.trials.pop(0),
+    "no queue is empty": lambda state: state.waiting.update({QueueKey((), 7): deque()}),
+    "a run names the slot that holds it": lambda state: setattr(state.trials[0].runs[0], "slot", "slot-2"),
+    "a run records no more reports than its length has": lambda state: setattr(
+        state.trials[0].runs[0], "recorded", 5
+    ),
+    "a lane holds a live run that its slot holds": lambda state: state.slots["slot-1"].lanes.__setitem__(
+        0, PlannedLane(RunId(99, 0), 1)
+    ),
+    "a dropped lane is free, and dropped once": lambda state: state.slots["slot-1"].drops.append(0),
+    "a slot has lanes once it has a program": lambda state: setattr(state.slots["slot-1"], "key", None),
+    "a turn is as wide as its runs need": lambda state: state.slots["slot-1"].in_flight.update(
+        {state.turns: Flight(0, {})}
+    ),
+    "a slot is in one group": lambda state: (
+        state.open_slots.update({"slot-1": None}),
+        state.starved_slots.update({"slot-1": None}),
+    ),
+    "groups of slots name slots that there are": lambda state: state.open_slots.update({"gone": None}),
+    "an idle slot has no turn out": lambda state: state.idle_slots.update({"slot-1": None}),
+    "only live trials await a verdict": lambda state: state.unjudged.add(99),
+    "trials entered are told or live": lambda state: setattr(state, "told", state.told + 1),
+    "wanted lanes are the sum over slots": lambda state: setattr(state, "wanted", (state.wanted or 0) + 1),
+    "slots are drained only while stopping": lambda state: setattr(state.slots["slot-1"], "drained", True),
+}
+
+
+@pytest.mark.parametrize("invariant", BREAKS)
+def test_a_broken_invariant_is_named(invariant: str) -> None:
+    world = working()
+    world.state.validate()
+    BREAKS[invariant](world.state)
+    with pytest.raises(AssertionError, match=invariant):
+        world.state.validate()
+
+
+def test_validating_after_every_transition_catches_a_bug_put_into_the_scheduler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run taken without leaving its queue, as a slip in `placement.take` would have it."""
+    monkeypatch.setattr(placement, "take", lambda state, slot, signature, queue: queue[0])
+    with pytest.raises(AssertionError, match="broken invariant: a queue holds waiting runs"):
+        working()
+
+
+def test_the_log_keeps_the_last_transitions_with_what_they_led_to() -> None:
+    world = working()
+    text = str(world.state.log)
+    assert text.index("SlotJoined(slot='slot-1'") < text.index("-> Ask(count=") < text.index("-> RunTurn(")
+    world.work_all()
+    assert len(world.state.log) == KEPT
+    assert "SlotJoined(slot='slot-1'" not in str(world.state.log)
+    assert max(map(len, str(world.state.log).splitlines())) < 300
