@@ -1,7 +1,7 @@
-"""Trials of a finished run, trained for longer: each goes on from its checkpoint under its own key.
+"""Trials of a finished run, trained for longer: each resumes from its checkpoint under its own key.
 
 A finished Optuna trial takes no more reports, so the trials are new ones, in a study and run directory of
-their own, and name the run and the trial that they go on from.
+their own, and name the run and the trial that they extend.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sweep.vocabulary.trial import Scalar, Snapshot, TrialPlan, TrialState
 
 @dataclass(frozen=True)
 class Parent:
-    """A trial that is gone on with: `start` holds the checkpoint of each replicate."""
+    """A trial that is extended: `start` holds the checkpoint of each replicate."""
 
     run: str
     trial: int
@@ -29,10 +29,10 @@ class Parent:
 
 
 class Extension:
-    """The trials of a study that go on from those of another run, the first from the first, and so on."""
+    """The trials of a study that extend those of another run, in the same order."""
 
     def __init__(self, spec: StudySpec) -> None:
-        """Raises SpecError where the run is not there, or has not kept what is needed."""
+        """Raises SpecError where the run is missing, or has not kept the final checkpoints."""
         assert spec.extends is not None
         self._spec = spec
         self._stretch = spec.extends.schedule == "stretch"
@@ -55,7 +55,7 @@ class Extension:
             raise SpecError([_problem(spec, ("enqueue",), rule, None, "let `sweep extend` write the file")])
         if spec.budget.trials is None or spec.budget.trials > len(self.parents):
             rule = f"must be at most {len(self.parents)}, the number of trials that are extended"
-            remedy = "a study of its own searches on: see `warm_start`"
+            remedy = "to search further, start another study with `warm_start`"
             raise SpecError([_problem(spec, ("budget", "trials"), rule, None, remedy)])
 
     def apply(self, plan: TrialPlan) -> TrialPlan:
@@ -63,7 +63,7 @@ class Extension:
         parent = self.parents[plan.number]
         seen = max(snapshot.examples for snapshot in parent.start.values())
         if plan.length.examples <= seen:
-            rule = "must be longer than what is gone on from"
+            rule = "must be longer than the run that is extended"
             found = f"{plan.length.examples} examples of {seen}"
             raise SpecError([_problem(self._spec, ("trial", "length"), rule, found, "train for longer")])
         horizon = None if self._stretch else seen

@@ -91,7 +91,7 @@ class Slot:
         return sum(lane is not None for lane in self.lanes)
 
     def occupied_lanes(self) -> int:
-        """Lanes whose run goes on in the next turn."""
+        """Lanes whose run continues in the next turn."""
         return sum(lane is not None and lane.left > 0 for lane in self.lanes)
 
     def vacate(self, run: RunId) -> int | None:

@@ -101,7 +101,7 @@ def _resize(state: State, slot: Slot) -> tuple[tuple[int, int], ...]:
     lanes = [slot.lanes[index] for index in held]
     slot.lanes = [*lanes, *[None] * (new - len(lanes))]
     widths.recompute_wanted(state, slot)
-    slot.drops.clear()  # only lanes that move go on
+    slot.drops.clear()  # only lanes that move are kept
     return moves
 
 

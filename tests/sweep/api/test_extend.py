@@ -142,7 +142,7 @@ def test_a_length_that_cannot_be_meant_is_said(folder: Folder, length: str, said
 
 def test_a_length_in_another_unit_must_be_longer_too(folder: Folder) -> None:
     run(folder)
-    with pytest.raises(SpecError, match="must be longer than what is gone on from"):
+    with pytest.raises(SpecError, match="must be longer than the run that is extended"):
         run(folder, extended(folder, "100 examples"))
 
 
