@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -74,16 +72,3 @@ def wait_until_gone(processes: Iterable[int]) -> None:
     """Until a killed driver's Ray has ended by itself; two agents of its take a minute more."""
     left = [pid for pid in processes if "Agent" not in title(pid)]
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), what=f"{left} to end")
-
-
-@contextmanager
-def sigint_by_default() -> Iterator[None]:
-    """What is started here is ended by SIGINT, even where the tests themselves were started to ignore it.
-
-    A shell starts what runs in the background (`make test &`) with SIGINT ignored, and children inherit that.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -17,7 +17,6 @@ from types import TracebackType
 from typing import IO
 
 from tests.clusters.lab import ROOT, Lab
-from tests.processes import sigint_by_default
 
 TASKS = (ROOT / "tests/sweep/studies/line.py", ROOT / "tests/clusters/studies/pausing.py")
 
@@ -106,15 +105,14 @@ class StudyLab:
 
     def begin(self, *arguments: str, output: IO[bytes] | int = subprocess.PIPE) -> subprocess.Popen[str]:
         """The same, without waiting for its end."""
-        with sigint_by_default():
-            return subprocess.Popen(
-                self.command(*arguments),
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
+        return subprocess.Popen(
+            self.command(*arguments),
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
     def command(self, *arguments: str) -> list[str]:
         """The command line that runs `python -m sweep ...` there."""
@@ -149,16 +147,15 @@ class Laptop:
         )
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        with sigint_by_default():
-            return subprocess.Popen(
-                self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
-                cwd=self.folder,
-                env=self._environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
+        return subprocess.Popen(
+            self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
+            cwd=self.folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
 
 def write_program(path: Path, text: str) -> None:

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import sigint_by_default
-
 STUDIES = Path(__file__).parent / "studies"
 ROOT = Path(__file__).parent.parent.parent
 
@@ -82,16 +80,15 @@ class Folder:
 
     def start_python(self, *arguments: str) -> subprocess.Popen[str]:
         """Python in this folder, leading a process group of its own."""
-        with sigint_by_default():
-            process = subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=self.path,
-                env=self.environment(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
-            )
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.path,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
         self._started.append(process)
         return process
 
