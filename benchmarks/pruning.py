@@ -95,7 +95,7 @@ def _study(folder: Path, name: str, sampler: str, pruner: str) -> dict[str, floa
     return {
         "complete": summary.trials["COMPLETE"],
         "pruned": summary.trials["PRUNED"],
-        "best": round((summary.best[0].values or (0.0,))[0], 4),
+        "best": round(summary.best.value, 4),
         "examples": int(ledger.sum()),
         "wall_s": round(summary.wall_s, 1),
     }

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -77,11 +78,11 @@ class Document:
     value: Any
     lines: Mapping[Path, int]
 
-    def line(self, path: Path) -> int:
-        """The line of the entry, or of the nearest one around it that the file holds; from 1."""
+    def line(self, path: Path) -> int | None:
+        """The line of the entry, or of the nearest one around it, from 1; None where it is no text."""
         while path not in self.lines and path:
             path = path[:-1]
-        return self.lines.get(path, 1)
+        return self.lines.get(path, 1) if self.lines else None
 
     def at(self, path: Path) -> Any:
         """The value at the path; None where there is none."""
@@ -142,6 +143,32 @@ def parse(text: str | bytes, file: str) -> Document:
     if reading.problems:
         raise ConfigError(reading.problems)
     return Document(file, value, reading.lines)
+
+
+def document(values: Mapping[str, Any], name: str) -> Document:
+    """Plain values that stand in no file, called `name` in messages; raises ConfigError for any others."""
+    problems: list[Problem] = []
+    value = _plain(values, (), name, problems)
+    if problems:
+        raise ConfigError(problems)
+    return Document(name, value, {})
+
+
+def _plain(value: Any, path: Path, name: str, problems: list[Problem]) -> Any:
+    """Mappings, lists and scalars as `parse` gives them; NumPy's numbers and paths become plain ones."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, (*path, str(key)), name, problems) for key, item in value.items()}
+    if isinstance(value, list | tuple | range):
+        return [_plain(item, (*path, index), name, problems) for index, item in enumerate(value)]
+    if isinstance(value, PurePath):
+        return str(value)
+    if not isinstance(value, bool | int | float | str | None) and hasattr(value, "item"):
+        value = value.item()
+    if not isinstance(value, bool | int | float | str | None):
+        rule = "must be a number, text, true, false, null, a list or a mapping"
+        problems.append(Problem(name, rule, key_text(path), found=type(value).__name__))
+        return None
+    return value
 
 
 def dump(value: Any) -> str:

@@ -1,5 +1,86 @@
-"""Hyperparameter sweeps for Macs: `python -m sweep run study.yaml`.
+"""Hyperparameter sweeps on Macs: `sweep.run("study.yaml").best`, or `python -m sweep run study.yaml`.
 
-Importing this package loads none of ray, mlx, optuna or pandas, so that the
-command line answers at once.
+run         run a study to its budget, or resume it
+check       what would run, and everything that is wrong
+plan        how long a study would take
+extend      train the best trials of a run for longer
+load        a run as pandas tables
+status      how a run stands
+list_runs   all runs of a folder
+show        one trial
+compare     runs side by side
+remove      delete checkpoints
+StudySpec   a study file that was read
+SweepError  what all of these raise
+
+Importing this package loads none of ray, mlx, optuna or pandas, so that the command line answers at once.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.load import load
+    from sweep.api.check import check
+    from sweep.api.compare import compare
+    from sweep.api.extend import extend
+    from sweep.api.list_runs import list_runs
+    from sweep.api.plan import plan
+    from sweep.api.remove import remove
+    from sweep.api.run import run
+    from sweep.api.show import read_trial as show
+    from sweep.api.status import read_status as status
+    from sweep.errors import SweepError
+    from sweep.spec.schema import StudySpec
+
+    __version__: str
+
+_HOMES = {
+    "StudySpec": "sweep.spec.schema",
+    "SweepError": "sweep.errors",
+    "check": "sweep.api.check",
+    "compare": "sweep.api.compare",
+    "extend": "sweep.api.extend",
+    "list_runs": "sweep.api.list_runs",
+    "load": "analysis.load",
+    "plan": "sweep.api.plan",
+    "remove": "sweep.api.remove",
+    "run": "sweep.api.run",
+    "show": "sweep.api.show",
+    "status": "sweep.api.status",
+}
+_INNER = {"show": "read_trial", "status": "read_status"}
+"""What a function is called where the verb's own name is the module's."""
+
+
+__all__ = [
+    "StudySpec",
+    "SweepError",
+    "__version__",
+    "check",
+    "compare",
+    "extend",
+    "list_runs",
+    "load",
+    "plan",
+    "remove",
+    "run",
+    "show",
+    "status",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("sweep-mlx")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), _INNER.get(name, name))
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from sweep.api.cluster import inventory_of
 from sweep.driver.build import check_choices, describe_task
 from sweep.errors import SpecError
 from sweep.spec.against_task import missing_files
-from sweep.spec.parse import load
+from sweep.spec.given import Study, study_of
 from sweep.spec.plans import listed_values, longest, programs
 from sweep.spec.resolve import hyperparameters
 from sweep.spec.schema import Choices, Entry, FloatRange, IntRange, StudySpec
@@ -78,9 +78,13 @@ class Check:
         return [(k, -(-micro_batches // k)) for k in steps if isinstance(k, int)]
 
 
-def check_study(path: Path) -> Check:
-    """Check the file and its task. Raises SpecError with every problem that can be found."""
-    spec = load(path)
+def check(study: Study) -> Check:
+    """Check a study and its task without training; raises SpecError with every problem that can be found.
+
+    `study` is a path, YAML text, a mapping with the study file's keys, or a StudySpec.
+    """
+    spec = study_of(study)
+    inventory_of(spec)
     check_choices(spec)
     missing = missing_files(spec)
     if missing:

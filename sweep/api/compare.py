@@ -62,8 +62,11 @@ class Comparison:
         }
 
 
-def compare(run_dirs: Sequence[Path]) -> Comparison:
-    """Read runs and hold them side by side. Raises RunDirError where one cannot be read."""
+def compare(runs: Sequence[str | Path]) -> Comparison:
+    """Read two runs or more and hold them side by side. Raises RunDirError where one cannot be read."""
+    run_dirs = [Path(run) for run in runs]
+    if len(run_dirs) < 2:
+        raise RunDirError("compare: needs two runs or more. Give their paths, such as runs/a runs/b")
     for run_dir in run_dirs:
         load_study_state(run_dir)
     histories = [read_history(run_dir) for run_dir in run_dirs]
@@ -120,9 +123,3 @@ def _best(history: History, told: Sequence[Outcome], objectives: Sequence[tuple[
         params = history.study.trials[outcome.number].params
         return Best(outcome.number, outcome.values or (), params)
     return None
-
-
-def check_several(run_dirs: Sequence[Path]) -> None:
-    """Raises RunDirError unless there are two runs at least."""
-    if len(run_dirs) < 2:
-        raise RunDirError("compare: must have two runs at least; give their paths, such as runs/a runs/b")

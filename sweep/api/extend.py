@@ -1,4 +1,4 @@
-"""."""
+"""Train the best trials of a run for longer: `sweep.extend("runs/digits", "40 epochs")`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Any
 
 from configfile import yamlfile
 from runlog import layout, ranking
+from sweep.api.run import Summary, run
 from sweep.driver.extension import Parent, parents_of
+from sweep.driver.monitor.progress import Progress
 from sweep.errors import RunDirError
+from sweep.rundir.disk import replace_file
 from sweep.rundir.history import History, read_history
 from sweep.rundir.provenance import read_provenance
 from sweep.spec.parse import parse
@@ -21,26 +24,60 @@ from sweep.spec.schema import StudySpec
 UNITS = ("epochs", "examples", "updates")
 
 
+def extend(
+    run_dir: str | Path,
+    length: str,
+    *,
+    best: int | None = None,
+    name: str | None = None,
+    stretch: bool = False,
+    runs: str | Path = "runs",
+    progress: Progress | None = None,
+) -> Summary:
+    """Train the best trials of a run for longer, from their checkpoints; writes a study file and runs it.
+
+    `length` is such as "40 epochs"; `best` is how many trials, without it all whose checkpoints are kept.
+    A schedule ends where it did, and the rate stays as it then was, unless `stretch`. Raises SweepError.
+    """
+    path = write_extension(Path(run_dir), length, best=best, name=name, stretch=stretch)
+    return run(path, runs=runs, progress=progress)
+
+
+def write_extension(
+    run_dir: Path, length: str, *, best: int | None = None, name: str | None = None, stretch: bool = False
+) -> Path:
+    """Write the study file that extends a run, beside the run's own; its path. Raises SweepError."""
+    path, text = study_text(run_dir, length, best=best, name=name, stretch=stretch)
+    if path.exists() and path.read_text("utf-8") != text:
+        raise RunDirError(f"{path}: already exists and differs. Choose another name with --name NAME")
+    replace_file(path, text.encode("utf-8"))
+    return path
+
+
 def study_text(
     run: Path, length: str, *, best: int | None = None, name: str | None = None, stretch: bool = False
 ) -> tuple[Path, str]:
-    """The study file that goes on with the best trials of a run, and where it belongs: beside the run's own.
+    """The study file that extends the best trials of a run, and where it belongs: beside the run's own.
 
     `length` is such as "40 epochs". Raises RunDirError, or SpecError for a length that cannot be meant.
     """
     value, unit = _extent(length)
     if missing := [name for name in (layout.LOG, layout.STUDY) if not (run / name).is_file()]:
-        raise RunDirError(f"{run}: must be a run directory, with {missing[0]}; give one, such as runs/digits")
+        raise RunDirError(
+            f"{run}: is not a run directory: it has no {missing[0]}. Give one, such as runs/digits"
+        )
     parent = parse((run / layout.STUDY).read_bytes(), str(run / layout.STUDY))
     before = getattr(parent.trial.length, unit)
     if before is not None and value <= before:
-        raise RunDirError(f"--length: must be more than the run's {before:g} {unit}; found {value:g} {unit}")
+        raise RunDirError(
+            f"length {value:g} {unit} is not longer than the run's {before:g} {unit}. Give a longer one"
+        )
     history = read_history(run)
     parents = parents_of(run, history, parent.trial.replicates)
     if not parents:
         raise RunDirError(
-            f"{run}: must hold the final checkpoint of a complete trial; found none; run the study again "
-            "with checkpoints: {keep_best: 3} in its file and without `store`"
+            f"{run}: holds no final checkpoint of a complete trial. Run the study again with "
+            "checkpoints: {keep_best: 3} in its file and without `store`"
         )
     order = _best(parents, history, parent)[:best]
     values = _extended(parent, order, run, {unit: value}, stretch=stretch)
@@ -75,7 +112,7 @@ def _extent(text: str) -> tuple[float, str]:
     unit = found[2].removesuffix("s") + "s" if found else ""
     if value <= 0 or (unit != "epochs" and not value.is_integer()):
         units = ", ".join(UNITS)
-        raise RunDirError(f'--length: must be a number of {units}, such as "40 epochs"; found {text!r}')
+        raise RunDirError(f'length {text!r} is not a number of {units}. Write it like "40 epochs"')
     return (value if unit == "epochs" and not value.is_integer() else int(value)), unit
 
 
@@ -91,7 +128,7 @@ def _folder(run: Path) -> Path:
     folder = (read_provenance(run / layout.PROVENANCE) or {}).get("folder")
     if not isinstance(folder, str) or not Path(folder).is_dir():
         raise RunDirError(
-            f"{run / layout.PROVENANCE}: must name the folder of the study file and its task; found "
-            f"{json.dumps(folder)}; run the study's own command once more where the folder lies now"
+            f"{run / layout.PROVENANCE}: the folder of the study file and its task is not there: "
+            f"{json.dumps(folder)}. Run the study's own command once where the folder lies now"
         )
     return Path(folder)

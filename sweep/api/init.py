@@ -21,7 +21,7 @@ def templates_folder() -> Path:
 def write_template(template: Template, folder: Path) -> list[Path]:
     """Write study, task and schema into `folder`, made where it is missing; gives what was written.
 
-    Raises SweepError where a study or task is there already: nothing is replaced.
+    Raises SweepError where a study or task already exists: nothing is overwritten.
     """
     source = templates_folder() / template
     study = (source / "study.yaml").read_text()
@@ -29,8 +29,8 @@ def write_template(template: Template, folder: Path) -> list[Path]:
     texts = {"study.yaml": study, "task.py": (source / "task.py").read_text()}
     if there := [name for name in texts if (folder / name).exists()]:
         raise SweepError(
-            f"{folder / there[0]}: must not be there yet, nothing is replaced; "
-            "choose another folder with --into"
+            f"{folder / there[0]}: already exists and is not overwritten. "
+            "Choose another folder with --into DIR"
         )
     texts[FILE] = study_schema_text()
     with disk_errors(folder):

@@ -19,12 +19,11 @@ class Listed:
     problem: str | None = None
 
 
-def list_runs(folder: Path) -> list[Listed]:
+def list_runs(folder: str | Path = "runs") -> list[Listed]:
     """Every run directory in `folder`, by name. Raises RunDirError where there is no such folder."""
+    folder = Path(folder)
     if not folder.is_dir():
-        raise RunDirError(
-            f"{folder}: must be a folder of run directories; is not there, say another with --runs"
-        )
+        raise RunDirError(f"{folder}: there is no such folder of runs. Pass another with --runs DIR")
     return [_listed(path) for path in sorted(folder.iterdir()) if _is_run(path)]
 
 

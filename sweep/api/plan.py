@@ -6,17 +6,19 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
-from sweep.api.times import Times
+from sweep.api.times import Times, measured_times
+from sweep.driver.build import check_choices, describe_task, study_in_memory
 from sweep.driver.driver import Driver
 from sweep.driver.limits import concurrency
-from sweep.driver.monitor.progress import Progress
+from sweep.driver.monitor.progress import Progress, Quiet, duration
 from sweep.driver.result import DriverResult
+from sweep.errors import SweepError
 from sweep.executors.simulated import SimulatedExecutor, World
 from sweep.rundir.null import NullRunDir
-from sweep.search.study import Study
-from sweep.spec.plans import longest
+from sweep.spec.given import Study, study_of
 from sweep.spec.schema import Extent, Stop, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import RunId
@@ -48,8 +50,6 @@ class Forecast:
         return asdict(self)
 
     def as_text(self) -> str:
-        from sweep.driver.monitor.progress import duration
-
         return "\n".join(
             [
                 f"{self.study}: {self.trials} trials on {self.nodes} nodes in {duration(self.makespan_s)}",
@@ -59,6 +59,31 @@ class Forecast:
                 f"limited by {self.limited_by}",
             ]
         )
+
+
+def plan(
+    study: Study,
+    *,
+    nodes: int = 1,
+    trial_seconds: float | None = None,
+    measured: str | Path | None = None,
+    mtbf_s: float | None = None,
+) -> Forecast:
+    """Say how long a study would take on so many nodes, by simulating it; nothing is trained or written.
+
+    A trial takes `trial_seconds`, or what it took in the run directory `measured`: one of them is needed.
+    With `mtbf_s` each node fails once in so many seconds. Raises SweepError.
+    """
+    if (trial_seconds is None) == (measured is None):
+        raise SweepError("plan: needs either the seconds of a trial or a run to take them from")
+    spec = study_of(study)
+    check_choices(spec)
+    times = (
+        measured_times(Path(measured), spec.trial.replicates)
+        if measured is not None
+        else Times({}, trial_seconds or 0.0)
+    )
+    return forecast(spec, describe_task(spec), nodes=nodes, times=times, progress=Quiet(), mtbf_s=mtbf_s)
 
 
 def forecast(
@@ -84,7 +109,7 @@ def forecast(
         seed=spec.seed % 2**32,
     )
     executor = SimulatedExecutor(world)
-    study = Study(spec, None, longest(spec, description))
+    study = study_in_memory(spec, description)
     driver = Driver(
         spec=spec,
         description=description,
@@ -104,7 +129,7 @@ def forecast(
 def _as_planned(spec: StudySpec, *, measured: bool) -> StudySpec:
     """One report a trial unless a pruner needs them; measured trials end where they ended.
 
-    Stop rules are left out, as nobody knows what trials will find.
+    Stop rules are left out: what trials will find is not known.
     """
     lanes = spec.lanes if isinstance(spec.lanes, int) else 1
     changes: dict[str, Any] = {"lanes": lanes, "warm_start": None, "stop": Stop()}

@@ -66,7 +66,17 @@ def _all_but_best(history: History, stored: Sequence[Snapshot], keep_best: int) 
     return superseded(stored, told=history.told, directions=directions, keep_best=keep_best)
 
 
-def remove(removal: Removal) -> None:
+def remove(run_dir: str | Path, *, keep_best: int = 1, trials: Sequence[int] = ()) -> Removal:
+    """Delete a run's checkpoints, all but those of the best trials, or only those of `trials`.
+
+    Raises RunDirError as `plan_removal` and `carry_out` do.
+    """
+    removal = plan_removal(Path(run_dir), keep_best=keep_best, trials=trials)
+    carry_out(removal)
+    return removal
+
+
+def carry_out(removal: Removal) -> None:
     """Delete them, in the store too, and say so in the log.
 
     Raises RunDirError while another process writes there, or where the store refuses: what it has not

@@ -55,8 +55,9 @@ class TrialView:
         return "\n".join(lines)
 
 
-def read_trial(run_dir: Path, number: int) -> TrialView:
+def read_trial(run_dir: str | Path, number: int) -> TrialView:
     """All of one trial. Raises RunDirError where there is no such run directory or trial in it."""
+    run_dir = Path(run_dir)
     study, damage = load_study_state(run_dir)
     if number not in study.trials:
         has = f"trials 0 to {max(study.trials)} exist" if study.trials else "none exists yet"

@@ -36,7 +36,7 @@ class Best:
 class Status:
     """A study at a glance.
 
-    `pid` is the live writer's, None where nobody writes; `trials` counts by state; `budget_trials` is the
+    `pid` is the live writer's, None where none writes; `trials` counts by state; `budget_trials` is the
     total asked for; `reports_per_s` is over the last minute of reports; `last_report` is in seconds since
     1970; `ledger` says where the last session's time went; `closed` is why the last session ended, None
     where it runs or was killed; `damage` names lines that cannot be read.
@@ -60,8 +60,9 @@ class Status:
     damage: tuple[str, ...]
 
 
-def read_status(run_dir: Path) -> Status:
+def read_status(run_dir: str | Path) -> Status:
     """Summarise a run directory. Raises RunDirError where there is none, or one of a newer version."""
+    run_dir = Path(run_dir)
     log = run_dir / layout.LOG
     study, damage = load_study_state(run_dir)
     reports = _count_reports(log)
@@ -133,7 +134,7 @@ def _last_report_times(log: Path) -> list[float]:
         if line.startswith(_REPORT):
             try:
                 record = json.loads(line)
-            except ValueError:  # named by read_study's caller where it lies on its way, counted by nobody
+            except ValueError:  # named by read_study's caller where it lies on its way, never counted
                 continue
             if is_record(record):
                 times.append(float(record["time"]))
@@ -173,11 +174,11 @@ def as_text(status: Status, *, now: float | None = None) -> str:
 
 
 def liveness(status: Status) -> str:
-    """Whether somebody writes, and else why nobody does."""
+    """Whether a process writes there, and else why none does."""
     if status.pid is not None:
         return f"running, process {status.pid}"
     if not status.sessions and not status.trials:
         return "nothing has been recorded yet"
     if status.closed is None:
-        return "not running: it was killed, the same command goes on"
+        return "killed; run the same command to resume"
     return status.closed

@@ -1,56 +1,45 @@
-"""Studies that run on a cluster's head while this machine looks on or leaves: attach, stop, fetch.
-
-`run_on_head` is what `sweep run` does on a machine outside of the inventory, and with --detach.
-"""
+"""Studies that run on a cluster's head while this machine looks on or leaves: attach, stop, fetch."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
-from sweep.api import remote
 from sweep.cli.ending import errors_end_the_command
 from sweep.cli.options import RunsFolder, StudyFile
-from sweep.errors import SweepError
-
-if TYPE_CHECKING:
-    pass
 
 
 def attach(study: StudyFile, runs: RunsFolder = Path("runs")) -> None:
     """Follow a study that runs on its cluster's head, to its end; then fetch its results.
 
-    Ctrl-C ends the looking on, not the study. Ends as the study does.
+    Ctrl-C detaches; the study keeps running. Exits with the study's exit code.
 
     \b
     sweep attach study.yaml
     """
-    from sweep.spec.parse import load
+    from sweep.api.remote import remote_study
 
     with errors_end_the_command():
-        spec = load(study)
-        code = remote.follow(spec, study, remote.errand_of(spec), runs)
+        run_dir, code = remote_study(study).follow(runs)
+    print(f"results: {run_dir}")
     raise typer.Exit(code)
 
 
 def stop(study: StudyFile) -> None:
-    """End a study on its cluster's head in order: what runs is saved, `sweep run` goes on with it.
+    """Stop a study on its cluster's head: what runs is saved, `sweep run` resumes it.
 
     \b
     sweep stop study.yaml
     """
-    from sweep.spec.parse import load
+    from sweep.api.remote import remote_study
 
     with errors_end_the_command():
-        spec = load(study)
-        errand = remote.errand_of(spec)
-        with remote.said_by_clusters():
-            ran = errand.stop()
-        if not ran:
-            raise SweepError(f"{spec.name}: does not run on {errand.host}; `sweep fetch` brings its results")
-        print(f"{spec.name}: stopping on {errand.host}; python -m sweep attach {study} sees it end")
+        found = remote_study(study)
+        found.stop()
+    print(
+        f"{found.spec.name}: stopping on {found.host}; python -m sweep attach {study} follows it to its end"
+    )
 
 
 def fetch(study: StudyFile, runs: RunsFolder = Path("runs")) -> None:
@@ -59,8 +48,8 @@ def fetch(study: StudyFile, runs: RunsFolder = Path("runs")) -> None:
     \b
     sweep fetch study.yaml
     """
-    from sweep.spec.parse import load
+    from sweep.api.remote import remote_study
 
     with errors_end_the_command():
-        spec = load(study)
-        print(f"results: {remote.fetch(spec, remote.errand_of(spec), runs)}")
+        run_dir = remote_study(study).fetch(runs)
+    print(f"results: {run_dir}")

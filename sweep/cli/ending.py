@@ -1,6 +1,6 @@
-"""How a command ends: errors said on stderr, a result alone on stdout.
+"""How a command ends: errors on stderr, a result alone on stdout.
 
-Exit codes: 0 fine, 1 no trial ended well, 2 something to mend is said on stderr, 130 interrupted.
+Exit codes: 0 fine, 1 no trial ended well, 2 an error (its message is on stderr), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import typer
 
 from sweep.errors import SweepError
 
-_SAFE = "stopped at once; what was recorded is safe, the same command goes on"
+_SAFE = "interrupted. Recorded results are safe; run the same command to resume"
 
 
 @contextmanager
 def errors_end_the_command(interrupted: str = _SAFE) -> Iterator[None]:
-    """Say an error in its own words and end with 2; after a Ctrl-C say `interrupted`, 130."""
+    """Say an error in its own words and end with 2; after a Ctrl-C say its text or `interrupted`, 130."""
     try:
         yield
     except SweepError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from error
-    except KeyboardInterrupt:
-        print(interrupted, file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(str(error) or interrupted, file=sys.stderr)
         raise typer.Exit(130) from None
 
 
 @contextmanager
 def results_on_stdout(reserved: bool) -> Iterator[None]:
-    """While `reserved`, whatever anybody prints goes to stderr, so that the result stands alone on stdout."""
+    """While `reserved`, all that is printed goes to stderr, so that the result stands alone on stdout."""
     if not reserved:
         yield
         return

@@ -35,13 +35,8 @@ def extend(
     sweep extend runs/digits --length "40 epochs"
     sweep extend runs/digits --length "40 epochs" --best 1 --stretch-schedule
     """
-    from sweep.api.extend import study_text
-    from sweep.errors import RunDirError
-    from sweep.rundir.disk import replace_file
+    from sweep.api.extend import write_extension
 
     with errors_end_the_command():
-        path, text = study_text(run_dir, length, best=best, name=name, stretch=stretch_schedule)
-        if path.exists() and path.read_text("utf-8") != text:
-            raise RunDirError(f"{path}: is there already and differs; choose another name with --name")
-        replace_file(path, text.encode("utf-8"))
+        path = write_extension(run_dir, length, best=best, name=name, stretch=stretch_schedule)
     run(path, runs=runs, as_json=as_json, quiet=quiet)

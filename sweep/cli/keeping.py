@@ -25,14 +25,14 @@ def rm(
 ) -> None:
     """Delete a run's checkpoints, all but those of the best trials; tables and log stay.
 
-    Checkpoints of trials that have not ended always stay: they go on from them.
+    Checkpoints of trials that have not ended always stay: the trials resume from them.
 
     \b
     sweep rm runs/digits                    all but the best trial's
     sweep rm runs/digits --keep-best 0      all
     sweep rm runs/digits --trial 3 --yes    those of trial 3, without asking
     """
-    from sweep.api.remove import plan_removal, remove
+    from sweep.api.remove import carry_out, plan_removal
 
     with errors_end_the_command():
         removal = plan_removal(run, keep_best=keep_best, trials=trial or ())
@@ -42,9 +42,9 @@ def rm(
         print(removal.as_text())
         if not yes:
             if not sys.stdin.isatty():
-                raise SweepError(f"{run}: must be confirmed before anything is deleted; say --yes")
+                raise SweepError(f"{run}: not deleted: no terminal to confirm on. Pass --yes")
             if not typer.confirm("delete them?"):
                 print("nothing was deleted")
                 return
-        remove(removal)
+        carry_out(removal)
     print("deleted")

@@ -90,11 +90,9 @@ def compare(
     \b
     sweep compare runs/digits runs/digits-wide
     """
-    from sweep.api.compare import check_several
     from sweep.api.compare import compare as compare_runs
 
     with errors_end_the_command():
-        check_several(runs)
         found = compare_runs(runs)
     if as_json:
         print(json.dumps(found.as_json()))

@@ -84,6 +84,13 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
     return study
 
 
+def study_in_memory(spec: StudySpec, description: Description) -> Study:
+    """Optuna's side of a study that is written nowhere."""
+    from sweep.search.study import Study
+
+    return Study(spec, None, longest(spec, description))
+
+
 def make_executor(
     spec: StudySpec, description: Description, cluster: Cluster | None, *, runs: Path
 ) -> Executor:

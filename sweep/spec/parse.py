@@ -79,6 +79,11 @@ def parse(text: str | bytes, file: str) -> StudySpec:
         document = yamlfile.parse(text, file)
     except ConfigError as error:
         raise SpecError(error.problems) from error
+    return from_document(document)
+
+
+def from_document(document: Document) -> StudySpec:
+    """The study that a document holds; raises SpecError with every problem found."""
     if not isinstance(document.value, dict):
         raise SpecError(
             [document.problem((), "must hold a mapping of keys", remedy="write `name: ...` and so on")]

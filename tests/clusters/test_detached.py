@@ -27,11 +27,11 @@ def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop:
     run_dir = laptop.write("away", ("trials: 9", "trials: 20"))
     begun = laptop.sweep("run", "away.yaml", "--detach")
     assert begun.returncode == 0, begun.stderr
-    assert "away: runs on a, whatever becomes of this machine" in begun.stderr
+    assert "away: runs on a and continues without this machine" in begun.stderr
 
     again = laptop.sweep("run", "away.yaml", "--detach")
     assert (again.returncode, again.stdout) == (2, "")
-    assert "runs on a already; python -m sweep attach away.yaml follows it" in again.stderr
+    assert "is running on a already. Follow it with python -m sweep attach away.yaml" in again.stderr
 
     watching = laptop.begin("attach", "away.yaml")
     assert watching.stdout is not None
@@ -40,7 +40,7 @@ def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop:
     os.killpg(watching.pid, signal.SIGINT)
     out, _ = watching.communicate(timeout=300)
     assert watching.returncode == 130
-    assert "away: goes on on a" in out
+    assert "away: continues on a" in out
 
     while not records(run_dir, "told"):
         fetched = laptop.sweep("fetch", "away.yaml")
@@ -61,7 +61,7 @@ def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop:
 
     gone = laptop.sweep("stop", "away.yaml")
     assert gone.returncode == 2
-    assert "away: does not run on a" in gone.stderr
+    assert "away: is not running on a" in gone.stderr
 
 
 def test_results_of_this_machine_are_never_written_over(laptop: Laptop) -> None:
@@ -71,7 +71,7 @@ def test_results_of_this_machine_are_never_written_over(laptop: Laptop) -> None:
     for verb in ("run", "fetch"):
         ended = laptop.sweep(verb, "own.yaml")
         assert ended.returncode == 2
-        assert "runs/own: must be a copy of the head's, but is a run of this machine" in ended.stderr
+        assert "runs/own: is a run of this machine, and is not overwritten" in ended.stderr
     assert (run_dir / "log.jsonl").read_text() == "mine"
 
 

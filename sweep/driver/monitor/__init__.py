@@ -2,7 +2,8 @@
 
 counters      counts and rates of a session
 time_ledger   where the driver's time went
-progress      lines or a live view
+progress      what progress is; lines, or nothing
+choosing      the form that fits where it is shown
 live_view     the live view's layout
 prometheus    numbers on Ray's Prometheus endpoint
 """

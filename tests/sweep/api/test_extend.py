@@ -129,9 +129,9 @@ def test_the_verb_writes_a_study_file_that_goes_on_by_itself(folder: Folder) -> 
 @pytest.mark.parametrize(
     ("length", "said"),
     [
-        ("forty", "must be a number of epochs, examples, updates, such as \"40 epochs\"; found 'forty'"),
-        ("2 epochs", "must be more than the run's 3 epochs; found 2 epochs"),
-        ("1.5 examples", "must be a number of"),
+        ("forty", "length 'forty' is not a number of epochs, examples, updates. Write it like"),
+        ("2 epochs", "length 2 epochs is not longer than the run's 3 epochs"),
+        ("1.5 examples", "is not a number of"),
     ],
 )
 def test_a_length_that_cannot_be_meant_is_said(folder: Folder, length: str, said: str) -> None:
@@ -149,9 +149,9 @@ def test_a_length_in_another_unit_must_be_longer_too(folder: Folder) -> None:
 def test_a_run_that_kept_no_checkpoint_or_is_none_is_said(folder: Folder, tmp_path: Path) -> None:
     folder.write(("budget: {trials: 4}", "budget: {trials: 4}\ncheckpoints: {keep_best: 0}"))
     run(folder)
-    with pytest.raises(RunDirError, match="found none; run the study again with checkpoints"):
+    with pytest.raises(RunDirError, match="holds no final checkpoint"):
         study_text(folder.run_dir, "5 epochs")
-    with pytest.raises(RunDirError, match="must be a run directory"):
+    with pytest.raises(RunDirError, match="is not a run directory"):
         study_text(tmp_path / "nothing", "5 epochs")
 
 

@@ -52,7 +52,7 @@ def test_each_template_runs(template: Template, tmp_path: Path, monkeypatch: pyt
 
 def test_nothing_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "task.py").write_text("mine")
-    with pytest.raises(SweepError, match=r"task.py: must not be there yet"):
+    with pytest.raises(SweepError, match=r"task.py: already exists and is not overwritten"):
         write_template("digits", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["task.py"]
 

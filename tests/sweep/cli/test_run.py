@@ -140,7 +140,7 @@ def test_ctrl_c_saves_what_runs_and_the_same_command_goes_on(folder: Folder) -> 
     said, _ = running.communicate(timeout=300)
     assert running.returncode == 130, said
     assert "Traceback" not in said
-    assert "to go on: python -m sweep run study.yaml" in said
+    assert "Resume with: python -m sweep run study.yaml" in said
     folder.write(("trials: 4", "trials: 8"))
     ended = folder.sweep("run", "study.yaml", "--accept-changed-task")
     assert ended.returncode == 2

@@ -76,7 +76,7 @@ def test_list_of_a_run_that_is_written(tmp_path: Path) -> None:
         run.commit()
         assert "running, process" in sweep("list", "--runs", tmp_path).stdout
     assert "no runs yet" in sweep("list", "--runs", tmp_path / "study" / "metrics").stdout
-    assert "must be a folder" in sweep("list", "--runs", tmp_path / "none", code=2).stderr
+    assert "there is no such folder" in sweep("list", "--runs", tmp_path / "none", code=2).stderr
 
 
 def test_show_says_all_of_a_trial(run_dir: Path) -> None:
@@ -91,7 +91,7 @@ def test_show_says_all_of_a_trial(run_dir: Path) -> None:
     found = json.loads(sweep("show", run_dir, 3, "--json").stdout)
     assert found["trial"]["state"] == "RUNNING"
     assert [each["examples"] for each in found["reports"]] == [100]
-    assert "trials 0 to 3" in sweep("show", run_dir, 9, code=2).stderr
+    assert "trials 0 to 3 exist" in sweep("show", run_dir, 9, code=2).stderr
 
 
 def test_compare_puts_runs_side_by_side(run_dir: Path, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_compare_puts_runs_side_by_side(run_dir: Path, tmp_path: Path) -> None:
     assert "study.yaml: cannot be compared" in said.stderr
     found = json.loads(sweep("compare", run_dir, run.path, "--json").stdout)
     assert [side["trials"] for side in found["runs"]][1] == {"COMPLETE": 1}
-    assert "two runs at least" in sweep("compare", run_dir, code=2).stderr
+    assert "needs two runs or more" in sweep("compare", run_dir, code=2).stderr
 
 
 def test_compare_names_what_differs_in_the_studies(run_dir: Path, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def files(run_dir: Path) -> list[str]:
 
 
 def test_rm_keeps_the_best_and_what_has_not_ended(run_dir: Path) -> None:
-    assert "say --yes" in sweep("rm", run_dir, code=2).stderr
+    assert "Pass --yes" in sweep("rm", run_dir, code=2).stderr
     assert len(files(run_dir)) == 3
     said = sweep("rm", run_dir, "--yes").stdout
     assert "1 checkpoints of trial 0, 7 B; 2 stay" in said
@@ -238,7 +238,7 @@ def test_a_report_of_no_run_is_a_line(tmp_path: Path) -> None:
 def test_a_report_without_what_draws_it_names_what_to_install(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.cli.reporting.NEEDED", ("no_such_package",))
+    monkeypatch.setattr("sweep.api.report.NEEDED", ("no_such_package",))
     assert "a report needs no_such_package: pip install" in sweep("report", run_dir, code=2).output
 
 
@@ -283,7 +283,7 @@ def test_a_study_is_not_extended_from_a_study_file_that_cannot_be_read(run_dir: 
 def test_a_run_that_has_only_just_begun_is_no_error(verb: list[object], log: bytes, tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_bytes(log)
     if verb[0] == "show":
-        assert "must hold trial 1; it has none yet" in sweep("show", tmp_path, 1, code=2).stderr
+        assert "no trial 1 (none has begun yet)" in sweep("show", tmp_path, 1, code=2).stderr
         return
     other = [tmp_path] if verb[0] == "compare" else []
     result = sweep(verb[0], tmp_path, *other, *verb[1:])

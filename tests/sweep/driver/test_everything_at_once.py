@@ -59,7 +59,7 @@ def test_objectives_constraints_conditional_space_replicates_and_hyperband_at_on
         trials
     )
     assert (trials.params_momentum.notna() == (trials.params_optimizer == "sgd")).all()
-    best = {outcome.number for outcome in summary.best}
+    best = {best.number for best in summary.top}
     assert best <= set(trials.number[(trials.state == "COMPLETE") & trials.feasible.astype(bool)])
 
     backend = optuna.storages.journal.JournalFileBackend(str(folder.run_dir / "optuna.journal"))

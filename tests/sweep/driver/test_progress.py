@@ -16,7 +16,7 @@ from termios import TIOCSWINSZ
 import pytest
 from rich.console import Console
 
-from sweep.cli.studies import progress_for
+from sweep.driver.monitor.choosing import progress_for
 from sweep.driver.monitor.live_view import LiveView, live_table
 from sweep.driver.monitor.progress import BestSoFar, Lines, StudyView, one_line, time_left_s
 from tests.sweep.conftest import Folder
@@ -82,7 +82,7 @@ def test_the_panel_draws_seldom_and_ends_with_what_came_last() -> None:
 
 
 def test_lines_have_no_colour_and_no_control(capsys: pytest.CaptureFixture[str]) -> None:
-    progress = progress_for("digits", quiet=False)
+    progress = progress_for("digits")
     assert isinstance(progress, Lines)
     progress.show(VIEW)
     said = capsys.readouterr().err

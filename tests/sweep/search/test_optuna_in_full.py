@@ -49,8 +49,8 @@ def test_constraints_keep_infeasible_trials_from_being_the_best(folder: Folder) 
     bound = run(folder, other, ("name: line", "name: bound"))
     trials = analysis.load(folder.runs / "bound").trials
     assert list(trials.feasible[trials.value < floor]) == [False, False]
-    assert bound.best[0].values == (floor,)
-    assert free.best[0].values == (float(values.iloc[0]),)
+    assert bound.top[0].value == floor
+    assert free.top[0].value == float(values.iloc[0])
     backend = optuna.storages.journal.JournalFileBackend(str(folder.runs / "bound" / "optuna.journal"))
     theirs = optuna.load_study(study_name="bound", storage=optuna.storages.JournalStorage(backend))
     assert theirs.best_trial.value == floor
