@@ -49,7 +49,7 @@ def problems(document: Document, prefix: Path, error: ValidationError, known: Kn
         path = prefix
         for index, part in enumerate(details["loc"]):
             last = index == len(details["loc"]) - 1
-            if (*path, part) in document.lines or (last and details["type"] == "missing"):
+            if document.has((*path, part)) or (last and details["type"] == "missing"):
                 path = (*path, part)
         yield _problem(document, path, details, known)
 
@@ -60,7 +60,7 @@ def missing(document: Document, path: Path) -> Problem:
 
 
 def unknown(document: Document, path: Path, known: Iterable[str]) -> Problem:
-    """A key that nobody reads."""
+    """A key that is not known."""
     remedy = nearest.remedy(path[-1], dict.fromkeys(known))
     return document.problem(path, "must be a known key", value_text(path[-1]), remedy)
 

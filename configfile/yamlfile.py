@@ -84,6 +84,10 @@ class Document:
             path = path[:-1]
         return self.lines.get(path, 1) if self.lines else None
 
+    def has(self, path: Path) -> bool:
+        """Whether something stands at the path."""
+        return path in self.lines if self.lines else self.at(path) is not None
+
     def at(self, path: Path) -> Any:
         """The value at the path; None where there is none."""
         value = self.value
@@ -98,7 +102,7 @@ class Document:
 
     def problem(self, path: Path, rule: str, found: str | None = None, remedy: str | None = None) -> Problem:
         """A problem with the entry at `path`; `found` is what stands there unless given."""
-        if found is None and path in self.lines:
+        if found is None and self.has(path):
             found = value_text(self.at(path))
         return Problem(self.file, rule, key_text(path), self.line(path), found, remedy)
 
@@ -162,13 +166,16 @@ def _plain(value: Any, path: Path, name: str, problems: list[Problem]) -> Any:
         return [_plain(item, (*path, index), name, problems) for index, item in enumerate(value)]
     if isinstance(value, PurePath):
         return str(value)
-    if not isinstance(value, bool | int | float | str | None) and hasattr(value, "item"):
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a number of NumPy's or MLX's
         value = value.item()
-    if not isinstance(value, bool | int | float | str | None):
-        rule = "must be a number, text, true, false, null, a list or a mapping"
-        problems.append(Problem(name, rule, key_text(path), found=type(value).__name__))
-        return None
-    return value
+    if value is None or isinstance(value, bool):
+        return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    rule = "must be a number, text, true, false, null, a list or a mapping"
+    problems.append(Problem(name, rule, key_text(path), found=type(value).__name__))
+    return None
 
 
 def dump(value: Any) -> str:

@@ -161,7 +161,7 @@ def _print_best(summary: Summary) -> None:
         for best in summary.top
     ]
     columns = ("trial", *summary.objectives, "hyperparameters")
-    print_table(columns, rows, title="BestSoFar trials", left=("hyperparameters",))
+    print_table(columns, rows, title="Best trials", left=("hyperparameters",))
 
 
 def _exit_for(summary: Summary) -> None:
