@@ -283,7 +283,7 @@ def test_a_study_is_not_extended_from_a_study_file_that_cannot_be_read(run_dir: 
 def test_a_run_that_has_only_just_begun_is_no_error(verb: list[object], log: bytes, tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_bytes(log)
     if verb[0] == "show":
-        assert "no trial 1 (none has begun yet)" in sweep("show", tmp_path, 1, code=2).stderr
+        assert "no trial 1 (none exists yet)" in sweep("show", tmp_path, 1, code=2).stderr
         return
     other = [tmp_path] if verb[0] == "compare" else []
     result = sweep(verb[0], tmp_path, *other, *verb[1:])

@@ -9,7 +9,7 @@ import pytest
 
 import analysis
 import train_core
-from sweep.api.remove import plan_removal, remove
+from sweep.api.remove import carry_out, plan_removal
 from sweep.api.run import Summary, run_study
 from sweep.api.show import read_trial
 from sweep.driver.build import check_choices
@@ -91,11 +91,11 @@ def test_rm_deletes_from_the_store_and_show_lists_what_lies_there(folder: Folder
     share.rename(tmp_path / "away")
     share.write_text("in the way")
     with pytest.raises(RunDirError, match="the store refuses to delete it"):
-        remove(removal)
+        carry_out(removal)
     share.unlink()
     (tmp_path / "away").rename(share)
     assert plan_removal(folder.run_dir, keep_best=0) == removal, "what was not deleted is still known"
-    remove(removal)
+    carry_out(removal)
     assert files(share) == set()
     assert analysis.load(folder.run_dir).checkpoints.empty
     assert [read_trial(folder.run_dir, n).checkpoints for n in range(4)] == [{}] * 4
