@@ -21,6 +21,6 @@ def _with_address(node: Node) -> Node:
     try:
         found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:
-        cure = f"give its address in the inventory: {{name: {node.name}, ip: ...}}"
-        raise HostError(node.name, f"looking up {host}", str(error), cure) from error
+        fix = f"write its address into the inventory: {{name: {node.name}, ip: ...}}"
+        raise HostError(node.name, f"looking up {host}", str(error), fix) from error
     return replace(node, ip=str(found[0][4][0]))

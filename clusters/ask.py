@@ -1,4 +1,4 @@
-"""A program run on a node, and the JSON object that it says."""
+"""A program run on a node, and the JSON object that it answers."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def ask(
     inventory: Inventory,
     node: Node,
     program: str,
-    told: Mapping[str, Any],
+    config: Mapping[str, Any],
     *,
     deadline_s: float,
     given: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What `nodeside/<program>.py` says on a node; `given` is its stdin, which `ps` does not show.
+    """What a program of `nodeside` answers on a node; `given` is its stdin, which `ps` does not show.
 
-    Raises HostError where it says nothing of use.
+    Raises HostError where it does not answer.
     """
-    script = nodeside.command(shell_path(inventory.python), program, json.dumps(told))
+    script = nodeside.command(shell_path(inventory.python), program, json.dumps(config))
     stdin = b"" if given is None else json.dumps(given).encode()
     done = runner(inventory, node).run(script, deadline_s=deadline_s, stdin=stdin)
     if done.code in (126, 127):
@@ -34,13 +34,13 @@ def ask(
     with suppress(ValueError, IndexError):
         said: dict[str, Any] = json.loads(done.out.splitlines()[-1])
         return said
-    last = (done.err.strip().splitlines() or ["nothing said"])[-1]
-    cure = f"python -m sweep cluster doctor {inventory.file} says more"
-    raise HostError(node.name, f"{inventory.python} ({program})", f"code {done.code}: {last}", cure)
+    last = (done.err.strip().splitlines() or ["no output"])[-1]
+    fix = f"run python -m sweep cluster doctor {inventory.file}"
+    raise HostError(node.name, f"{inventory.python} ({program})", f"exit code {done.code}: {last}", fix)
 
 
 def no_python(inventory: Inventory, node: Node) -> HostError:
     """The inventory's Python is not on a node."""
     python = inventory.python
-    cure = f"python -m sweep cluster sync {inventory.file}"
-    return HostError(node.name, python, f"there is no {python}", cure)
+    fix = f"run python -m sweep cluster sync {inventory.file}"
+    return HostError(node.name, python, f"there is no {python}", fix)

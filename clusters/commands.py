@@ -1,6 +1,6 @@
 """The verbs of `python -m sweep cluster`; the only module here that prints.
 
-Exit codes: 0 fine, 1 something is red, 2 something to mend is said on stderr, 130 interrupted.
+Exit codes: 0 fine, 1 something is red, 2 an error on stderr, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="A few Macs as one machine.", no_args_is_help=True)
+app = typer.Typer(help="Use a few Macs as one machine.", no_args_is_help=True)
 
-Lab = Annotated[Path, typer.Argument(metavar="LAB", help="An inventory or an mlx.launch host file.")]
+LabFile = Annotated[Path, typer.Argument(metavar="LAB", help="An inventory or an mlx.launch host file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, nothing else.")]
 
 
 @app.callback()
 def cluster() -> None:
-    """A few Macs as one machine."""
+    """Use a few Macs as one machine."""
 
 
 @app.command()
@@ -29,13 +29,15 @@ def doctor(
     inventory: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[LAB]", help="An inventory or an mlx.launch host file; without, this machine."
+            metavar="[LAB]", help="An inventory or an mlx.launch host file. Default: this machine alone."
         ),
     ] = None,
-    burn: Annotated[bool, typer.Option("--burn", help="Multiply matrices for ten seconds, too.")] = False,
+    burn: Annotated[
+        bool, typer.Option("--burn", help="Also multiply matrices for ten seconds, to see throttling.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is wrong on each node, and what to type; exit code 1 where something is red."""
+    """Check each node: what is wrong, and what to type. Exit code 1 if a check is red."""
     import json
 
     from clusters.addresses import with_addresses
@@ -62,13 +64,14 @@ def doctor(
 
 @app.command()
 def up(
-    inventory: Lab,
+    inventory: LabFile,
     daemon: Annotated[
-        bool, typer.Option("--daemon", help="Every node holds its Ray itself, as `hold: daemon` says.")
+        bool,
+        typer.Option("--daemon", help="Run Ray as a system service on every node, as `hold: daemon` does."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring up Ray on every node that has none of ours; exit code 1 where one does not come up."""
+    """Start Ray on every node where it is not already running. Exit code 1 if one does not start."""
     import json
     from dataclasses import asdict, replace
 
@@ -89,8 +92,8 @@ def up(
 
 
 @app.command()
-def down(inventory: Lab, as_json: AsJson = False) -> None:
-    """End what `up` started, and nothing else; exit code 1 where something of it is left."""
+def down(inventory: LabFile, as_json: AsJson = False) -> None:
+    """Stop what `up` started, and nothing else. Exit code 1 if something is still running."""
     import json
     from dataclasses import asdict
 
@@ -110,8 +113,8 @@ def down(inventory: Lab, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def sync(inventory: Lab, as_json: AsJson = False) -> None:
-    """Bring the project and its locked environment to every node, as far as they differ there."""
+def sync(inventory: LabFile, as_json: AsJson = False) -> None:
+    """Copy the project and its locked environment to every node where they differ."""
     import json
     from dataclasses import asdict
 
@@ -126,14 +129,17 @@ def sync(inventory: Lab, as_json: AsJson = False) -> None:
         print(json.dumps({"nodes": [asdict(node) for node in done]}))
     else:
         for node in done:
-            print(node.error or f"{node.node}: {' and '.join(node.brought) or 'nothing'} brought")
+            print(
+                node.error
+                or f"{node.node}: {' and '.join(node.brought) + ' copied' if node.brought else 'up to date'}"
+            )
     if any(node.error for node in done):
         raise typer.Exit(1)
 
 
 @app.command()
-def status(inventory: Lab, as_json: AsJson = False) -> None:
-    """Say how each node stands, and how to open Ray's dashboard; exit code 1 where one is not up."""
+def status(inventory: LabFile, as_json: AsJson = False) -> None:
+    """Show the state of each node, and how to open Ray's dashboard. Exit code 1 if one is not up."""
     import json
     from dataclasses import asdict
 

@@ -1,6 +1,6 @@
 """How a driver joins a cluster that is up: where Ray's head answers, and what must be in the environment.
 
-The driver runs on a node of the cluster; elsewhere there is neither the token nor a Ray to attach to.
+The driver runs on a node of the cluster: no other machine has the token, or a Ray to attach to.
 """
 
 from __future__ import annotations
@@ -19,24 +19,12 @@ from clusters.remote import is_own_address
 
 
 @dataclass(frozen=True)
-class Place:
-    """A node as a driver sees it: Ray knows it by the label `sweep.node`, which holds its name."""
-
-    name: str
-    ip: str
-    slots: int
-    tags: tuple[str, ...]
-    reserve_bytes: int
-    is_head: bool
-
-
-@dataclass(frozen=True)
 class Connection:
     """What `ray.init` takes: `address` as "IP:6379", `environment` set before ray is imported."""
 
     address: str
     environment: Mapping[str, str]
-    nodes: tuple[Place, ...]
+    nodes: tuple[Node, ...]
 
 
 def connection(inventory: Inventory) -> Connection:
@@ -46,12 +34,12 @@ def connection(inventory: Inventory) -> Connection:
     if node is None:
         head = inventory.head
         raise ClusterError(
-            f"{inventory.file}: this machine has none of the addresses in it, and a driver sits on a node of "
-            f"the cluster; run the same command on {head.name}: ssh {head.ssh or head.address}"
+            f"{inventory.file}: this machine is not in it (has none of its addresses). Run the command "
+            f"on {head.name}: ssh {head.ssh or head.address}"
         )
     environment = {name: os.path.expanduser(value) for name, value in paths.environment(inventory).items()}
     _require(inventory, node, environment)
-    return Connection(inventory.address, environment, tuple(_place(node) for node in inventory.nodes))
+    return Connection(inventory.address, environment, inventory.nodes)
 
 
 def is_here(inventory: Inventory) -> bool:
@@ -67,9 +55,9 @@ def here(inventory: Inventory) -> Node | None:
 
 def _require(inventory: Inventory, node: Node, environment: Mapping[str, str]) -> None:
     """What the agent leaves while Ray is up on this node."""
-    up = f"type: python -m sweep cluster up {inventory.file}"
+    up = f"run python -m sweep cluster up {inventory.file}"
     if not is_held(Path(os.path.expanduser(paths.lock(inventory)))):
-        raise ClusterError(f"{node.name}: Ray is not up here; {up}")
+        raise ClusterError(f"{node.name}: Ray is not running here; {up}")
     missing = [
         path
         for name, path in environment.items()
@@ -80,7 +68,7 @@ def _require(inventory: Inventory, node: Node, environment: Mapping[str, str]) -
 
 
 def is_held(lock: Path) -> bool:
-    """Whether somebody has the lock: it ends with its holder, so a killed agent is seen to be gone."""
+    """Whether a process holds the lock. The system releases it when that process ends, however it ends."""
     try:
         with lock.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -89,7 +77,3 @@ def is_held(lock: Path) -> bool:
     except OSError:
         return False
     return False
-
-
-def _place(node: Node) -> Place:
-    return Place(node.name, node.address, node.slots, node.tags, node.reserve_bytes, node.is_head)

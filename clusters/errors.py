@@ -1,8 +1,8 @@
-"""Errors sorted by who acts next; each message names the node, what was seen and what to type.
+"""Errors sorted by what the user must do; each message names the node, what was seen and what to type.
 
-ClusterError          the command ends with exit code 2, its text is all a person sees
+ClusterError          the command ends with exit code 2 and prints only this text
 ├── InventoryError    the user edits the inventory; carries every problem found
-└── HostError         a host is wrong or does not answer; says what ran, what it said, what to type
+└── HostError         a host fails a check or does not answer; says what ran, what it answered, what to type
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from configfile.problems import ConfigError
 
 
 class ClusterError(Exception):
-    """An error that a person can act on; its text stands alone, without a traceback."""
+    """An error that the user can act on; printed without a traceback."""
 
 
 class InventoryError(ClusterError, ConfigError):
-    """The inventory cannot be used as it stands; `problems` holds all that was found."""
+    """The inventory has errors; `problems` holds all of them."""
 
 
 class HostError(ClusterError):
-    """A host is wrong: `ran` is what was tried there, `saw` what came of it, `cure` what to type."""
+    """A host fails: `ran` is what was tried there, `saw` the result, `fix` what to type."""
 
-    def __init__(self, node: str, ran: str, saw: str, cure: str) -> None:
-        super().__init__(node, ran, saw, cure)
-        self.node, self.ran, self.saw, self.cure = node, ran, saw, cure
+    def __init__(self, node: str, ran: str, saw: str, fix: str) -> None:
+        super().__init__(node, ran, saw, fix)
+        self.node, self.ran, self.saw, self.fix = node, ran, saw, fix
 
     def __str__(self) -> str:
-        return f"{self.node}: {self.ran}: {self.saw}; {self.cure}"
+        return f"{self.node}: {self.ran}: {self.saw}; {self.fix}"

@@ -1,4 +1,4 @@
-"""What a node is, read from the outputs of its own commands; pure. A fact that cannot be read is None."""
+"""What a node is, read from the outputs of its own commands; pure. None is a fact that cannot be read."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def own(inventory: Inventory) -> str:
 
 
 def token(inventory: Inventory) -> str:
-    """Who has what this file holds may connect, and run code on all nodes."""
+    """The cluster's secret: with it, any program can connect and run code on all nodes."""
     return f"{own(inventory)}/token"
 
 
@@ -47,19 +47,19 @@ def tls(inventory: Inventory) -> tuple[str, str, str]:
 
 
 def lock(inventory: Inventory) -> str:
-    """What a node's agent holds locked as long as it lives, and with it Ray there."""
+    """The file that a node's agent and its Ray keep locked as long as either lives."""
     return f"{own(inventory)}/agent.lock"
 
 
 DAEMON = "a daemon"
-"""By whom a node is held that has a service of its own for it; every other holder is a keeper somewhere."""
+"""The holder of a node that runs Ray as its own service; every other holder is a supervisor."""
 
 HEALTH_CHECK = {
     "RAY_health_check_period_ms": "2000",
     "RAY_health_check_timeout_ms": "3000",
     "RAY_health_check_failure_threshold": "3",
 }
-"""Ray's head gives a node up that did not answer three times in a row: 15 s after its link broke."""
+"""Ray's head drops a node that misses three checks in a row: 15 s after its link broke."""
 
 
 def log(inventory: Inventory) -> str:
@@ -73,12 +73,12 @@ def daemon(inventory: Inventory) -> str:
 
 
 def daemon_log(inventory: Inventory) -> str:
-    """What that program says where something breaks that it did not expect."""
+    """That program's stdout and stderr: errors that it did not expect."""
     return f"{own(inventory)}/daemon.log"
 
 
 def service(inventory: Inventory) -> dict[str, str]:
-    """What `nodeside/service.py` is told."""
+    """What `nodeside/lifecycle/service.py` takes."""
     return {"cluster": inventory.name, "folder": own(inventory), "python": inventory.python}
 
 
@@ -110,7 +110,7 @@ def ports(inventory: Inventory, node: Node) -> list[int]:
 
 
 def for_peer(inventory: Inventory, node: Node) -> dict[str, Any]:
-    """What `nodeside/peer.py` is told."""
+    """What `nodeside/doctor/peer.py` takes."""
     return {
         "ip": node.address,
         "ports": ports(inventory, node),

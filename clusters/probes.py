@@ -1,4 +1,4 @@
-"""What is asked of a node in one go: commands of its system, their outputs told apart again.
+"""System commands run on a node in one go, and their outputs, told apart again.
 
 The outputs are kept as they are, so that tests can give those of Macs that are not at hand.
 """
@@ -86,7 +86,7 @@ def _commands(system: str, head: str, folder: str) -> list[tuple[Probe, str]]:
     return found
 
 
-# The folder itself may still be to come: then the nearest one around it.
+# Where the folder does not exist yet, the nearest one above it.
 _NEAREST = '$(d={}; while [ ! -e "$d" ]; do d=$(dirname "$d"); done; echo "$d")'
 
 

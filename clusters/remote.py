@@ -1,6 +1,6 @@
-"""Commands on a node, here or over SSH. Each has a deadline; what goes wrong on the way is a HostError.
+"""Commands on a node, here or over SSH. Each has a deadline; a failed connection is a HostError.
 
-Scripts are for /bin/sh and are passed on the command line, so that nobody's login shell reads them.
+Scripts are for /bin/sh and are passed on the command line, so that no login shell reads them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Runner(Protocol):
     def node(self) -> str: ...
 
     def command(self, script: str) -> list[str]:
-        """The command that runs `script` there, for whoever wants to hold it open."""
+        """The command that runs `script` there, for a caller that keeps it open."""
 
     def run(self, script: str, *, deadline_s: float, stdin: bytes = b"") -> Completed:
         """Run `script` to its end. Raises HostError where the node is not reached or the deadline passes."""
@@ -92,7 +92,7 @@ class Ssh:
 
 
 def runner(inventory: Inventory, node: Node) -> Local | Ssh:
-    """Whatever reaches the node: nothing but a shell where its address is this machine's."""
+    """How the node is reached: by a plain shell where its address is this machine's."""
     if node.ip is not None and is_own_address(node.ip):
         return Local(node.name)
     return Ssh(node.name, node.ssh or node.address, inventory.ssh_config)
@@ -140,8 +140,8 @@ def _run(node: str, what: str, command: list[str], stdin: bytes, deadline_s: flo
             start_new_session=True,
         )
     except OSError as error:
-        cure = "install OpenSSH's client, or put it on the PATH"
-        raise HostError(node, what, f"cannot be started: {error.strerror}", cure) from error
+        fix = "install OpenSSH's client, or put it on the PATH"
+        raise HostError(node, what, f"cannot be started: {error.strerror}", fix) from error
     try:
         out, err = process.communicate(stdin, timeout=deadline_s)
     except subprocess.TimeoutExpired:
@@ -150,7 +150,7 @@ def _run(node: str, what: str, command: list[str], stdin: bytes, deadline_s: flo
             node,
             what,
             f"did not end within {deadline_s:.0f} s",
-            "look whether the machine is awake and not overloaded, then run the same command again",
+            "check that the machine is awake and not overloaded, then run the same command again",
         ) from None
     except BaseException:
         end_group(process)
@@ -159,7 +159,7 @@ def _run(node: str, what: str, command: list[str], stdin: bytes, deadline_s: flo
 
 
 class Conversation:
-    """A command on a node that is spoken with by lines; each answer has a deadline.
+    """A command on a node that exchanges lines with us; each answer has a deadline.
 
     `preamble` is what its stdin begins with. Only `hang_up` may be called by another thread.
     """
@@ -199,29 +199,29 @@ class Conversation:
         code = self._process.wait()
         node = self._runner.node
         if late.is_set():
-            cure = "look whether the machine is awake and not overloaded"
-            raise HostError(node, "sh", f"said nothing within {deadline_s:.0f} s", cure)
+            fix = "check that the machine is awake and not overloaded"
+            raise HostError(node, "sh", f"no answer within {deadline_s:.0f} s", fix)
         if code == 255 and isinstance(self._runner, Ssh):
             raise ssh_error(node, self._runner.target, said)
-        last = (said.strip().splitlines() or ["nothing said"])[-1]
+        last = (said.strip().splitlines() or ["no output"])[-1]
         raise HostError(
             node,
             "sh",
             f"ended with code {code}: {last}",
-            "run the same command again; if it stays, `ssh` there and try it by hand",
+            "run the same command again; if it fails again, log in there with `ssh` and try it by hand",
         )
 
     def say(self, line: str) -> None:
-        """Send one line; one who is gone does not hear it, and its next answer says so."""
+        """Send one line. A command that has ended does not read it; the next `answer` raises then."""
         self._write(line.encode() + b"\n")
 
     def is_quiet(self, seconds: float) -> bool:
-        """Whether it says nothing, and does not end, for so long."""
+        """Whether it writes nothing, and does not end, for that long."""
         assert self._process.stdout is not None
         return not select.select([self._process.stdout], [], [], seconds)[0]
 
     def hang_up(self) -> None:
-        """End its stdin: whoever waits for an answer gets what it says to that."""
+        """Close its stdin: a pending `answer` returns what the command says to that."""
         assert self._process.stdin is not None
         with self._stdin, suppress(BrokenPipeError):
             self._process.stdin.close()
@@ -247,7 +247,7 @@ class Conversation:
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process that leads a group of its own, and whoever of the group still holds its outputs."""
+    """Kill a process that leads a group of its own, and what is left of the group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -258,68 +258,68 @@ def end_group(process: subprocess.Popen[bytes]) -> None:
 
 
 _PASSWORDS_ONLY = (
-    "it takes passwords only, and none can be asked for here",
+    "it accepts passwords only, and no password can be typed here",
     "on that Mac take `PubkeyAuthentication no` out of /etc/ssh/sshd_config and sshd_config.d, "
     "then: ssh-copy-id {target}",
 )
 
-_SSH_CURES: Mapping[str, tuple[str, str]] = {
+_SSH_FIXES: Mapping[str, tuple[str, str]] = {
     "could not resolve": (
-        "the name is not known here",
+        "the name cannot be resolved here",
         "correct `ssh` in the inventory, or give the Mac's IP: `ssh: me@192.168.1.11`",
     ),
     "remote host identification has changed": (
         "its host key is not the one known here",
-        "if the Mac was set up anew: ssh-keygen -R {host}, then ssh {target} once and compare the key",
+        "if the Mac was reinstalled: ssh-keygen -R {host}, then ssh {target} once and compare the key",
     ),
     "host key verification failed": (
         "its host key is not known here",
-        "type `ssh {target}` once and compare the key that it shows with "
+        "run `ssh {target}` once and compare the key that it shows with "
         "`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on that Mac",
     ),
     "permission denied (password": _PASSWORDS_ONLY,
     "permission denied (keyboard-interactive": _PASSWORDS_ONLY,
     "permission denied": (
-        "it takes no key of yours, and a password cannot be asked for here",
+        "it accepts none of your keys, and no password can be typed here",
         "ssh-copy-id {target}   (no key yet? ssh-keygen -t ed25519 first)",
     ),
     "too many authentication failures": (
-        "it was offered too many keys before the right one",
+        "too many keys were offered before the right one",
         "name the key in ~/.ssh/config: Host {host}, IdentityFile ..., IdentitiesOnly yes",
     ),
     "connection refused": (
-        "nothing listens for SSH there",
+        "no SSH server is running there",
         "on that Mac: System Settings > General > Sharing > Remote Login on, "
         "or sudo systemsetup -setremotelogin on",
     ),
     "no route to host": (
-        "there is no way to it",
-        "look whether it is awake and on this network; on this Mac, System Settings > Privacy & Security > "
-        "Local Network must allow your terminal",
+        "no route to it",
+        "check that it is awake and on this network; on this Mac, allow your terminal under System Settings "
+        "> Privacy & Security > Local Network",
     ),
     "timed out": (
         f"it did not answer within {CONNECT_S} s",
-        "look whether it is awake, on this network, and whether a VPN or firewall lies between",
+        "check that it is awake and on this network, with no VPN or firewall in between",
     ),
     "bad configuration option": (
-        "ssh does not understand its configuration",
+        "the SSH configuration has an error",
         "correct the file that it names",
     ),
 }
 
 
 def ssh_error(node: str, target: str, said: str) -> HostError:
-    """What ssh said, as one line that says what to type."""
+    """What ssh printed, as one line with what to type."""
     lines = [line.strip() for line in said.splitlines() if line.strip(" @\r")]
     flat = " ".join(lines)
-    for pattern, (saw, cure) in _SSH_CURES.items():
+    for pattern, (saw, fix) in _SSH_FIXES.items():
         if pattern in flat.lower():
             host = target.rpartition("@")[2]
             last = next((line for line in lines if pattern in line.lower()), lines[-1])
-            return HostError(node, f"ssh {target}", f"{saw} ({last})", cure.format(target=target, host=host))
+            return HostError(node, f"ssh {target}", f"{saw} ({last})", fix.format(target=target, host=host))
     return HostError(
         node,
         f"ssh {target}",
-        f"ended without a word of the command ({lines[-1] if lines else 'nothing said'})",
-        f"type `ssh {target} true` and mend what it says",
+        f"the connection ended before the command ran ({lines[-1] if lines else 'no output'})",
+        f"run `ssh {target} true` and fix what it reports",
     )

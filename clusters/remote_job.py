@@ -1,4 +1,4 @@
-"""A command of the user's that runs on the head, in a folder of its own there, whoever comes and goes.
+"""A command of the user's that runs on the head, in a folder of its own there, after this machine has left.
 
 It is a Ray job: what Ray started keeps its way to the other nodes when an SSH login ends.
 """
@@ -23,16 +23,16 @@ from clusters.remote import Ssh, end_group, runner, shell_path, ssh_error
 ASK_S = 30.0
 START_S = 200.0
 SLOWEST_BYTES_A_SECOND = 500_000
-"""What takes longer than that to send is given up."""
+"""Sending is given up where it takes longer than at this rate."""
 
-PROGRAM = "errand.py"
+PROGRAM = "remote_job.py"
 NO_CODE = 70
 SSH_FAILED = 255
 
 
 @dataclass(frozen=True)
-class Errand:
-    """Known by its name on the head. All calls raise HostError where the head is not reached."""
+class RemoteJob:
+    """A job, known by its name on the head. All calls raise HostError where the head is not reached."""
 
     inventory: Inventory
     name: str
@@ -62,7 +62,7 @@ class Errand:
             self._fail("tar", done.err)
 
     def start(self, arguments: Sequence[str]) -> None:
-        """Begin `python ARGUMENTS` there, in `study`, with `code` to import from.
+        """Start `python ARGUMENTS` there, in `study`, with `code` to import from.
 
         Raises ClusterError where it runs already, or Ray does not take it.
         """
@@ -74,22 +74,22 @@ class Errand:
         }
         said = self._ask("start", deadline_s=START_S, **more)
         if said.get("running"):
-            raise ClusterError(f"{self.host}: {self.name} runs there already")
+            raise ClusterError(f"{self.host}: {self.name} is already running there")
         if "error" in said:
-            cure = f"type: python -m sweep cluster up {self.inventory.file}"
-            raise HostError(self.host, "ray job submit", said["error"], cure)
+            fix = f"run python -m sweep cluster up {self.inventory.file}"
+            raise HostError(self.host, "ray job submit", said["error"], fix)
 
     def follow(self) -> int | None:
-        """Print what it says, from the beginning to its end; the code it ended with, None without one."""
+        """Print its output from the beginning until it ends; its exit code, None where it left none."""
         command = self._runner().command(self._script("follow"))
         code = subprocess.run(command, stdin=subprocess.DEVNULL, check=False).returncode
         if code == SSH_FAILED:
-            cure = "it goes on there without you; look whether the head is awake and on this network"
-            raise HostError(self.host, "ssh", "the connection broke", cure)
+            fix = "the study keeps running there; check that the head is awake and on this network"
+            raise HostError(self.host, "ssh", "the connection broke", fix)
         return None if code == NO_CODE else code
 
     def stop(self) -> bool:
-        """Ask it to end in order; whether it ran."""
+        """Ask it to stop, as Ctrl-C does; whether it was running."""
         return bool(self._ask("stop")["running"])
 
     def fetch(self, into: Path) -> None:
@@ -113,7 +113,7 @@ class Errand:
             said = process.stderr.read().decode(errors="replace")
             if process.wait() == SSH_FAILED:
                 raise self._ssh_error(said) from None
-            self._fail("tar", said or "nothing came")
+            self._fail("tar", said or "no output")
         finally:
             end_group(process)
 
@@ -121,8 +121,8 @@ class Errand:
         return runner(self.inventory, self.inventory.head)
 
     def _script(self, do: str, **more: Any) -> str:
-        told = json.dumps({"do": do, "folder": self.folder, **more})
-        return nodeside.command(shell_path(self.inventory.python), "errand", told)
+        config = json.dumps({"do": do, "folder": self.folder, **more})
+        return nodeside.command(shell_path(self.inventory.python), "remote_job", config)
 
     def _ask(self, do: str, *, deadline_s: float = ASK_S, **more: Any) -> dict[str, Any]:
         done = self._runner().run(self._script(do, **more), deadline_s=deadline_s)
@@ -133,9 +133,9 @@ class Errand:
         return said
 
     def _fail(self, ran: str, said: str) -> Any:
-        lines = [line.strip() for line in said.splitlines() if line.strip()] or ["nothing said"]
-        cure = f"type: python -m sweep cluster doctor {self.inventory.file}"
-        raise HostError(self.host, ran, lines[-1], cure)
+        lines = [line.strip() for line in said.splitlines() if line.strip()] or ["no output"]
+        fix = f"run python -m sweep cluster doctor {self.inventory.file}"
+        raise HostError(self.host, ran, lines[-1], fix)
 
     def _ssh_error(self, said: str) -> HostError:
         reached = self._runner()
@@ -143,6 +143,6 @@ class Errand:
         return ssh_error(self.host, target, said)
 
 
-def errand(inventory: Inventory, name: str) -> Errand:
-    """The errand of this name. Raises HostError where an address of the inventory is not known."""
-    return Errand(with_addresses(inventory), name)
+def remote_job(inventory: Inventory, name: str) -> RemoteJob:
+    """The job of this name. Raises HostError where an address of the inventory is not known."""
+    return RemoteJob(with_addresses(inventory), name)

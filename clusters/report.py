@@ -1,4 +1,4 @@
-"""What is said to a person. Findings: all nodes side by side, then a paragraph on each fault."""
+"""Tables and lines for the terminal. Findings: all nodes side by side, then each fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from clusters.doctor.finding import Finding, Status
-from clusters.lifecycle.states import NodeState, Phase
+from clusters.lifecycle.states import NodeProgress, Phase
 from clusters.lifecycle.status import ClusterStatus
 
 _STYLES = {Status.GREEN: "green", Status.WARN: "yellow", Status.RED: "bold red", Status.SKIPPED: "dim"}
@@ -32,7 +32,7 @@ def show(findings: Sequence[Finding], console: Console) -> None:
         if found.status in (Status.WARN, Status.RED):
             style = _STYLES[found.status]
             console.print(f"\n[{style}]{found.status}[/] {found.node}, {found.check}: ", end="")
-            for text, before in ((found.saw, ""), (found.ran, "\n  ran:  "), (found.cure, "\n  type: ")):
+            for text, before in ((found.saw, ""), (found.ran, "\n  ran:  "), (found.fix, "\n  fix:  ")):
                 if text:
                     console.print(before + text, end="", markup=False, highlight=False, soft_wrap=True)
             console.print()
@@ -49,8 +49,8 @@ def _in_order(findings: Sequence[Finding]) -> list[str]:
     return order
 
 
-def say_state(state: NodeState) -> None:
-    """Print one line on a node that came up or did not; what is wrong goes to stderr."""
+def say_state(state: NodeProgress) -> None:
+    """Print one line on a node that came up; on stderr where it did not."""
     if state.phase is not Phase.UP:
         print(state, file=sys.stderr)
         return
@@ -62,17 +62,19 @@ def say_state(state: NodeState) -> None:
 def show_status(found: ClusterStatus, console: Console) -> None:
     """Print a row a node, what is wrong, and how to reach the dashboard."""
     table = Table(box=None)
-    for heading in ("node", "stands", "held by", "slots busy", "chip", "heat"):
+    for heading in ("node", "state", "held by", "slots busy", "chip", "heat"):
         table.add_column(heading)
     for node in found.nodes:
-        busy = f"{node.busy}/{node.slots}" if node.stands == "up" else "-"
-        style = {"up": "green", "starting": "yellow", "down": "dim"}.get(node.stands, "bold red")
-        stands = f"[{style}]{node.stands}[/]"
-        held_by = (node.held_by or "-").partition(":")[0]  # of a keeper who, without its folder
-        table.add_row(node.node, stands, held_by, busy, node.chip or "unknown", node.heat or "unknown")
+        busy = f"{node.busy}/{node.slots}" if node.state == "up" else "-"
+        style = {"up": "green", "starting": "yellow", "down": "dim"}.get(node.state, "bold red")
+        state = f"[{style}]{node.state}[/]"
+        held_by = (node.held_by or "-").partition(":")[
+            0
+        ]  # of a supervisor: user and host, without its folder
+        table.add_row(node.node, state, held_by, busy, node.chip or "unknown", node.heat or "unknown")
     console.print(table)
     lines = [node.says for node in found.nodes if node.says]
-    if any(node.stands == "up" for node in found.nodes):
+    if any(node.state == "up" for node in found.nodes):
         lines += [
             f"Ray's head: {found.address}",
             f"dashboard:  {found.dashboard}, after: {found.tunnel}",

@@ -86,7 +86,7 @@ class Environment(Section):
 
 
 class Auth(Section):
-    """Who may connect: whoever has the token; `tls: auto` encrypts what travels, with a CA of our own."""
+    """Programs that have the token may connect; `tls: auto` also encrypts, by a CA of the cluster's own."""
 
     tls: Literal["auto", "off"] = "off"
 

@@ -1,7 +1,7 @@
-"""The project and its locked environment onto every node: all at once, and only what differs there.
+"""The project and its locked environment copied to every node: all at once, only what differs there.
 
 What decides is the hash of the packages' files, and that of requirements.lock with the Python's version; both
-are left on the node when they have been brought. A Python that the inventory names is never touched.
+are left on the node after copying. A Python that the inventory names is never touched.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ INSTALL_S = 900.0
 
 @dataclass(frozen=True)
 class Synced:
-    """What was brought to a node, `project` or `environment`; `error` where something could not be."""
+    """What was copied to a node, `project` or `environment`; `error` where a copy failed."""
 
     node: str
     brought: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class Synced:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What every node shall have: the packages as a tar archive, hashes, and the Python's version."""
+    """What every node is to have: the packages as a tar archive, hashes, and the Python's version."""
 
     archive: bytes
     project: str
@@ -49,7 +49,7 @@ class Wanted:
 
 
 def sync(inventory: Inventory, say: Callable[[str], None]) -> list[Synced]:
-    """Bring what differs to all nodes. Raises ClusterError where there is no lock file to go by."""
+    """Copy what differs to all nodes. Raises ClusterError where there is no lock file."""
     wanted = gather(Path(__file__).parents[1], own_environment=inventory.own_environment)
     done, lost = on_all(inventory.nodes, lambda node: _sync_node(inventory, node, wanted, say))
     failed = {name: Synced(name, error=str(error)) for name, error in lost.items()}
@@ -61,8 +61,8 @@ def gather(root: Path, *, own_environment: bool = True) -> Wanted:
     lock = root / LOCK
     if not lock.exists() and own_environment:
         raise ClusterError(
-            f"{root}: there is no {LOCK} beside the packages, and the nodes' environment is made from it; "
-            "run this from a checkout of the project, or name `environment: {python: ...}` in the inventory"
+            f"{root}: no {LOCK} beside the packages; the nodes' environment is made from it. "
+            "Run sync from a checkout of the project, or name `environment: {python: ...}` in the inventory"
         )
     names = [name for name in PACKAGES if (root / name).is_dir()]
     files = [file for name in names for file in sorted((root / name).rglob("*")) if _travels(file)]
@@ -97,7 +97,7 @@ def _sync_node(inventory: Inventory, node: Node, wanted: Wanted, say: Callable[[
         _require(node, "tar", asked.run(script, deadline_s=SEND_S, stdin=wanted.archive))
         brought.append("project")
     if inventory.own_environment and (has_lock, has_python) != (wanted.environment, wanted.python):
-        say(f"{node.name}: making its environment, which takes minutes where packages are to be fetched")
+        say(f"{node.name}: making its environment; fetching packages takes minutes")
         script = _INSTALL.format(
             env=shell_path(f"{inventory.folder}/env"),
             project=shell_path(project),
@@ -111,27 +111,27 @@ def _sync_node(inventory: Inventory, node: Node, wanted: Wanted, say: Callable[[
 
 
 def _require(node: Node, ran: str, done: Completed) -> None:
-    """Raise HostError with what was said of the fault, where a script did not end well."""
+    """Raise HostError with the error that a script printed, where it failed."""
     if done.code:
         said = done.out + done.err
-        saw, _, cure = _fault(said).partition(" -> ")
-        hints = [hint for pattern, hint in _CURES.items() if re.search(pattern, said, re.IGNORECASE)]
-        cures = [cure] if cure else [*hints, "mend that, and type it again"]
-        raise HostError(node.name, ran, f"code {done.code}: {saw}", cures[0])
+        saw, _, fix = _fault(said).partition(" -> ")
+        hints = [hint for pattern, hint in _FIXES.items() if re.search(pattern, said, re.IGNORECASE)]
+        fixes = [fix] if fix else [*hints, "fix that, then run sync again"]
+        raise HostError(node.name, ran, f"exit code {done.code}: {saw}", fixes[0])
 
 
 def _fault(said: str) -> str:
     """The last line, or all lines from the first on that pip or uv calls an error: theirs name it in many."""
-    lines = [" ".join(line.split()) for line in said.splitlines() if line.strip()] or ["nothing said"]
+    lines = [" ".join(line.split()) for line in said.splitlines() if line.strip()] or ["no output"]
     errors = [number for number, line in enumerate(lines) if line.lower().startswith("error:")]
     return " ".join(lines[errors[0] :] if errors else lines[-1:])
 
 
-_CURES = {
-    "hash mismatch|do not match the hashes": "its package index gives another file than the lock file names: "
-    "look which index pip or uv is told of there, or bring the lock file up to date here: make lock",
-    "connection broken|name resolution|dns error|error sending request": "it has no way to where "
-    "packages and Python come from: look at its network, or which proxy pip or uv is told of there",
+_FIXES = {
+    "hash mismatch|do not match the hashes": "its package index has another file than the lock file names: "
+    "check which index pip or uv uses there, or update the lock file here: make lock",
+    "connection broken|name resolution|dns error|error sending request": "it cannot reach the "
+    "package index: check its network, and which proxy pip or uv uses there",
 }
 
 
@@ -163,7 +163,7 @@ if command -v uv >/dev/null; then
 else
     found=$(python{minor} -c 'import platform; print(platform.python_version())' 2>/dev/null || true)
     if [ "$found" != {python} ]; then
-        echo "there is no uv, and no Python {python} (python{minor} is ${{found:-not there}})" \\
+        echo "no uv and no Python {python} there (python{minor} is ${{found:-missing}})" \\
             "-> curl -LsSf https://astral.sh/uv/install.sh | sh" >&2
         exit 1
     fi

@@ -1,6 +1,6 @@
-"""Gathers what `doctor` judges: all nodes at once, in a few round trips, each with a deadline.
+"""Collects what `doctor` judges: from all nodes at once, in a few round trips, each with a deadline.
 
-Nothing is judged here: where a node could not be asked, the error is kept in the answer's place.
+Nothing is judged here: where a node did not answer, the error stands in the answer's place.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """All that was seen of one node; None where it was not looked at, an error where that failed."""
+class Observation:
+    """What was observed of one node; None where it was not asked, an error where it did not answer."""
 
     node: Node
     way: str
@@ -52,26 +52,26 @@ class Seen:
 
 @dataclass(frozen=True)
 class Lab:
-    """All that was seen of all nodes; `alone` says that this machine is looked at and no network.
+    """What was observed of all nodes; `alone` says that only this machine is examined, and no network.
 
-    `ray` is what Ray says of its nodes, and what tasks say that are pinned to them; None while it is not up.
+    `ray` is Ray's record of its nodes, with the answers of tasks pinned to them; None while it is not up.
     """
 
     inventory: Inventory
-    seen: Mapping[str, Seen]
+    observations: Mapping[str, Observation]
     alone: bool = False
     ray: Mapping[str, Any] | HostError | None = None
 
     def abouts(self) -> dict[str, Mapping[str, Any]]:
-        """What each node's own Python said, of those that have one."""
+        """What each node's own Python answered, of those that have one."""
         return {
             name: seen.about
-            for name, seen in self.seen.items()
+            for name, seen in self.observations.items()
             if seen.about is not None and not isinstance(seen.about, HostError)
         }
 
 
-def look(inventory: Inventory, *, alone: bool = False, burn: bool = False) -> Lab:
+def collect(inventory: Inventory, *, alone: bool = False, burn: bool = False) -> Lab:
     """Ask all nodes everything."""
     runners = {node.name: runner(inventory, node) for node in inventory.nodes}
     seen = {}
@@ -79,7 +79,7 @@ def look(inventory: Inventory, *, alone: bool = False, burn: bool = False) -> La
     for node in inventory.nodes:
         way = getattr(runners[node.name], "target", None)
         way = f"ssh {way}" if way else "this machine, without SSH"
-        seen[node.name] = Seen(node, way, clocks.get(node.name) or lost[node.name])
+        seen[node.name] = Observation(node, way, clocks.get(node.name) or lost[node.name])
     there = [node for node in inventory.nodes if node.name in clocks]
     text = probes.script(head=inventory.head.address, folder=shell_path(inventory.folder))
     said, failed = on_all(there, lambda node: runners[node.name].run(text, deadline_s=PROBES_S))
@@ -90,7 +90,7 @@ def look(inventory: Inventory, *, alone: bool = False, burn: bool = False) -> La
         seen[name] = replace(seen[name], facts=error)
     seen |= _peers(inventory, there, runners, seen)
     if burn:
-        burns, failed = on_all(there, lambda node: ask(inventory, node, "burn", {}, deadline_s=BURN_S))
+        burns, failed = on_all(there, lambda node: ask(inventory, node, "doctor.burn", {}, deadline_s=BURN_S))
         for name, rates in burns.items():
             seen[name] = replace(seen[name], burn=rates)
         for name, error in failed.items():
@@ -106,18 +106,18 @@ def _is_up(lab: Lab) -> bool:
 
 def _ray(lab: Lab) -> Mapping[str, Any] | HostError:
     inventory = lab.inventory
-    told = {
+    config = {
         "address": inventory.address,
         "ip": inventory.head.address,
         "environment": paths.environment(inventory),
         "doors": {
             name: [seen.node.address, inventory.ports.node_manager]
-            for name, seen in lab.seen.items()
+            for name, seen in lab.observations.items()
             if lab.abouts().get(name, {}).get("holder")
         },
     }
     try:
-        return ask(inventory, inventory.head, "pinned", told, deadline_s=PINNED_S)
+        return ask(inventory, inventory.head, "doctor.pinned", config, deadline_s=PINNED_S)
     except HostError as error:
         return error
 
@@ -130,20 +130,22 @@ def _clock(asked: Runner) -> Clock:
     try:
         there = float(word)
     except ValueError as error:
-        saw = f"said `{(done.out + done.err).strip()[:80]}` instead of a time"
-        raise HostError(asked.node, "sh", saw, "let no shell start-up file print anything") from error
+        saw = f"printed `{(done.out + done.err).strip()[:80]}` instead of a time"
+        raise HostError(
+            asked.node, "sh", saw, "remove whatever prints from the shell start-up files there"
+        ) from error
     return Clock(there - (before + after) / 2, (after - before) / 2)
 
 
 def _peers(
-    inventory: Inventory, nodes: list[Node], runners: Mapping[str, Runner], seen: Mapping[str, Seen]
-) -> dict[str, Seen]:
-    """Each node's Python says what it is, listens, and then tries to reach all others."""
+    inventory: Inventory, nodes: list[Node], runners: Mapping[str, Runner], seen: Mapping[str, Observation]
+) -> dict[str, Observation]:
+    """Each node's Python describes its node, listens, and then tries to reach all others."""
     talks: dict[str, Conversation] = {}
     try:
         for node in nodes:
             argument = json.dumps(paths.for_peer(inventory, node))
-            script = nodeside.command(shell_path(inventory.python), "peer", argument)
+            script = nodeside.command(shell_path(inventory.python), "doctor.peer", argument)
             talks[node.name] = Conversation(runners[node.name], script)
         said, failed = on_all(nodes, lambda node: talks[node.name].answer(deadline_s=PEER_S))
         abouts = {name: json.loads(line) for name, line in said.items()}

@@ -1,4 +1,4 @@
-"""What is wrong on each node, in the order in which one thing hides another; and for this machine alone."""
+"""All checks of all nodes, in the order in which one fault hides another; or of this machine alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusters.doctor import node_checks, pair_checks, ray_checks
-from clusters.doctor.collect import Lab, Seen, look
+from clusters.doctor.collect import Lab, Observation, collect
 from clusters.doctor.finding import Finding, Status
 from clusters.doctor.node_checks import Check
 from clusters.inventory import Inventory, Node
@@ -37,21 +37,21 @@ CHECKS: tuple[Check, ...] = (
     ray_checks.actors,
     node_checks.burn,
 )
-"""In the order in which they are made; a red one leaves those after it unmade on that node."""
+"""In the order in which they run; after a red one the rest are skipped on that node."""
 
 
 def examine(inventory: Inventory, *, alone: bool = False, burn: bool = False) -> list[Finding]:
-    """Look at all nodes and judge what was seen."""
-    return judge(look(inventory, alone=alone, burn=burn))
+    """Ask all nodes, and judge the answers."""
+    return judge(collect(inventory, alone=alone, burn=burn))
 
 
 def judge(lab: Lab) -> list[Finding]:
     """All findings, node by node in the inventory's order, each node's in the order of CHECKS."""
-    return [found for seen in lab.seen.values() for found in _of_node(seen, lab)]
+    return [found for seen in lab.observations.values() for found in _of_node(seen, lab)]
 
 
 def this_machine() -> Inventory:
-    """An inventory of nothing but this machine, as this program runs on it."""
+    """An inventory of this machine alone, with the Python that runs here."""
     node = Node(platform.node().removesuffix(".local") or "here", None, "127.0.0.1", is_head=True)
     return Inventory(
         file=Path("lab.yaml"),
@@ -68,11 +68,11 @@ def this_machine() -> Inventory:
 
 
 def is_red(findings: Sequence[Finding]) -> bool:
-    """Whether something must be mended before Ray can be started."""
+    """Whether something must be fixed before Ray can start."""
     return any(found.status is Status.RED for found in findings)
 
 
-def _of_node(seen: Seen, lab: Lab) -> list[Finding]:
+def _of_node(seen: Observation, lab: Lab) -> list[Finding]:
     made: list[Finding] = []
     for check in CHECKS:
         if made and made[-1].status in (Status.RED, Status.SKIPPED):

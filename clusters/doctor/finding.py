@@ -1,4 +1,4 @@
-"""What a check says of a node: a finding. Its status decides whether the checks after it are made."""
+"""The result of one check on one node. Its status decides whether the checks after it run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """GREEN and WARN let the next check be made; RED does not, and leaves those after it SKIPPED."""
+    """After GREEN and WARN the next check runs; after RED the rest are SKIPPED."""
 
     GREEN = "green"
     WARN = "warn"
@@ -17,14 +17,14 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One check on one node: what it ran, what it saw, and where something is wrong what to type."""
+    """One check on one node: what it ran, what it saw and, where something is wrong, what to type."""
 
     node: str
     check: str
     status: Status
     ran: str = ""
     saw: str = ""
-    cure: str = ""
+    fix: str = ""
 
     def as_json(self) -> dict[str, str]:
         return {
@@ -33,5 +33,5 @@ class Finding:
             "status": self.status.value,
             "ran": self.ran,
             "saw": self.saw,
-            "cure": self.cure,
+            "fix": self.fix,
         }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clusters.doctor.collect import Lab, Seen
+from clusters.doctor.collect import Lab, Observation
 from clusters.doctor.finding import Finding, Status
 from clusters.errors import HostError
 from clusters.facts import Facts
@@ -19,37 +19,37 @@ OLDEST_MACOS = 14
 SOCKET_PATH_BYTES = 103
 SESSION = "/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store"
 
-Check = Callable[[Seen, Lab], Finding | None]
-"""None where there is nothing to be looked at on this kind of machine."""
+Check = Callable[[Observation, Lab], Finding | None]
+"""None where the check does not apply to this kind of machine."""
 
 
-def finding(seen: Seen, check: str, status: Status, ran: str, saw: str, cure: str = "") -> Finding:
-    """A finding on the node that was looked at."""
-    return Finding(seen.node.name, check, status, ran, saw, cure)
+def finding(seen: Observation, check: str, status: Status, ran: str, saw: str, fix: str = "") -> Finding:
+    """A finding on the node that was observed."""
+    return Finding(seen.node.name, check, status, ran, saw, fix)
 
 
-def failed(seen: Seen, check: str, error: HostError) -> Finding:
-    """What could not be asked."""
-    return finding(seen, check, Status.RED, error.ran, error.saw, error.cure)
+def failed(seen: Observation, check: str, error: HostError) -> Finding:
+    """A red finding where a node did not answer."""
+    return finding(seen, check, Status.RED, error.ran, error.saw, error.fix)
 
 
-def _facts(seen: Seen) -> Facts:
+def _facts(seen: Observation) -> Facts:
     return seen.facts if isinstance(seen.facts, Facts) else Facts("unknown")
 
 
-def _ran(seen: Seen, probe: str) -> str:
+def _ran(seen: Observation, probe: str) -> str:
     return seen.outputs[probe].command if probe in seen.outputs else probe
 
 
-def login(seen: Seen, lab: Lab) -> Finding | None:
-    """1: it is reached, and answers what a shell is asked."""
+def login(seen: Observation, lab: Lab) -> Finding | None:
+    """1: it is reached, and its shell answers."""
     for answer in (seen.clock, seen.facts):
         if isinstance(answer, HostError):
             return failed(seen, "login", answer)
     return finding(seen, "login", Status.GREEN, seen.way, "answers")
 
 
-def native(seen: Seen, lab: Lab) -> Finding | None:
+def native(seen: Observation, lab: Lab) -> Finding | None:
     """3: Apple silicon, and nothing under Rosetta."""
     facts = _facts(seen)
     if facts.system == "Linux":
@@ -57,50 +57,59 @@ def native(seen: Seen, lab: Lab) -> Finding | None:
     ran = _ran(seen, "hardware")
     if not facts.native:
         saw = f"no Apple silicon ({facts.chip or 'no chip named'})"
-        return finding(seen, "native", Status.RED, ran, saw, "take this Mac out: MLX needs an M1 or later")
+        return finding(
+            seen,
+            "native",
+            Status.RED,
+            ran,
+            saw,
+            "remove this Mac from the inventory: MLX needs an M1 or later",
+        )
     about = lab.abouts().get(seen.node.name, {})
     if facts.translated or about.get("machine") == "x86_64":
-        cure = "install a native Python: arch -arm64 brew install python@3.13; then make the environment anew"
-        return finding(seen, "native", Status.RED, ran, "runs under Rosetta, translated", cure)
+        fix = "install a native Python: arch -arm64 brew install python@3.13; then make the environment again"
+        return finding(seen, "native", Status.RED, ran, "runs translated, under Rosetta", fix)
     bfloat16 = "" if facts.fast_bfloat16 else ", bfloat16 no faster than float32"
     saw = f"{facts.chip}, {facts.gpu_cores or 'unknown'} GPU cores{bfloat16}"
     return finding(seen, "native", Status.GREEN, ran, saw)
 
 
-def system_version(seen: Seen, lab: Lab) -> Finding | None:
+def system_version(seen: Observation, lab: Lab) -> Finding | None:
     """4: macOS 14 or later, and the same major version everywhere."""
     facts = _facts(seen)
     if facts.system != "Darwin":
         return None
     ran, saw = _ran(seen, "version"), f"macOS {facts.version or 'of an unknown version'}"
     if (facts.major or 0) < OLDEST_MACOS:
-        cure = f"update to macOS {OLDEST_MACOS} or later: softwareupdate -l"
-        return finding(seen, "system", Status.RED, ran, saw, cure)
-    majors = {_facts(other).major for other in lab.seen.values() if _facts(other).system == "Darwin"}
+        fix = f"update to macOS {OLDEST_MACOS} or later: softwareupdate -l"
+        return finding(seen, "system", Status.RED, ran, saw, fix)
+    majors = {_facts(other).major for other in lab.observations.values() if _facts(other).system == "Darwin"}
     if len(majors) > 1:
-        words = f"{saw}, others have another: {', '.join(str(major) for major in sorted(majors, key=str))}"
-        cure = "updating all to the same major version makes results alike: wheels of MLX differ by it"
-        return finding(seen, "system", Status.WARN, ran, words, cure)
+        words = (
+            f"{saw}, which differs from others: {', '.join(str(major) for major in sorted(majors, key=str))}"
+        )
+        fix = "update all Macs to the same major version: MLX has another wheel for each, and results differ"
+        return finding(seen, "system", Status.WARN, ran, words, fix)
     return finding(seen, "system", Status.GREEN, ran, saw)
 
 
-def accelerator(seen: Seen, lab: Lab) -> Finding | None:
-    """6: MLX computes in the context that Ray will be started from."""
+def accelerator(seen: Observation, lab: Lab) -> Finding | None:
+    """6: MLX computes in a process started as Ray will be."""
     about = lab.abouts().get(seen.node.name)
     if about is None:
         return None
     ran, answer = "a product of 1024-square matrices by MLX", about["accelerator"]
     if "error" in answer:
-        cure = f"on that machine: {lab.inventory.python} -c 'import mlx.core'"
-        return finding(seen, "accelerator", Status.RED, ran, answer["error"], cure)
+        fix = f"see the error on that machine: {lab.inventory.python} -c 'import mlx.core'"
+        return finding(seen, "accelerator", Status.RED, ran, answer["error"], fix)
     if _facts(seen).system == "Darwin" and answer["device"] != "gpu":
-        cure = "log in as a user who may use the GPU, and install mlx-metal for this macOS"
-        return finding(seen, "accelerator", Status.RED, ran, "on the CPU: there is no Metal device", cure)
+        fix = "log in as a user who may use the GPU, and install mlx-metal for this macOS"
+        return finding(seen, "accelerator", Status.RED, ran, "runs on the CPU: no Metal device", fix)
     name = answer["info"].get("device_name") or answer["info"].get("architecture") or ""
     return finding(seen, "accelerator", Status.GREEN, ran, f"{answer['device']} {name}".strip())
 
 
-def address(seen: Seen, lab: Lab) -> Finding | None:
+def address(seen: Observation, lab: Lab) -> Finding | None:
     """7: the inventory's IP is on the node."""
     facts = _facts(seen)
     if lab.alone:
@@ -111,129 +120,131 @@ def address(seen: Seen, lab: Lab) -> Finding | None:
         own = ", ".join(
             f"{name} {' '.join(ips)}" for name, ips in facts.addresses.items() if name[:2] != "lo"
         )
-        cure = "correct `ip` in the inventory, or give the Mac that address (System Settings > Network)"
-        return finding(seen, "address", Status.RED, ran, f"{ip} is not on it; it has {own or 'none'}", cure)
+        fix = "correct `ip` in the inventory, or give the Mac that address (System Settings > Network)"
+        return finding(
+            seen, "address", Status.RED, ran, f"{ip} is not on this node; it has {own or 'none'}", fix
+        )
     return finding(seen, "address", Status.GREEN, ran, f"{ip} on {interface}")
 
 
-def route(seen: Seen, lab: Lab) -> Finding | None:
-    """8: what goes to the head leaves by the interface that has the inventory's IP."""
+def route(seen: Observation, lab: Lab) -> Finding | None:
+    """8: the route to the head uses the interface that has the inventory's IP."""
     facts = _facts(seen)
     if lab.alone or seen.node.is_head:
         return None
     ran, wanted = _ran(seen, "route"), facts.interface_of(seen.node.address)
     if facts.interface_to_head is None:
-        cure = "connect it to the head's network, or leave the VPN"
-        return finding(seen, "route", Status.RED, ran, "there is no way to the head", cure)
+        fix = "connect it to the head's network, or leave the VPN"
+        return finding(seen, "route", Status.RED, ran, "no route to the head", fix)
     if facts.interface_to_head != wanted:
-        saw = f"the way to the head is {facts.interface_to_head}, but {seen.node.address} is on {wanted}"
-        cure = "leave the VPN, or order the services: networksetup -ordernetworkservices ..."
-        return finding(seen, "route", Status.WARN, ran, saw, cure)
-    return finding(seen, "route", Status.GREEN, ran, f"by {wanted}")
+        saw = f"the route to the head uses {facts.interface_to_head}, but {seen.node.address} is on {wanted}"
+        fix = "leave the VPN, or reorder the services: networksetup -ordernetworkservices ..."
+        return finding(seen, "route", Status.WARN, ran, saw, fix)
+    return finding(seen, "route", Status.GREEN, ran, f"uses {wanted}")
 
 
-def firewall(seen: Seen, lab: Lab) -> Finding | None:
+def firewall(seen: Observation, lab: Lab) -> Finding | None:
     """11: the application firewall lets Python in."""
     facts = _facts(seen)
     if facts.firewall is None:
         return None
     ran, tool = _ran(seen, "firewall"), "/usr/libexec/ApplicationFirewall/socketfilterfw"
     if facts.firewall == "blocks all":
-        cure = f"sudo {tool} --setblockall off"
-        return finding(seen, "firewall", Status.RED, ran, "blocks all incoming connections", cure)
+        fix = f"sudo {tool} --setblockall off"
+        return finding(seen, "firewall", Status.RED, ran, "blocks all incoming connections", fix)
     python = lab.abouts().get(seen.node.name, {}).get("executable", lab.inventory.python)
     blocked = [path for path in facts.firewall_blocked if "python" in path.lower() or "ray" in path.lower()]
     if facts.firewall == "on" and blocked:
-        cure = f"sudo {tool} --unblockapp {blocked[0]}"
-        return finding(seen, "firewall", Status.RED, ran, f"on, and blocks {blocked[0]}", cure)
+        fix = f"sudo {tool} --unblockapp {blocked[0]}"
+        return finding(seen, "firewall", Status.RED, ran, f"on, and blocks {blocked[0]}", fix)
     if facts.firewall == "on":
-        cure = f"if nodes do not reach it: sudo {tool} --add {python} --unblockapp {python}"
-        return finding(seen, "firewall", Status.WARN, ran, "on", cure)
+        fix = f"if nodes do not reach it: sudo {tool} --add {python} --unblockapp {python}"
+        return finding(seen, "firewall", Status.WARN, ran, "on", fix)
     return finding(seen, "firewall", Status.GREEN, ran, facts.firewall)
 
 
-def power(seen: Seen, lab: Lab) -> Finding | None:
-    """12: on mains, and not put to sleep by being left alone."""
+def power(seen: Observation, lab: Lab) -> Finding | None:
+    """12: on mains power, and no sleep when idle."""
     facts = _facts(seen)
     if facts.system != "Darwin":
         return None
     if facts.on_battery:
-        return finding(seen, "power", Status.RED, _ran(seen, "battery"), "runs on its battery", "plug it in")
+        return finding(seen, "power", Status.RED, _ran(seen, "battery"), "on battery", "plug it in")
     ran = _ran(seen, "sleep")
     if facts.sleep_min:
         saw = f"sleeps after {facts.sleep_min} min"
-        cure = "sudo pmset -a sleep 0 disksleep 0 womp 1 autorestart 1"
-        return finding(seen, "power", Status.WARN, ran, f"{saw}; it is held awake while a study runs", cure)
+        fix = "sudo pmset -a sleep 0 disksleep 0 womp 1 autorestart 1"
+        return finding(seen, "power", Status.WARN, ran, f"{saw}; kept awake while a study runs", fix)
     if facts.filevault:
-        cure = "after a restart somebody has to log in; to go without: sudo fdesetup disable"
-        return finding(seen, "power", Status.WARN, _ran(seen, "filevault"), "FileVault is on", cure)
-    return finding(seen, "power", Status.GREEN, ran, "on mains, never sleeps")
+        fix = "log in after each restart, or turn it off: sudo fdesetup disable"
+        return finding(seen, "power", Status.WARN, _ran(seen, "filevault"), "FileVault is on", fix)
+    return finding(seen, "power", Status.GREEN, ran, "on mains power, never sleeps")
 
 
-def display(seen: Seen, lab: Lab) -> Finding | None:
-    """13: without a display some Macs slow their GPU down."""
+def display(seen: Observation, lab: Lab) -> Finding | None:
+    """13: some Macs slow their GPU down without a display."""
     facts = _facts(seen)
     if facts.display is None:
         return None
     ran = _ran(seen, "displays")
     if not facts.display:
-        cure = "if --burn shows it slow: plug in a display or an HDMI dummy"
-        return finding(seen, "display", Status.WARN, ran, "no display", cure)
-    return finding(seen, "display", Status.GREEN, ran, "there is one")
+        fix = "if --burn shows it slow, plug in a display or an HDMI dummy"
+        return finding(seen, "display", Status.WARN, ran, "no display", fix)
+    return finding(seen, "display", Status.GREEN, ran, "connected")
 
 
-def open_files(seen: Seen, lab: Lab) -> Finding | None:
+def open_files(seen: Observation, lab: Lab) -> Finding | None:
     """14: Ray may open as many files as it needs; the agent raises the soft limit to the hard one."""
     facts = _facts(seen)
     if facts.files_hard is None:
         return None
     ran, saw = _ran(seen, "files"), f"at most {facts.files_hard} files"
     mac = "sudo launchctl limit maxfiles 65536 200000"
-    cure = mac if facts.system == "Darwin" else "raise nofile to 65536 in /etc/security/limits.conf"
+    fix = mac if facts.system == "Darwin" else "raise nofile to 65536 in /etc/security/limits.conf"
     if facts.files_hard < LEAST_OPEN_FILES:
-        return finding(seen, "open files", Status.RED, ran, saw, cure)
+        return finding(seen, "open files", Status.RED, ran, saw, fix)
     if facts.files_hard < OPEN_FILES:
-        return finding(seen, "open files", Status.WARN, ran, f"{saw}, {OPEN_FILES} are advised", cure)
+        return finding(seen, "open files", Status.WARN, ran, f"{saw}, {OPEN_FILES} advised", fix)
     return finding(seen, "open files", Status.GREEN, ran, "enough")
 
 
-def disk(seen: Seen, lab: Lab) -> Finding | None:
-    """15: room for snapshots; Ray's files in a short path that nobody sweeps."""
+def disk(seen: Observation, lab: Lab) -> Finding | None:
+    """15: room for snapshots; Ray's files under a short path that macOS does not clean up."""
     facts = _facts(seen)
     if facts.disk_free_bytes is None:
         return None
     ran, saw = _ran(seen, "disk"), f"{facts.disk_free_bytes / GIGABYTE:.0f} GB free on {facts.disk_mount}"
     temp_dir = lab.abouts().get(seen.node.name, {}).get("temp_dir", "")
     if len(temp_dir + SESSION) > SOCKET_PATH_BYTES:
-        words = f"{temp_dir} is too long for a socket's path by {len(temp_dir + SESSION) - SOCKET_PATH_BYTES}"
-        cure = "give a shorter one: environment: {folder: /opt/sweep}, say, made writable"
-        return finding(seen, "disk", Status.RED, "the length of Ray's folder", words, cure)
+        words = f"{temp_dir} is too long for a socket path by {len(temp_dir + SESSION) - SOCKET_PATH_BYTES}"
+        fix = "choose a shorter one, such as environment: {folder: /opt/sweep}, and make it writable"
+        return finding(seen, "disk", Status.RED, "the length of Ray's folder", words, fix)
     if lab.inventory.folder.startswith(("/tmp", "/private/tmp")) and facts.system == "Darwin":
-        cure = "environment: {folder: ~/.sweep}"
-        return finding(seen, "disk", Status.RED, ran, "macOS sweeps /tmp after three days", cure)
+        fix = "write environment: {folder: ~/.sweep}"
+        return finding(seen, "disk", Status.RED, ran, "macOS deletes files in /tmp after three days", fix)
     if facts.disk_free_bytes < 5 * GIGABYTE:
-        cure = f"make room, 5 GB at least; old files of Ray: rm -r {lab.inventory.folder}/r"
-        return finding(seen, "disk", Status.RED, ran, saw, cure)
+        fix = f"free at least 5 GB; Ray's old files: rm -r {lab.inventory.folder}/r"
+        return finding(seen, "disk", Status.RED, ran, saw, fix)
     return finding(seen, "disk", Status.GREEN, ran, saw)
 
 
-def memory(seen: Seen, lab: Lab) -> Finding | None:
-    """16: what is left after the reserve, and whether memory is short already."""
+def memory(seen: Observation, lab: Lab) -> Finding | None:
+    """16: memory left after the reserve, and whether it is already short."""
     facts = _facts(seen)
     if facts.memory_bytes is None:
         return None
     ran, saw = _ran(seen, "hardware"), f"{facts.memory_bytes / GIGABYTE:.0f} GB"
     if facts.memory_bytes <= seen.node.reserve_bytes + GIGABYTE:
-        words = f"{saw}, and {seen.node.reserve_bytes / GIGABYTE:.0f} GB of them are reserved"
+        words = f"{saw}, of which {seen.node.reserve_bytes / GIGABYTE:.0f} GB are reserved"
         return finding(seen, "memory", Status.RED, ran, words, "lower `reserve` in the inventory")
     if (facts.swap_used_bytes or 0) > GIGABYTE:
         words = f"{saw}, {(facts.swap_used_bytes or 0) / GIGABYTE:.1f} GB are swapped out"
-        return finding(seen, "memory", Status.WARN, ran, words, "quit what is not needed there")
+        return finding(seen, "memory", Status.WARN, ran, words, "quit programs that are not needed there")
     return finding(seen, "memory", Status.GREEN, ran, saw)
 
 
-def burn(seen: Seen, lab: Lab) -> Finding | None:
-    """21: ten seconds of products; only where it was asked for."""
+def burn(seen: Observation, lab: Lab) -> Finding | None:
+    """21: ten seconds of matrix products; only with --burn."""
     if seen.burn is None:
         return None
     if isinstance(seen.burn, HostError):
@@ -241,5 +252,5 @@ def burn(seen: Seen, lab: Lab) -> Finding | None:
     first, last = seen.burn["first"], seen.burn["last"]
     saw = f"{last:.0f} of {first:.0f} GFLOP/s left after 10 s"
     if last < 0.8 * first:
-        return finding(seen, "burn", Status.WARN, "10 s of products", saw, "cool it: it throttles")
-    return finding(seen, "burn", Status.GREEN, "10 s of products", saw)
+        return finding(seen, "burn", Status.WARN, "10 s of matrix products", saw, "cool it: it is throttling")
+    return finding(seen, "burn", Status.GREEN, "10 s of matrix products", saw)

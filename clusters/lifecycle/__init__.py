@@ -1,12 +1,12 @@
-"""A cluster brought up, held and taken down.
+"""A cluster brought up, held up and taken down.
 
 bringup        `up` and `down`
-keeper         the process that holds a cluster up
-hold           one node, held over ssh
-daemons        nodes held by a service of their system
-states         what the keeper last said of its nodes
-joining        what a node is told to join
-raystart       the command that starts Ray on a node
-certificates   TLS between nodes
+supervisor     the process that keeps Ray up on all nodes, where `up` was typed
+session        the supervisor's side of one node, over SSH
+states         what the supervisor last said of its nodes
+daemons        `up` where each node holds Ray itself, as a service of its system
+joining        what a node must be before Ray starts there, and what it is given
+raystart       the arguments of `ray start`
+certificates   the cluster's own certificate authority, for `tls: auto`
 status         `status`
 """

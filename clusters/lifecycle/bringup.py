@@ -1,6 +1,6 @@
-"""`up` and `down` as they are typed: the keeper is started, woken or ended, and its work waited for.
+"""`up` and `down`: start, wake or stop the supervisor, and wait for its work.
 
-Where nodes are held by daemons there is no keeper (daemons); `down` ends whatever it finds on a node.
+Where nodes are held by daemons there is no supervisor (daemons); `down` stops whichever it finds on a node.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from clusters.connection import is_held
 from clusters.errors import ClusterError
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import daemons, joining, states
-from clusters.lifecycle.keeper import identity
-from clusters.lifecycle.states import Kept, NodeState, Phase
+from clusters.lifecycle.states import NodeProgress, Phase, SupervisorState
+from clusters.lifecycle.supervisor import identity
 from clusters.remote import on_all
 
 UP_S = 240.0
@@ -32,33 +32,33 @@ LOOK_EVERY_S = 0.1
 
 @dataclass(frozen=True)
 class Ended:
-    """What `down` found on a node: whether Ray was up there, and what is wrong where it still is."""
+    """What `down` found on a node: whether Ray was up, and why it still is where it could not be stopped."""
 
     node: str
     was_up: bool
     error: str = ""
 
 
-def up(inventory: Inventory, say: Callable[[NodeState], None]) -> list[NodeState]:
-    """Bring up what is not up, and say of each node what came of it, as it comes.
+def up(inventory: Inventory, say: Callable[[NodeProgress], None]) -> list[NodeProgress]:
+    """Start what is not running, and report each node as soon as it is up or has failed.
 
-    Raises ClusterError where nothing can be brought up as things stand.
+    Raises ClusterError where nothing can be started.
     """
     if inventory.hold == "daemon":
-        if is_held(states.keeper_lock(inventory)):
+        if is_held(states.supervisor_lock(inventory)):
             raise ClusterError(
-                f"{inventory.file}: the cluster `{inventory.name}` is held by SSH from here; "
-                f"type: {joining.verb(inventory, 'down')}, then up again"
+                f"{inventory.file}: the cluster `{inventory.name}` is held over SSH from here; "
+                f"run {joining.verb(inventory, 'down')}, then up again"
             )
         return daemons.up(inventory, say)
     before, started = _kept(inventory), None
     if before is None:
         daemons.require_none(inventory)
-        started = _start_keeper(inventory)
+        started = _start_supervisor(inventory)
     else:
         _require_same(inventory, before)
         os.kill(before.pid, signal.SIGHUP)
-    said: dict[str, NodeState] = {}
+    said: dict[str, NodeProgress] = {}
     deadline = time.monotonic() + UP_S
     while len(said) < len(inventory.nodes):
         time.sleep(LOOK_EVERY_S)
@@ -67,21 +67,21 @@ def up(inventory: Inventory, say: Callable[[NodeState], None]) -> list[NodeState
                 said[state.node] = state
                 say(state)
         _require_time(inventory, deadline)
-        _require_keeper(inventory, started)
+        _require_supervisor(inventory, started)
     return [said[node.name] for node in inventory.nodes]
 
 
 def down(inventory: Inventory) -> list[Ended]:
-    """End what `up` started, on all nodes. Raises ClusterError where the keeper does not end."""
+    """Stop what `up` started, on all nodes. Raises ClusterError where the supervisor does not stop."""
     kept = _kept(inventory)
     was_up = {state.node for state in kept.nodes if state.phase is Phase.UP} if kept else set()
     if kept is not None:
         os.kill(kept.pid, signal.SIGTERM)
         deadline = time.monotonic() + LEAVE_S
-        while is_held(states.keeper_lock(inventory)):
+        while is_held(states.supervisor_lock(inventory)):
             if time.monotonic() > deadline:
-                log = states.keeper_log(inventory)
-                raise ClusterError(f"the keeper (process {kept.pid}) does not end; look into {log}")
+                log = states.supervisor_log(inventory)
+                raise ClusterError(f"the supervisor (process {kept.pid}) does not stop; see {log}")
             time.sleep(LOOK_EVERY_S)
     left, lost = on_all(inventory.nodes, lambda node: _stop(inventory, node))
     found = {**left, **{name: Ended(name, name in was_up, str(error)) for name, error in lost.items()}}
@@ -91,29 +91,29 @@ def down(inventory: Inventory) -> list[Ended]:
     ]
 
 
-def _kept(inventory: Inventory) -> Kept | None:
-    """What the keeper says, where it lives."""
-    if not is_held(states.keeper_lock(inventory)):
+def _kept(inventory: Inventory) -> SupervisorState | None:
+    """What the supervisor says, where one is running."""
+    if not is_held(states.supervisor_lock(inventory)):
         return None
     deadline = time.monotonic() + LEAVE_S
     while True:
         kept = states.read(inventory)
-        if kept is not None and is_held(states.keeper_lock(inventory)):
+        if kept is not None and is_held(states.supervisor_lock(inventory)):
             return kept
         _require_time(inventory, deadline)
         time.sleep(LOOK_EVERY_S)
 
 
-def _start_keeper(inventory: Inventory) -> subprocess.Popen[bytes]:
-    """A process of its own session, so that it outlives this terminal."""
+def _start_supervisor(inventory: Inventory) -> subprocess.Popen[bytes]:
+    """Start it in a session of its own, so that it outlives this terminal."""
     folder = states.folder(inventory)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (folder / "keeper.json").unlink(missing_ok=True)
+    states.supervisor_state(inventory).unlink(missing_ok=True)
     packages = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([packages, os.environ.get("PYTHONPATH", "")])}
-    with states.keeper_log(inventory).open("w") as log:
+    with states.supervisor_log(inventory).open("w") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "clusters.lifecycle.keeper", str(inventory.file.resolve())],
+            [sys.executable, "-m", "clusters.lifecycle.supervisor", str(inventory.file.resolve())],
             env=environment,
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -123,30 +123,30 @@ def _start_keeper(inventory: Inventory) -> subprocess.Popen[bytes]:
         )
 
 
-def _require_same(inventory: Inventory, kept: Kept) -> None:
-    """Nothing has changed that holds for all nodes. Raises ClusterError."""
+def _require_same(inventory: Inventory, kept: SupervisorState) -> None:
+    """Raise ClusterError where something changed that must be the same on all nodes."""
     if Path(kept.inventory) != inventory.file.resolve():
         raise ClusterError(
-            f"{inventory.file}: the cluster `{inventory.name}` is up from {kept.inventory}; give this one "
-            f"another `name`, or type: python -m sweep cluster down {kept.inventory}"
+            f"{inventory.file}: the cluster `{inventory.name}` is already up from {kept.inventory}. Give "
+            f"this one another `name`, or run python -m sweep cluster down {kept.inventory}"
         )
     if kept.fixed != states.fixed(inventory):
         raise ClusterError(
-            f"{inventory.file}: head, ports, environment or auth differ from what is up; "
-            f"type: python -m sweep cluster down {inventory.file}, then up again"
+            f"{inventory.file}: head, ports, environment or auth differ from the running cluster's; "
+            f"run python -m sweep cluster down {inventory.file}, then up again"
         )
 
 
-def _settled(inventory: Inventory, before: int) -> list[NodeState]:
-    """The nodes of which is known what came of this `up`, the round after `before`."""
+def _settled(inventory: Inventory, before: int) -> list[NodeProgress]:
+    """The nodes that this `up`, the round after `before`, has decided on."""
     kept = states.read(inventory)
     if kept is None or kept.round <= before:
         return []
     failed = {state.node for state in kept.nodes if state.phase is Phase.FAILED and state.round > before}
     head = inventory.head.name
-    saw, cure = f"waits for {head}, the head", f"mend {head} first"
+    saw, fix = f"waits for {head}, the head", f"fix {head} first"
     return [
-        replace(state, phase=Phase.FAILED, saw=saw, cure=cure) if state.phase is Phase.WAITING else state
+        replace(state, phase=Phase.FAILED, saw=saw, fix=fix) if state.phase is Phase.WAITING else state
         for state in kept.nodes
         if state.phase is Phase.UP
         or state.node in failed
@@ -154,31 +154,31 @@ def _settled(inventory: Inventory, before: int) -> list[NodeState]:
     ]
 
 
-def _require_keeper(inventory: Inventory, started: subprocess.Popen[bytes] | None) -> None:
-    """It lives, or is about to. Raises ClusterError with what it said."""
-    if (started is None or started.poll() is not None) and not is_held(states.keeper_lock(inventory)):
-        log = states.keeper_log(inventory)
-        last = (log.read_text().strip().splitlines() or ["nothing said"])[-1]
-        raise ClusterError(f"the keeper, which holds the nodes, ended: {last}; look into {log}")
+def _require_supervisor(inventory: Inventory, started: subprocess.Popen[bytes] | None) -> None:
+    """Raise ClusterError, with its last words, where it has ended."""
+    if (started is None or started.poll() is not None) and not is_held(states.supervisor_lock(inventory)):
+        log = states.supervisor_log(inventory)
+        last = (log.read_text().strip().splitlines() or ["no output"])[-1]
+        raise ClusterError(f"the supervisor, which keeps Ray up on the nodes, ended: {last}; see {log}")
 
 
 def _require_time(inventory: Inventory, deadline: float) -> None:
-    log = states.keeper_log(inventory)
+    log = states.supervisor_log(inventory)
     if time.monotonic() > deadline:
-        raise ClusterError(f"not all nodes were up within {UP_S:.0f} s; look into {log}")
+        raise ClusterError(f"not all nodes were up within {UP_S:.0f} s; see {log}")
 
 
 def _stop(inventory: Inventory, node: Node) -> Ended:
-    told = {"lock": paths.lock(inventory), "by": identity(inventory), **paths.service(inventory)}
-    said = ask(inventory, node, "stop", told, deadline_s=STOP_S)
+    config = {"lock": paths.lock(inventory), "by": identity(inventory), **paths.service(inventory)}
+    said = ask(inventory, node, "lifecycle.stop", config, deadline_s=STOP_S)
     error = ""
     if "held_by" in said:
-        error = f"{node.name}: its lock: held from {said['held_by']}; type down there"
+        error = f"{node.name}: its lock: held by {said['held_by']}; run down there"
     elif not said.get("ended", True):
-        cure = f"on {node.name}: lsof {paths.lock(inventory)} says by which process"
-        error = f"{node.name}: its Ray: does not end; {cure}"
+        fix = f"see which process: on {node.name}, lsof {paths.lock(inventory)}"
+        error = f"{node.name}: its Ray: does not stop; {fix}"
     elif "script" in said:
         typed = daemons.as_root(inventory, node, said["script"])
         why = said.get("refused") or said["failed"]
-        error = f"{node.name}: its service: stays, and does nothing: {why}; to remove it: {typed}"
+        error = f"{node.name}: its service: left installed and idle: {why}; to remove it, run {typed}"
     return Ended(node.name, said["was_up"], error)

@@ -1,6 +1,6 @@
-"""`up` where every node holds itself, by a service of its system: nodes are met, given orders, waited for.
+"""`up` where every node runs Ray as its own system service: nodes are asked, given orders, waited for.
 
-Nothing of it stays on the machine where it is typed: a node goes by its order until it has another, or none.
+Nothing stays running where it is typed: a node follows its order until it gets another, or none.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from clusters.facts import Facts
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import joining, raystart, states
 from clusters.lifecycle.certificates import Authority, authority
-from clusters.lifecycle.keeper import identity
-from clusters.lifecycle.states import NodeState, Phase
+from clusters.lifecycle.states import NodeProgress, Phase
+from clusters.lifecycle.supervisor import identity
 from clusters.remote import Local, on_all, runner, shell_path
 
 MEET_S = 40.0
@@ -37,14 +37,14 @@ UP_S = 240.0
 
 @dataclass(frozen=True)
 class Met:
-    """What a node said before anything was changed there."""
+    """What a node answered before anything was changed there."""
 
     hello: Mapping[str, Any]
     facts: Facts
 
     @property
     def order(self) -> Mapping[str, Any] | None:
-        """What its daemon goes by, where it has one that lives."""
+        """What its daemon follows, where one is running."""
         found = self.hello["order"]
         return found if (self.hello["holder"] or {}).get("by") == paths.DAEMON else None
 
@@ -54,10 +54,10 @@ class Met:
         return bool((self.hello["state"] or {}).get("phase", "starting") != "ended")
 
 
-def up(inventory: Inventory, say: Callable[[NodeState], None]) -> list[NodeState]:
-    """Give an order to every node that is not up by the same one; what came of each, said as it comes.
+def up(inventory: Inventory, say: Callable[[NodeProgress], None]) -> list[NodeProgress]:
+    """Give an order to every node that is not up by the same one; report each as soon as it is decided.
 
-    Raises ClusterError where nothing can be brought up as things stand.
+    Raises ClusterError where nothing can be started.
     """
     return _Up(inventory, say).run()
 
@@ -65,18 +65,18 @@ def up(inventory: Inventory, say: Callable[[NodeState], None]) -> list[NodeState
 class _Up:
     """One `up`: the head's order first, since the others' is to join it."""
 
-    def __init__(self, inventory: Inventory, say: Callable[[NodeState], None]) -> None:
+    def __init__(self, inventory: Inventory, say: Callable[[NodeProgress], None]) -> None:
         self._inventory = inventory
         self._say_one = say
         self._lock = threading.Lock()
-        self._said: dict[str, NodeState] = {}
+        self._said: dict[str, NodeProgress] = {}
         self._head_failed = threading.Event()
         self._deadline = time.monotonic() + UP_S
         folder = states.folder(inventory)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._authority: Authority | None = authority(folder, inventory.name) if inventory.tls else None
 
-    def run(self) -> list[NodeState]:
+    def run(self) -> list[NodeProgress]:
         head, nodes = self._inventory.head, self._inventory.nodes
         met, lost = on_all(nodes, self._meet)
         for name, error in lost.items():
@@ -98,25 +98,25 @@ class _Up:
     def _meet(self, node: Node) -> Met:
         inventory = self._inventory
         folder, trusted = paths.own(inventory), paths.tls(inventory)[2]
-        told = {**joining.question(inventory, node), "folder": folder, "authority": trusted}
-        hello = ask(inventory, node, "meet", told, deadline_s=MEET_S)
+        config = {**joining.question(inventory, node), "folder": folder, "authority": trusted}
+        hello = ask(inventory, node, "lifecycle.meet", config, deadline_s=MEET_S)
         return Met(hello, facts_module.read(*probes.read(hello["probes"])))
 
     def _require_same(self, met: Mapping[str, Met]) -> None:
-        """Nothing has changed that holds for all nodes. Raises ClusterError."""
+        """Raise ClusterError where something changed that must be the same on all nodes."""
         inventory = self._inventory
-        down = f"type: {joining.verb(inventory, 'down')}, then up again"
+        down = f"run {joining.verb(inventory, 'down')}, then up again"
         own = hashlib.sha256(self._authority.pem.encode()).hexdigest() if self._authority else None
         for name, one in met.items():
             if one.order is None:
                 continue
             if one.order["fixed"] != states.fixed(inventory):
                 what = "head, ports, environment or auth differ"
-                raise ClusterError(f"{inventory.file}: {what} from what is up on {name}; {down}")
+                raise ClusterError(f"{inventory.file}: {what} from what is running on {name}; {down}")
             if own is not None and one.hello["authority_sha256"] != own:
-                where = f"signed at {one.order['by']}, and can be nowhere else"
+                where = f"signed by {one.order['by']}, which alone has the key"
                 raise ClusterError(
-                    f"{inventory.file}: the certificates on {name} were {where}; type up there, or {down}"
+                    f"{inventory.file}: the certificates on {name} were {where}; run up there, or {down}"
                 )
 
     def _bring(self, node: Node, met: Mapping[str, Met], token: str, head_order: str | None) -> None:
@@ -127,10 +127,10 @@ class _Up:
         note = joining.note(node, met[node.name].hello, token)
         if self._tried(node, partial(self._wait, node, order)):
             about = joining.about(met[node.name].facts)
-            self._say(NodeState(node.name, Phase.UP, 0, time.time(), note=note, about=about))
+            self._say(NodeProgress(node.name, Phase.UP, 0, time.time(), note=note, about=about))
 
     def _tried(self, node: Node, act: Callable[[], str]) -> str | None:
-        """What it gives; None where it failed, which is said."""
+        """Its result; None where it failed, which is reported."""
         try:
             return act()
         except HostError as error:
@@ -140,7 +140,7 @@ class _Up:
             return None
 
     def _settle(self, node: Node, met: Mapping[str, Met], token: str) -> str:
-        """The id of the order that the node goes by: what it had, or a new one. Raises HostError."""
+        """The id of the order that the node follows: its old one, or a new one. Raises HostError."""
         inventory, one = self._inventory, met[node.name]
         holder = one.hello["holder"]
         if holder is not None and holder.get("by") != paths.DAEMON:
@@ -163,10 +163,10 @@ class _Up:
             "head": None if node.is_head else [inventory.head.address, inventory.ports.gcs],
         }
         files = joining.files(inventory, node, token, self._authority)
-        files[paths.daemon(inventory)] = nodeside.program("daemon")
+        files[paths.daemon(inventory)] = nodeside.program("lifecycle.daemon")
         given = {"files": files, "order": order}
-        told = paths.service(inventory)
-        said = ask(inventory, node, "settle", told, deadline_s=SETTLE_S, given=given)
+        config = paths.service(inventory)
+        said = ask(inventory, node, "lifecycle.settle", config, deadline_s=SETTLE_S, given=given)
         if said:
             raise _not_installed(inventory, node, said)
         return str(order["id"])
@@ -174,13 +174,13 @@ class _Up:
     def _wait(self, node: Node, order: str) -> str:
         """Until Ray is up by this order. Raises HostError where it is not."""
         inventory, began = self._inventory, time.monotonic()
-        told = {"folder": paths.own(inventory), "order": order, "seconds": LISTEN_S}
+        config = {"folder": paths.own(inventory), "order": order, "seconds": LISTEN_S}
         while True:
-            state = ask(inventory, node, "outcome", told, deadline_s=LISTEN_S + MEET_S)["state"]
+            state = ask(inventory, node, "lifecycle.outcome", config, deadline_s=LISTEN_S + MEET_S)["state"]
             if state is None and time.monotonic() - began > SILENT_S:
                 log = paths.daemon_log(inventory)
-                saw = "says nothing of its order"
-                raise HostError(node.name, "its daemon", saw, f"look into {log} there")
+                saw = "does not answer to its order"
+                raise HostError(node.name, "its daemon", saw, f"see {log} there")
             if state is not None:
                 if state["phase"] == "up":
                     return order
@@ -193,42 +193,44 @@ class _Up:
 
     def _waits(self, node: Node) -> HostError:
         head = self._inventory.head.name
-        return HostError(node.name, "", f"waits for {head}, the head", f"mend {head} first")
+        return HostError(node.name, "", f"waits for {head}, the head", f"fix {head} first")
 
     def _fail(self, name: str, error: HostError) -> None:
         saw = ": ".join(filter(None, [error.ran, error.saw]))
-        self._say(NodeState(name, Phase.FAILED, 0, time.time(), saw=saw, cure=error.cure))
+        self._say(NodeProgress(name, Phase.FAILED, 0, time.time(), saw=saw, fix=error.fix))
 
-    def _say(self, state: NodeState) -> None:
+    def _say(self, state: NodeProgress) -> None:
         with self._lock:
             self._said[state.node] = state
             self._say_one(state)
 
 
 def require_none(inventory: Inventory) -> None:
-    """No node is held by a daemon, as far as they answer. Raises ClusterError."""
-    told = {"lock": paths.lock(inventory), "probes": "true", "folder": paths.own(inventory)}
-    seen, _ = on_all(inventory.nodes, lambda node: ask(inventory, node, "see", told, deadline_s=MEET_S))
+    """Raise ClusterError where a node that answers is held by a daemon."""
+    config = {"lock": paths.lock(inventory), "probes": "true", "folder": paths.own(inventory)}
+    seen, _ = on_all(
+        inventory.nodes, lambda node: ask(inventory, node, "lifecycle.node_status", config, deadline_s=MEET_S)
+    )
     held = [name for name, said in seen.items() if (said["holder"] or {}).get("by") == paths.DAEMON]
     if held:
         raise ClusterError(
-            f"{inventory.file}: held by daemons already: {', '.join(held)}; write `hold: daemon`, "
-            f"or type: {joining.verb(inventory, 'down')}, then up again"
+            f"{inventory.file}: already held by daemons: {', '.join(held)}. Write `hold: daemon`, "
+            f"or run {joining.verb(inventory, 'down')}, then up again"
         )
 
 
 def trouble(inventory: Inventory, node: Node, state: Mapping[str, Any]) -> HostError:
-    """Why a node's daemon has no Ray up, from what it said last."""
+    """Why a node's daemon has no Ray running, from its last state."""
     saw = state.get("why") or f"is {state['phase']}"
     if state["phase"] == "waiting":
-        cure = f"{joining.verb(inventory, 'doctor')} says more"
-        return HostError(node.name, "its daemon", saw, cure)
+        fix = f"run {joining.verb(inventory, 'doctor')}"
+        return HostError(node.name, "its daemon", saw, fix)
     saw = ": ".join(filter(None, [saw, raystart.reason(state["log"]) if state.get("log") else ""]))
-    return HostError(node.name, "ray start", saw, f"look into {paths.log(inventory)} there")
+    return HostError(node.name, "ray start", saw, f"see {paths.log(inventory)} there")
 
 
 def as_root(inventory: Inventory, node: Node, script: str) -> str:
-    """What a person types to run a script on a node as root."""
+    """What to type to run a script on a node as root."""
     command = f"sudo sh {shell_path(script)}"
     if isinstance(runner(inventory, node), Local):
         return command
@@ -241,5 +243,9 @@ def _not_installed(inventory: Inventory, node: Node, said: Mapping[str, str]) ->
         return HostError(node.name, "its daemon", said["failed"], "write `hold: ssh`")
     typed = as_root(inventory, node, said["script"])
     if "failed" in said:
-        return HostError(node.name, "making its service", said["failed"], f"to see it: {typed}")
-    return HostError(node.name, "making its service", said["refused"], f"type once: {typed}, then up again")
+        return HostError(
+            node.name, "installing its service", said["failed"], f"to see the error, run {typed}"
+        )
+    return HostError(
+        node.name, "installing its service", said["refused"], f"run once: {typed}, then up again"
+    )

@@ -1,6 +1,6 @@
-"""What a node must be before Ray is started there, and what it is given, whoever holds it then; pure.
+"""What a node must be before Ray is started there, and what it is given, by supervisor or daemon; pure.
 
-`hello` is what `nodeside/meeting.py` said on the node.
+`hello` is what `nodeside/parts/hello.py` answered on the node.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from clusters.lifecycle.certificates import Authority
 from clusters.remote import shell_path
 
 START_ONLY = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
-"""For `ray start` alone: who says `down` does not wait for what runs there."""
+"""For `ray start` alone: `down` does not wait for running work."""
 
 PROBES = ("hardware", "machine", "version")
 
 
 def question(inventory: Inventory, node: Node) -> dict[str, Any]:
-    """What `nodeside/meeting.py` is told."""
+    """What `nodeside/parts/hello.py` is asked."""
     head, folder = inventory.head.address, shell_path(inventory.folder)
     return {
         "is_head": node.is_head,
@@ -38,7 +38,7 @@ def question(inventory: Inventory, node: Node) -> dict[str, Any]:
 
 
 def order(inventory: Inventory, node: Node, facts: Facts) -> dict[str, Any]:
-    """What `nodeside/starting.py` is told."""
+    """What `nodeside/parts/starting.py` takes."""
     return {
         "environment": {**paths.environment(inventory), **START_ONLY},
         "project": paths.project(inventory),
@@ -47,7 +47,7 @@ def order(inventory: Inventory, node: Node, facts: Facts) -> dict[str, Any]:
 
 
 def files(inventory: Inventory, node: Node, token: str, authority: Authority | None) -> dict[str, str]:
-    """What the node needs to be let in, by path; its owner alone reads them there."""
+    """What the node needs in order to connect, by path; readable by their owner alone."""
     found = {paths.token(inventory): token}
     if authority is not None:
         issued = authority.issue(node.name, node.address)
@@ -57,18 +57,17 @@ def files(inventory: Inventory, node: Node, token: str, authority: Authority | N
 
 
 def about(facts: Facts) -> dict[str, Any]:
-    """What a person is told of a node that came up."""
+    """What is reported of a node that came up."""
     return {"chip": facts.chip, "memory_bytes": facts.memory_bytes, "system": facts.system}
 
 
 def require_ports(node: Node, hello: Mapping[str, Any]) -> None:
-    """All that Ray will listen on can be had. Raises HostError."""
+    """Raise HostError where a port that Ray will use is not free."""
     wrong = {port: how for port, how in hello["ports"].items() if how != "listening"}
     taken = [port for port, how in wrong.items() if how == "taken"]
     if taken:
-        whose = f"sudo lsof -nP -iTCP:{taken[0]} -sTCP:LISTEN says there by whom"
-        cure = f"{whose}; or choose others under `ports`"
-        raise HostError(node.name, "its ports", f"taken: {', '.join(taken)}", cure)
+        fix = f"sudo lsof -nP -iTCP:{taken[0]} -sTCP:LISTEN shows the program; or choose others under `ports`"
+        raise HostError(node.name, "its ports", f"in use: {', '.join(taken)}", fix)
     for port, how in wrong.items():
         saw = f"{how} on {node.address}:{port}"
         raise HostError(node.name, "its ports", saw, "correct `ip` or `ports` in the inventory")
@@ -77,7 +76,7 @@ def require_ports(node: Node, hello: Mapping[str, Any]) -> None:
 def require_versions(
     inventory: Inventory, node: Node, hello: Mapping[str, Any], head: Mapping[str, str | None]
 ) -> None:
-    """The same Python patch, Ray and MLX as the head. Raises HostError."""
+    """Raise HostError where Python's patch, Ray or MLX differ from the head's."""
     versions = hello["versions"]
     differing = [name for name in head if versions[name] != head[name]]
     if differing:
@@ -93,20 +92,20 @@ def is_token(hello: Mapping[str, Any], token: str) -> bool:
 
 
 def note(node: Node, hello: Mapping[str, Any], token: str) -> str:
-    """Where a token was there that had to be replaced."""
+    """Says so where another token was there and was replaced."""
     if node.is_head or hello["token_sha256"] is None or is_token(hello, token):
         return ""
-    return "it had another token than the head; it has the head's now"
+    return "its token differed from the head's and was replaced"
 
 
 def held(inventory: Inventory, node: Node, holder: Mapping[str, Any]) -> HostError:
-    """The node is another's: of a keeper elsewhere, or of its own daemon."""
-    by = holder.get("by") or "somebody who is just starting it"
+    """The node is already held, by another supervisor or by its own daemon."""
+    by = holder.get("by") or "an agent that is starting"
     if by == paths.DAEMON:
-        cure = f"to hold it otherwise, end that first: {verb(inventory, 'down')}"
-        return HostError(node.name, "its lock", "up already, held by a daemon of its own", cure)
-    cure = f"it stays as it is; to hold it from here, end it there: {verb(inventory, 'down')}"
-    return HostError(node.name, "its lock", f"up already, held from {by}", cure)
+        fix = f"stop that first: {verb(inventory, 'down')}"
+        return HostError(node.name, "its lock", "already up, held by its own daemon", fix)
+    fix = f"left as it is; to hold it from here, stop it there first: {verb(inventory, 'down')}"
+    return HostError(node.name, "its lock", f"already up, held by {by}", fix)
 
 
 def verb(inventory: Inventory, name: str) -> str:

@@ -35,7 +35,7 @@ def arguments(inventory: Inventory, node: Node, facts: Facts) -> list[str]:
         f"--object-store-memory={OBJECT_STORE_BYTES}",
         f"--resources={json.dumps(resources(node, facts))}",
         "--labels=" + ",".join(f"{key}={value}" for key, value in labels(node, facts).items()),
-        "--include-log-monitor=False",  # a process a node, to carry prints that nobody here reads
+        "--include-log-monitor=False",  # a process a node, to carry output that is not read here
     ]
     if facts.system == "Darwin":  # Ray asks for it by a command that may take too long, and then says none
         common.append("--num-gpus=1")
@@ -58,7 +58,7 @@ def ports_of(inventory: Inventory, node: Node) -> list[int]:
 
 
 def labels(node: Node, facts: Facts) -> dict[str, str]:
-    """By what an actor is pinned to a node, or to a kind of node."""
+    """Labels that pin an actor to a node, or to a kind of node."""
     system = {"Darwin": "macos"}.get(facts.system, facts.system.lower())
     return {
         NODE_LABEL: node.name,
@@ -74,8 +74,8 @@ def resources(node: Node, facts: Facts) -> dict[str, int]:
 
 
 def reason(log: str) -> str:
-    """The line of what `ray start` said that says most: the last that speaks of trouble, or the last."""
-    lines = [line.strip() for line in _COLOUR.sub("", log).splitlines() if line.strip()] or ["nothing said"]
+    """The most telling line that `ray start` printed: the last that names an error, or the last."""
+    lines = [line.strip() for line in _COLOUR.sub("", log).splitlines() if line.strip()] or ["no output"]
     return next((line for line in reversed(lines) if _TROUBLE.search(line)), lines[-1])[:200]
 
 

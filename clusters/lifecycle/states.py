@@ -1,6 +1,7 @@
-"""What the keeper says of the nodes that it holds: values, and the file in which whoever asks finds them.
+"""What the supervisor says of its nodes: values, and the file on disk that other commands read them from.
 
-The keeper is the file's only writer; it is replaced whole.
+The supervisor is the file's only writer; it is replaced whole. Before it was called supervisor it was called
+keeper: as long as one of that name runs, its files are found under their old names.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from clusters.connection import is_held
 from clusters.inventory import Inventory
 
 
@@ -26,8 +28,8 @@ class Phase(StrEnum):
 
 
 @dataclass(frozen=True)
-class NodeState:
-    """A node as last seen by who brings it up; `saw` and `cure` say why it is not up, `note` what was mended.
+class NodeProgress:
+    """How far bringing up a node has come; `saw` and `fix` say why it is not up, `note` what was repaired.
 
     `round` counts how often `up` was typed; `since_s` is the time since the epoch at which it came to this.
     """
@@ -37,38 +39,43 @@ class NodeState:
     round: int
     since_s: float
     saw: str = ""
-    cure: str = ""
+    fix: str = ""
     note: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.node}: {self.saw}; {self.cure}"
+        return f"{self.node}: {self.saw}; {self.fix}"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """All that a keeper says: its process, the inventory's file and what is fixed while it is up."""
+class SupervisorState:
+    """What a supervisor says: its process, the inventory's file, and what may not change while it runs."""
 
     pid: int
     inventory: str
     fixed: str
     round: int
-    nodes: tuple[NodeState, ...]
+    nodes: tuple[NodeProgress, ...]
 
 
 def folder(inventory: Inventory) -> Path:
-    """Where the keeper's files lie, on the machine where `up` was typed."""
+    """Where the supervisor's files lie, on the machine where `up` was typed."""
     return Path.home() / ".sweep" / "clusters" / inventory.name
 
 
-def keeper_lock(inventory: Inventory) -> Path:
-    """What the keeper holds locked as long as it lives."""
-    return folder(inventory) / "keeper.lock"
+def supervisor_lock(inventory: Inventory) -> Path:
+    """The file that the supervisor keeps locked as long as it lives."""
+    return _file(inventory, "lock")
 
 
-def keeper_log(inventory: Inventory) -> Path:
-    """What the keeper says where something breaks that it did not expect."""
-    return folder(inventory) / "keeper.log"
+def supervisor_log(inventory: Inventory) -> Path:
+    """The supervisor's stdout and stderr: errors that it did not expect."""
+    return _file(inventory, "log")
+
+
+def supervisor_state(inventory: Inventory) -> Path:
+    """The file that holds a SupervisorState."""
+    return _file(inventory, "json")
 
 
 def fixed(inventory: Inventory) -> str:
@@ -84,23 +91,32 @@ def fixed(inventory: Inventory) -> str:
     return json.dumps(values, sort_keys=True)
 
 
-def write(inventory: Inventory, kept: Kept) -> None:
+def write(inventory: Inventory, kept: SupervisorState) -> None:
     """Replace the file by this."""
-    path = _file(inventory)
+    path = supervisor_state(inventory)
     new = path.with_suffix(".new")
     new.write_text(json.dumps(asdict(kept)))
     os.replace(new, path)
 
 
-def read(inventory: Inventory) -> Kept | None:
-    """What the keeper said last; None where none ever did. It may be gone since: see its lock."""
+def read(inventory: Inventory) -> SupervisorState | None:
+    """What the supervisor last said; None where none ever ran. It may have ended since: its lock says."""
     try:
-        value = json.loads(_file(inventory).read_text())
+        value = json.loads(supervisor_state(inventory).read_text())
     except FileNotFoundError:
         return None
-    nodes = tuple(NodeState(**{**node, "phase": Phase(node["phase"])}) for node in value["nodes"])
-    return Kept(**{**value, "nodes": nodes})
+    return SupervisorState(**{**value, "nodes": tuple(map(_progress, value["nodes"]))})
 
 
-def _file(inventory: Inventory) -> Path:
-    return folder(inventory) / "keeper.json"
+def _progress(node: Mapping[str, Any]) -> NodeProgress:
+    values = {_NEW_NAMES.get(name, name): value for name, value in node.items()}
+    return NodeProgress(**{**values, "phase": Phase(values["phase"])})
+
+
+_NEW_NAMES = {"cure": "fix"}
+"""Fields that a running supervisor of an earlier version writes under another name."""
+
+
+def _file(inventory: Inventory, suffix: str) -> Path:
+    name = "keeper" if is_held(folder(inventory) / "keeper.lock") else "supervisor"
+    return folder(inventory) / f"{name}.{suffix}"

@@ -1,4 +1,4 @@
-"""How a cluster stands: each node as it answers itself, as Ray's head has it, and as the keeper holds it."""
+"""The state of a cluster: what each node answers, what Ray's head knows, what the supervisor says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clusters.connection import is_held
 from clusters.errors import HostError
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import daemons, joining, states
-from clusters.lifecycle.states import NodeState, Phase
+from clusters.lifecycle.states import NodeProgress, Phase
 from clusters.remote import on_all, shell_path
 from ray_contract import SLOT_RESOURCE
 
@@ -24,13 +24,13 @@ PROBES = ("heat", "hardware", "machine")
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """One node. `stands` says how: up, starting, down, failed, unreachable; `says` what is wrong.
+    """One node. `state` is up, starting, down, failed or unreachable; `says` what is wrong.
 
     `busy` of its `slots` are taken by a study; `heat` is None where it cannot be read.
     """
 
     node: str
-    stands: str
+    state: str
     slots: int
     busy: int = 0
     chip: str | None = None
@@ -52,13 +52,13 @@ class ClusterStatus:
     @property
     def is_up(self) -> bool:
         """Whether every node is up."""
-        return all(node.stands == "up" for node in self.nodes)
+        return all(node.state == "up" for node in self.nodes)
 
 
 def status(inventory: Inventory) -> ClusterStatus:
     """Ask all nodes at once, and then the head for Ray's own record of them."""
     seen, lost = on_all(inventory.nodes, lambda node: _see(inventory, node))
-    kept = states.read(inventory) if is_held(states.keeper_lock(inventory)) else None
+    kept = states.read(inventory) if is_held(states.supervisor_lock(inventory)) else None
     held = {state.node: state for state in kept.nodes} if kept else {}
     in_ray: dict[str, Any] = {}
     if seen.get(inventory.head.name, {}).get("holder"):
@@ -83,33 +83,33 @@ def status(inventory: Inventory) -> ClusterStatus:
 
 def _see(inventory: Inventory, node: Node) -> dict[str, Any]:
     script = probes.script(head=inventory.head.address, folder=shell_path(inventory.folder), only=PROBES)
-    told = {"lock": paths.lock(inventory), "probes": script, "folder": paths.own(inventory)}
-    return ask(inventory, node, "see", told, deadline_s=SEE_S)
+    config = {"lock": paths.lock(inventory), "probes": script, "folder": paths.own(inventory)}
+    return ask(inventory, node, "lifecycle.node_status", config, deadline_s=SEE_S)
 
 
 def _look(inventory: Inventory) -> dict[str, Any]:
-    """Ray's record of its nodes; nothing where its head does not answer, as while it starts."""
-    told = {"address": inventory.address, "environment": paths.environment(inventory)}
+    """Ray's record of its nodes; empty where its head does not answer, as while it starts."""
+    config = {"address": inventory.address, "environment": paths.environment(inventory)}
     try:
-        return ask(inventory, inventory.head, "look", told, deadline_s=LOOK_S)
+        return ask(inventory, inventory.head, "lifecycle.ray_status", config, deadline_s=LOOK_S)
     except HostError:
         return {}
 
 
 class _Trouble(NamedTuple):
-    """Why a node is not up, where whoever holds it has said so: the keeper here, or its own daemon."""
+    """Why a node is not up, as the supervisor here or the node's own daemon says."""
 
     says: str
     has_failed: bool
 
 
 def _trouble(
-    inventory: Inventory, node: Node, seen: Mapping[str, Any], held: Mapping[str, NodeState]
+    inventory: Inventory, node: Node, seen: Mapping[str, Any], held: Mapping[str, NodeProgress]
 ) -> _Trouble:
     about, kept = seen[node.name], held.get(node.name)
     if about["order"] and about["holder"] is None:
-        cure = f"type: {joining.verb(inventory, 'up')}"
-        return _Trouble(str(HostError(node.name, "its daemon", "has an order, and does not run", cure)), True)
+        fix = f"run {joining.verb(inventory, 'up')}"
+        return _Trouble(str(HostError(node.name, "its daemon", "has an order but is not running", fix)), True)
     if about["order"] and about["state"] and "why" in about["state"]:
         has_failed = about["state"]["phase"] == "ended"
         return _Trouble(str(daemons.trouble(inventory, node, about["state"])), has_failed)
@@ -125,17 +125,17 @@ def _node(
     holder = seen["holder"]
     busy = 0
     if trouble.has_failed and (holder is None or in_ray is None):
-        stands = "failed"
+        state = "failed"
     elif holder is None:
-        stands = "down"
+        state = "down"
     elif in_ray is None:
-        stands = "starting"
+        state = "starting"
     else:
-        stands = "up"
+        state = "up"
         busy = int(in_ray["resources"].get(SLOT_RESOURCE, 0) - in_ray["free"].get(SLOT_RESOURCE, 0))
     held_by = holder.get("by") if holder else None
-    says = "" if stands == "up" else trouble.says
-    return NodeStatus(node.name, stands, node.slots, busy, facts.chip, facts.heat, held_by, says)
+    says = "" if state == "up" else trouble.says
+    return NodeStatus(node.name, state, node.slots, busy, facts.chip, facts.heat, held_by, says)
 
 
 def _unreachable(node: Node, error: HostError) -> NodeStatus:

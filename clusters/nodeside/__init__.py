@@ -1,28 +1,21 @@
-"""Programs that run on the nodes: sent as text, and what they import of ours is put in as text, too.
+"""Programs that run on the nodes: sent as text, with the parts of this package that they import put in.
 
-peer        what the environment is like, which ports are free, whom this node reaches
-see         who holds the node, and how warm it is
-look        on the head: what Ray knows of its nodes
-pinned      on the head: what a task that is pinned to each node says from there
-burn        ten seconds of products: slow or throttled
-agent       holds Ray on a node as long as it is held itself
-meet        what is there before a daemon is given an order
-settle      puts a daemon's files and its service there, and gives it an order
-daemon      holds Ray on a node as a service of its system, as its order says
-outcome     what an order has come to
-stop        ends what an agent or a daemon holds, and removes a daemon's service
-errand      a command on the head that outlives who asked for it
+Nodes run them under any Python of their own, so they import nothing but that Python, Ray and MLX.
 
-listening, versions, holding, starting, meeting, service are parts of those.
+doctor/      for `doctor`: peer, pinned, burn
+lifecycle/   for `up`, `down`, `status`: agent, stop, meet, settle, daemon, outcome, node_status, ray_status
+remote_job   a study's command on the head, and what is asked of it from elsewhere
+parts/       what several programs have in common; never sent alone
 """
 
 from __future__ import annotations
 
-import re
+import ast
 import shlex
+from collections.abc import Iterator
 from importlib import resources
 
-_PART = re.compile(r"^from clusters\.nodeside\.(\w+) import .*$", re.MULTILINE)
+_PACKAGE = "clusters.nodeside."
 
 # The program comes first on stdin, so that `ps` shows a name and not the whole text.
 _FROM_STDIN = (
@@ -33,9 +26,8 @@ _FROM_STDIN = (
 
 
 def program(name: str) -> str:
-    """The source of a program that runs on nodes."""
-    source = resources.files("clusters.nodeside").joinpath(f"{name}.py").read_text()
-    return _PART.sub(lambda part: program(part[1]), source)
+    """The source of a program, such as `doctor.peer`, with each part that it needs put in once."""
+    return "".join(_lines(name, set()))
 
 
 def command(python: str, name: str, argument: str) -> str:
@@ -47,3 +39,25 @@ def held(python: str, name: str, label: str) -> tuple[str, bytes]:
     """Shell text that runs a program which stays, and the program itself, which its stdin begins with."""
     source = program(name).encode()
     return f"exec {python} -c {shlex.quote(_FROM_STDIN)} {shlex.quote(label)} {len(source)}", source
+
+
+def _lines(name: str, included: set[str]) -> Iterator[str]:
+    """A module's lines, an import of ours replaced by the lines of what it imports from."""
+    *folders, module = name.split(".")
+    source = resources.files("clusters.nodeside").joinpath(*folders, f"{module}.py").read_text()
+    imports = {
+        node.lineno: node
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_PACKAGE)
+    }
+    replaced = {
+        line for start, node in imports.items() for line in range(start, (node.end_lineno or start) + 1)
+    }
+    for number, line in enumerate(source.splitlines(keepends=True), 1):
+        if number in imports:
+            part = (imports[number].module or "").removeprefix(_PACKAGE)
+            if part not in included:
+                included.add(part)
+                yield from _lines(part, included)
+        if number not in replaced:
+            yield line

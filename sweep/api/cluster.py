@@ -55,7 +55,8 @@ def joined(spec: StudySpec) -> Cluster | None:
         raise SweepError(str(error)) from error
     assert own is not None, "there is a connection on a node of the cluster alone"
     nodes = [
-        ClusterNode(each.name, each.ip, each.slots, each.tags, each.reserve_bytes) for each in found.nodes
+        ClusterNode(node.name, node.address, node.slots, node.tags, node.reserve_bytes)
+        for node in found.nodes
     ]
     return Cluster(
         str(inventory.file),

@@ -17,7 +17,7 @@ from sweep.spec.given import Study, study_of
 from sweep.spec.resolve import resolved_text
 
 if TYPE_CHECKING:
-    from clusters.remote_job import Errand
+    from clusters.remote_job import RemoteJob
     from sweep.spec.schema import StudySpec
 
 
@@ -33,7 +33,7 @@ class RemoteStudy:
     """A study's job on its cluster's head; every call raises SweepError where the head is not reached."""
 
     spec: StudySpec
-    job: Errand
+    job: RemoteJob
 
     @property
     def host(self) -> str:
@@ -110,7 +110,7 @@ def is_elsewhere(spec: StudySpec) -> bool:
 
 def remote_study(study: Study) -> RemoteStudy:
     """The study's job on its cluster's head. Raises SweepError where the study names no cluster."""
-    from clusters.remote_job import errand
+    from clusters.remote_job import remote_job
 
     spec = study_of(study)
     inventory = inventory_of(spec)
@@ -118,7 +118,7 @@ def remote_study(study: Study) -> RemoteStudy:
         rule, remedy = "must name an inventory for this", "write cluster: lab.yaml"
         raise SweepError(str(spec.document.problem(("cluster",), rule, "local", remedy)))
     with cluster_errors():
-        return RemoteStudy(spec, errand(inventory, spec.name))
+        return RemoteStudy(spec, remote_job(inventory, spec.name))
 
 
 def detach(
@@ -187,7 +187,7 @@ def _archive(spec: StudySpec, runs: Path) -> bytes:
             for path in StudyPackage(code_folder() / package, ()).files():
                 archive.add(code_folder() / package / path, f"code/{package}/{path.as_posix()}")
         archive.add(spec.folder / spec.cluster, "lab.yaml")
-        _add_text(archive, PROGRAM, nodeside.program("errand"))
+        _add_text(archive, PROGRAM, nodeside.program("remote_job"))
     return buffer.getvalue()
 
 

@@ -30,7 +30,7 @@ KINDS = {
     "raylet": 5,
     "head": 4,
     "gcs_server": 2,
-    "keeper": 2,
+    "supervisor": 2,
 }
 """What is killed, and how often of a hundred times. `head` is its whole machine, `cut` a cable pulled."""
 
@@ -105,8 +105,8 @@ class MachineChaos:
             case "head" if head in there:
                 self._take_away(head, lab.kill, lab.boot)
                 return True
-            case "keeper":
-                os.kill(_keeper(lab), signal.SIGKILL)
+            case "supervisor":
+                os.kill(_supervisor(lab), signal.SIGKILL)
                 return True
             case "worker" if there:
                 return self._kill_process(self._chance.choice(there), kind)
@@ -144,9 +144,9 @@ class MachineChaos:
             self._lab.cluster("up")
 
 
-def _keeper(lab: Lab) -> int:
+def _supervisor(lab: Lab) -> int:
     """The process on the laptop that holds the cluster up."""
-    kept = lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "keeper.json"
+    kept = lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "supervisor.json"
     pid: int = json.loads(kept.read_text())["pid"]
     return pid
 

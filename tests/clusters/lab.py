@@ -184,7 +184,7 @@ class Lab:
         self._wait_for_ssh(name)
 
     def close(self) -> None:
-        for kept in self.path.glob("*/.sweep/clusters/*/keeper.json"):  # of a test that broke off
+        for kept in self.path.glob("*/.sweep/clusters/*/supervisor.json"):  # of a test that broke off
             pid = json.loads(kept.read_text())["pid"]
             arguments = Path(f"/proc/{pid}/cmdline")
             if arguments.exists() and str(self.path) in arguments.read_text():

@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -30,14 +29,14 @@ class Agent:
     def __init__(
         self, folder: Path, *, by: str = "me", silence_s: float = 20.0, before: str = "true"
     ) -> None:
-        script, source = nodeside.held(sys.executable, "agent", "sweep-agent-test")
+        script, source = nodeside.held(sys.executable, "lifecycle.agent", "sweep-agent-test")
         path = f"PYTHONPATH={folder}/fake"
         self.talk = Conversation(Local("here"), f"{before}; export {path}; {script}", source)
         self.folder = folder
         files = {name: f"{folder}/own/{file}" for name, file in FILES.items()}
-        told = {"by": by, "is_head": False, "ip": "127.0.0.1", "ports": [0], "local_ports": []}
-        told |= {"probes": "echo hello", "silence_s": silence_s, **files}
-        self.talk.say(json.dumps(told))
+        config = {"by": by, "is_head": False, "ip": "127.0.0.1", "ports": [0], "local_ports": []}
+        config |= {"probes": "echo hello", "silence_s": silence_s, **files}
+        self.talk.say(json.dumps(config))
 
     def heard(self) -> dict[str, Any]:
         said: dict[str, Any] = json.loads(self.talk.answer(deadline_s=20))
@@ -117,7 +116,7 @@ def test_ray_may_open_as_many_files_as_can_be_had(folder: Path, hard: int, soft:
     assert int((folder / "files").read_text()) == soft
 
 
-def test_its_own_keeper_takes_it_over_and_another_does_not(agent: Agent) -> None:
+def test_its_own_supervisor_takes_it_over_and_another_does_not(agent: Agent) -> None:
     other = Agent(agent.folder, by="you")
     assert other.heard()["held"]["by"] == "me"
     other.talk.close()
@@ -130,13 +129,13 @@ def test_its_own_keeper_takes_it_over_and_another_does_not(agent: Agent) -> None
 
 def stop(folder: Path, by: str) -> dict[str, Any]:
     service = {"cluster": "none", "folder": f"{folder}/own", "python": sys.executable}
-    told = json.dumps({"lock": f"{folder}/own/agent.lock", "by": by, **service})
-    done = Local("here").run(nodeside.command(sys.executable, "stop", told), deadline_s=60)
+    config = json.dumps({"lock": f"{folder}/own/agent.lock", "by": by, **service})
+    done = Local("here").run(nodeside.command(sys.executable, "lifecycle.stop", config), deadline_s=60)
     said: dict[str, Any] = json.loads(done.out)
     return said
 
 
-def test_stop_ends_an_agent_of_its_own_keeper_alone(agent: Agent) -> None:
+def test_stop_ends_an_agent_of_its_own_supervisor_alone(agent: Agent) -> None:
     before = pids(agent.folder)
     assert stop(agent.folder, "you") == {"was_up": True, "held_by": "me"}
     assert all(lives(pid) for pid in before)
@@ -160,10 +159,3 @@ def test_a_lock_whose_holder_is_no_agent_is_left_alone(folder: Path) -> None:
     with (folder / "own" / "agent.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert stop(folder, "me")["held_by"] == "an agent that is starting"
-
-
-def test_programs_for_nodes_import_nothing_of_ours() -> None:
-    for name in ("agent", "burn", "daemon", "meet", "peer", "settle", "stop"):
-        source = nodeside.program(name)
-        assert "from clusters" not in source
-        subprocess.run([sys.executable, "-c", f"compile({source!r}, 'x', 'exec')"], check=True)

@@ -51,8 +51,8 @@ def up(lab: Lab, *, laptop: str = "laptop") -> tuple[int, dict[str, Any]]:
 
 
 def kept(lab: Lab) -> dict[str, Any]:
-    """What the keeper says of each node."""
-    file = lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "keeper.json"
+    """What the supervisor says of each node."""
+    file = lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "supervisor.json"
     return {node["node"]: node for node in json.loads(file.read_text())["nodes"]}
 
 
@@ -111,7 +111,7 @@ def test_what_is_wrong_on_a_node_is_one_line_and_hinders_no_other(lab: Lab) -> N
     assert done.returncode == 1
     assert done.stdout.startswith("a: up (")
     b, c = sorted(done.stderr.splitlines())
-    assert b.startswith("b: its ports: taken: 6381; sudo lsof -nP -iTCP:6381")
+    assert b.startswith("b: its ports: in use: 6381; sudo lsof -nP -iTCP:6381")
     assert c.startswith("c: ~/python: mlx 0.1.0, but a has mlx 0.32")
     assert "cluster sync" in c
 
@@ -150,7 +150,7 @@ def test_status_says_how_each_node_stands_and_how_to_reach_the_dashboard(lab: La
     done = lab.cluster("status", "--json")
     said = json.loads(done.stdout)
     assert (done.returncode, said["is_up"], said["address"]) == (0, True, f"{lab.ip('a')}:6379")
-    assert [(node["node"], node["stands"], node["busy"], node["slots"]) for node in said["nodes"]] == [
+    assert [(node["node"], node["state"], node["busy"], node["slots"]) for node in said["nodes"]] == [
         ("a", "up", 0, 1),
         ("b", "up", 0, 1),
         ("c", "up", 0, 2),
@@ -173,7 +173,7 @@ def test_doctor_finds_ray_as_the_inventory_says(lab: Lab) -> None:
     for name in lab.names:
         assert found[name, "ray"]["saw"] == "as the inventory says"
         assert found[name, "actors"]["saw"] == "reaches 3 nodes"
-        assert found[name, "ports"]["saw"].startswith("held by our Ray, from ")
+        assert found[name, "ports"]["saw"].startswith("used by our Ray, held by ")
         assert found[name, "token"]["saw"].startswith("sha256 ")
 
 
@@ -191,7 +191,7 @@ def test_a_machine_that_dies_and_comes_back_is_taken_in_again(lab: Lab) -> None:
     tokens(lab)["c"].write_text("another")
     code, nodes = up(lab)
     assert (code, nodes["c"]["phase"]) == (0, "up")
-    assert nodes["c"]["note"] == "it had another token than the head; it has the head's now"
+    assert nodes["c"]["note"] == "its token differed from the head's and was replaced"
     assert [raylet(lab, name) for name in "ab"] == others
 
 
@@ -226,20 +226,20 @@ def test_a_node_taken_out_is_let_go_and_one_written_in_is_taken_in(lab: Lab) -> 
 def test_a_second_laptop_is_told_who_holds_them(lab: Lab) -> None:
     code, nodes = up(lab, laptop="another")
     assert code == 1
-    assert nodes["a"]["saw"].startswith("its lock: up already, held from ")
+    assert nodes["a"]["saw"].startswith("its lock: already up, held by ")
     down = lab.cluster("down", laptop="another")
     assert down.returncode == 1
-    assert "type down there" in down.stdout
+    assert "run down there" in down.stdout
     assert raylet(lab, "a")
 
 
 def test_what_ssh_holds_is_given_to_no_daemon(lab: Lab) -> None:
     here = lab.cluster("up", "--daemon")
     assert here.returncode == 2
-    assert "the cluster `lab` is held by SSH from here; type: python -m sweep cluster down" in here.stderr
+    assert "the cluster `lab` is held over SSH from here; run python -m sweep cluster down" in here.stderr
     there = lab.cluster("up", "--daemon", laptop="another")
     assert there.returncode == 1
-    assert sorted(there.stderr.splitlines())[0].startswith("a: its lock: up already, held from ")
+    assert sorted(there.stderr.splitlines())[0].startswith("a: its lock: already up, held by ")
     assert not (lab.tree("a") / "s" / "clusters" / "lab" / "order.json").exists()
 
 
@@ -259,7 +259,8 @@ def test_what_changed_for_all_nodes_is_refused(lab: Lab) -> None:
     lab.inventory.write_text(text)
     assert done.returncode == 2
     assert (
-        "ports, environment or auth differ from what is up; type: python -m sweep cluster down" in done.stderr
+        "ports, environment or auth differ from the running cluster's; run python -m sweep cluster down"
+        in done.stderr
     )
 
 
@@ -286,7 +287,7 @@ def test_down_ends_what_up_started_and_nothing_else(lab: Lab) -> None:
 
 def test_a_driver_is_told_that_nothing_is_up(lab: Lab) -> None:
     done = driver(lab, "b", ASK, str(lab.inventory))
-    assert "ClusterError: b: Ray is not up here; type: python -m sweep cluster up" in done.stderr
+    assert "ClusterError: b: Ray is not running here; run python -m sweep cluster up" in done.stderr
 
 
 def test_an_inventory_is_needed(tmp_path: Path) -> None:

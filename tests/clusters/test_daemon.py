@@ -33,7 +33,7 @@ class Daemon:
         self.folder = folder
         self._ids = 0
         program = folder / "daemon.py"
-        program.write_text(nodeside.program("daemon"))
+        program.write_text(nodeside.program("lifecycle.daemon"))
         environment = {**os.environ, "PYTHONPATH": f"{folder}/fake"}
         self.process = subprocess.Popen([sys.executable, str(program)], env=environment)
 
@@ -81,22 +81,25 @@ def all_end(before: list[int]) -> bool:
     ("state", "text"),
     [
         (
-            {"phase": "ended", "failed": 2, "why": "ended with code 1", "log": "x\nValueError: no\n  by\n"},
-            "a: ray start: ended with code 1: ValueError: no; "
-            "look into ~/.sweep/clusters/lab/agent.log there",
+            {
+                "phase": "ended",
+                "failed": 2,
+                "why": "ended with exit code 1",
+                "log": "x\nValueError: no\n  by\n",
+            },
+            "a: ray start: ended with exit code 1: ValueError: no; see ~/.sweep/clusters/lab/agent.log there",
         ),
         (
-            {"phase": "waiting", "why": "waits for its address, 10.1.1.1"},
-            "a: its daemon: waits for its address, 10.1.1.1; "
-            "python -m sweep cluster doctor lab.yaml says more",
+            {"phase": "waiting", "why": "waiting for its address, 10.1.1.1"},
+            "a: its daemon: waiting for its address, 10.1.1.1; run python -m sweep cluster doctor lab.yaml",
         ),
         (
             {"phase": "starting"},
-            "a: ray start: is starting; look into ~/.sweep/clusters/lab/agent.log there",
+            "a: ray start: is starting; see ~/.sweep/clusters/lab/agent.log there",
         ),
     ],
 )
-def test_what_a_daemon_says_is_one_line_with_a_cure(state: dict[str, Any], text: str) -> None:
+def test_what_a_daemon_says_is_one_line_with_a_fix(state: dict[str, Any], text: str) -> None:
     assert str(daemons.trouble(LAB, LAB.head, state)) == text
 
 
@@ -144,7 +147,7 @@ def test_a_ray_whose_daemon_was_killed_is_ended_by_the_next(daemon: Daemon) -> N
 
 def test_a_ray_that_does_not_come_up_is_tried_again(daemon: Daemon) -> None:
     daemon.order("fail")
-    assert daemon.comes_to(phase="ended", failed=2, why="ended with code 1", log="no room\n")
+    assert daemon.comes_to(phase="ended", failed=2, why="ended with exit code 1", log="no room\n")
     assert daemon.comes_to(order=daemon.order(), phase="up"), "and another order is taken up at once"
 
 
@@ -152,7 +155,7 @@ def test_a_worker_waits_for_its_head_and_goes_with_it(daemon: Daemon) -> None:
     with socket.create_server(("127.0.0.1", 0)) as head:
         address = head.getsockname()
     daemon.order(head=address)
-    assert daemon.comes_to(phase="waiting", why=f"waits for the head to answer on 127.0.0.1:{address[1]}")
+    assert daemon.comes_to(phase="waiting", why=f"waiting for the head to answer on 127.0.0.1:{address[1]}")
     with socket.create_server(address):
         assert daemon.comes_to(phase="up")
         before = pids(daemon.folder)
@@ -162,14 +165,14 @@ def test_a_worker_waits_for_its_head_and_goes_with_it(daemon: Daemon) -> None:
 
 def test_an_address_that_is_not_there_yet_is_waited_for(daemon: Daemon) -> None:
     daemon.order(ip="192.0.2.1")
-    assert daemon.comes_to(phase="waiting", why="waits for its address, 192.0.2.1")
+    assert daemon.comes_to(phase="waiting", why="waiting for its address, 192.0.2.1")
 
 
-def test_what_a_keeper_holds_is_left_to_it(daemon: Daemon) -> None:
+def test_what_a_supervisor_holds_is_left_to_it(daemon: Daemon) -> None:
     with (daemon.folder / "agent.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         lock.write('{"agent": 1, "by": "me@there"}')
         lock.flush()
         daemon.order()
-        assert daemon.comes_to(phase="ended", why="held from me@there")
+        assert daemon.comes_to(phase="ended", why="held by me@there")
     assert not (daemon.folder / "pids").exists()

@@ -75,7 +75,7 @@ def test_where_sudo_wants_a_password_up_says_what_to_type_once(lab: SystemdLab) 
     assert [line.partition(" (")[0] for line in sorted(done.stdout.splitlines())] == ["a: up", "b: up"]
     script = f"{lab.home}/s/clusters/lab/install.sh"
     assert done.stderr == (
-        "c: making its service: sudo: a password is required; type once: "
+        "c: installing its service: sudo: a password is required; run once: "
         f"ssh -t -F {lab.ssh_config} root@c 'sudo sh {script}', then up again\n"
     )
     before = pids(lab, "raylet/raylet ", "a", "b")
@@ -94,7 +94,7 @@ def test_a_driver_joins_and_up_again_changes_nothing(lab: SystemdLab) -> None:
 
 
 def test_nothing_of_the_laptop_holds_it(lab: SystemdLab) -> None:
-    assert not (lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "keeper.json").exists()
+    assert not (lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "supervisor.json").exists()
     here = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(lab.ssh_config) not in here
     assert pids(lab, "sshd: root@") == dict.fromkeys(lab.names, "[]")
@@ -111,9 +111,9 @@ def test_it_is_held_one_way_at_a_time_and_by_one_authority(lab: SystemdLab) -> N
     lab.inventory.write_text(text)
     strange = lab.cluster("up", laptop="another")
     assert {held.returncode, moved.returncode, strange.returncode} == {2}
-    assert "held by daemons already: a, b, c; write `hold: daemon`, or type: python -m sweep" in held.stderr
-    assert "ports, environment or auth differ from what is up on a; type: python -m sweep" in moved.stderr
-    assert "the certificates on a were signed at " in strange.stderr
+    assert "already held by daemons: a, b, c. Write `hold: daemon`, or run python -m sweep" in held.stderr
+    assert "ports, environment or auth differ from what is running on a; run python -m sweep" in moved.stderr
+    assert "the certificates on a were signed by " in strange.stderr
 
 
 def test_another_order_restarts_its_node_alone(lab: SystemdLab) -> None:
@@ -154,8 +154,8 @@ def test_down_ends_it_from_anywhere_and_leaves_nothing(lab: SystemdLab) -> None:
     script = f"{lab.home}/s/clusters/lab/remove.sh"
     assert done.returncode == 1
     assert done.stdout == (
-        "a: down\nb: down\nc: its service: stays, and does nothing: sudo: a password is required; "
-        f"to remove it: ssh -t -F {lab.ssh_config} root@c 'sudo sh {script}'\n"
+        "a: down\nb: down\nc: its service: left installed and idle: sudo: a password is required; "
+        f"to remove it, run ssh -t -F {lab.ssh_config} root@c 'sudo sh {script}'\n"
     )
     assert pids(lab, "ray") == dict.fromkeys(lab.names, "[]")
     idle = pids(lab, "daemon.py")

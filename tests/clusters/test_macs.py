@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clusters import facts
-from clusters.doctor.collect import Clock, Lab, Seen
+from clusters.doctor.collect import Clock, Lab, Observation
 from clusters.doctor.examine import judge
 from clusters.doctor.finding import Finding
 from clusters.errors import HostError
@@ -56,7 +56,7 @@ def lab(
     mini = {**both, "ip": "192.168.1.12", "uuid": OTHER, **changes}
     outputs = {"studio": mac(**both), "mini": mac(**mini)}
     seen = {
-        node.name: Seen(
+        node.name: Observation(
             node,
             f"ssh {node.ssh}",
             Clock(0.0, 0.1),
@@ -92,7 +92,7 @@ def test_two_macs_that_are_well(version: str, firewall: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "check", "status", "saw", "cure"),
+    ("changes", "check", "status", "saw", "fix"),
     [
         ({"uuid": FIRST}, "distinct", "red", "same machine as studio", "slots: 2"),
         ({"translated": True}, "native", "red", "Rosetta", "arch -arm64"),
@@ -131,29 +131,29 @@ def test_two_macs_that_are_well(version: str, firewall: str) -> None:
             "environment", "red",
             "python 3.13.4, but studio has python 3.13.5", "cluster sync lab.yaml",
         ),
-        ({"abouts": {"lock": "def"}}, "environment", "red", "another lock", "cluster sync lab.yaml"),
-        ({"abouts": {"wheel": "py3-none-macosx_14_arm64"}}, "environment", "warn", "macosx_14", "one wheel"),
+        ({"abouts": {"lock": "def"}}, "environment", "red", "a lock file that", "cluster sync lab.yaml"),
+        ({"abouts": {"wheel": "py3-none-macosx_14_arm64"}}, "environment", "warn", "macosx_14", "the wheel"),
         (
             {"abouts": {"accelerator": {"device": "cpu", "info": {}}}}, "accelerator", "red",
             "no Metal device", "mlx-metal",
         ),
         ({"abouts": {"accelerator": {"error": "no answer"}}}, "accelerator", "red", "no answer", "mlx"),
         ({"abouts": {"temp_dir": "/Users/" + "x" * 60}}, "disk", "red", "too long", "folder"),
-        ({"abouts": {"ports": {"6380": "taken"}}}, "ports", "red", "taken: 6380", "lsof"),
+        ({"abouts": {"ports": {"6380": "taken"}}}, "ports", "red", "in use: 6380", "lsof"),
         ({"abouts": {"token": {"sha256": "abc", "mode": "644"}}}, "token", "red", "mode 644", "chmod 600"),
-        ({"abouts": {"token": {"sha256": "xyz", "mode": "600"}}}, "token", "red", "another one", "down"),
-        ({"abouts": {"token": None, "holder": {"by": "me"}}}, "token", "red", "there is none", "up lab.yaml"),
+        ({"abouts": {"token": {"sha256": "xyz", "mode": "600"}}}, "token", "red", "differs from", "down"),
+        ({"abouts": {"token": None, "holder": {"by": "me"}}}, "token", "red", "missing, but", "up lab.yaml"),
         ({"clock": Clock(4.0, 0.2)}, "clock", "red", "+4.00 s", "sntp"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_seen_and_its_cure_said(
-    changes: dict[str, Any], check: str, status: str, saw: str, cure: str
+def test_what_is_wrong_is_seen_and_its_fix_said(
+    changes: dict[str, Any], check: str, status: str, saw: str, fix: str
 ) -> None:
     found = of_mini(lab(**changes))
     assert list(found) == [check]
     assert found[check].status.value == status
     assert saw in found[check].saw
-    assert cure in found[check].cure
+    assert fix in found[check].fix
     assert found[check].ran
 
 
@@ -184,7 +184,7 @@ def test_a_red_check_leaves_those_after_it_unmade() -> None:
     error = HostError("mini", "ssh me@mini.local", "did not answer", "look whether it is awake")
     found = [one for one in judge(lab(clock=error)) if one.node == "mini"]
     assert [one.status.value for one in found] == ["red"] + ["skipped"] * (len(found) - 1)
-    assert (found[0].saw, found[0].cure) == (error.saw, error.cure)
+    assert (found[0].saw, found[0].fix) == (error.saw, error.fix)
 
 
 def in_ray(**changes: Any) -> dict[str, Any]:
@@ -200,8 +200,8 @@ def in_ray(**changes: Any) -> dict[str, Any]:
     ("ray", "check", "saw"),
     [
         (in_ray(), None, ""),
-        (in_ray(labels={"sweep.node": "other"}), "ray", "Ray does not have it"),
-        (in_ray(ip="192.168.1.99"), "ray", "Ray has it at 192.168.1.99"),
+        (in_ray(labels={"sweep.node": "other"}), "ray", "Ray does not know this node"),
+        (in_ray(ip="192.168.1.99"), "ray", "Ray knows it at 192.168.1.99"),
         (in_ray(resources={}), "ray", "0 GPUs"),
         ({**in_ray(), "answers": {"studio": {"mini": "ok"}}}, "actors", "no task ran there"),
         ({**in_ray(), "answers": {"mini": {"studio": "EHOSTUNREACH"}}}, "actors", "Local Network privacy"),
@@ -218,7 +218,10 @@ def test_a_node_of_ray_that_is_in_no_entry_and_a_ray_that_does_not_answer() -> N
     ray = in_ray()
     strange = {**ray, "nodes": [*ray["nodes"], other]}
     mute = HostError("studio", "python (pinned)", "code 1: no", "doctor")
-    for answer, saw in ((strange, "has 192.168.1.99, which is in no entry"), (mute, "code 1: no")):
+    for answer, saw in (
+        (strange, "has 192.168.1.99, which the inventory does not name"),
+        (mute, "code 1: no"),
+    ):
         reds = [one for one in judge(replace(lab(), ray=answer)) if one.status == "red"]
         assert [(one.node, one.check, one.saw) for one in reds] == [("studio", "ray", saw)]
 

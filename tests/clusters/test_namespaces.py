@@ -104,8 +104,8 @@ def told(lab: Lab) -> list[tuple[str, str, str]]:
     lines = lab.cluster("doctor").stdout.splitlines()
     reds = [number for number, line in enumerate(lines) if line.startswith("red ")]
     assert all(lines[number + 1].startswith("  ran:  ") for number in reds)
-    found = [(*lines[number].split(": ", 1), lines[number + 2].removeprefix("  type: ")) for number in reds]
-    return [(where, re.sub(r" \((ssh:|root@).*\)$", "", saw), cure) for where, saw, cure in found]
+    found = [(*lines[number].split(": ", 1), lines[number + 2].removeprefix("  fix:  ")) for number in reds]
+    return [(where, re.sub(r" \((ssh:|root@).*\)$", "", saw), fix) for where, saw, fix in found]
 
 
 def test_three_machines_that_are_well(lab: Lab) -> None:
@@ -114,7 +114,7 @@ def test_three_machines_that_are_well(lab: Lab) -> None:
     assert found["b", "address"]["saw"] == f"{lab.ip('b')} on eth0"
     assert found["c", "links"] == {
         "node": "c", "check": "links", "status": "green",
-        "ran": "TCP to and from every node on Ray's ports", "saw": "2 others reached", "cure": "",
+        "ran": "TCP to and from every node on Ray's ports", "saw": "2 others reached", "fix": "",
     }  # fmt: skip
     assert sys.executable not in lab.run("b", "ps", "-eo", "args"), "what doctor started has ended"
     assert not (lab.tree("b") / "s").exists(), "doctor writes nothing"
@@ -131,8 +131,8 @@ def test_a_refused_key_and_an_unknown_host_key_are_told_apart(lab: Lab) -> None:
         keys.write_text(before[0])
         known.write_text(before[1])
     assert (code, reds(found)) == (1, [("b", "login"), ("c", "login")])
-    assert "takes no key of yours" in found["b", "login"]["saw"]
-    assert found["b", "login"]["cure"].startswith("ssh-copy-id root@b")
+    assert "accepts none of your keys" in found["b", "login"]["saw"]
+    assert found["b", "login"]["fix"].startswith("ssh-copy-id root@b")
     assert "host key is not known" in found["c", "login"]["saw"]
     assert found["b", "links"]["status"] == "skipped"
 
@@ -145,8 +145,8 @@ def test_an_unknown_host_and_a_pulled_cable_are_no_hang_and_hide_nothing(lab: La
     finally:
         lab.plug("c")
     assert (code, reds(found)) == (1, [("b", "login"), ("c", "login")])
-    assert "the name is not known here" in found["b", "login"]["saw"]
-    assert "awake" in found["c", "login"]["cure"]
+    assert "the name cannot be resolved here" in found["b", "login"]["saw"]
+    assert "awake" in found["c", "login"]["fix"]
     assert found["a", "ports"]["status"] == "green"
 
 
@@ -166,9 +166,9 @@ def test_an_address_that_is_not_on_the_machine_and_a_port_that_somebody_else_has
     with taken(lab, "b", 6380):
         ended, found = doctor(lab)
     assert (ended, reds(found)) == (1, [("b", "ports"), ("c", "address")])
-    assert found["b", "ports"]["saw"] == "taken: 6380"
-    assert "lsof -nP -iTCP:6380" in found["b", "ports"]["cure"]
-    assert found["c", "address"]["saw"] == f"10.213.7.99 is not on it; it has eth0 {lab.ip('c')}"
+    assert found["b", "ports"]["saw"] == "in use: 6380"
+    assert "lsof -nP -iTCP:6380" in found["b", "ports"]["fix"]
+    assert found["c", "address"]["saw"] == f"10.213.7.99 is not on this node; it has eth0 {lab.ip('c')}"
 
 
 def test_a_link_between_two_workers_that_is_broken_is_found(lab: Lab) -> None:
@@ -193,7 +193,7 @@ def test_an_environment_that_is_not_there(lab: Lab) -> None:
     code, found = doctor(lab)
     assert (code, reds(found)) == (1, [("b", "environment"), ("c", "environment")])
     assert found["b", "environment"]["saw"] == "there is no ~/s/env/bin/python"
-    assert "cluster sync" in found["b", "environment"]["cure"]
+    assert "cluster sync" in found["b", "environment"]["fix"]
 
 
 def test_versions_that_differ_are_named(lab: Lab) -> None:
@@ -223,18 +223,18 @@ def test_six_kinds_of_faults_on_three_machines_are_each_said_with_what_to_type(l
     file = lab.inventory
     assert first == [
         (
-            "red a, ports", "taken: 6381",
-            "sudo lsof -nP -iTCP:6381 -sTCP:LISTEN says by whom; or choose others under `ports`",
+            "red a, ports", "in use: 6381",
+            "sudo lsof -nP -iTCP:6381 -sTCP:LISTEN shows the program; or choose others under `ports`",
         ),
         (
             "red b, login",
-            "it takes passwords only, and none can be asked for here",
+            "it accepts passwords only, and no password can be typed here",
             "on that Mac take `PubkeyAuthentication no` out of /etc/ssh/sshd_config and sshd_config.d, "
             "then: ssh-copy-id root@b",
         ),
         (
-            "red c, token", "another one than the head's",
-            f"python -m sweep cluster down {file}, then python -m sweep cluster up {file}",
+            "red c, token", "differs from the head's",
+            f"run python -m sweep cluster down {file}, then python -m sweep cluster up {file}",
         ),
     ]  # fmt: skip
     (of_b,) = [line for line in synced.stdout.splitlines() if line.startswith("b: ")]
@@ -242,10 +242,10 @@ def test_six_kinds_of_faults_on_three_machines_are_each_said_with_what_to_type(l
     assert of_b.endswith(f"; {first[1][2]}")
     assert [(where, saw) for where, saw, _ in second] == [
         ("red a, token", "others may read it (mode 644)"),
-        ("red b, login", "the name is not known here"),
-        ("red c, address", f"10.213.7.99 is not on it; it has eth0 {lab.ip('c')}"),
+        ("red b, login", "the name cannot be resolved here"),
+        ("red c, address", f"10.213.7.99 is not on this node; it has eth0 {lab.ip('c')}"),
     ]
-    assert [cure for _, _, cure in second] == [
+    assert [fix for _, _, fix in second] == [
         "chmod 600 ~/s/clusters/lab/token",
         "correct `ssh` in the inventory, or give the Mac's IP: `ssh: me@192.168.1.11`",
         "correct `ip` in the inventory, or give the Mac that address (System Settings > Network)",
@@ -256,8 +256,8 @@ def test_without_a_terminal_a_person_still_reads_what_to_type(lab: Lab) -> None:
     lab.write_inventory(("root@b", "root@nowhere.invalid"))
     done = lab.cluster("doctor")
     assert done.returncode == 1
-    assert "red b, login: the name is not known here" in done.stdout
-    assert "type: correct `ssh` in the inventory" in done.stdout
+    assert "red b, login: the name cannot be resolved here" in done.stdout
+    assert "fix:  correct `ssh` in the inventory" in done.stdout
     checks = [line.split()[0] for line in done.stdout.splitlines() if line.startswith(" ")]
     assert checks.index("address") + 1 == checks.index("route") == checks.index("links") - 1
 

@@ -1,4 +1,4 @@
-"""Commands on nodes: deadlines, and what ssh says turned into one line with a cure."""
+"""Commands on nodes: deadlines, and what ssh says turned into one line with a fix."""
 
 from __future__ import annotations
 
@@ -46,32 +46,32 @@ def test_home_is_expanded_on_the_node_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "saw", "cure"),
+    ("said", "saw", "fix"),
     [
         ("ssh: Could not resolve hostname a.local: nodename nor servname provided, or not known",
-         "the name is not known here", "correct `ssh`"),
+         "the name cannot be resolved here", "correct `ssh`"),
         ("me@a.local: Permission denied (publickey,password,keyboard-interactive).",
-         "takes no key of yours", "ssh-copy-id me@a.local"),
+         "accepts none of your keys", "ssh-copy-id me@a.local"),
         ("me@a.local: Permission denied (password,keyboard-interactive).",
-         "takes passwords only", "PubkeyAuthentication"),
+         "accepts passwords only", "PubkeyAuthentication"),
         ("me@a.local: Permission denied (keyboard-interactive).",
-         "takes passwords only", "ssh-copy-id me@a.local"),
+         "accepts passwords only", "ssh-copy-id me@a.local"),
         ("Host key verification failed.", "host key is not known", "compare the key"),
         ("@@@@\n@  WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!  @\n@@@@\nHost key verification failed.",
          "not the one known here", "ssh-keygen -R a.local"),
-        ("ssh: connect to host a.local port 22: Connection refused", "nothing listens", "Remote Login on"),
+        ("ssh: connect to host a.local port 22: Connection refused", "no SSH server", "Remote Login on"),
         ("ssh: connect to host a.local port 22: Operation timed out", "did not answer", "awake"),
         ("ssh: connect to host a.local port 22: Connection timed out", "did not answer", "awake"),
-        ("ssh: connect to host a.local port 22: No route to host", "no way to it", "Local Network"),
-        ("kex_exchange_identification: Connection reset by peer", "without a word", "ssh me@a.local true"),
-        ("", "nothing said", "ssh me@a.local true"),
+        ("ssh: connect to host a.local port 22: No route to host", "no route to it", "Local Network"),
+        ("kex_exchange_identification: Connection reset by peer", "ended before", "ssh me@a.local true"),
+        ("", "no output", "ssh me@a.local true"),
     ],
 )  # fmt: skip
-def test_what_ssh_says_becomes_one_line_that_names_node_and_cure(said: str, saw: str, cure: str) -> None:
+def test_what_ssh_says_becomes_one_line_that_names_node_and_fix(said: str, saw: str, fix: str) -> None:
     text = str(ssh_error("a", "me@a.local", said))
     assert text.startswith("a: ssh me@a.local: ")
     assert saw in text
-    assert cure in text
+    assert fix in text
     assert "\n" not in text
 
 

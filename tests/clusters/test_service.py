@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.nodeside.service import LaunchDaemon, Unit, as_root
+from clusters.nodeside.lifecycle.service import LaunchDaemon, Unit, as_root
 
 LOADED_TWICE = """\
 #!/bin/sh
@@ -133,7 +133,7 @@ def test_a_unit_is_what_systemd_reads(folder: Path) -> None:
             "#!/bin/sh\necho 'sudo: a password is required' >&2; exit 1\n",
             {"refused": "sudo: a password is required"},
         ),
-        (None, {"refused": "there is no sudo"}),
+        (None, {"refused": "no sudo there"}),
     ],
 )
 def test_who_is_not_root_asks_sudo_which_never_asks_back(

@@ -1,7 +1,7 @@
 """What `sync` brings to nodes, and that it brings nothing twice.
 
 The machines have no way to a package index: `uv` there is a stand-in, and `pip`, which is not, is given a
-folder with one wheel.
+folder with decides the wheel.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def test_an_environment_is_made_once_and_knows_the_project(lab: Lab) -> None:
     assert code == 1
     assert nodes["a"]["brought"] == ["project", "environment"]
     assert nodes["b"]["error"].startswith(
-        "b: the environment: code 2: error: Request failed after 3 retries in 7.5s cause: dns error; "
-        "it has no way to where packages and Python come from"
+        "b: the environment: exit code 2: error: Request failed after 3 retries in 7.5s cause: dns error; "
+        "it cannot reach the package index"
     )
     said = (lab.tree("a") / "uv.said").read_text()
     assert f"--require-hashes --requirements {lab.home}/s/project/requirements.lock" in said
@@ -163,7 +163,7 @@ def test_without_uv_an_environment_is_made_by_venv_and_pip(lab: Lab) -> None:
     said = checkout.sync()
     assert said["a"] == ["project", "environment"]
     assert said["b"] == (
-        f"b: the environment: code 1: there is no uv, and no Python {platform.python_version()} "
+        f"b: the environment: exit code 1: no uv and no Python {platform.python_version()} there "
         f"(python{MINOR} is 3.1.99); curl -LsSf https://astral.sh/uv/install.sh | sh"
     )
     python = f"{lab.home}/s/env/bin/python"
@@ -184,9 +184,9 @@ def test_without_uv_an_environment_is_made_by_venv_and_pip(lab: Lab) -> None:
     checkout.lock("0" * 64)
     for name, error in checkout.sync().items():
         assert isinstance(error, str)
-        assert error.startswith(f"{name}: the environment: code 1: ERROR: THESE PACKAGES DO NOT MATCH")
+        assert error.startswith(f"{name}: the environment: exit code 1: ERROR: THESE PACKAGES DO NOT MATCH")
         assert (
-            f"Expected sha256 {'0' * 64} Got {checkout.sha256}; its package index gives another file" in error
+            f"Expected sha256 {'0' * 64} Got {checkout.sha256}; its package index has another file" in error
         )
         assert "\n" not in error
 
@@ -197,7 +197,7 @@ def test_without_uv_an_environment_is_made_by_venv_and_pip(lab: Lab) -> None:
 def test_without_a_lock_file_only_a_named_python_will_do(tmp_path: Path) -> None:
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep" / "x.py").write_text("x = 1\n")
-    with pytest.raises(ClusterError, match=r"there is no requirements\.lock"):
+    with pytest.raises(ClusterError, match=r"no requirements\.lock"):
         gather(tmp_path)
     first = gather(tmp_path, own_environment=False)
     assert gather(tmp_path, own_environment=False) == first

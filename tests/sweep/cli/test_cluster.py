@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from clusters.connection import Connection, Place
+from clusters.connection import Connection
 from clusters.inventory import Node
 from sweep.api.cluster import joined
 from sweep.errors import SpecError
 from sweep.spec.parse import load
 from tests.sweep.conftest import Folder
 
-PLACES = (
-    Place("a", "10.0.0.1", 1, ("fast", "quiet"), 4_000_000_000, is_head=True),
-    Place("b", "10.0.0.2", 2, (), 0, is_head=False),
+NODES = (
+    Node("a", None, "10.0.0.1", True, 1, ("fast", "quiet")),
+    Node("b", None, "10.0.0.2", False, 2, (), 0),
 )
 
 
@@ -47,14 +47,14 @@ def test_invariant_10_a_cluster_that_is_not_up_is_one_line_that_says_what_to_typ
     write(folder, "nodes: [{name: a, ssh: localhost}]\n")
     ended = folder.sweep("run", "study.yaml")
     assert ended.returncode == 2
-    assert ended.stderr == "a: Ray is not up here; type: python -m sweep cluster up lab.yaml\n"
+    assert ended.stderr == "a: Ray is not running here; run python -m sweep cluster up lab.yaml\n"
 
 
 @pytest.fixture
 def up(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
     """A cluster that is up, as `clusters` says it, seen from `b`."""
     write(folder, "nodes:\n  - {name: a, ip: 10.0.0.1}\n  - {name: b, ip: 10.0.0.2}\n")
-    found = Connection("10.0.0.1:6379", {"RAY_AUTH_MODE": "token"}, PLACES)
+    found = Connection("10.0.0.1:6379", {"RAY_AUTH_MODE": "token"}, NODES)
     monkeypatch.setattr("clusters.connection.connection", lambda inventory: found)
     monkeypatch.setattr("clusters.connection.here", lambda inventory: Node("b", None, "10.0.0.2"))
     return folder

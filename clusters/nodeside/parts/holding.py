@@ -1,7 +1,7 @@
-"""The lock that an agent and its Ray share: who holds it, and how they are ended.
+"""The lock that an agent and its Ray share: its holder, and how to end it.
 
 `ray start` has the lock's file open too, so the lock is free only when both are gone. In it stands JSON:
-agent and ray, their process ids, and by whom it is held: a keeper, or a service of the node's own.
+agent and ray, their process ids, and `by`: a supervisor's name, or that it is the node's own service.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ def try_lock(file):
 
 
 def holder(file):
-    """Who holds the lock; {} where it does not say so yet."""
+    """The lock's holder; {} where it has not written its name yet."""
     file.seek(0)
     try:
         return json.loads(file.read() or "{}")
@@ -33,7 +33,7 @@ def holder(file):
 
 
 def held_by(path):
-    """Who holds the lock at `path`; None where nobody does."""
+    """The holder of the lock at `path`; None where it is free."""
     path = os.path.expanduser(path)
     if not os.path.exists(path):
         return None
@@ -67,7 +67,7 @@ def wait_until(condition, seconds):
 
 
 def end_ray(pid, reap=lambda: None):
-    """End `ray start`, which ends what it started, and whoever of its group is left."""
+    """End `ray start`, which ends what it started, and then what is left of its group."""
 
     def gone(kill):
         reap()
@@ -88,7 +88,7 @@ def parent_of(pid):
 
 
 def end_holder(file):
-    """End who holds the lock, an agent or a Ray that outlived its own; then it is ours. Whether it is."""
+    """End the holder, an agent or a Ray that outlived its agent, and take the lock; whether it is ours."""
     found = holder(file)
     agent, ray = found.get("agent"), found.get("ray")
     if ray is not None and parent_of(ray) not in (None, agent):

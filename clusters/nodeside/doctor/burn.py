@@ -1,4 +1,4 @@
-"""Ten seconds of products of matrices: what they reach first, and at the end, in 10^9 operations a second."""
+"""Ten seconds of matrix products: speed at the beginning and at the end, in 10^9 operations a second."""
 
 import json
 import time

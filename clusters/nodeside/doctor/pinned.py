@@ -1,7 +1,7 @@
 """Run on the head by `doctor` while Ray is up: joins it, and runs a task on every node, pinned by its label.
 
 Its one argument is a JSON object: address, ip, environment, doors {name: [ip, port]}. It prints JSON:
-nodes as Ray has them, and for each that has a label what came of connecting from its task to each door.
+nodes as Ray has them, and for each that has a label the result of connecting from its task to each door.
 """
 
 import json
@@ -9,8 +9,8 @@ import logging
 import os
 import sys
 
-told = json.loads(sys.argv[1])
-os.environ.update({name: os.path.expanduser(value) for name, value in told["environment"].items()})
+config = json.loads(sys.argv[1])
+os.environ.update({name: os.path.expanduser(value) for name, value in config["environment"].items()})
 
 import ray  # noqa: E402
 
@@ -40,7 +40,7 @@ def ask_all(nodes):
     for node in nodes:
         name = node["labels"].get("sweep.node")
         if name:
-            refs[remote.options(label_selector={"sweep.node": name}).remote(told["doors"])] = name
+            refs[remote.options(label_selector={"sweep.node": name}).remote(config["doors"])] = name
     done, _ = ray.wait(list(refs), num_returns=len(refs), timeout=ANSWER_S) if refs else ([], [])
     answers = {}
     for ref in done:
@@ -52,8 +52,8 @@ def ask_all(nodes):
 
 
 ray.init(
-    told["address"],
-    _node_ip_address=told["ip"],
+    config["address"],
+    _node_ip_address=config["ip"],
     log_to_driver=False,
     logging_level=logging.ERROR,
     namespace="sweep-doctor",

@@ -1,6 +1,6 @@
-"""One node as the keeper holds it: its agent started over SSH, told to start Ray, and heard until it ends.
+"""The supervisor's side of one node: starts its agent over SSH, has it start Ray, listens until it ends.
 
-A thread a node. What it comes to is said as NodeState; what goes wrong is tried again until `leave`.
+One thread a node. It reports NodeProgress; a failure is tried again until `leave`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from clusters.facts import Facts
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import joining, raystart
 from clusters.lifecycle.certificates import Authority
-from clusters.lifecycle.states import NodeState, Phase
+from clusters.lifecycle.states import NodeProgress, Phase
 from clusters.remote import Conversation, runner, shell_path
 
 HELLO_S = 40.0
@@ -29,7 +29,7 @@ START_S = 150.0
 END_S = 45.0
 BEAT_S = 5.0
 SILENCE_S = 40.0
-"""How long an agent holds on without a word from the keeper."""
+"""After so long without a word from the supervisor an agent ends its Ray."""
 
 RETRY_S = 10.0
 
@@ -44,11 +44,11 @@ class Head:
 
 
 class RayEndedError(HostError):
-    """Ray did not come up, or not stay up: on a machine that is very busy a second try may do."""
+    """Ray did not start, or did not stay up: on a very busy machine a second try may succeed."""
 
 
-class Hold:
-    """Keeps Ray up on one node. `round` is set anew, and `wake` after it, when it shall try at once."""
+class NodeSession:
+    """Keeps Ray up on one node. To have it try at once, set `round`, then call `wake`."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Hold:
         *,
         by: str,
         authority: Authority | None = None,
-        say: Callable[[NodeState], None],
+        say: Callable[[NodeProgress], None],
     ) -> None:
         self.node = node
         self.round = 1
@@ -77,7 +77,7 @@ class Hold:
         self._thread.start()
 
     def wake(self) -> None:
-        """Try at once, where it waits to try again."""
+        """Try at once, where it is waiting to try again."""
         self._wake.set()
 
     def leave(self) -> None:
@@ -107,23 +107,23 @@ class Hold:
                 self._wake.wait(RETRY_S)
 
     def _fail(self, error: HostError, round_: int) -> None:
-        self._tell(Phase.FAILED, round_, saw=f"{error.ran}: {error.saw}", cure=error.cure)
+        self._tell(Phase.FAILED, round_, saw=f"{error.ran}: {error.saw}", fix=error.fix)
 
     def _tell(self, phase: Phase, round_: int, **more: Any) -> None:
         if not self._leaving:
-            self._say(NodeState(self.node.name, phase, round_, time.time(), **more))
+            self._say(NodeProgress(self.node.name, phase, round_, time.time(), **more))
 
     def _once(self, round_: int) -> None:
-        """One life of Ray on the node, from hello to its end. Raises HostError with why it ended."""
+        """One life of Ray on the node, from the first question to its end. Raises HostError with why."""
         self._tell(Phase.STARTING, round_)
-        python = self._inventory.python
-        script, source = nodeside.held(shell_path(python), "agent", f"sweep-agent-{self._inventory.name}")
+        python, label = shell_path(self._inventory.python), f"sweep-agent-{self._inventory.name}"
+        script, source = nodeside.held(python, "lifecycle.agent", label)
         talk = Conversation(runner(self._inventory, self.node), script, source)
         self._talk = talk
         if self._leaving:
             talk.hang_up()
         try:
-            talk.say(json.dumps(self._told()))
+            talk.say(json.dumps(self._config()))
             hello = self._heard(talk, HELLO_S)
             joining.require_ports(self.node, hello)
             self._meet_head(talk, hello, round_)
@@ -141,7 +141,7 @@ class Hold:
             self._talk = None
             talk.close(deadline_s=END_S)
 
-    def _told(self) -> dict[str, Any]:
+    def _config(self) -> dict[str, Any]:
         log = paths.log(self._inventory)
         asked = joining.question(self._inventory, self.node)
         return {**asked, "by": self._by, "log": log, "silence_s": SILENCE_S}
@@ -151,7 +151,7 @@ class Hold:
         return {**joining.order(self._inventory, self.node, facts), "files": files}
 
     def _meet_head(self, talk: Conversation, hello: Mapping[str, Any], round_: int) -> None:
-        """Where this is the head, let the others know it; else wait until it answers, and compare with it."""
+        """The head lets the others know of it; the others wait until it answers, and compare."""
         if self.node.is_head:
             self._head.versions = hello["versions"]
             self._head.token = (hello["token"] or "").strip() or secrets.token_hex(32)
@@ -179,7 +179,7 @@ class Hold:
                 return
 
     def _heard(self, talk: Conversation, deadline_s: float) -> dict[str, Any]:
-        """What the agent says next. Raises HostError where it is that nothing comes of this."""
+        """What the agent says next. Raises HostError where it says that it cannot hold Ray."""
         line = ""
         try:
             line = talk.answer(deadline_s=deadline_s)
@@ -189,17 +189,17 @@ class Hold:
                 raise no_python(self._inventory, self.node) from error
             raise
         except ValueError as error:
-            cure = "let no shell start-up file print anything"
-            raise self._error("sh", f"said `{line.strip()[:80]}`", cure) from error
+            fix = "remove whatever prints from the shell start-up files there"
+            raise self._error("sh", f"said `{line.strip()[:80]}`", fix) from error
         if "held" in said:
             raise joining.held(self._inventory, self.node, said["held"])
         if "ended" in said:
-            raise self._ray_ended(f"ended with code {said['ended']}: {raystart.reason(said['log'])}")
+            raise self._ray_ended(f"ended with exit code {said['ended']}: {raystart.reason(said['log'])}")
         return said
 
-    def _error(self, ran: str, saw: str, cure: str) -> HostError:
-        return HostError(self.node.name, ran, saw, cure)
+    def _error(self, ran: str, saw: str, fix: str) -> HostError:
+        return HostError(self.node.name, ran, saw, fix)
 
     def _ray_ended(self, saw: str) -> RayEndedError:
-        cure = f"look into {paths.log(self._inventory)} there"
-        return RayEndedError(self.node.name, "ray start", saw, cure)
+        fix = f"see {paths.log(self._inventory)} there"
+        return RayEndedError(self.node.name, "ray start", saw, fix)

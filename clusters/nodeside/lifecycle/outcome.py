@@ -8,16 +8,16 @@ import os
 import sys
 import time
 
-from clusters.nodeside.starting import read_json
+from clusters.nodeside.parts.starting import read_json
 
 
 def main():
-    told = json.loads(sys.argv[1])
-    file = f"{os.path.expanduser(told['folder'])}/state.json"
-    deadline = time.monotonic() + told["seconds"]
+    config = json.loads(sys.argv[1])
+    file = f"{os.path.expanduser(config['folder'])}/state.json"
+    deadline = time.monotonic() + config["seconds"]
     while True:
         state = read_json(file)
-        is_its = state is not None and state["order"] == told["order"]
+        is_its = state is not None and state["order"] == config["order"]
         is_settled = is_its and (state["phase"] == "up" or state.get("failed", 0) > 1)
         if is_settled or time.monotonic() > deadline:
             return {"state": state if is_its else None}

@@ -1,4 +1,4 @@
-"""Ray as the child of whoever holds a node: how it is started, and seen to be up; the files around it.
+"""Ray as the child of an agent or daemon: how it is started, how it is known to be up, the files around it.
 
 `log` is the path of the file that `ray start` writes, `lock` the open file that it shares with its holder.
 """
@@ -29,7 +29,7 @@ def read_json(path):
 
 
 def write_private(path, text):
-    """A file that nobody else may read, old or new but never half."""
+    """Write a file that only its owner may read; at any moment it is old or new, never half."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with open(os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         os.fchmod(file.fileno(), 0o600)
@@ -38,7 +38,7 @@ def write_private(path, text):
 
 
 def raise_open_files():
-    """As many as can be had: macOS says "unlimited", and then refuses what its kernel does not allow."""
+    """Raise the limit as far as it goes: macOS says "unlimited" and refuses more than its kernel allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in OPEN_FILES:
         if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,20 +1,20 @@
-"""Run on a node by `up` with daemons: puts its files there, makes its service, and gives it an order.
+"""Run on a node by `up` with daemons: writes its files, installs its service, and gives it an order.
 
 Its argument is a JSON object: cluster, folder, python. Its stdin is one too: files, texts by path, and order.
-It prints a line of JSON: {}, or what kept the service from being made, `refused` or `failed`, and the script.
+It prints a line of JSON: {}, or why the service was not installed, `refused` or `failed`, and the script.
 """
 
 import json
 import os
 import sys
 
-from clusters.nodeside.service import as_root, service_of
-from clusters.nodeside.starting import write_private
+from clusters.nodeside.lifecycle.service import as_root, service_of
+from clusters.nodeside.parts.starting import write_private
 
 
 def main():
-    told, given = json.loads(sys.argv[1]), json.load(sys.stdin)
-    service = service_of(told)
+    config, given = json.loads(sys.argv[1]), json.load(sys.stdin)
+    service = service_of(config)
     if service is None:
         return {"failed": "there is no systemd"}
     for path, text in given["files"].items():
@@ -22,7 +22,7 @@ def main():
     for name, text in {**service.scripts(), "service": service.text()}.items():
         write_private(f"{service.folder}/{name}", text)
     with open(service.log, "a"):
-        pass  # its owner's, not root's
+        pass  # owned by the user, not by root
     if not service.is_as_wanted():
         script = f"{service.folder}/install.sh"
         wrong = as_root(script)

@@ -7,14 +7,14 @@ import json
 import os
 import sys
 
-told = json.loads(sys.argv[1])
-os.environ.update({name: os.path.expanduser(value) for name, value in told["environment"].items()})
+config = json.loads(sys.argv[1])
+os.environ.update({name: os.path.expanduser(value) for name, value in config["environment"].items()})
 
 from ray._raylet import GcsClient  # type: ignore[attr-defined]  # noqa: E402
 from ray.autoscaler.v2.sdk import get_cluster_resource_state  # noqa: E402
 
 DEAD = 2
-state = get_cluster_resource_state(GcsClient(told["address"]))
+state = get_cluster_resource_state(GcsClient(config["address"]))
 nodes = {
     node.labels.get("sweep.node", node.node_ip_address): {
         "ip": node.node_ip_address,

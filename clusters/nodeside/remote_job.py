@@ -1,6 +1,6 @@
-"""A command that runs on the head and outlives who asked for it: started as a Ray job, followed, stopped.
+"""A command on the head that outlives the login that started it: run as a Ray job, followed, stopped.
 
-Its one argument is a JSON object; `do` is one of state, start, run, follow, stop, `folder` is the errand's
+Its one argument is a JSON object; `do` is one of state, start, run, follow, stop, `folder` is the job's
 own. There: lock (held while it runs), pid, ended (its exit code), log; study and code, as they were sent.
 """
 
@@ -19,8 +19,8 @@ BEGIN_S = 60
 NO_CODE = 70
 
 
-def place(told, name):
-    return os.path.join(os.path.expanduser(told["folder"]), name)
+def place(config, name):
+    return os.path.join(os.path.expanduser(config["folder"]), name)
 
 
 def read(path):
@@ -31,9 +31,9 @@ def read(path):
         return ""
 
 
-def is_running(told):
+def is_running(config):
     try:
-        with open(place(told, "lock"), "rb") as lock:
+        with open(place(config, "lock"), "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -42,8 +42,8 @@ def is_running(told):
     return False
 
 
-def state(told):
-    print(json.dumps({"running": is_running(told)}))
+def state(config):
+    print(json.dumps({"running": is_running(config)}))
 
 
 def wait_for_dashboard(port):
@@ -57,22 +57,22 @@ def wait_for_dashboard(port):
             time.sleep(0.2)
 
 
-def start(told):
-    """Hand it to Ray: what Ray started keeps its way to the network when this login ends."""
-    if is_running(told):
+def start(config):
+    """Hand it to Ray: Ray's processes keep network access when this login ends."""
+    if is_running(config):
         print(json.dumps({"running": True}))
         return
     for name in ("pid", "ended", "log"):
-        if os.path.exists(place(told, name)):
-            os.remove(place(told, name))
-    environment = {name: os.path.expanduser(value) for name, value in told["environment"].items()}
-    order = json.dumps({**told, "do": "run"})
+        if os.path.exists(place(config, name)):
+            os.remove(place(config, name))
+    environment = {name: os.path.expanduser(value) for name, value in config["environment"].items()}
+    order = json.dumps({**config, "do": "run"})
     submit = [
         *(sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--no-wait"),
-        *("--address", f"http://127.0.0.1:{told['dashboard']}", "--submission-id", told["id"], "--"),
-        *(sys.executable, place(told, "errand.py"), order),
+        *("--address", f"http://127.0.0.1:{config['dashboard']}", "--submission-id", config["id"], "--"),
+        *(sys.executable, place(config, "remote_job.py"), order),
     ]
-    wait_for_dashboard(told["dashboard"])
+    wait_for_dashboard(config["dashboard"])
     done = subprocess.run(
         submit,
         env={**os.environ, **environment},
@@ -82,46 +82,46 @@ def start(told):
         timeout=SUBMIT_S,
     )
     deadline = time.monotonic() + BEGIN_S
-    while done.returncode == 0 and not read(place(told, "pid")) and time.monotonic() < deadline:
+    while done.returncode == 0 and not read(place(config, "pid")) and time.monotonic() < deadline:
         time.sleep(0.1)
-    if read(place(told, "pid")):
+    if read(place(config, "pid")):
         print(json.dumps({"started": True}))
     else:
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        errors = [line for line in lines if "rror" in line] or lines or ["nothing said"]
-        print(json.dumps({"error": errors[-1] if done.returncode else "the job did not begin"}))
+        errors = [line for line in lines if "rror" in line] or lines or ["no output"]
+        print(json.dumps({"error": errors[-1] if done.returncode else "the job did not start"}))
 
 
-def run(told):
-    """Inside the job: the command itself, its output and its end in files."""
-    with open(place(told, "lock"), "a+b") as lock:
+def run(config):
+    """Inside the job: run the command, its output and exit code in files."""
+    with open(place(config, "lock"), "a+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        known = {name: os.path.expanduser(value) for name, value in told["environment"].items()}
-        environment = {**os.environ, **known, "PYTHONPATH": place(told, "code")}
+        known = {name: os.path.expanduser(value) for name, value in config["environment"].items()}
+        environment = {**os.environ, **known, "PYTHONPATH": place(config, "code")}
         for name in ("RAY_ADDRESS", "RAY_JOB_CONFIG_JSON_ENV_VAR"):  # it joins the cluster by itself
             environment.pop(name, None)
-        with open(place(told, "log"), "wb") as log:
+        with open(place(config, "log"), "wb") as log:
             driver = subprocess.Popen(
-                [sys.executable, *told["arguments"]],
-                cwd=place(told, "study"),
+                [sys.executable, *config["arguments"]],
+                cwd=place(config, "study"),
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 pass_fds=[lock.fileno()],
             )
-        with open(place(told, "pid"), "w") as file:
+        with open(place(config, "pid"), "w") as file:
             file.write(str(driver.pid))
         code = driver.wait()
-        with open(place(told, "ended"), "w") as file:
+        with open(place(config, "ended"), "w") as file:
             file.write(str(code))
 
 
-def follow(told):
-    """Say what it says until it ends, and end as it did; end, too, when nobody listens any more."""
-    with open(place(told, "log"), "rb") as log:
+def follow(config):
+    """Print its output until it ends, and exit with its code; end, too, when the reader is gone."""
+    with open(place(config, "log"), "rb") as log:
         while True:
-            running = is_running(told)
+            running = is_running(config)
             said = log.read()
             if said:
                 sys.stdout.buffer.write(said)
@@ -132,20 +132,20 @@ def follow(told):
                 return
             else:
                 time.sleep(0.2)
-    sys.exit(int(read(place(told, "ended")) or NO_CODE) % 256)
+    sys.exit(int(read(place(config, "ended")) or NO_CODE) % 256)
 
 
-def stop(told):
-    """Ask it to end in order."""
-    running, pid = is_running(told), read(place(told, "pid"))
+def stop(config):
+    """Ask it to stop, as Ctrl-C does."""
+    running, pid = is_running(config), read(place(config, "pid"))
     if running and pid:
         os.kill(int(pid), signal.SIGTERM)
     print(json.dumps({"running": running}))
 
 
 def main():
-    told = json.loads(sys.argv[1])
-    {"state": state, "start": start, "run": run, "follow": follow, "stop": stop}[told["do"]](told)
+    config = json.loads(sys.argv[1])
+    {"state": state, "start": start, "run": run, "follow": follow, "stop": stop}[config["do"]](config)
 
 
 main()

@@ -1,7 +1,7 @@
-"""Run on every node at once by `doctor`: says what is there, listens, tries all others, and ends.
+"""Run on every node at once by `doctor`: describes its node, listens, tries all others, and ends.
 
 Its one argument is a JSON object: ip, ports, and the paths temp_dir, stamp, lock and token. It prints
-JSON, waits for a line that names peers {name: [ip, ports]}, prints whom it reached, and ends with its stdin.
+JSON, waits for a line that names peers {name: [ip, ports]}, prints which it reached, and ends with its stdin.
 """
 
 import hashlib
@@ -15,9 +15,9 @@ import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 
-from clusters.nodeside.holding import held_by
-from clusters.nodeside.listening import listen, name_of
-from clusters.nodeside.versions import versions
+from clusters.nodeside.parts.holding import held_by
+from clusters.nodeside.parts.listening import listen, name_of
+from clusters.nodeside.parts.versions import versions
 
 CONNECT_S = 3.0
 

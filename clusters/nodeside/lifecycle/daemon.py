@@ -1,8 +1,8 @@
-"""Holds Ray on a node as a service of its system: does what order.json beside it says, with nobody logged in.
+"""Keeps Ray up on a node as a system service: follows order.json beside it, without a login.
 
-An order is there: Ray is started, after a head that is elsewhere answers, and started again when it ends.
-Another order: Ray is ended, and started as that one says. No order: nothing is done but to look for one.
-state.json says how it stands; SIGTERM ends Ray, and then this.
+With an order, Ray is started once a head elsewhere answers, and started again when it ends. With another
+order, Ray is ended and started by that one. Without one, it only waits for one. state.json holds its state;
+SIGTERM ends Ray, and then this program.
 """
 
 import json
@@ -12,8 +12,8 @@ import socket
 import sys
 import time
 
-from clusters.nodeside.holding import DAEMON, end_holder, end_ray, holder, try_lock, write_holder
-from clusters.nodeside.starting import has_started, start, tail, write_private
+from clusters.nodeside.parts.holding import DAEMON, end_holder, end_ray, holder, try_lock, write_holder
+from clusters.nodeside.parts.starting import has_started, start, tail, write_private
 
 LOOK_EVERY_S = 0.5
 RETRY_S = 10.0
@@ -26,7 +26,7 @@ class Over(Exception):
     """The order has changed or is gone, or this service is to end."""
 
 
-told_to_end: list = []
+must_end: list = []
 
 
 def mark(path):
@@ -55,13 +55,13 @@ class Work:
         """Raises Over, sooner or later."""
         with open(self._lock_file, "a+") as lock:
             while not self._is_ours(lock):
-                self._say("ended", why=f"held from {holder(lock).get('by', 'an agent that is starting')}")
+                self._say("ended", why=f"held by {holder(lock).get('by', 'an agent that is starting')}")
                 self._pause(RETRY_S)
             try:
                 failed = 0
                 while True:
                     failed = 0 if self._once(lock, failed) else failed + 1
-                    if failed != 1:  # a machine that is very busy may do it at once the second time
+                    if failed != 1:  # on a very busy machine a second try may succeed at once
                         self._pause(RETRY_S)
             finally:
                 write_holder(lock, {})
@@ -105,16 +105,16 @@ class Work:
             except OSError:
                 if time.monotonic() - heard > SILENT_HEAD_S:
                     return is_up, "its head does not answer"
-        return is_up, f"ended with code {ray.returncode}"
+        return is_up, f"ended with exit code {ray.returncode}"
 
     def _wait_for_others(self):
         """The node's own address, as after a reboot, and the head."""
         while not is_there(self._order["ip"]):
-            self._say("waiting", why=f"waits for its address, {self._order['ip']}")
+            self._say("waiting", why=f"waiting for its address, {self._order['ip']}")
             self._pause(2 * LOOK_EVERY_S)
         while not self._head_answers():
             ip, port = self._order["head"]
-            self._say("waiting", why=f"waits for the head to answer on {ip}:{port}")
+            self._say("waiting", why=f"waiting for the head to answer on {ip}:{port}")
             self._pause(2 * LOOK_EVERY_S)
 
     def _head_answers(self):
@@ -131,7 +131,7 @@ class Work:
     def _pause(self, seconds):
         deadline = time.monotonic() + seconds
         while True:
-            if told_to_end or mark(self._file) != self._mark:
+            if must_end or mark(self._file) != self._mark:
                 raise Over
             left = deadline - time.monotonic()
             if left <= 0:
@@ -157,7 +157,7 @@ def is_there(ip):
 def main():
     folder = os.path.dirname(os.path.abspath(sys.argv[0]))
     is_fresh = True
-    while not told_to_end:
+    while not must_end:
         found = mark(f"{folder}/order.json")
         if found is None:
             if os.path.exists(f"{folder}/state.json"):
@@ -176,5 +176,5 @@ def main():
 
 if __name__ == "__main__":
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: told_to_end.append(True))
+        signal.signal(number, lambda *_: must_end.append(True))
     main()

@@ -1,6 +1,6 @@
-"""A service that runs daemon.py for a cluster: of launchd or systemd; its text, and how it comes and goes.
+"""A service that runs daemon.py for a cluster, of launchd or systemd: its text, and its scripts.
 
-Root makes and removes it, by install.sh and remove.sh in the cluster's folder; it runs as the node's user.
+Root installs and removes it, by install.sh and remove.sh in the cluster's folder; it runs as the node's user.
 """
 
 import os
@@ -18,7 +18,7 @@ PATH = "/usr/local/bin:/opt/homebrew/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 INSTALL_LAUNCHD = """\
 #!/bin/sh
-# Makes the service {name} of launchd. For root.
+# Installs the launchd service {name}. Run as root.
 set -e
 install -o root -g wheel -m 644 {text} {file}
 launchctl bootout system/{name} 2>/dev/null || true
@@ -33,14 +33,14 @@ launchctl bootstrap system {file}
 
 REMOVE_LAUNCHD = """\
 #!/bin/sh
-# Removes the service {name} of launchd. For root.
+# Removes the launchd service {name}. Run as root.
 launchctl bootout system/{name}
 rm -f {file}
 """
 
 INSTALL_SYSTEMD = """\
 #!/bin/sh
-# Makes the service {name} of systemd. For root.
+# Installs the systemd service {name}. Run as root.
 set -e
 install -o root -g root -m 644 {text} {file}
 systemctl daemon-reload
@@ -50,7 +50,7 @@ systemctl restart {name}
 
 REMOVE_SYSTEMD = """\
 #!/bin/sh
-# Removes the service {name} of systemd. For root.
+# Removes the systemd service {name}. Run as root.
 systemctl disable --quiet --now {name}
 rm -f {file}
 systemctl daemon-reload
@@ -70,7 +70,7 @@ ExecStart={command}
 UMask=0077
 Restart=always
 RestartSec=15
-# Its Ray is ended in order: the program alone is told to, and waits for it.
+# Only the program gets the signal; it ends its Ray and waits for it.
 KillMode=mixed
 TimeoutStopSec={end_s}
 # A trial that runs out of memory ends alone.
@@ -194,16 +194,16 @@ def is_fine(*command):
         return False
 
 
-def service_of(told):
-    """A cluster's service, as told: cluster, folder, python; None where this system can have none."""
-    folder, python = (os.path.expanduser(told[name]) for name in ("folder", "python"))
+def service_of(config):
+    """A cluster's service, by its config: cluster, folder, python; None without systemd or launchd."""
+    folder, python = (os.path.expanduser(config[name]) for name in ("folder", "python"))
     if sys.platform == "darwin":
-        return LaunchDaemon(told["cluster"], folder, python)
-    return Unit(told["cluster"], folder, python) if os.path.isdir("/run/systemd/system") else None
+        return LaunchDaemon(config["cluster"], folder, python)
+    return Unit(config["cluster"], folder, python) if os.path.isdir("/run/systemd/system") else None
 
 
 def as_root(script):
-    """Run a script as root; None, or why it was not run or what it said: `refused`, `failed`."""
+    """Run a script as root; None, or why it did not run (`refused`) or what it printed (`failed`)."""
     command = ["/bin/sh", script]
     if os.geteuid() != 0:
         command = ["sudo", "-n", *command]
@@ -212,7 +212,7 @@ def as_root(script):
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ROOT_S
         )
     except FileNotFoundError:
-        return {"refused": "there is no sudo"}
+        return {"refused": "no sudo there"}
     except subprocess.TimeoutExpired:
         return {"failed": f"did not end within {ROOT_S:.0f} s"}
     if done.returncode == 0:
