@@ -96,7 +96,7 @@ def forecast(
     mtbf_s: float | None = None,
 ) -> Forecast:
     """Drive the study on simulated nodes; nothing is written anywhere."""
-    spec = _as_planned(spec, measured=bool(times.run_s))
+    spec = _as_planned(spec, measured=bool(times.run_s), nodes_fail=mtbf_s is not None)
     world = World(
         nodes=nodes,
         run_s=times.of,
@@ -126,16 +126,18 @@ def forecast(
     return _forecast(spec, result, executor, driver_s)
 
 
-def _as_planned(spec: StudySpec, *, measured: bool) -> StudySpec:
-    """One report a trial unless a pruner needs them; measured trials end where they ended.
+def _as_planned(spec: StudySpec, *, measured: bool, nodes_fail: bool) -> StudySpec:
+    """One report a trial unless a pruner or failing nodes need more; measured trials end where they ended.
 
     Stop rules are left out: what trials will find is not known.
     """
     lanes = spec.lanes if isinstance(spec.lanes, int) else 1
     changes: dict[str, Any] = {"lanes": lanes, "warm_start": None, "stop": Stop()}
     if measured or spec.pruner.name == "none":
-        trial = spec.trial.model_copy(update={"report_every": Extent(**spec.trial.length.model_dump())})
-        changes |= {"trial": trial, "pruner": type(spec.pruner)()}
+        changes["pruner"] = type(spec.pruner)()
+        if not nodes_fail:  # what a loss costs depends on how often trials report
+            report_every = Extent(**spec.trial.length.model_dump())
+            changes["trial"] = spec.trial.model_copy(update={"report_every": report_every})
     return spec.model_copy(update=changes)
 
 

@@ -13,11 +13,13 @@ from runlog.records import encode
 from sweep.api.plan import Forecast, forecast
 from sweep.api.times import Times, measured_times, read_log
 from sweep.driver.monitor.progress import Quiet
-from sweep.errors import RunDirError
+from sweep.errors import RunDirError, SweepError
 from sweep.executors.simulated import SimulatedExecutor
+from sweep.executors.simulated_worker import SimulatedWorker
 from sweep.scheduler import feeding
 from sweep.spec.parse import parse
 from sweep.spec.task_description import Description
+from sweep.vocabulary.turn import Turn, TurnResult
 from tests.run_dirs import OBJECTIVES, Clock, ask, open_run, outcome, report
 from tests.sweep.conftest import STUDY, Folder
 
@@ -67,6 +69,35 @@ def test_failing_nodes_cost_time_and_no_trial() -> None:
     assert found.node_losses > 0
     assert found.makespan_s > 480.0
     assert plan(80, 10, ("epochs: 3", "epochs: 30"), mtbf_s=600.0).makespan_s == found.makespan_s
+
+
+def test_a_plan_whose_nodes_fail_as_often_as_trials_end_comes_to_an_end() -> None:
+    """Fault 12: what was saved was not found again, and a run was held by a slot with nothing left to do."""
+    pruner = ("{name: random}", "{name: random}\npruner: {name: successive_halving}")
+    found = plan(16, 4, ("epochs: 3", "epochs: 27"), pruner, mtbf_s=60.0)
+    assert found.trials == 16
+    assert found.node_losses > 8
+
+
+def test_after_a_loss_nothing_is_trained_again_that_was_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = []
+    carry_out = SimulatedWorker.carry_out
+
+    def counting(self: SimulatedWorker, turn: Turn, seconds: float, now: float) -> TurnResult:
+        result = carry_out(self, turn, seconds, now)
+        trained.append(sum(spent.examples for spent in result.spent.values()))
+        return result
+
+    monkeypatch.setattr(SimulatedWorker, "carry_out", counting)
+    saving = ("{name: random}", "{name: random}\ncheckpoints: {every: 1s}")
+    found = plan(40, 1, ("epochs: 3", "epochs: 30"), saving, mtbf_s=20.0)
+    assert found.node_losses > 100
+    assert sum(trained) == 40 * 30 * LINE.train_examples
+
+
+def test_a_plan_that_cannot_end_says_so() -> None:
+    with pytest.raises(SweepError, match="Let nodes live longer"):
+        plan(2, 1, ("epochs: 3", "epochs: 1"), mtbf_s=0.5)
 
 
 def test_pruners_shorten_a_plan() -> None:

@@ -1,0 +1,143 @@
+"""A worker that trains nothing: its lanes go from report to report, as a real worker's do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from runlog.layout import CheckpointName
+from sweep.vocabulary.trial import Report, RunId, Signature, Snapshot
+from sweep.vocabulary.turn import Load, Spent, Turn, TurnResult
+
+GAIN = 0.8
+"""w lanes are taken to be this power of w times as fast as one, as the scheduler assumes."""
+
+Metrics = Callable[[RunId, float], dict[str, float]]
+"""A run's metrics after a fraction of its length."""
+
+
+@dataclass
+class Occupant:
+    """A run in a lane: how many examples it has seen, and when it was last saved."""
+
+    load: Load
+    seen: int
+    saved_at: float
+
+    @property
+    def next_boundary(self) -> int:
+        """Where it reports next."""
+        length = self.load.plan.length
+        return min((self.seen // length.report_every + 1) * length.report_every, length.examples)
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has seen its whole length."""
+        return self.seen == self.load.plan.length.examples
+
+    def snapshot(self) -> Snapshot:
+        """A checkpoint of it, with no bytes."""
+        run = self.load.run
+        path = f"{run.trial}/{run.replicate}/{self.seen}"
+        return Snapshot(run.trial, run.replicate, self.seen, path, bytes=0, sha256="")
+
+
+@dataclass
+class SimulatedWorker:
+    """One slot's worker; `is_due` says whether a run saved so long ago, in seconds, is saved again."""
+
+    host: str
+    metrics: Metrics
+    is_due: Callable[[float], bool]
+    lanes: dict[int, Occupant] = field(default_factory=dict)
+    signature: Signature | None = None
+    width: int = 0
+
+    def open(self, turn: Turn, now: float) -> None:
+        """Move, drop and load lanes as the turn says."""
+        if turn.probe is not None:
+            self.signature, self.width = None, 0
+            self.lanes.clear()
+            return
+        if turn.signature != self.signature or (turn.width != self.width and not turn.moves):
+            self.lanes.clear()
+        if turn.moves:
+            self.lanes = {new: self.lanes[old] for old, new in turn.moves if old in self.lanes}
+        self.signature, self.width = turn.signature, turn.width
+        for lane in turn.drops:
+            self.lanes.pop(lane, None)
+        for load in turn.loads:
+            assert 0 <= load.lane < turn.width, f"a load names no lane of the turn: {load}"
+            assert load.lane not in self.lanes, f"a lane is loaded that is not free: {load}"
+            self.lanes[load.lane] = Occupant(load, stands_at(load), now)
+
+    def train_s(self, turn: Turn, run_s: Callable[[RunId], float]) -> float:
+        """How long the turn takes: as long as its slowest lane, at this width."""
+        if not turn.advance:
+            return 0.0
+        alone = (
+            (each.next_boundary - each.seen) / each.load.plan.length.examples * run_s(each.load.run)
+            for each in self.lanes.values()
+        )
+        return float(max(alone, default=0.0) * turn.width ** (1 - GAIN))
+
+    def carry_out(self, turn: Turn, seconds: float, now: float) -> TurnResult:
+        """What comes of an open turn that took so long and ends now."""
+        if turn.probe is not None:
+            return TurnResult(turn.number, rates=rates(turn.probe.most), turn_s=seconds)
+        if not turn.advance:
+            saved = tuple(occupant.snapshot() for occupant in self.lanes.values())
+            return TurnResult(turn.number, snapshots=saved, turn_s=seconds)
+        reports: list[Report] = []
+        finished: list[RunId] = []
+        snapshots: list[Snapshot] = []
+        spent: dict[RunId, Spent] = {}
+        for lane, occupant in list(self.lanes.items()):
+            run, before = occupant.load.run, occupant.seen
+            occupant.seen = occupant.next_boundary
+            reports.append(self._report(lane, occupant, turn.width, now))
+            spent[run] = Spent(train_s=seconds, examples=occupant.seen - before)
+            if occupant.finished:
+                finished.append(run)
+                del self.lanes[lane]
+            elif self.is_due(now - occupant.saved_at):
+                snapshots.append(occupant.snapshot())
+                occupant.saved_at = now
+        return TurnResult(
+            turn.number, tuple(reports), tuple(finished), (), tuple(snapshots), spent, turn_s=seconds
+        )
+
+    def _report(self, lane: int, occupant: Occupant, width: int, now: float) -> Report:
+        run, plan = occupant.load.run, occupant.load.plan
+        return Report(
+            trial=run.trial,
+            replicate=run.replicate,
+            examples=occupant.seen,
+            epoch=0.0,
+            updates=0,
+            metrics=self.metrics(run, occupant.seen / plan.length.examples),
+            attempt=occupant.load.attempt,
+            width=width,
+            lane=lane,
+            host=self.host,
+            time=now,
+        )
+
+
+def rates(most: int) -> dict[int, float]:
+    """Examples per second at each width up to `most`, in doublings."""
+    widths = [1]
+    while widths[-1] * 2 <= most:
+        widths.append(widths[-1] * 2)
+    return {width: width**GAIN for width in widths}
+
+
+def stands_at(load: Load) -> int:
+    """How many examples a run has seen when it is loaded: what its checkpoint's name says."""
+    if load.checkpoint is None:
+        return 0
+    name = CheckpointName.parse("/".join(PurePath(load.checkpoint).parts[-4:]))
+    if name is None or (name.trial, name.replicate) != load.run:
+        raise ValueError(f"{load.checkpoint} is no checkpoint of {load.run}")
+    return name.examples
