@@ -5,20 +5,25 @@ PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 BENCHMARKS ?= step memory lanes
 
-.PHONY: help run test bench chaos docs lint lock check-lock clean
+.PHONY: help run test test-fast bench chaos docs lint lock check-lock clean
 
 help:
 	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
 	@echo "make test    run all tests"
+	@echo "make test-fast  run the tests that start no Ray and no machines; under a minute"
 	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
 	@echo "make chaos   kill drivers, workers and machines of studies 200 times, and say what can be seen of it"
-	@echo "make docs    write the tables of keys in docs/study.md anew from the schema"
+	@echo "make docs    write the tables of keys in docs/study.md and the tree in docs/architecture.md anew"
 	@echo "make lint    run ruff, mypy and the import contracts"
 	@echo "make lock    bring requirements.lock up to what pyproject.toml asks for (needs uv)"
 	@echo "make clean   remove .venv and what the tools left; runs/ stays"
 
 run: $(INSTALLED)
 	$(PYTHON) -m sweep run "$(STUDY)"
+
+# What starts no Ray, no machines and trains for no seconds; the files with the longest tests first.
+test-fast: $(INSTALLED)
+	$(PYTHON) -m pytest -n 2 --dist worksteal -m "not slow and not cluster and not gpu"
 
 # Three at a time, a file's tests together: most wait for other processes. The core has processes of its own:
 # whether MLX compiles is settled once a process, and tests of studies do without.
@@ -34,6 +39,7 @@ chaos: $(INSTALLED)
 
 docs: $(INSTALLED)
 	$(PYTHON) docs/tables.py
+	$(PYTHON) docs/tree.py
 
 lint: $(INSTALLED)
 	$(PYTHON) -m ruff check .

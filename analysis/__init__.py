@@ -1,4 +1,17 @@
-"""Run directories as pandas tables, plots and a report: `analysis.load("runs/digits").trials`."""
+"""Run directories as pandas tables, plots and a report: `analysis.load("runs/digits").trials`.
+
+load        opens one run or several
+run         one run: its tables, and what follows from them
+runs        several runs side by side
+frames      log records and Arrow tables as DataFrames
+studyfile   the run's study.yaml, as far as tables and plots need it
+provenance  where results come from: versions, chips, hosts
+importance  which hyperparameters decide
+weights     trained weights out of checkpoints
+plots       pictures, each with a caption (a package)
+report      one HTML file
+errors      what is raised, and warned of
+"""
 
 from analysis.errors import RunError, RunWarning
 from analysis.load import load

@@ -1,1 +1,18 @@
-"""Side-by-side measurements; each script prints a table, or one JSON object with --json."""
+"""Side-by-side measurements; each script prints a table, or one JSON object with --json.
+
+step            the core's step beside a loop written by hand
+memory          peak memory against accumulation
+lanes           trials an hour against the number of lanes
+studies         whole studies, `lanes: auto` beside `lanes: 1`
+overhead        what a trial costs beside its training, and beside Ray Tune and Optuna
+load            the driver under many reports
+live_view       what the live view takes of the driver's time
+first_report    how long until the first report
+concurrency     what trials in flight cost a model-based sampler
+pruning         what each sampler and pruner finds for how many examples
+analysis_load   how long opening a large run takes
+scaling         several nodes beside one
+cluster         doctor, up and down over ten machines
+
+measure, ours, small_models, toy are what those share.
+"""

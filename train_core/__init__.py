@@ -1,6 +1,23 @@
 """Pure, keyed, compiled training with MLX: many runs in one step, exact and resumable.
 
 Names are loaded on first use, so importing this package does not load mlx.
+
+task             what a user writes, and the data and losses that it gives
+hyperparameters  the names that the core reads; what is static
+run              one run by itself
+lanes            many runs in one compiled step (a package)
+step             one lane's pure functions (a package)
+vmap             what mx.vmap lacks (a package)
+data             what a run trains on, and in which order (a package)
+inspect          a task, tried before it trains (a package)
+checkpoint       complete, resumable checkpoints
+loading          a task from its file or module
+inference        a trained model out of a checkpoint
+layers           layers and losses that take traced rates
+keys             random keys, split and folded
+device           what the machine has
+numpy_boundary   numpy and MLX arrays, each as the other
+errors           what is raised
 """
 
 from __future__ import annotations

@@ -2,6 +2,11 @@
 
 `plots.history(run).save("history.svg")`; in a notebook a plot shows itself with its caption. A plot that a
 run has nothing for raises RunError with the reason.
+
+progress   trials one after another, their curves, what was pruned
+space      hyperparameters: which matter, where good values lie
+times      where time went, which lanes were busy
+style      the look that all share, and what a plot is
 """
 
 from analysis.plots.progress import curves, history, pruning

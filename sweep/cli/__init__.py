@@ -9,7 +9,6 @@ reporting     a run's report: report
 keeping       checkpoints no longer wanted: rm
 watching      a study in the browser: ui
 detaching     a study that runs on its cluster's head: attach, stop, fetch
-clusters      the cluster that a study file names
 ending        how a command ends: its errors, its exit code, its one JSON object
 options       arguments that several verbs share
 tables        tables on stdout
