@@ -1,4 +1,8 @@
-"""Files that a person writes: YAML 1.2 that knows its lines, quantities, and problems that say what to do.
+"""Files that a person writes, shared by study files (`sweep`) and inventories of Macs (`clusters`).
 
-Shared by study files (`sweep`) and inventories of Macs (`clusters`); knows nobody.
+yamlfile     YAML 1.2 with the line of every key
+quantities   durations and sizes as text
+validation   what pydantic finds wrong, as problems with lines
+problems     what is wrong in a file: where, what, what to do
+nearest      the known word that was probably meant
 """

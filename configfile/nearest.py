@@ -1,4 +1,4 @@
-"""What somebody probably meant to write."""
+"""The known word that was probably meant."""
 
 from __future__ import annotations
 

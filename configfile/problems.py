@@ -1,4 +1,4 @@
-"""What is wrong in a file that a person wrote: where, the rule, what was found, the remedy."""
+"""What is wrong in a file that a person wrote: where, what, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 class Problem:
     """One thing wrong in a file, or in what it leads to.
 
-    `key` is the path of keys to the entry (`space.learning_rate.low`), `line` counts from 1.
-    `rule` says what must hold, `found` what stands there, `remedy` what to do.
+    `key` is the path of keys to the entry (`space.learning_rate.low`), `line` counts from 1. `what` says
+    what is wrong, or what must hold; `found` is what stands there instead, `remedy` what to do.
     """
 
     file: str
-    rule: str
+    what: str
     key: str | None = None
     line: int | None = None
     found: str | None = None
@@ -23,12 +23,12 @@ class Problem:
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        parts = [f"{place}: {self.key}: {self.rule}" if self.key else f"{place}: {self.rule}"]
+        text = f"{place}: {self.key}: {self.what}" if self.key else f"{place}: {self.what}"
         if self.found is not None:
-            parts.append(f"found {self.found}")
+            text += f", got {self.found}"
         if self.remedy is not None:
-            parts.append(self.remedy)
-        return "; ".join(parts)
+            text += f". {self.remedy[0].upper()}{self.remedy[1:]}"
+        return text
 
 
 class ConfigError(Exception):

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong in a part of a document, as problems with lines.
+"""What pydantic finds wrong in part of a document, as problems with lines.
 
 `broken` is the error that validators of our own raise; `quantity` makes one of a parser of quantities.
 """
@@ -13,19 +13,19 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from configfile import nearest
 from configfile.problems import Problem
-from configfile.yamlfile import Document, Path, value_text
+from configfile.yamlfile import Document, Path
 
 KnownKeys = Callable[[Path], Iterable[str]]
 """What may stand beside the key at a path, to suggest one for a wrong one."""
 
 
-def broken(rule: str, remedy: str | None = None) -> PydanticCustomError:
-    """The error of a validator of ours: `rule` says what must hold, `remedy` what to do."""
-    return PydanticCustomError("configfile", "{rule}", {"rule": rule, "remedy": remedy})
+def broken(what: str, remedy: str | None = None) -> PydanticCustomError:
+    """The error of a validator of ours: `what` says what is wrong, `remedy` what to do."""
+    return PydanticCustomError("configfile", "{what}", {"what": what, "remedy": remedy})
 
 
 def quantity(parse: Callable[[str], Any], example: str) -> BeforeValidator:
-    """A validator that reads text by `parse`, which raises ValueError with the rule.
+    """A validator that reads text by `parse`, which raises ValueError with what must hold.
 
     `example` is what editors show.
     """
@@ -55,14 +55,14 @@ def problems(document: Document, prefix: Path, error: ValidationError, known: Kn
 
 
 def missing(document: Document, path: Path) -> Problem:
-    """A key that is required and is not there."""
-    return document.problem(path, "is required", remedy=f"add `{path[-1]}`")
+    """A required key that is not there."""
+    return document.problem(path, "is missing", remedy=f"add `{path[-1]}`")
 
 
 def unknown(document: Document, path: Path, known: Iterable[str]) -> Problem:
-    """A key that is not known."""
+    """A key that nothing reads."""
     remedy = nearest.remedy(path[-1], dict.fromkeys(known))
-    return document.problem(path, "must be a known key", value_text(path[-1]), remedy)
+    return document.problem(path, "unknown key", "", remedy)
 
 
 def _problem(document: Document, path: Path, details: ErrorDetails, known: KnownKeys) -> Problem:
@@ -73,7 +73,7 @@ def _problem(document: Document, path: Path, details: ErrorDetails, known: Known
         case "missing":
             return missing(document, path)
         case "configfile":
-            return document.problem(path, context["rule"], remedy=context["remedy"])
+            return document.problem(path, context["what"], remedy=context["remedy"])
         case "literal_error":
             words = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
             found = document.at(path)
@@ -103,4 +103,4 @@ def _rule(details: ErrorDetails) -> str:
     context = details.get("ctx", {})
     signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
     limits = [f"{words} {context[sign]}" for sign, words in signs.items() if sign in context]
-    return f"must be {' and '.join(limits)}" if limits else f"must hold: {details['msg']}"
+    return f"must be {' and '.join(limits)}" if limits else details["msg"]

@@ -100,11 +100,11 @@ class Document:
                 return None
         return value
 
-    def problem(self, path: Path, rule: str, found: str | None = None, remedy: str | None = None) -> Problem:
-        """A problem with the entry at `path`; `found` is what stands there unless given."""
+    def problem(self, path: Path, what: str, found: str | None = None, remedy: str | None = None) -> Problem:
+        """A problem with the entry at `path`; `found` is what stands there unless given, "" for nothing."""
         if found is None and self.has(path):
             found = value_text(self.at(path))
-        return Problem(self.file, rule, key_text(path), self.line(path), found, remedy)
+        return Problem(self.file, what, key_text(path), self.line(path), found or None, remedy)
 
 
 def value_text(value: Any) -> str:
@@ -137,13 +137,15 @@ def parse(text: str | bytes, file: str) -> Document:
     try:
         root = _yaml().compose(text)
         if root is None:
-            raise ConfigError([Problem(file, "must hold a mapping of keys", line=1, found="nothing")])
+            raise ConfigError(
+                [Problem(file, "is empty", line=1, remedy="write `name: ...` and the other keys")]
+            )
         reading = _Reading(file)
         value = reading.value(root, ())
     except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError([_syntax_problem(error, file)]) from error
     except RecursionError as error:
-        raise ConfigError([Problem(file, "must not nest deeper than can be read")]) from error
+        raise ConfigError([Problem(file, "is nested too deeply to be read")]) from error
     if reading.problems:
         raise ConfigError(reading.problems)
     return Document(file, value, reading.lines)
@@ -198,7 +200,7 @@ def _yaml() -> YAML:
 
 def _syntax_problem(error: Exception, file: str) -> Problem:
     if not isinstance(error, MarkedYAMLError):
-        return Problem(file, "must be YAML text in UTF-8", found=str(error).split("\n", 1)[0])
+        return Problem(file, f"is no YAML text in UTF-8: {str(error).splitlines()[0]}")
     mark = error.problem_mark or error.context_mark
     return Problem(
         file,
@@ -223,8 +225,8 @@ class _Reading:
         self.lines.setdefault(path, node.start_mark.line + 1)
         self._entries += 1
         if self._entries > MAX_ENTRIES or id(node) in self._open:
-            rule = f"must have at most {MAX_ENTRIES} entries, none in a circle"
-            raise ConfigError([self._problem(path, node, rule)])
+            what = f"has more than {MAX_ENTRIES} entries, or an entry that holds itself"
+            raise ConfigError([self._problem(path, node, what)])
         self._open.add(id(node))
         try:
             if not isinstance(node, ScalarNode) and str(node.tag) not in (_TAG + "map", _TAG + "seq"):
@@ -243,13 +245,13 @@ class _Reading:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, ScalarNode):
-                rule, found = "keys must be words", "a collection as a key"
-                self.problems.append(self._problem(path, key_node, rule, found))
+                what = "a key is a list or a mapping, not a word"
+                self.problems.append(self._problem(path, key_node, what))
                 continue
             key = key_node.value
             if key in first_line:
-                rule, found = "must stand once", f"it on lines {first_line[key]} and {line}"
-                self.problems.append(self._problem((*path, key), key_node, rule, found, "keep one of them"))
+                what, remedy = f"stands on lines {first_line[key]} and {line}", "keep one of them"
+                self.problems.append(self._problem((*path, key), key_node, what, remedy=remedy))
                 continue
             first_line[key] = self.lines[(*path, key)] = line
             yield key, self.value(value_node, (*path, key))
@@ -271,15 +273,15 @@ class _Reading:
                 case _:
                     self.problems.append(self._tag_problem(node, path))
         except ValueError:
-            rule = "must be a number that can be read"
-            self.problems.append(self._problem(path, node, rule, f"`{text[:40]}`"))
+            what = f"`{text[:40]}` cannot be read as a number"
+            self.problems.append(self._problem(path, node, what))
         return None
 
     def _tag_problem(self, node: Node, path: Path) -> Problem:
         remedy = "write a plain mapping, list, number or word"
-        return self._problem(path, node, "must carry no YAML tag", f"`{node.tag}`", remedy)
+        return self._problem(path, node, "YAML tags are not read", f"`{node.tag}`", remedy)
 
     def _problem(
-        self, path: Path, node: Node, rule: str, found: str | None = None, remedy: str | None = None
+        self, path: Path, node: Node, what: str, found: str | None = None, remedy: str | None = None
     ) -> Problem:
-        return Problem(self._file, rule, key_text(path), node.start_mark.line + 1, found, remedy)
+        return Problem(self._file, what, key_text(path), node.start_mark.line + 1, found, remedy)

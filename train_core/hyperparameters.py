@@ -1,4 +1,4 @@
-"""The names the core knows, their defaults, and which of them shape the compiled program.
+"""The names the core knows, what each may be, their defaults, and which of them shape the compiled program.
 
 Plain Python: nothing here imports mlx. `split` sorts one trial's hyperparameters into the static
 ones (Python values that shape the graph, one program each) and the dynamic ones (array inputs of
@@ -7,9 +7,11 @@ the program: changing one never compiles again).
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from train_core.errors import HyperparameterError
 
@@ -43,25 +45,95 @@ OPTIMIZERS: Mapping[str, OptimizerFacts] = {
     "sgd": OptimizerFacts("SGD"),
 }
 
+
+@dataclass(frozen=True)
+class Words:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def rule(self) -> str:
+        return f"one of {', '.join(self.words)}"
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str) and value in self.words
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers between two ends; `or_null` where null turns the feature off."""
+
+    low: float
+    high: float = math.inf
+    low_included: bool = True
+    high_included: bool = True
+    integer: bool = False
+    or_null: bool = False
+
+    @property
+    def rule(self) -> str:
+        kind = "an integer" if self.integer else "a number"
+        low, high = f"{self.low:.10g}", f"{self.high:.10g}"
+        if self.high == math.inf:
+            ends = f"of at least {low}" if self.low_included else f"above {low}"
+        elif self.integer:
+            ends = f"from {low} to {high}"
+        else:
+            ends = f"in {'[' if self.low_included else '('}{low}, {high}{']' if self.high_included else ')'}"
+        return f"{kind} {ends}" + (", or null for none" if self.or_null else "")
+
+    def accepts(self, value: object) -> bool:
+        if value is None:
+            return self.or_null
+        if isinstance(value, bool) or not isinstance(value, int if self.integer else int | float):
+            return False
+        above = value >= self.low if self.low_included else value > self.low
+        below = value <= self.high if self.high_included else value < self.high
+        return above and below and value < math.inf
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two numbers in [0, 1)."""
+
+    rule: str = 'two numbers in [0, 1), such as "0.9, 0.999"'
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, str) and re.fullmatch(r"\s*0?\.\d+\s*,\s*0?\.\d+\s*", value) is not None
+
+
+Values = Words | Numbers | Pair
+
+_WHOLE = Numbers(1, integer=True)
+_RATE = Numbers(0, 1, high_included=False)
+
+VALUES: Mapping[str, Values] = {
+    "accumulation_steps": _WHOLE,
+    "betas": Pair(),
+    "dropout": _RATE,
+    "gradient_clip": Numbers(0, or_null=True),
+    "learning_rate": Numbers(0),
+    "micro_batch_size": _WHOLE,
+    "momentum": _RATE,
+    "optimizer": Words(tuple(OPTIMIZERS)),
+    "precision": Words(PRECISIONS),
+    "schedule": Words(SCHEDULES),
+    "warmup_fraction": Numbers(0, 1),
+    "weight_decay": Numbers(0),
+}
+"""The names that the core understands, and the values that each may have."""
+
+CORE = tuple(VALUES)
+
 STATIC = ("micro_batch_size", "optimizer", "precision")
 """Core names whose value is part of the program."""
 
 SWITCHES = ("gradient_clip",)
 """Core names of which only on or off is part of the program; None, False, 0 and absence mean off."""
 
-DYNAMIC = (
-    "learning_rate",
-    "accumulation_steps",
-    "weight_decay",
-    "dropout",
-    "betas",
-    "momentum",
-    "warmup_fraction",
-    "schedule",
-)
+DYNAMIC = tuple(name for name in CORE if name not in (*STATIC, *SWITCHES))
 """Core names that are array inputs of the program."""
-
-CORE = tuple(sorted((*STATIC, *SWITCHES, *DYNAMIC)))
 
 DEFAULTS: Mapping[str, Scalar] = {
     "accumulation_steps": 1,
@@ -107,14 +179,14 @@ def split(
             f"the task's static {missing[0]!r} has no value; found {sorted(hyperparameters)}; "
             "give it one in `space` or `fixed`"
         )
-    optimizer = _one_of("optimizer", given["optimizer"], tuple(OPTIMIZERS))
+    optimizer = _checked("optimizer", given["optimizer"])
     facts = OPTIMIZERS[optimizer]
     given = {"betas": facts.betas, "momentum": facts.momentum, "weight_decay": facts.weight_decay} | given
     clip = _threshold(given["gradient_clip"])
     static = Static(
-        precision=_one_of("precision", given["precision"], PRECISIONS),
+        precision=_checked("precision", given["precision"]),
         optimizer=optimizer,
-        micro_batch_size=_count("micro_batch_size", given["micro_batch_size"]),
+        micro_batch_size=_checked("micro_batch_size", given["micro_batch_size"]),
         gradient_clip=clip > 0,
         task=tuple((name, _scalar(name, given[name])) for name in sorted(task_static)),
     )
@@ -123,17 +195,15 @@ def split(
 
 def _core_dynamic(given: Mapping[str, object], clip: float) -> dict[str, float]:
     beta_1, beta_2 = _betas(given["betas"])
-    schedule = _one_of("schedule", given["schedule"], SCHEDULES)
+    schedule = SCHEDULES.index(_checked("schedule", given["schedule"]))
+    numbers = {
+        name: float(_checked(name, given[name])) for name in DYNAMIC if isinstance(VALUES[name], Numbers)
+    }
     return {
-        "learning_rate": _number("learning_rate", given["learning_rate"], low=0.0),
-        "accumulation_steps": float(_count("accumulation_steps", given["accumulation_steps"])),
-        "weight_decay": _number("weight_decay", given["weight_decay"], low=0.0),
-        "dropout": _number("dropout", given["dropout"], low=0.0, below=1.0),
+        **numbers,
         "beta_1": beta_1,
         "beta_2": beta_2,
-        "momentum": _number("momentum", given["momentum"], low=0.0, below=1.0),
-        "warmup_fraction": _number("warmup_fraction", given["warmup_fraction"], low=0.0, high=1.0),
-        "schedule": float(SCHEDULES.index(schedule)),
+        "schedule": float(schedule),
         "gradient_clip": clip,
     }
 
@@ -155,31 +225,18 @@ def _fail(name: str, rule: str, found: object) -> NoReturn:
     raise HyperparameterError(f"{name} must be {rule}, got {found!r}")
 
 
-def _one_of(name: str, value: object, known: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in known:
-        _fail(name, f"one of {', '.join(known)}", value)
+def _checked(name: str, value: object) -> Any:
+    """The value where the core understands it; a whole float counts as an integer."""
+    values = VALUES[name]
+    if isinstance(values, Numbers) and values.integer and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not values.accepts(value):
+        _fail(name, values.rule, value)
     return value
 
 
-def _count(name: str, value: object) -> int:
-    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
-    if not whole or value < 1:  # type: ignore[operator]
-        _fail(name, "a whole number >= 1", value)
-    return int(value)  # type: ignore[call-overload, no-any-return]
-
-
-def _number(
-    name: str, value: object, *, low: float, high: float = float("inf"), below: float = float("inf")
-) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not low <= value <= high or not value < below:  # type: ignore[operator]
-        upper = f"<= {high}" if high < below else f"< {below}"
-        _fail(name, f"a finite number >= {low}" if below == high else f"a number >= {low} and {upper}", value)
-    return float(value)  # type: ignore[arg-type]
-
-
 def _threshold(value: object) -> float:
-    return 0.0 if value is None or value is False else _number("gradient_clip", value, low=0.0)
+    return 0.0 if value is None or value is False else float(_checked("gradient_clip", value))
 
 
 def _betas(value: object) -> tuple[float, float]:
@@ -187,8 +244,10 @@ def _betas(value: object) -> tuple[float, float]:
     try:
         beta_1, beta_2 = (float(beta) for beta in pair)  # type: ignore[attr-defined]
     except (TypeError, ValueError):
-        _fail("betas", 'two numbers, as [0.9, 0.999] or "0.9, 0.999"', value)
-    return _number("betas", beta_1, low=0.0, below=1.0), _number("betas", beta_2, low=0.0, below=1.0)
+        _fail("betas", VALUES["betas"].rule, value)
+    if not (0 <= beta_1 < 1 and 0 <= beta_2 < 1):
+        _fail("betas", VALUES["betas"].rule, value)
+    return beta_1, beta_2
 
 
 def _scalar(name: str, value: object) -> Scalar:

@@ -12,7 +12,7 @@ from sweep.errors import SpecError
 from sweep.spec.against_task import missing_files
 from sweep.spec.given import Study, study_of
 from sweep.spec.plans import listed_values, longest, programs
-from sweep.spec.resolve import hyperparameters
+from sweep.spec.resolve import with_fixed
 from sweep.spec.schema import Choices, Entry, FloatRange, IntRange, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import Length, Signature
@@ -69,7 +69,7 @@ class Check:
     def updates(self) -> list[tuple[int, int]]:
         """(k, optimizer steps of a trial) for each number of accumulation steps k."""
         batch = (
-            hyperparameters(self.spec, {}).get("micro_batch_size")
+            with_fixed(self.spec, {}).get("micro_batch_size")
             or listed_values(self.spec, "micro_batch_size")[0]
         )
         assert isinstance(batch, int)

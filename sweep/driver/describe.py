@@ -81,7 +81,7 @@ def _problem(found: dict[str, Any], ref: TaskRef, key_line: int | None, file: st
         file=file,
         key="task",
         line=key_line,
-        rule=found["problem"],
+        what=found["problem"],
         found=str(ref),
         remedy=f"see {place}" if place else None,
     )

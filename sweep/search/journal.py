@@ -1,4 +1,4 @@
-"""Optuna's journal, lived in memory: the file has the format of Optuna's own journal, one process writes it.
+"""Optuna's journal, held in memory: the file has the format of Optuna's own journal, one process writes it.
 
 Optuna's `JournalStorage` reads back from its file whatever it wrote, scans all trials whenever it is asked,
 takes a lock and waits for the disk at every record, and fails on a last line that a kill cut off. Here the
@@ -53,7 +53,7 @@ class Journal(InMemoryStorage):
                     self._adopt(JournalStorage(stored), stored.reports)
             except (ValueError, LookupError, TypeError, AssertionError) as error:
                 # Whatever Optuna makes of a record that is none: the file as a whole is not to be trusted.
-                raise JournalError(f"{path}: must hold Optuna's records: {error!r}") from error
+                raise JournalError(f"{path} cannot be read as Optuna's journal: {error!r}") from error
             self._max_study_id = stored.created[JournalOperation.CREATE_STUDY] - 1
             self._max_trial_id = stored.created[JournalOperation.CREATE_TRIAL] - 1
         self._log = LogWriter(path, size=size)
@@ -64,11 +64,11 @@ class Journal(InMemoryStorage):
         return self._log.dirty
 
     def commit(self) -> None:
-        """Wait until all records are on disk. Raises RunDirError where the disk refuses."""
+        """Wait until all records are on disk. Raises RunDirError where they cannot be written."""
         self._log.commit()
 
     def close(self) -> None:
-        """Let go of the file; what was not committed is dropped."""
+        """Close the file; what was not committed is dropped."""
         self._log.close()
 
     def create_new_study(self, directions: Sequence[StudyDirection], study_name: str | None = None) -> int:

@@ -93,8 +93,8 @@ def _make(spec: StudySpec, path: Path, given: Mapping[str, Any], length: Length)
 def _problems(spec: StudySpec, path: Path, given: Mapping[str, Any]) -> Iterator[Problem]:
     cls = _class(spec, path, given)
     if path != PATH and cls is optuna.pruners.WilcoxonPruner:
-        rule = "must not be wilcoxon inside another pruner"
-        yield spec.document.problem((*path, "name"), rule, remedy="use it alone")
+        what = "wilcoxon cannot be wrapped in another pruner"
+        yield spec.document.problem((*path, "name"), what, "", "use it alone")
     own = OWN if path == PATH else ("name",)
     values = {name: value for name, value in given.items() if name not in (*own, WRAPPED)}
     if WRAPPED not in classes.parameters(cls):
@@ -110,8 +110,8 @@ def _class(spec: StudySpec, path: Path, given: object) -> type[optuna.pruners.Ba
     document = spec.document
     name = given.get("name") if isinstance(given, Mapping) else None
     if not isinstance(name, str):
-        remedy = "write {name: median}, say"
-        raise SpecError([document.problem(path, "must name a pruner and its arguments", remedy=remedy)])
+        remedy = "write {name: median} or another"
+        raise SpecError([document.problem(path, "must be a pruner's name and arguments", remedy=remedy)])
     place: Path = (*path, "name")
     if name in CLASSES:
         needed = ("scipy",) if name == "wilcoxon" else ()
@@ -136,7 +136,7 @@ def _replicate_problems(spec: StudySpec) -> Iterator[Problem]:
         return
     least = math.floor(-math.log2(threshold)) + 1
     if spec.trial.replicates < least:
-        rule = f"must be at least {least}, as the wilcoxon pruner compares replicates at p < {threshold:g}"
+        what = f"must be at least {least} for the wilcoxon pruner to reach p < {threshold:g}"
         found = str(spec.trial.replicates)
-        remedy = f"write replicates: {least}, or take another pruner"
-        yield spec.document.problem(("trial", "replicates"), rule, found, remedy)
+        remedy = f"write replicates: {least}, or use another pruner"
+        yield spec.document.problem(("trial", "replicates"), what, found, remedy)

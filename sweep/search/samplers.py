@@ -107,16 +107,17 @@ def reseed(sampler: optuna.samplers.BaseSampler, seed: int, number: int) -> None
 
 
 def quietly() -> warnings.catch_warnings[None]:
-    """Optuna calls some of its parts experimental; who names one in the study file knows."""
+    """Ignore that Optuna calls some parts experimental: the study file names them on purpose."""
     return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
 
 
 def missing_packages(spec: StudySpec, path: Path, packages: tuple[str, ...]) -> list[Problem]:
     """The packages that are not installed, and how to install them."""
     missing = [package for package in packages if find_spec(package) is None]
-    rule = f"must be installed to use {spec.document.at(path)}"
-    remedy = "pip install 'sweep-mlx[samplers]'"
-    return [spec.document.problem(path, f"{' and '.join(missing)} {rule}", None, remedy)] if missing else []
+    if not missing:
+        return []
+    what = f"{spec.document.at(path)} needs {' and '.join(missing)}, not installed here"
+    return [spec.document.problem(path, what, "", "run: pip install 'sweep-mlx[samplers]'")]
 
 
 def _class(spec: StudySpec) -> type[optuna.samplers.BaseSampler]:

@@ -42,10 +42,9 @@ def grid(spec: StudySpec) -> dict[str, list[Scalar]]:
 
 
 def _continuous(spec: StudySpec, name: str) -> Problem:
-    rule = "must list its values, as the sampler is grid"
-    return spec.document.problem(
-        ("space", name), rule, remedy="give it choices or a step, or take another sampler"
-    )
+    what = "the grid sampler cannot list a continuous range"
+    remedy = "give it a step or choices, or use another sampler"
+    return spec.document.problem(("space", name), what, "", remedy)
 
 
 def is_conditional(spec: StudySpec) -> bool:
@@ -56,16 +55,16 @@ def is_conditional(spec: StudySpec) -> bool:
 def suggest_all(
     trial: optuna.trial.BaseTrial, spec: StudySpec, order: Sequence[str] | None = None
 ) -> dict[str, Scalar]:
-    """Suggests every entry whose `when` holds, parents first; the values suggested, without the fixed ones.
+    """Suggest every entry whose `when` holds, parents first; gives the params, without the fixed ones.
 
     `order` is the space's dependency order, where the caller has it already. It does not depend on the
     file's, so that neither do a random sampler's proposals.
     """
-    suggested: dict[str, Scalar] = {}
+    params: dict[str, Scalar] = {}
     for name in order if order is not None else dependency_order(spec.space):
-        if is_active(spec.space[name], {**spec.fixed, **suggested}):
-            suggested[name] = _suggest(trial, name, spec.space[name])
-    return suggested
+        if is_active(spec.space[name], {**spec.fixed, **params}):
+            params[name] = _suggest(trial, name, spec.space[name])
+    return params
 
 
 def _distribution(entry: Entry) -> BaseDistribution:

@@ -175,5 +175,5 @@ def _named_storage(spec: StudySpec) -> optuna.storages.BaseStorage:
     try:
         return optuna.storages.get_storage(spec.storage)
     except (ImportError, ValueError, OSError, optuna.exceptions.OptunaError, SQLAlchemyError) as error:
-        rule = f"Optuna cannot open this storage: {str(error).splitlines()[0]}"
-        raise SpecError([spec.document.problem(("storage",), rule, spec.storage)]) from error
+        what = f"Optuna cannot open {spec.storage}: {str(error).splitlines()[0]}"
+        raise SpecError([spec.document.problem(("storage",), what, "")]) from error

@@ -1,4 +1,4 @@
-"""Optuna's terminators: whether a study's past says that further trials will not pay."""
+"""Optuna's terminators: whether further trials still pay off."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def problems(spec: StudySpec) -> list[Problem]:
     own = ("name", "min_n_trials")
     found += classes.problems(document, PATH, cls, chosen.arguments, own=own, withheld=WITHHELD)
     if chosen.name == "regret_bound" and spec.trial.replicates < 2:
-        rule = "must be at least 2, as regret_bound compares with the spread over replicates"
-        remedy = "raise it, or take emmr"
-        found.append(document.problem(("trial", "replicates"), rule, str(spec.trial.replicates), remedy))
+        what = "must be at least 2 for regret_bound, which compares with the spread over replicates"
+        remedy = "raise it, or use emmr"
+        found.append(document.problem(("trial", "replicates"), what, str(spec.trial.replicates), remedy))
     if not found:
         try:
             make(spec)
@@ -89,7 +89,7 @@ def note_replicates(trial: optuna.Trial, values: Sequence[float]) -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Optuna calls terminators experimental or old, by version; who names one in the study file knows."""
+    """Ignore that Optuna calls terminators experimental or old: the study file names them on purpose."""
     with warnings.catch_warnings():
         for category in (ExperimentalWarning, FutureWarning):
             warnings.simplefilter("ignore", category)

@@ -73,24 +73,18 @@ def _source(spec: StudySpec) -> tuple[Path, History]:
     path = spec.folder / (spec.warm_start or "")
     place = ("warm_start",)
     if not (path / layout.LOG).is_file() or not (path / layout.STUDY).is_file():
-        rule, remedy = (
-            "must be a run directory",
-            "give its path from the study file's folder: runs/digits, say",
-        )
-        raise SpecError([spec.document.problem(place, rule, str(path), remedy)])
+        what, remedy = f"{path} is no run directory", "give its path from the study file's folder"
+        raise SpecError([spec.document.problem(place, what, "", remedy)])
     earlier = parse((path / layout.STUDY).read_bytes(), str(path / layout.STUDY))
     changes = differences(earlier, spec, ("space", "objective"))
     if changes:
         differing = "; ".join(f"{each.key} was {each.old} there, is {each.new}" for each in changes)
-        rule, remedy = (
-            "must be a run with the same space and objectives",
-            "make them the same, or leave it out",
-        )
-        raise SpecError([spec.document.problem(place, rule, differing, remedy)])
+        what = f"that run has another space or objective: {differing}"
+        raise SpecError([spec.document.problem(place, what, "", "make them the same, or remove it")])
     try:
         return path, read_history(path)
     except RunDirError as error:
-        raise SpecError([spec.document.problem(place, "must be readable", str(error))]) from error
+        raise SpecError([spec.document.problem(place, f"cannot be read: {error}", "")]) from error
 
 
 def _trial(

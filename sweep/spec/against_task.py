@@ -1,14 +1,14 @@
-"""."""
+"""What the task alone can tell of a study file: its metrics, its static names, what it reads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from configfile import nearest, yamlfile
+from configfile import nearest
 from configfile.yamlfile import Path as KeyPath
 from sweep.errors import Problem, SpecError
 from sweep.spec.hyperparameters import CORE, WORDS
-from sweep.spec.resolve import hyperparameters, resolve_length
+from sweep.spec.resolve import resolve_length, with_fixed
 from sweep.spec.schema import Choices, Entry, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import LEDGER, Scalar
@@ -32,33 +32,30 @@ def _metric_problems(spec: StudySpec, description: Description) -> Iterator[Prob
         if objective.metric not in description.metrics:
             path: KeyPath = ("objective", "metric") if single else ("objective", index, "metric")
             remedy = nearest.remedy(objective.metric, description.metrics)
-            yield spec.document.problem(path, "must be a metric that the task reports", remedy=remedy)
+            yield spec.document.problem(path, f"the task does not report `{objective.metric}`", "", remedy)
 
 
 def _constraint_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
     known = (*description.metrics, *LEDGER)
     for name in spec.constraints:
         if name not in known:
-            rule, remedy = (
-                "must be a metric that the task reports or a ledger entry",
-                nearest.remedy(name, known),
-            )
-            yield spec.document.problem(("constraints", name), rule, yamlfile.value_text(name), remedy)
+            what = f"the task does not report `{name}`, nor does the ledger hold it"
+            yield spec.document.problem(("constraints", name), what, "", nearest.remedy(name, known))
 
 
 def _static_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
     for name in description.static:
         if name not in CORE and name not in spec.space.keys() | spec.fixed.keys():
-            rule = "must be given, the task's model is built from it"
+            what = "is missing: the task builds its model from it"
             remedy = f"add {name} to `space` or `fixed`"
-            yield spec.document.problem(("fixed", name), rule, "none", remedy)
+            yield spec.document.problem(("fixed", name), what, "", remedy)
     static = {*WORDS, *description.static}
     for path, name, value in _values(spec):
         null_is_off = name == "gradient_clip" and value is None
         if name not in static and isinstance(value, str | None) and not null_is_off:
-            rule = "must be a number, as it is not static"
-            remedy = f'if the task is built from it, add it there: static = ("{name}",)'
-            yield spec.document.problem(path, rule, remedy=remedy)
+            what = "must be a number, as it is not static"
+            remedy = f'to build the model from it, write static = ("{name}",) in the task'
+            yield spec.document.problem(path, what, remedy=remedy)
 
 
 def _unread_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
@@ -67,9 +64,8 @@ def _unread_problems(spec: StudySpec, description: Description) -> Iterator[Prob
     always = [("space", name) for name, entry in spec.space.items() if not entry.when]
     for section, name in [*always, *(("fixed", name) for name in spec.fixed)]:
         if name not in read:
-            rule = "must be known to the training core or read by the task as `hp.name`"
-            remedy = nearest.remedy(name, sorted(read))
-            yield spec.document.problem((section, name), rule, yamlfile.value_text(name), remedy)
+            what = f"`{name}` is read neither by the training core nor by the task"
+            yield spec.document.problem((section, name), what, "", nearest.remedy(name, sorted(read)))
 
 
 def _values(spec: StudySpec) -> Iterator[tuple[KeyPath, str, Scalar]]:
@@ -87,7 +83,7 @@ def _length_problems(spec: StudySpec, description: Description) -> Iterator[Prob
     names = ("accumulation_steps", "micro_batch_size")
     least = {name: min(_numbers(spec.space[name])) for name in names if name in spec.space}
     try:
-        resolve_length(spec, description.train_examples, hyperparameters(spec, least))
+        resolve_length(spec, description.train_examples, with_fixed(spec, least))
     except SpecError as error:
         yield from error.problems
 
@@ -108,7 +104,7 @@ def missing_files(spec: StudySpec) -> list[Problem]:
         files["cluster"] = spec.cluster
     remedy = "give its path from the study file's folder"
     return [
-        spec.document.problem((key,), "must name a file that is there", str(spec.folder / file), remedy)
+        spec.document.problem((key,), f"there is no file {spec.folder / file}", "", remedy)
         for key, file in files.items()
         if not (spec.folder / file).is_file()
     ]

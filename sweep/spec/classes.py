@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from configfile import nearest
-from configfile.yamlfile import Document, Path, value_text
+from configfile.yamlfile import Document, Path
 from sweep.errors import Problem, SpecError
 
 _KINDS: Mapping[str, tuple[str, tuple[type, ...]]] = {
@@ -25,16 +25,14 @@ _KINDS: Mapping[str, tuple[str, tuple[type, ...]]] = {
 def load_class(document: Document, path: Path, target: str) -> type[Any]:
     """The class `package.module:Class`. Raises SpecError where it cannot be imported."""
     module, _, name = target.partition(":")
-    rule = "must name a class that can be imported"
     try:
         found = getattr(importlib.import_module(module), name)
     except ImportError as error:
-        raise SpecError([document.problem(path, rule, f"{target} ({error})")]) from error
+        raise SpecError([document.problem(path, f"{target} cannot be imported: {error}", "")]) from error
     except AttributeError as error:
-        found_there = f"{target} ({module} has no {name})"
-        raise SpecError([document.problem(path, rule, found_there)]) from error
+        raise SpecError([document.problem(path, f"{module} has no {name}", "")]) from error
     if not isinstance(found, type):
-        raise SpecError([document.problem(path, rule, f"{target}, which is no class")])
+        raise SpecError([document.problem(path, f"{target} is no class", "")])
     return found
 
 
@@ -55,14 +53,13 @@ def problems(
     known = {name: each for name, each in parameters(cls).items() if name not in withheld}
     for name, value in given.items():
         if name in withheld:
-            yield document.problem((*path, name), "must be left out", remedy=withheld[name])
+            yield document.problem((*path, name), "cannot be given here", "", withheld[name])
         elif name not in known:
             names = [*own, *known]
             close = nearest.remedy(name, names)
             listed = f"known here: {', '.join(names)}"
-            remedy = close if close == listed else f"{close} {listed}"
-            rule = f"must be an argument of {cls.__name__}"
-            yield document.problem((*path, name), rule, value_text(name), remedy)
+            remedy = close if close == listed else f"{close} Known here: {', '.join(names)}"
+            yield document.problem((*path, name), f"{cls.__name__} has no argument `{name}`", "", remedy)
         elif is_object(value):
             continue
         elif (kinds := _kinds(known[name])) is not None and not any(_is(kind, value) for kind in kinds):
@@ -70,7 +67,9 @@ def problems(
             yield document.problem((*path, name), f"must be {words}")
     for name, parameter in known.items():
         if parameter.default is parameter.empty and name not in given and name not in own:
-            yield document.problem((*path, name), f"is required by {cls.__name__}", remedy=f"add `{name}`")
+            yield document.problem(
+                (*path, name), f"is missing: {cls.__name__} needs it", remedy=f"add `{name}`"
+            )
 
 
 def build(document: Document, path: Path, cls: type[Any], arguments: Mapping[str, Any]) -> Any:
@@ -82,8 +81,8 @@ def build(document: Document, path: Path, cls: type[Any], arguments: Mapping[str
     try:
         return cls(**ready)
     except (ValueError, TypeError, NotImplementedError) as error:
-        rule = f"must be what {cls.__name__} accepts"
-        raise SpecError([document.problem(path, rule, str(error).splitlines()[0])]) from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SpecError([document.problem(path, f"{cls.__name__} refuses it: {reason}", "")]) from error
 
 
 def _object(document: Document, path: Path, value: Any) -> Any:

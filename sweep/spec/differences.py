@@ -1,4 +1,4 @@
-"""."""
+"""What may not change when a study is resumed, and did."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOCKED = (
     "seed", "task", "objective", "space", "fixed", "enqueue", "constraints", "warm_start", "extends", "trial",
     "sampler", "pruner",
 )  # fmt: skip
-"""What may not change when a study goes on; all else may."""
+"""What may not change when a study is resumed; all else may."""
 
 
 class Difference(NamedTuple):
@@ -27,7 +27,7 @@ class Difference(NamedTuple):
 
 
 def differences(old: StudySpec, new: StudySpec, keys: Sequence[str] = LOCKED) -> list[Difference]:
-    """The keys that may not change when `old` goes on as `new`, and do; empty when it may go on."""
+    """The keys that may not change when `old` is resumed as `new`, and do; empty when it may be."""
     before, after = _leaves(resolved(old), keys), _leaves(resolved(new), keys)
     changed = (key for key in before | after if repr(before.get(key, ...)) != repr(after.get(key, ...)))
     return [Difference(key, *(_leaf_text(leaves, key) for leaves in (before, after))) for key in changed]

@@ -65,8 +65,7 @@ def load(path: str | Path) -> StudySpec:
     except OSError as error:
         problem = Problem(
             str(path),
-            "must be a file that can be read",
-            found=error.strerror,
+            f"cannot be read: {error.strerror}",
             remedy="give the path of a study file, such as study.yaml",
         )
         raise SpecError([problem]) from error
@@ -86,7 +85,7 @@ def from_document(document: Document) -> StudySpec:
     """The study that a document holds; raises SpecError with every problem found."""
     if not isinstance(document.value, dict):
         raise SpecError(
-            [document.problem((), "must hold a mapping of keys", remedy="write `name: ...` and so on")]
+            [document.problem((), "must be a mapping of keys", remedy="write `name: ...` and the other keys")]
         )
     sections, problems = _sections(document)
     problems += rules.problems(_draft(document, sections))
@@ -148,10 +147,10 @@ def _entry(document: Document, name: str, raw: Any) -> Entry:
     if isinstance(raw, list):
         raise SpecError([document.problem(path, rule, remedy="write {choices: [...]}")])
     if not isinstance(raw, dict):
-        remedy = f"a single value belongs into `fixed`: {name}: {raw}"
+        remedy = f"write a single value in `fixed`: {name}: {raw}"
         raise SpecError([document.problem(path, rule, remedy=remedy)])
     if "choices" in raw and {"low", "high"} & raw.keys():
-        raise SpecError([document.problem(path, rule, "both", "keep one of them")])
+        raise SpecError([document.problem(path, "has both choices and a range", "", "keep one of them")])
     try:
         if "choices" in raw:
             return Choices.model_validate(raw)

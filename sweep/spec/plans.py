@@ -6,33 +6,31 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice, product
 
 from sweep.spec.conditions import dependency_order, is_active
-from sweep.spec.resolve import hyperparameters, resolve_length
+from sweep.spec.resolve import resolve_length, with_fixed
 from sweep.spec.schema import Choices, Entry, IntRange, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import Length, Scalar, Signature, TrialPlan
 
 MAX_PROGRAMS = 1000
-"""More are counted as this many: nobody compiles so many."""
+"""More programs are counted as this many."""
 
 
-def plan(
-    spec: StudySpec, description: Description, number: int, suggested: Mapping[str, Scalar]
-) -> TrialPlan:
+def plan(spec: StudySpec, description: Description, number: int, params: Mapping[str, Scalar]) -> TrialPlan:
     """What to train for a proposal. Raises SpecError where the trial would end before its first report."""
-    values = hyperparameters(spec, suggested)
+    hyperparameters = with_fixed(spec, params)
     return TrialPlan(
         number=number,
         seed=spec.seed,
-        hyperparameters=values,
-        signature=signature(values, description),
-        length=resolve_length(spec, description.train_examples, values),
+        hyperparameters=hyperparameters,
+        signature=signature(hyperparameters, description),
+        length=resolve_length(spec, description.train_examples, hyperparameters),
     )
 
 
-def signature(values: Mapping[str, Scalar], description: Description) -> Signature:
+def signature(hyperparameters: Mapping[str, Scalar], description: Description) -> Signature:
     """The hyperparameters that shape the program, sorted; of a switch only whether it is on."""
-    shaping = {name: values[name] for name in description.static if name in values}
-    shaping |= {name: bool(values.get(name)) for name in description.switches}
+    shaping = {name: hyperparameters[name] for name in description.static if name in hyperparameters}
+    shaping |= {name: bool(hyperparameters.get(name)) for name in description.switches}
     return tuple(sorted(shaping.items()))
 
 
@@ -59,8 +57,8 @@ def _programs(spec: StudySpec, description: Description) -> Iterator[Signature]:
     seen: set[Signature] = set()
     for combination in product(*(listed_values(spec, name) for name in names)):
         values = {**spec.fixed, **dict(zip(names, combination, strict=True))}
-        suggested = {name: values[name] for name in names if is_active(spec.space[name], values)}
-        made = signature(hyperparameters(spec, suggested), description)
+        params = {name: values[name] for name in names if is_active(spec.space[name], values)}
+        made = signature(with_fixed(spec, params), description)
         if made not in seen:
             seen.add(made)
             yield made
@@ -68,15 +66,15 @@ def _programs(spec: StudySpec, description: Description) -> Iterator[Signature]:
 
 def sample_values(spec: StudySpec) -> dict[str, Scalar]:
     """One set of hyperparameters that the study could try: first choices and lower ends."""
-    return hyperparameters(spec, _suggest(spec, _first))
+    return with_fixed(spec, _params(spec, _first))
 
 
 def longest(spec: StudySpec, description: Description) -> Length:
     """The longest that a trial of the study can be, and its report interval, in examples."""
-    return resolve_length(spec, description.train_examples, hyperparameters(spec, _suggest(spec, _greatest)))
+    return resolve_length(spec, description.train_examples, with_fixed(spec, _params(spec, _greatest)))
 
 
-def _suggest(spec: StudySpec, pick: Callable[[Entry], Scalar]) -> dict[str, Scalar]:
+def _params(spec: StudySpec, pick: Callable[[Entry], Scalar]) -> dict[str, Scalar]:
     values: dict[str, Scalar] = dict(spec.fixed)
     for name in dependency_order(spec.space):
         entry = spec.space[name]

@@ -1,7 +1,7 @@
 """What follows from a StudySpec: a trial's hyperparameters and length, and the text with every default.
 
-resolve_length(spec, 1437, values)      # a trial's length in examples
-resolved_text(spec)                     # study.yaml with every default written out
+resolve_length(spec, 1437, hyperparameters)   # a trial's length in examples
+resolved_text(spec)                           # study.yaml with every default written out
 """
 
 from __future__ import annotations
@@ -16,44 +16,45 @@ from sweep.spec.schema import Extent, StudySpec
 from sweep.vocabulary.trial import Length, Scalar
 
 
-def hyperparameters(spec: StudySpec, suggested: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """All of a trial's hyperparameters: what is fixed, what was suggested, and the micro-batch size."""
-    values = {**spec.fixed, **suggested}
+def with_fixed(spec: StudySpec, params: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """A trial's hyperparameters: what was sampled, what is fixed, and the micro-batch size."""
+    hyperparameters = {**spec.fixed, **params}
     if spec.trial.micro_batch_size is not None:
-        values["micro_batch_size"] = spec.trial.micro_batch_size
-    return values
+        hyperparameters["micro_batch_size"] = spec.trial.micro_batch_size
+    return hyperparameters
 
 
-def resolve_length(spec: StudySpec, train_examples: int, values: Mapping[str, Scalar]) -> Length:
-    """A trial's length and report interval in examples; `values` as `hyperparameters` gives them.
+def resolve_length(spec: StudySpec, train_examples: int, hyperparameters: Mapping[str, Scalar]) -> Length:
+    """A trial's length and report interval in examples; hyperparameters as `with_fixed` gives them.
 
     Raises SpecError where the trial would end before its first report.
     """
     length = Length(
-        examples=_examples(spec.trial.length, train_examples, values),
-        report_every=_examples(spec.trial.report_every, train_examples, values),
+        examples=_examples(spec.trial.length, train_examples, hyperparameters),
+        report_every=_examples(spec.trial.report_every, train_examples, hyperparameters),
     )
     if length.report_every > length.examples:
         raise SpecError([_report_problem(spec, length)])
     return length
 
 
-def _examples(extent: Extent, train_examples: int, values: Mapping[str, Scalar]) -> int:
+def _examples(extent: Extent, train_examples: int, hyperparameters: Mapping[str, Scalar]) -> int:
     if extent.epochs is not None:
         return max(1, round(extent.epochs * train_examples))
     if extent.examples is not None:
         return extent.examples
     assert extent.updates is not None, "Extent admits exactly one unit"
-    micro_batch, steps = values["micro_batch_size"], values.get("accumulation_steps", 1)
+    micro_batch = hyperparameters["micro_batch_size"]
+    steps = hyperparameters.get("accumulation_steps", 1)
     assert isinstance(micro_batch, int), "sweep.spec.hyperparameters admits integers only"
     assert isinstance(steps, int), "sweep.spec.hyperparameters admits integers only"
     return extent.updates * micro_batch * steps
 
 
 def _report_problem(spec: StudySpec, length: Length) -> Problem:
-    found = f"{length.report_every} examples of {length.examples}"
-    rule, remedy = "must not be longer than `trial.length`", "report more often, or train for longer"
-    return spec.document.problem(("trial", "report_every"), rule, found, remedy)
+    what = f"is longer than the trial: {length.report_every} of {length.examples} examples"
+    remedy = "report more often, or train for longer"
+    return spec.document.problem(("trial", "report_every"), what, "", remedy)
 
 
 def with_budget_trials(spec: StudySpec, trials: int) -> StudySpec:
@@ -76,7 +77,7 @@ def resolved(spec: StudySpec) -> dict[str, Any]:
 
 
 def _without_unset(value: Any, key: str = "") -> Any:
-    """Leaves out keys that hold null, except where null is a value that somebody chose."""
+    """Leave out keys that hold null, except where null was chosen."""
     if isinstance(value, dict):
         chosen = key in ("fixed", "enqueue", "when", "sampler")
         kept = {name: item for name, item in value.items() if chosen or item is not None}

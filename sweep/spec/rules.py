@@ -11,7 +11,7 @@ from configfile import nearest
 from configfile.yamlfile import Document, Path, value_text
 from sweep.errors import Problem
 from sweep.spec.conditions import Circle, can_hold, contains, dependency_order, holds, is_active
-from sweep.spec.hyperparameters import CORE, WORDS, Core
+from sweep.spec.hyperparameters import CORE, WORDS, Values, remedy
 from sweep.spec.schema import (
     Choices,
     Entry,
@@ -31,7 +31,7 @@ from sweep.vocabulary.trial import Scalar
 class Draft:
     """The sections that could be read each on its own; None where one could not, missing entries left out.
 
-    `space_names` and `fixed_names` are all that stand there, the unreadable ones too.
+    `space_names` and `fixed_names` are all names there, the unreadable ones too.
     """
 
     document: Document
@@ -63,11 +63,11 @@ def _names(draft: Draft) -> Iterator[Problem]:
     for section, names in (("space", draft.space_names), ("fixed", draft.fixed_names)):
         for name in sorted(names):
             if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
-                rule = "must be a name that a task can read as `hp.name`"
-                yield say((section, name), rule, value_text(name), "use letters, digits and _")
+                what = f"{value_text(name)} is no name that a task can read as `hp.name`"
+                yield say((section, name), what, "", "use letters, digits and _")
     for name in sorted(draft.space_names & draft.fixed_names):
-        rule, remedy = "must stand in `space` or in `fixed`, not in both", "take it out of one"
-        yield say(("fixed", name), rule, f"it on line {draft.document.line(('space', name))} too", remedy)
+        what = f"is also in `space`, on line {draft.document.line(('space', name))}"
+        yield say(("fixed", name), what, "", "keep one of them")
 
 
 def _ranges(draft: Draft) -> Iterator[Problem]:
@@ -79,34 +79,35 @@ def _ranges(draft: Draft) -> Iterator[Problem]:
 
 
 def _range(document: Document, path: Path, entry: IntRange | FloatRange) -> Iterator[Problem]:
-    bounds = f"low {entry.low}, high {entry.high}"
     if entry.low == entry.high:
-        remedy = f"put {path[-1]}: {entry.low} into `fixed`"
-        yield document.problem((*path, "low"), "`low < high` must hold", bounds, remedy)
+        hint = f"write {path[-1]}: {entry.low} in `fixed`"
+        yield document.problem((*path, "low"), f"low and high are both {entry.low}", "", hint)
     elif entry.low > entry.high:
-        yield document.problem((*path, "low"), "`low < high` must hold", bounds, "exchange them")
+        what = f"low {entry.low} is above high {entry.high}"
+        yield document.problem((*path, "low"), what, "", "exchange them")
     if entry.log and entry.low <= 0:
-        remedy = "raise low, or leave `log` out"
-        yield document.problem((*path, "low"), "`low > 0` must hold with `log: true`", remedy=remedy)
+        hint = "raise low, or remove `log`"
+        yield document.problem((*path, "low"), "must be above 0 with `log: true`", remedy=hint)
     stepped = entry.step is not None and "step" in entry.model_fields_set
     if entry.log and stepped and not (isinstance(entry, IntRange) and entry.step == 1):
-        yield document.problem((*path, "step"), "must not stand with `log: true`", remedy="keep one of them")
+        yield document.problem((*path, "step"), "cannot be combined with `log: true`", "", "keep one of them")
     elif stepped and entry.step is not None and entry.low < entry.high:
         low, high, step = (Fraction(repr(number)) for number in (entry.low, entry.high, entry.step))
         if (high - low) % step:
             last = high - (high - low) % step
-            rule = "must divide `high - low`"
+            what = f"step {entry.step} does not divide the range from {entry.low} to {entry.high}"
             nearest_high = int(last) if isinstance(entry, IntRange) else float(last)
-            remedy = f"with high: {nearest_high} it does" if last > low else "choose a smaller one"
-            yield document.problem((*path, "step"), rule, f"step {entry.step}, {bounds}", remedy)
+            hint = f"write high: {nearest_high}" if last > low else "choose a smaller step"
+            yield document.problem((*path, "step"), what, "", hint)
 
 
 def _choices(document: Document, path: Path, entry: Choices) -> Iterator[Problem]:
     if not entry.choices:
-        yield document.problem((*path, "choices"), "must hold at least one value", "none")
+        yield document.problem((*path, "choices"), "is empty", "", "list at least one value")
     for index, choice in enumerate(entry.choices):
         if choice in entry.choices[:index]:
-            yield document.problem((*path, "choices", index), "must differ from the choices before it")
+            what = f"{value_text(choice)} is listed twice"
+            yield document.problem((*path, "choices", index), what, "", "remove one of them")
 
 
 def _core(draft: Draft) -> Iterator[Problem]:
@@ -120,15 +121,15 @@ def _core(draft: Draft) -> Iterator[Problem]:
                     yield from _core_value(draft.document, (*path, "choices", index), core, choice)
             case IntRange() | FloatRange() as entry if name in WORDS:
                 found = f"a range from {entry.low} to {entry.high}"
-                yield draft.document.problem(path, core.rule, found, "write {choices: [...]}")
+                yield draft.document.problem(path, f"must be {core.rule}", found, "write {choices: [...]}")
             case IntRange() | FloatRange() as entry:
                 yield from _core_value(draft.document, (*path, "low"), core, entry.low)
                 yield from _core_value(draft.document, (*path, "high"), core, entry.high)
 
 
-def _core_value(document: Document, path: Path, core: Core, value: Scalar) -> Iterator[Problem]:
+def _core_value(document: Document, path: Path, core: Values, value: Scalar) -> Iterator[Problem]:
     if not core.accepts(value):
-        yield document.problem(path, core.rule, remedy=core.remedy(value))
+        yield document.problem(path, f"must be {core.rule}", remedy=remedy(core, value))
 
 
 def _conditions(draft: Draft) -> Iterator[Problem]:
@@ -138,20 +139,20 @@ def _conditions(draft: Draft) -> Iterator[Problem]:
             path: Path = ("space", name, "when", parent)
             if parent in draft.fixed:
                 if not holds(condition, draft.fixed[parent]):
-                    found = f"{parent}: {value_text(draft.fixed[parent])} in `fixed`"
-                    yield document.problem(path, "must be able to hold", found, f"take {name} out of `space`")
+                    what = f"never holds, as {parent} is {value_text(draft.fixed[parent])} in `fixed`"
+                    yield document.problem(path, what, "", f"remove {name} from `space`")
             elif parent in draft.space:
                 if not can_hold(condition, draft.space[parent]):
-                    remedy = f"choose from what {parent} can be"
-                    yield document.problem(path, "must be able to hold", remedy=remedy)
+                    hint = f"choose from the values of {parent}"
+                    yield document.problem(path, f"{parent} can never have this value", remedy=hint)
             elif parent not in draft.space_names | draft.fixed_names:
-                remedy = nearest.remedy(parent, sorted(draft.space_names - {name}))
-                yield document.problem(path, "must name another entry of `space`", value_text(parent), remedy)
+                hint = nearest.remedy(parent, sorted(draft.space_names - {name}))
+                yield document.problem(path, f"`space` has no {parent}", "", hint)
     try:
         dependency_order(draft.space)
     except Circle as circle:
         path = ("space", circle.names[0], "when")
-        yield document.problem(path, "must not wait for itself", str(circle), "break the circle")
+        yield document.problem(path, f"waits for itself: {circle}", "", "remove one of these conditions")
 
 
 def _enqueue(draft: Draft) -> Iterator[Problem]:
@@ -163,14 +164,14 @@ def _enqueue(draft: Draft) -> Iterator[Problem]:
             if name not in draft.space_names:
                 yield say(
                     path,
-                    "must be a name in `space`",
-                    value_text(name),
+                    f"`space` has no {name}",
+                    "",
                     nearest.remedy(name, draft.space_names),
                 )
             elif entry is not None and not contains(entry, value):
-                yield say(path, f"must lie in space.{name}")
+                yield say(path, f"must be within space.{name}")
             elif entry is not None and _known_inactive(entry, draft, point):
-                yield say(path, "must be left out where its `when` does not hold")
+                yield say(path, "does not apply, as its `when` does not hold", "", "remove it")
 
 
 def _known_inactive(entry: Entry, draft: Draft, point: Mapping[str, Scalar]) -> bool:
@@ -186,13 +187,12 @@ def _trial(draft: Draft) -> Iterator[Problem]:
     for name in ("epochs", "examples", "updates"):
         length, every = getattr(trial.length, name), getattr(trial.report_every, name)
         if length is not None and every is not None and every > length:
-            rule = "must not be longer than `trial.length`"
-            yield say(("trial", "report_every"), rule, f"{every} {name} of {length}", "report more often")
+            what = f"is longer than the trial: {every} of {length} {name}"
+            yield say(("trial", "report_every"), what, "", "report more often")
     varied = [name for name in ("accumulation_steps", "micro_batch_size") if name in draft.space_names]
     if trial.report_every.updates is not None and varied:
-        rule = "must be the same number of examples for every trial"
-        found = f"updates, while {' and '.join(varied)} differs between trials"
-        yield say(("trial", "report_every"), rule, found, "give it in epochs or examples")
+        what = f"`updates` is another number of examples in each trial, as {' and '.join(varied)} varies"
+        yield say(("trial", "report_every"), what, "", "give it in epochs or examples")
     yield from _micro_batch(draft, trial)
 
 
@@ -202,13 +202,14 @@ def _micro_batch(draft: Draft, trial: Trial) -> Iterator[Problem]:
     places += [("space", name)] if name in draft.space_names else []
     places += [("fixed", name)] if name in draft.fixed_names else []
     if len(places) != 1:
-        found = " and ".join(".".join(place) for place in places) or "none"
-        rule, remedy = "must stand in exactly one place", "write trial.micro_batch_size: 32, say"
-        yield draft.document.problem(places[0] if places else ("trial", name), rule, found, remedy)
+        given = " and ".join(".".join(place) for place in places)
+        what, hint = (
+            (f"is given in {given}", "keep one of them") if given else ("is missing", f"add {name}: 32")
+        )
+        yield draft.document.problem(places[0] if places else ("trial", name), what, "", hint)
     entry = draft.space.get(name)
     if entry is not None and entry.when is not None:
-        rule, remedy = "must be part of every trial", "leave `when` out"
-        yield draft.document.problem(("space", name, "when"), rule, remedy=remedy)
+        yield draft.document.problem(("space", name, "when"), "every trial needs it", "", "remove `when`")
 
 
 def _objectives(draft: Draft) -> Iterator[Problem]:
@@ -217,16 +218,16 @@ def _objectives(draft: Draft) -> Iterator[Problem]:
     metrics = [objective.metric for objective in objectives]
     for index, metric in enumerate(metrics):
         if metric in metrics[:index]:
-            yield say(("objective", index, "metric"), "must differ from the objectives before it")
+            yield say(("objective", index, "metric"), f"{metric} is listed twice", "", "remove one of them")
     pruner = draft.pruner
     if pruner is None or not metrics:
         return
     if pruner.metric is not None and pruner.metric not in metrics:
-        remedy = nearest.remedy(pruner.metric, metrics)
-        yield say(("pruner", "metric"), "must be the metric of an objective", remedy=remedy)
+        hint = nearest.remedy(pruner.metric, metrics)
+        yield say(("pruner", "metric"), f"no objective has the metric `{pruner.metric}`", "", hint)
     if pruner.metric is None and len(metrics) > 1 and pruner.name != "none":
-        rule, remedy = "must be named with several objectives", f"add metric: {metrics[0]}, say"
-        yield say(("pruner", "metric"), rule, "none", remedy)
+        what = "is missing: with several objectives the pruner judges one"
+        yield say(("pruner", "metric"), what, "", f"add metric: {metrics[0]}, or another")
 
 
 def _sampler(draft: Draft) -> Iterator[Problem]:
@@ -234,22 +235,22 @@ def _sampler(draft: Draft) -> Iterator[Problem]:
         return
     say = draft.document.problem
     if draft.sampler.name == "cmaes" and len(draft.objective or ()) > 1:
-        yield say(
-            ("sampler", "name"), "must not be cmaes with several objectives", remedy="use nsgaii or tpe"
-        )
+        yield say(("sampler", "name"), "cmaes takes one objective only", "", "use nsgaii or tpe")
     if draft.sampler.name != "grid":
         return
     for name, entry in draft.space.items():
         if isinstance(entry, FloatRange) and entry.step is None:
-            remedy = "give it a step or choices, or use another sampler"
-            yield say(("space", name), "must be countable for the grid sampler", "a continuous range", remedy)
+            hint = "give it a step or choices, or use another sampler"
+            yield say(("space", name), "the grid sampler cannot list a continuous range", "", hint)
         if entry.when is not None:
-            remedy = "leave it out, or use another sampler"
-            yield say(("space", name, "when"), "must not stand with the grid sampler", remedy=remedy)
+            hint = "remove it, or use another sampler"
+            yield say(("space", name, "when"), "the grid sampler takes no conditions", "", hint)
     for index, point in enumerate(draft.enqueue):
         if open_names := sorted(draft.space_names - set(point)):
-            remedy = f"add {', '.join(open_names)}"
-            yield say(("enqueue", index), "must name all of `space` with the grid sampler", remedy=remedy)
+            hint = f"add {', '.join(open_names)}"
+            yield say(
+                ("enqueue", index), "the grid sampler needs a value for every entry of `space`", "", hint
+            )
 
 
 def _stop(draft: Draft) -> Iterator[Problem]:
@@ -257,21 +258,22 @@ def _stop(draft: Draft) -> Iterator[Problem]:
         return
     for name in ("target", "patience", "terminator"):
         if getattr(draft.stop, name) is not None:
-            rule, remedy = "must not stand with several objectives", "use `budget` to end the study"
-            yield draft.document.problem(("stop", name), rule, remedy=remedy)
+            what, hint = "works with one objective only", "use `budget` to end the study"
+            yield draft.document.problem(("stop", name), what, "", hint)
 
 
 def _require(draft: Draft) -> Iterator[Problem]:
     required = draft.require is not None and (draft.require.tags or draft.require.min_memory_bytes)
     if draft.cluster == "local" and required:
-        rule, remedy = "must stand with a cluster", "name an inventory: cluster: lab.yaml, or leave it out"
-        yield draft.document.problem(("require",), rule, "cluster: local", remedy)
+        what, hint = "applies to clusters only, and `cluster` is local", "add cluster: lab.yaml, or remove it"
+        yield draft.document.problem(("require",), what, "", hint)
 
 
 def _space(draft: Draft) -> Iterator[Problem]:
     if isinstance(draft.document.at(("space",)), dict) and not draft.space_names:
-        rule, remedy = "must name at least one hyperparameter", "add learning_rate, say"
-        yield draft.document.problem(("space",), rule, "none", remedy)
+        yield draft.document.problem(
+            ("space",), "is empty", "", "add a hyperparameter, such as learning_rate"
+        )
 
 
 RULES: tuple[Rule, ...] = (

@@ -47,30 +47,30 @@ class IntRange(Section):
     """An integer hyperparameter: both bounds are integers."""
 
     low: int
-    """The least value, included."""
+    """The lowest value, included."""
     high: int
-    """The greatest value, included."""
+    """The highest value, included."""
     log: bool = False
-    """Search in the logarithm: 1 to 10 as eagerly as 10 to 100."""
+    """Sample on a log scale."""
     step: Count = 1
-    """How far apart the values are; divides `high - low`, does not stand with `log`."""
+    """The distance between values; divides `high - low`, not with `log`."""
     when: When | None = None
-    """Part of a trial only where all of this holds: another's name and its value, values or {low, high}."""
+    """The entry applies only where all of this holds: a name and its value, values or {low, high}."""
 
 
 class FloatRange(Section):
     """A hyperparameter that is a number: a bound has a decimal point or an exponent."""
 
     low: FiniteFloat
-    """The least value, included."""
+    """The lowest value, included."""
     high: FiniteFloat
-    """The greatest value, included."""
+    """The highest value, included."""
     log: bool = False
-    """Search in the logarithm: 0.001 to 0.01 as eagerly as 0.01 to 0.1."""
+    """Sample on a log scale."""
     step: Annotated[FiniteFloat, Field(gt=0)] | None = None
-    """How far apart the values are; divides `high - low`, does not stand with `log`."""
+    """The distance between values; divides `high - low`, not with `log`."""
     when: When | None = None
-    """Part of a trial only where all of this holds: another's name and its value, values or {low, high}."""
+    """The entry applies only where all of this holds: a name and its value, values or {low, high}."""
 
 
 class Choices(Section):
@@ -79,19 +79,19 @@ class Choices(Section):
     choices: Annotated[tuple[Value, ...], Field(strict=False)]
     """Numbers, words, true, false or null."""
     when: When | None = None
-    """Part of a trial only where all of this holds: another's name and its value, values or {low, high}."""
+    """The entry applies only where all of this holds: a name and its value, values or {low, high}."""
 
 
 Entry = IntRange | FloatRange | Choices
 
 
 class Objective(Section):
-    """A reported metric and which way is better."""
+    """A reported metric and its direction."""
 
     metric: Annotated[str, StringConstraints(min_length=1)]
     """A metric that the task reports, such as validation_accuracy."""
     direction: Literal["minimize", "maximize"]
-    """Which way is better."""
+    """`minimize` or `maximize`."""
 
 
 class Extent(Section):
@@ -107,7 +107,7 @@ class Extent(Section):
     @model_validator(mode="after")
     def _one_unit(self) -> Self:
         if [self.epochs, self.examples, self.updates].count(None) != 2:
-            raise broken("must have exactly one of epochs, examples, updates")
+            raise broken("needs exactly one of epochs, examples and updates")
         return self
 
 
@@ -115,15 +115,15 @@ class Trial(Section):
     """How each trial trains and reports."""
 
     micro_batch_size: Count | None = None
-    """Examples a step; required, but may stand in `space` or `fixed` instead."""
+    """Examples per step; required, here or in `space` or `fixed`."""
     length: Extent
     """How long a trial trains: `{epochs}`, `{examples}` or `{updates}`."""
     report_every: Extent = Extent(epochs=1)
-    """When metrics are reported and pruners may judge; the same units."""
+    """How often metrics are reported and the pruner judges; in the same units."""
     replicates: Count = 1
-    """Runs of each trial under keys of their own; the trial's value is their mean."""
+    """Runs of each trial with different random keys; the trial's value is their mean."""
     timeout_s: Seconds | None = Field(None, alias="timeout")
-    """How long a run may take of its lane's time, such as `10m`; one that takes longer fails."""
+    """The longest a trial may train, such as `10m`; then it fails."""
 
 
 SAMPLERS = ("tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii")
@@ -146,23 +146,23 @@ class Choice(Section):
 
 
 class Sampler(Choice):
-    """Who proposes hyperparameters; further keys are the class's own arguments."""
+    """What proposes hyperparameters; further keys are the class's own arguments."""
 
     name: Annotated[str, class_name(SAMPLERS)] = "tpe"
     """One of Optuna's samplers, or `package.module:Class`."""
 
 
 class Pruner(Choice):
-    """Who ends trials early; further keys are the class's own arguments."""
+    """What ends trials early; further keys are the class's own arguments."""
 
     name: Annotated[str, class_name(PRUNERS)] = "none"
     """One of Optuna's pruners, or `package.module:Class`."""
     metric: str | None = None
-    """With several objectives, the metric of the one that is judged."""
+    """The metric to judge by, with several objectives."""
 
 
 class Bound(Section):
-    """What a trial must keep within to count as the best, both ends included; one may be left out."""
+    """Limits that a trial must keep to be the best, both included; one may be left out."""
 
     min: Annotated[Amount, Field(allow_inf_nan=False)] | None = None
     """The least that is allowed: a number, a size such as `8 GB` or a duration such as `10m`."""
@@ -172,9 +172,9 @@ class Bound(Section):
     @model_validator(mode="after")
     def _some_bound(self) -> Self:
         if self.min is None and self.max is None:
-            raise broken("must have min, max or both", "write {max: 8 GB}, say")
+            raise broken("needs min, max or both", "write {max: 8 GB}")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise broken("`min <= max` must hold")
+            raise broken(f"min {self.min:g} is above max {self.max:g}")
         return self
 
 
@@ -185,7 +185,7 @@ LoggerName = Annotated[str, class_name(LOGGERS)]
 
 
 class LoggerChoice(Choice):
-    """Where trials are written to besides the run directory; further keys are the class's own arguments."""
+    """Where else trials are logged; further keys are the class's own arguments."""
 
     name: LoggerName
     """`tensorboard`, `mlflow`, or `package.module:Class`."""
@@ -220,84 +220,81 @@ OneExecutor = Annotated[
 """A name alone where there are no arguments."""
 
 
-TERMINATORS = ("regret_bound", "emmr", "best_value_stagnation")
-
-
 class Terminator(Choice):
-    """One of Optuna's rules for when further trials will not pay."""
+    """One of Optuna's rules for when further trials no longer pay off."""
 
     name: Literal["regret_bound", "emmr", "best_value_stagnation"]
     """Which rule; further keys are its own arguments."""
     min_n_trials: Count = 20
-    """How many trials must have ended before it is asked."""
+    """How many trials must end before the rule applies."""
 
 
 class Stop(Section):
-    """When to ask no further trials before the budget is spent; any of them is enough."""
+    """When to start no more trials before the budget is spent; any one of them is enough."""
 
     target: FiniteFloat | None = None
     """A value of the objective that is good enough."""
     patience: Count | None = None
-    """How many trials in a row may end without a new best."""
+    """Trials in a row without a new best."""
     terminator: Terminator | None = None
-    """One of Optuna's rules for when further trials will not pay; `regret_bound` needs replicates."""
+    """One of Optuna's rules for when further trials no longer pay off; `regret_bound` needs replicates."""
 
 
 class Budget(Section):
-    """When the study ends: totals, earlier sessions of the study included."""
+    """When the study ends: totals over all its sessions."""
 
     trials: Count | None = None
-    """Trials in all; complete, pruned and failed ones count."""
+    """The total number of trials; complete, pruned and failed ones count."""
     time_s: Seconds | None = Field(None, alias="time")
-    """Time in all, such as `2h`; what runs then may end."""
+    """The total time, such as `2h`; running trials may finish."""
 
     @model_validator(mode="after")
     def _some_end(self) -> Self:
         if self.trials is None and self.time_s is None:
-            raise broken("must have `trials`, `time` or both", "write budget: {trials: 32}, say")
+            raise broken("needs `trials`, `time` or both", "write budget: {trials: 32}")
         return self
 
 
 class Checkpoints(Section):
-    """What is kept on disk, and how often."""
+    """Which checkpoints are kept, and how often they are written."""
 
     keep_best: Annotated[int, Field(ge=0)] = 3
-    """Of how many of the best trials the final checkpoints stay."""
+    """How many of the best trials keep their final checkpoint."""
     keep_best_report: bool = False
-    """Whether these trials keep the checkpoint of their best report too."""
+    """Also keep the checkpoint of these trials' best report."""
     max_bytes: Bytes = 2_000_000_000
-    """How much these may take in all, such as `2 GB`."""
+    """The most that kept checkpoints may take, such as `2 GB`."""
     every_s: Seconds = Field(60.0, alias="every")
-    """How often a running trial is saved, such as `60s`."""
+    """How often a running trial is checkpointed, such as `60s`."""
     store: Annotated[str, matching(r"[A-Za-z][A-Za-z0-9+.-]*://.+", _STORE_RULE)] | None = None
-    """Where those of ended trials go: a URL that fsspec knows, such as `file:///Volumes/share/sweeps`."""
+    """Upload checkpoints of finished trials to this fsspec URL, such as `file:///Volumes/share/sweeps`."""
 
 
 class Worker(Section):
-    """What each worker may use."""
+    """What one worker may use."""
 
     memory_bytes: Bytes | None = Field(None, alias="memory")
-    """Its memory, such as `16 GB`; without it, a slot's share of the machine's."""
+    """The most memory of one worker, such as `16 GB`; default: its share of the machine's."""
 
 
 class Require(Section):
-    """Which nodes of a cluster may be used: those that meet all of it."""
+    """Which nodes of a cluster may be used: those that meet all of these."""
 
     tags: Annotated[tuple[Annotated[str, StringConstraints(min_length=1)], ...], Field(strict=False)] = ()
-    """Tags that the inventory gives a node, all of them."""
+    """Tags that a node must have in the inventory, all of them."""
     min_memory_bytes: Bytes | None = Field(None, alias="min_memory")
-    """The least memory of a node, what is reserved for its user included, such as `32 GB`."""
+    """The least total memory of a node, such as `32 GB`."""
 
 
 class Extends(Section):
-    """Trials of another run that are gone on from, in the order of `enqueue`."""
+    """Trials of another run to continue, in the order of `enqueue`."""
 
     run: Annotated[str, StringConstraints(min_length=1)]
     """Its run directory."""
     trials: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False, min_length=1)]
     """Their numbers there."""
     schedule: Literal["keep", "stretch"] = "keep"
-    """Whether learning rates end where they did, or are stretched over the new length."""
+    """Whether learning rate schedules end where they did, or stretch over the new length."""
 
 
 class StudySpec(Section):
@@ -309,51 +306,51 @@ class StudySpec(Section):
     name: Name
     """The folder under `runs/`."""
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
-    """Root key of all training and seed of the sampler."""
+    """The seed of training and of the sampler."""
     task: TaskPath
     """`file.py:Class`, a file beside this one or below, or `package.module:Class`."""
     objective: tuple[Objective, ...]
-    """`{metric, direction}`; a list of them for several objectives."""
+    """What to optimize: `{metric, direction}`, or a list of them."""
     space: Mapping[str, Entry]
-    """What differs from trial to trial, by the names of hyperparameters."""
+    """The hyperparameters to search, by name."""
     fixed: Mapping[str, Value] = {}
-    """Hyperparameters that are the same for every trial."""
+    """Hyperparameters with the same value in every trial."""
     enqueue: tuple[Mapping[str, Value], ...] = ()
-    """Points to try first, a list; they count in the budget."""
+    """A list of points to try first; they count in the budget."""
     constraints: Mapping[str, Bound] = {}
-    """What the best must keep within, by metric or ledger entry."""
+    """Limits that the best trial must keep, by metric or ledger entry."""
     warm_start: Annotated[str, StringConstraints(min_length=1)] | None = None
-    """A run directory, from this file's folder, whose trials the sampler is shown."""
+    """A run directory whose trials the sampler learns from; its path from this file's folder."""
     extends: Extends | None = None
-    """Trials of another run to go on from; `sweep extend` writes it."""
+    """Trials of another run to continue; `sweep extend` writes it."""
     trial: Trial
     """How each trial trains and reports."""
     sampler: Sampler = Sampler()
-    """Who proposes hyperparameters."""
+    """What proposes hyperparameters."""
     pruner: Pruner = Pruner()
-    """Who ends trials early."""
+    """What ends trials early."""
     budget: Budget
     """When the study ends."""
     stop: Stop = Stop()
-    """When to end before the budget is spent."""
+    """When to stop before the budget is spent."""
     cluster: Annotated[str, StringConstraints(min_length=1)] = "local"
-    """`local`, or an inventory of Macs, its path from this file's folder."""
+    """`local`, or the path of an inventory of Macs from this file's folder."""
     require: Require = Require.model_validate({})
     """Which of the cluster's nodes may be used."""
     executor: OneExecutor = ExecutorChoice()
     """`ray`; `inline`: in the command's own process, one step at a time; or `package.module:Class`."""
     lanes: CountOrAuto = "auto"
-    """Trials in one compiled step of a worker; `auto` measures how many gain."""
+    """How many trials train together in one compiled step; `auto` measures the best number."""
     max_concurrent: CountOrAuto = "auto"
-    """Trials that run at once at most, in all workers."""
+    """The most trials that run at once, over all workers."""
     storage: Annotated[str, matching(r"[a-z0-9+]+://.*", _STORAGE_RULE)] | None = None
-    """The URL of another Optuna storage than the run directory's journal, such as sqlite:///study.db."""
+    """The URL of an Optuna storage to use instead of the run directory's, such as sqlite:///study.db."""
     worker: Worker = Worker.model_validate({})
-    """What each worker may use."""
+    """What one worker may use."""
     checkpoints: Checkpoints = Checkpoints.model_validate({})
-    """What is kept on disk, and how often."""
+    """Which checkpoints are kept, and how often they are written."""
     loggers: tuple[OneLogger, ...] = ()
-    """Where trials are written to besides: a list of `tensorboard`, `mlflow` or `{name, ...}`."""
+    """Where else trials are logged: a list of `tensorboard`, `mlflow` or `{name, ...}`."""
 
     _document: Document = PrivateAttr()
 

@@ -105,7 +105,7 @@ def test_a_task_with_a_syntax_error_is_named_with_its_own_line(folder: Folder) -
 
 def test_a_class_that_is_not_there_is_named_with_the_nearest(folder: Folder) -> None:
     folder.write(("line.py:Line", "line.py:Lime"))
-    assert "did you mean Line?" in refused(folder, "check", "study.yaml")
+    assert "Did you mean Line?" in refused(folder, "check", "study.yaml")
 
 
 def test_a_task_file_that_is_not_there(folder: Folder) -> None:
@@ -117,7 +117,7 @@ def test_an_objective_that_the_task_does_not_report(folder: Folder) -> None:
     folder.write(("validation_loss", "validation_los"))
     said = refused(folder, "run", "study.yaml")
     assert "study.yaml:4: objective.metric" in said
-    assert "did you mean `validation_loss`" in said
+    assert "Did you mean `validation_loss`" in said
 
 
 def test_a_run_directory_that_another_process_writes_is_refused_with_its_pid(folder: Folder) -> None:

@@ -136,7 +136,7 @@ def test_a_store_that_cannot_be_written_to_is_said_before_anything_is_trained(
 
 @pytest.mark.parametrize(
     ("url", "said"),
-    [("flie:///tmp", "did you mean `file`"), ("s3://bucket", "needs a package that is not installed")],
+    [("flie:///tmp", "Did you mean `file`"), ("s3://bucket", "needs a package that is not installed")],
 )
 def test_a_store_of_an_unknown_kind_is_named(folder: Folder, url: str, said: str) -> None:
     folder.write(("budget: {trials: 4}", f"budget: {{trials: 4}}\ncheckpoints: {{store: '{url}'}}"))

@@ -47,7 +47,7 @@ def test_what_an_executor_needs_is_known_before_it_is_made(
 def test_invariant_10_a_name_that_is_none_of_ours_is_refused_with_the_nearest() -> None:
     said = refusal("inlin")
     assert said.startswith("study.yaml:5: executor: must be one of inline, ray, or package.module:Class")
-    assert "did you mean `inline`" in said
+    assert "Did you mean `inline`" in said
 
 
 def test_invariant_10_a_class_that_makes_no_executors_is_refused_with_what_it_lacks() -> None:
@@ -56,7 +56,7 @@ def test_invariant_10_a_class_that_makes_no_executors_is_refused_with_what_it_la
 
 
 def test_invariant_10_an_argument_that_the_class_does_not_take_is_refused() -> None:
-    assert "executor.slots: must be an argument of InlineFactory" in refusal("{name: inline, slots: 2}")
+    assert "executor.slots: InlineFactory has no argument `slots`" in refusal("{name: inline, slots: 2}")
 
 
 def test_a_name_alone_is_written_as_one_and_arguments_stay() -> None:
@@ -91,7 +91,7 @@ def test_what_an_executor_outside_the_tree_refuses_is_said_at_check(folder: Fold
     folder.write(("executor: inline", "executor: {name: outside:Outside, wrd: mine}"))
     ended = folder.sweep("check", "study.yaml")
     assert ended.returncode == 2
-    assert "study.yaml:5: executor.wrd: must be an argument of Outside" in ended.stderr
+    assert "study.yaml:5: executor.wrd: Outside has no argument `wrd`" in ended.stderr
 
 
 def test_a_factory_is_built_with_its_arguments() -> None:

@@ -85,7 +85,7 @@ def test_enqueued_points_with_the_grid_must_be_whole() -> None:
     text = STUDY.replace("{name: random}", "{name: grid}").replace(
         "learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}", "learning_rate: {choices: [0.1, 0.2]}"
     )
-    with pytest.raises(SpecError, match="add accumulation_steps"):
+    with pytest.raises(SpecError, match="Add accumulation_steps"):
         parse(text + "enqueue: [{learning_rate: 0.1}]\n", "study.yaml")
 
 
@@ -121,7 +121,7 @@ def test_warm_start_from_another_space_says_what_differs(folder: Folder) -> None
     assert "space.accumulation_steps.choices[1] was 2 there, is 4" in str(problem)
     folder.write(("{name: random}", "{name: tpe}\nwarm_start: runs/nothing"))
     (problem,) = warm_start.problems(load(folder.study))
-    assert "must be a run directory" in str(problem)
+    assert "is no run directory" in str(problem)
 
 
 def stopping(stop: str, budget: str = "{trials: 99}") -> Stopping:

@@ -75,15 +75,15 @@ def test_resources_are_in_examples_and_can_be_given() -> None:
 
 
 WRONG = [
-    ("{name: median, n_startup: 2}", "pruner.n_startup", "did you mean `n_startup_trials`?"),
-    ("{name: percentile}", "pruner.percentile", "is required by PercentilePruner"),
+    ("{name: median, n_startup: 2}", "pruner.n_startup", "Did you mean `n_startup_trials`?"),
+    ("{name: percentile}", "pruner.percentile", "PercentilePruner needs it"),
     ("{name: hyperband, reduction_factor: 2.5}", "pruner.reduction_factor", "must be an integer"),
     ("{name: threshold}", "pruner", "lower"),
     ("{name: patient, patience: 2, wrapped_pruner: median}", "pruner.wrapped_pruner", "{name: median}"),
     (
         "{name: patient, patience: 2, wrapped_pruner: {name: median, metric: a}}",
         "pruner.wrapped_pruner.metric",
-        "must be an argument of MedianPruner",
+        "MedianPruner has no argument `metric`",
     ),
     ("{name: patient, patience: 2, wrapped_pruner: {name: x}}", "pruner.wrapped_pruner.name", "one of none"),
     ("{name: patient, patience: 2, wrapped_pruner: {name: wilcoxon}}", "pruner.wrapped_pruner.name", "alone"),

@@ -73,14 +73,14 @@ def test_a_sampler_keeps_its_arguments_in_the_resolved_study() -> None:
 
 
 WRONG = [
-    ("{name: tpe, n_startup_trails: 2}", "n_startup_trails", "did you mean `n_startup_trials`?"),
-    ("{name: tpe, n_startup_trails: 2}", "n_startup_trails", "known here: name, consider_prior"),
-    ("{nam: tpe}", "nam", "did you mean `name`?"),
+    ("{name: tpe, n_startup_trails: 2}", "n_startup_trails", "Did you mean `n_startup_trials`?"),
+    ("{name: tpe, n_startup_trails: 2}", "n_startup_trails", "Known here: name, consider_prior"),
+    ("{nam: tpe}", "nam", "Did you mean `name`?"),
     ("{name: tpe, n_startup_trials: many}", "n_startup_trials", "must be an integer"),
     ("{name: tpe, n_startup_trials: true}", "n_startup_trials", "must be an integer"),
     ("{name: tpe, multivariate: 1}", "multivariate", "must be true or false or null"),
-    ("{name: random, seed: 3}", "seed", "the study's `seed` is used"),
-    ("{name: tpe, constraints_func: f}", "constraints_func", "write `constraints`"),
+    ("{name: random, seed: 3}", "seed", "The study's `seed` is used"),
+    ("{name: tpe, constraints_func: f}", "constraints_func", "Write `constraints`"),
     ("{name: nsgaii, population_size: 1}", None, "greater than or equal to 2"),
     ("{name: qmc, qmc_type: sobl}", None, "sobl"),
     ("{name: nowhere.at_all:Sampler}", "name", "No module named 'nowhere'"),
@@ -102,7 +102,7 @@ def test_a_wrong_sampler_is_named_with_line_and_remedy(text: str, key: str | Non
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sweep.search.samplers.find_spec", lambda name: None)
     (problem,) = samplers.problems(with_sampler("{name: gp}"))
-    assert "scipy and torch must be installed to use gp" in str(problem)
+    assert "gp needs scipy and torch, not installed here" in str(problem)
     assert "pip install 'sweep-mlx[samplers]'" in str(problem)
 
 

@@ -56,7 +56,7 @@ def test_invariant_10_a_study_file_with_anything_anywhere_is_read_or_refused_wit
     try:
         parse(yamlfile.dump(study), "study.yaml")
     except SpecError as error:
-        assert all(problem.line and problem.rule for problem in error.problems)
+        assert all(problem.line and problem.what for problem in error.problems)
 
 
 @settings(max_examples=100, deadline=None)
