@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from configfile import nearest
 from configfile.yamlfile import Path as KeyPath
 from sweep import executors
 from sweep.errors import Problem, SpecError
 from sweep.executors.base import ExecutorFactory, Traits
 from sweep.spec import classes
+from sweep.spec.registry import Registered, Registry
 from sweep.spec.schema import StudySpec
 
 PATH: KeyPath = ("executor",)
 
 
 @cache
-def known() -> Mapping[str, type[Any]]:
+def registry() -> Registry:
     """Our own factories by name: each module of this package that has a `FACTORY`."""
     modules = {
         found.name: importlib.import_module(f"{executors.__name__}.{found.name}")
         for found in pkgutil.iter_modules(executors.__path__)
     }
-    return {name: module.FACTORY for name, module in modules.items() if hasattr(module, "FACTORY")}
+    ours = {name: Registered(each.FACTORY) for name, each in modules.items() if hasattr(each, "FACTORY")}
+    return Registry("executor's factory", ours, attributes=("traits", "prepare", "make"))
 
 
 def problems(spec: StudySpec) -> list[Problem]:
@@ -52,15 +52,4 @@ def traits(spec: StudySpec) -> Traits:
 
 
 def _class(spec: StudySpec) -> type[Any]:
-    name, document = spec.executor.name, spec.document
-    if name in known():
-        return known()[name]
-    if ":" not in name:
-        rule = f"must be one of {', '.join(sorted(known()))}, or package.module:Class"
-        raise SpecError([document.problem(PATH, rule, name, nearest.remedy(name, sorted(known())))])
-    cls = classes.load_class(document, PATH, name)
-    missing = [each for each in ("traits", "prepare", "make") if not hasattr(cls, each)]
-    if missing:
-        rule = "must be an executor's factory (sweep.executors.base.ExecutorFactory)"
-        raise SpecError([document.problem(PATH, rule, f"{name}, which has no {', '.join(missing)}")])
-    return cls
+    return registry().find(spec.document, PATH, spec.executor.name)

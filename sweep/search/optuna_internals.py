@@ -91,9 +91,9 @@ def successive_halving_numbers(pruner: optuna.pruners.BasePruner) -> tuple[int |
     return least, factor
 
 
-def first_generation(cls: type[optuna.samplers.BaseSampler] | None) -> dict[str, Any]:
+def first_generation(cls: type[optuna.samplers.BaseSampler]) -> dict[str, Any]:
     """The attributes of a genetic sampler's first generation; none for another sampler."""
-    return {cls._get_generation_key(): 0} if cls is not None and issubclass(cls, BaseGASampler) else {}
+    return {cls._get_generation_key(): 0} if issubclass(cls, BaseGASampler) else {}
 
 
 def random_states(sampler: object) -> Iterator[np.random.RandomState]:

@@ -11,21 +11,26 @@ import optuna
 from configfile.yamlfile import Path
 from sweep.errors import Problem, SpecError
 from sweep.search.optuna_internals import successive_halving_numbers
-from sweep.search.samplers import missing_packages, quietly
+from sweep.search.samplers import quietly
 from sweep.spec import classes
-from sweep.spec.schema import PRUNERS, StudySpec
+from sweep.spec.registry import Registered, Registry
+from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Length
 
-CLASSES: Mapping[str, type[optuna.pruners.BasePruner]] = {
-    "none": optuna.pruners.NopPruner,
-    "median": optuna.pruners.MedianPruner,
-    "percentile": optuna.pruners.PercentilePruner,
-    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
-    "hyperband": optuna.pruners.HyperbandPruner,
-    "threshold": optuna.pruners.ThresholdPruner,
-    "patient": optuna.pruners.PatientPruner,
-    "wilcoxon": optuna.pruners.WilcoxonPruner,
-}
+REGISTRY = Registry(
+    "pruner",
+    {
+        "none": Registered(optuna.pruners.NopPruner),
+        "median": Registered(optuna.pruners.MedianPruner),
+        "percentile": Registered(optuna.pruners.PercentilePruner),
+        "successive_halving": Registered(optuna.pruners.SuccessiveHalvingPruner),
+        "hyperband": Registered(optuna.pruners.HyperbandPruner),
+        "threshold": Registered(optuna.pruners.ThresholdPruner),
+        "patient": Registered(optuna.pruners.PatientPruner),
+        "wilcoxon": Registered(optuna.pruners.WilcoxonPruner, ("scipy",)),
+    },
+    base=optuna.pruners.BasePruner,
+)
 PATH: Path = ("pruner",)
 WRAPPED = "wrapped_pruner"
 OWN = ("name", "metric")
@@ -108,23 +113,10 @@ def _problems(spec: StudySpec, path: Path, given: Mapping[str, Any]) -> Iterator
 def _class(spec: StudySpec, path: Path, given: object) -> type[optuna.pruners.BasePruner]:
     """Raises SpecError where there is no such pruner, or what it needs is not installed."""
     document = spec.document
-    name = given.get("name") if isinstance(given, Mapping) else None
-    if not isinstance(name, str):
+    if not isinstance(given, Mapping) or "name" not in given:
         remedy = "write {name: median} or another"
         raise SpecError([document.problem(path, "must be a pruner's name and arguments", remedy=remedy)])
-    place: Path = (*path, "name")
-    if name in CLASSES:
-        needed = ("scipy",) if name == "wilcoxon" else ()
-        if missing := missing_packages(spec, place, needed):
-            raise SpecError(missing)
-        return CLASSES[name]
-    if ":" not in name:
-        rule = f"must be one of {', '.join(PRUNERS)}, or package.module:Class"
-        raise SpecError([document.problem(place, rule)])
-    cls = classes.load_class(document, place, name)
-    if not issubclass(cls, optuna.pruners.BasePruner):
-        raise SpecError([document.problem(place, "must be a subclass of optuna.pruners.BasePruner")])
-    return cls
+    return REGISTRY.find(document, (*path, "name"), given["name"])
 
 
 def _replicate_problems(spec: StudySpec) -> Iterator[Problem]:

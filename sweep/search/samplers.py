@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 
-from configfile.yamlfile import Path
 from sweep.errors import Problem, SpecError
 from sweep.search import space
 from sweep.search.optuna_internals import random_states
 from sweep.search.tpe.sampler import TPESampler
 from sweep.spec import classes
+from sweep.spec.registry import Registered, Registry
 from sweep.spec.schema import StudySpec
 
 
@@ -33,18 +32,20 @@ class Grid(optuna.samplers.GridSampler):
         pass
 
 
-CLASSES: Mapping[str, type[optuna.samplers.BaseSampler]] = {
-    "tpe": TPESampler,
-    "random": optuna.samplers.RandomSampler,
-    "qmc": optuna.samplers.QMCSampler,
-    "grid": Grid,
-    "cmaes": optuna.samplers.CmaEsSampler,
-    "gp": optuna.samplers.GPSampler,
-    "nsgaii": optuna.samplers.NSGAIISampler,
-    "nsgaiii": optuna.samplers.NSGAIIISampler,
-}
-PACKAGES: Mapping[str, tuple[str, ...]] = {"cmaes": ("cmaes",), "gp": ("scipy", "torch"), "qmc": ("scipy",)}
-"""What a name needs beyond Optuna itself."""
+REGISTRY = Registry(
+    "sampler",
+    {
+        "tpe": Registered(TPESampler),
+        "random": Registered(optuna.samplers.RandomSampler),
+        "qmc": Registered(optuna.samplers.QMCSampler, ("scipy",)),
+        "grid": Registered(Grid),
+        "cmaes": Registered(optuna.samplers.CmaEsSampler, ("cmaes",)),
+        "gp": Registered(optuna.samplers.GPSampler, ("scipy", "torch")),
+        "nsgaii": Registered(optuna.samplers.NSGAIISampler),
+        "nsgaiii": Registered(optuna.samplers.NSGAIIISampler),
+    },
+    base=optuna.samplers.BaseSampler,
+)
 
 WITHHELD: Mapping[str, str] = {
     "seed": "the study's `seed` is used",
@@ -61,7 +62,7 @@ PATH = ("sampler",)
 def problems(spec: StudySpec) -> list[Problem]:
     """What is wrong with the sampler and its arguments; needs Optuna, which reading the file does not."""
     try:
-        cls = _class(spec)
+        cls = sampler_class(spec)
         found = list(
             classes.problems(
                 spec.document, PATH, cls, spec.sampler.arguments, own=("name",), withheld=WITHHELD
@@ -76,7 +77,7 @@ def problems(spec: StudySpec) -> list[Problem]:
 
 def make(spec: StudySpec, **more: Any) -> optuna.samplers.BaseSampler:
     """The study's sampler; `more` are arguments that the file cannot give. Raises SpecError."""
-    cls = _class(spec)
+    cls = sampler_class(spec)
     known = classes.parameters(cls)
     quiet = {name: False for name in QUIET if name in known and known[name].default is True}
     ours: dict[str, Any] = {**quiet, "seed": spec.seed % 2**32, **more}
@@ -111,23 +112,6 @@ def quietly() -> warnings.catch_warnings[None]:
     return warnings.catch_warnings(action="ignore", category=ExperimentalWarning)
 
 
-def missing_packages(spec: StudySpec, path: Path, packages: tuple[str, ...]) -> list[Problem]:
-    """The packages that are not installed, and how to install them."""
-    missing = [package for package in packages if find_spec(package) is None]
-    if not missing:
-        return []
-    what = f"{spec.document.at(path)} needs {' and '.join(missing)}, not installed here"
-    return [spec.document.problem(path, what, "", "run: pip install 'sweep-mlx[samplers]'")]
-
-
-def _class(spec: StudySpec) -> type[optuna.samplers.BaseSampler]:
-    """Raises SpecError where the name cannot be imported, or what it needs is not installed."""
-    path, name = (*PATH, "name"), spec.sampler.name
-    if name in CLASSES:
-        if missing := missing_packages(spec, path, PACKAGES.get(name, ())):
-            raise SpecError(missing)
-        return CLASSES[name]
-    cls = classes.load_class(spec.document, path, name)
-    if not issubclass(cls, optuna.samplers.BaseSampler):
-        raise SpecError([spec.document.problem(path, "must be a subclass of optuna.samplers.BaseSampler")])
-    return cls
+def sampler_class(spec: StudySpec) -> type[optuna.samplers.BaseSampler]:
+    """The class of the study's sampler. Raises SpecError where it cannot be used."""
+    return REGISTRY.find(spec.document, (*PATH, "name"), spec.sampler.name)

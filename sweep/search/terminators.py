@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,15 +22,19 @@ from optuna.terminator import (
 )
 
 from sweep.errors import Problem, SpecError
-from sweep.search.samplers import missing_packages
 from sweep.spec import classes
+from sweep.spec.registry import Registered, Registry
 from sweep.spec.schema import StudySpec
 
-EVALUATORS: Mapping[str, type[BaseImprovementEvaluator]] = {
-    "regret_bound": RegretBoundEvaluator,
-    "emmr": EMMREvaluator,
-    "best_value_stagnation": BestValueStagnationEvaluator,
-}
+REGISTRY = Registry(
+    "terminator",
+    {
+        "regret_bound": Registered(RegretBoundEvaluator, ("scipy", "torch")),
+        "emmr": Registered(EMMREvaluator, ("scipy", "torch")),
+        "best_value_stagnation": Registered(BestValueStagnationEvaluator),
+    },
+    open=False,
+)
 PATH = ("stop", "terminator")
 WITHHELD = {"seed": "the study's `seed` is used"}
 
@@ -40,11 +44,12 @@ def problems(spec: StudySpec) -> list[Problem]:
     chosen = spec.stop.terminator
     if chosen is None:
         return []
-    needed = () if chosen.name == "best_value_stagnation" else ("scipy", "torch")
-    found = missing_packages(spec, (*PATH, "name"), needed)
-    cls, document = EVALUATORS[chosen.name], spec.document
-    own = ("name", "min_n_trials")
-    found += classes.problems(document, PATH, cls, chosen.arguments, own=own, withheld=WITHHELD)
+    document, own = spec.document, ("name", "min_n_trials")
+    try:
+        cls = REGISTRY.find(document, (*PATH, "name"), chosen.name)
+    except SpecError as error:
+        return error.problems
+    found = list(classes.problems(document, PATH, cls, chosen.arguments, own=own, withheld=WITHHELD))
     if chosen.name == "regret_bound" and spec.trial.replicates < 2:
         what = "must be at least 2 for regret_bound, which compares with the spread over replicates"
         remedy = "raise it, or use emmr"
@@ -66,7 +71,7 @@ def make(spec: StudySpec) -> Terminator | None:
     chosen = spec.stop.terminator
     if chosen is None:
         return None
-    cls = EVALUATORS[chosen.name]
+    cls = REGISTRY.find(spec.document, (*PATH, "name"), chosen.name)
     given: dict[str, Any] = dict(chosen.arguments)
     if "seed" in classes.parameters(cls):
         given["seed"] = spec.seed % 2**32

@@ -46,7 +46,7 @@ def read(spec: StudySpec) -> list[FrozenTrial]:
     path, history = _source(spec)
     outcomes = [outcome for _, outcome in sorted(history.told.items()) if outcome.state in _ENDS]
     reports = read_reports(path, {outcome.number for outcome in outcomes}) if outcomes else {}
-    notes = first_generation(samplers.CLASSES.get(spec.sampler.name))  # genetic samplers breed from it on
+    notes = first_generation(samplers.sampler_class(spec))  # genetic samplers breed from it on
     found = []
     for outcome in outcomes:
         rows = boundary_rows(reports.get(outcome.number, ()), spec.objective[0].metric, spec.trial.replicates)
@@ -60,7 +60,7 @@ def source_trials(spec: StudySpec, given: Sequence[FrozenTrial]) -> dict[str, An
 
     It goes by their best tenth, so fewer than ten give nothing.
     """
-    cls = samplers.CLASSES.get(spec.sampler.name)
+    cls = samplers.sampler_class(spec)
     if cls is not optuna.samplers.CmaEsSampler or {"x0", "sigma0"} & spec.sampler.arguments.keys():
         return {}
     if space.is_conditional(spec):

@@ -10,7 +10,8 @@ resolve            a trial's hyperparameters and length; the file with every def
 against_task       what only the task can tell of a file
 differences        what may not change when a study is resumed, and did
 plans              a proposal -> the plan of a trial; the programs that a study needs
-classes            `package.module:Class` with its arguments: samplers, pruners and others of the user's own
+classes            `package.module:Class` with its arguments, for classes of the user's own
+registry           classes by short names: samplers, pruners, terminators, loggers, executors
 json_schema        what editors check a study file by
 task_description   what is known of a task without importing it
 """

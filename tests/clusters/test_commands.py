@@ -30,7 +30,7 @@ def test_a_wrong_inventory_ends_with_exit_code_2_and_every_problem(tmp_path: Pat
     ended = cluster("doctor", str(file))
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "lab.yaml:2: nodes[0].ip" in ended.stderr
-    assert "lab.yaml:3: nodes[1].nme: must be a known key" in ended.stderr
+    assert "lab.yaml:3: nodes[1].nme: unknown key" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

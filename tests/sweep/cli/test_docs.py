@@ -28,7 +28,7 @@ def test_each_example_of_the_page_is_a_right_study(example: str) -> None:
 
 
 def test_the_page_names_all_there_is() -> None:
-    keys = [*StudySpec.model_fields, *SAMPLERS, *PRUNERS, *terminators.EVALUATORS, *LOCKED]
+    keys = [*StudySpec.model_fields, *SAMPLERS, *PRUNERS, *terminators.REGISTRY.entries, *LOCKED]
     keys += [field.alias or name for section in (Trial, Stop) for name, field in section.model_fields.items()]
     missing = [key for key in keys if not re.search(rf"\b{key}\b", TEXT)]
     assert not missing

@@ -30,8 +30,10 @@ def refusal(executor: str) -> str:
 
 
 def test_ours_are_known_by_the_name_of_their_module() -> None:
-    assert sorted(choosing.known()) == ["inline", "ray"]
-    assert choosing.known().keys() <= {module.name for module in pkgutil.iter_modules(executors.__path__)}
+    assert sorted(choosing.registry().entries) == ["inline", "ray"]
+    assert choosing.registry().entries.keys() <= {
+        module.name for module in pkgutil.iter_modules(executors.__path__)
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,7 @@ def test_invariant_10_a_name_that_is_none_of_ours_is_refused_with_the_nearest() 
 
 
 def test_invariant_10_a_class_that_makes_no_executors_is_refused_with_what_it_lacks() -> None:
-    assert "collections:Counter, which has no traits, prepare, make" in refusal("collections:Counter")
+    assert "it has no traits, prepare, make" in refusal("collections:Counter")
     assert "no_such_module" in refusal("no_such_module:Class")
 
 
@@ -69,7 +71,7 @@ def test_a_name_alone_is_written_as_one_and_arguments_stay() -> None:
 
 def test_choosing_an_executor_loads_none_of_what_it_needs() -> None:
     program = (
-        "import sys; from sweep.executors import choosing; choosing.known(); "
+        "import sys; from sweep.executors import choosing; choosing.registry(); "
         "print(*{'mlx', 'ray', 'optuna'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)

@@ -88,7 +88,7 @@ WRONG = [
     ("{name: patient, patience: 2, wrapped_pruner: {name: x}}", "pruner.wrapped_pruner.name", "one of none"),
     ("{name: patient, patience: 2, wrapped_pruner: {name: wilcoxon}}", "pruner.wrapped_pruner.name", "alone"),
     ("{name: wilcoxon}", "trial.replicates", "must be at least 4"),
-    ("{name: optuna.samplers:TPESampler}", "pruner.name", "subclass of optuna.pruners.BasePruner"),
+    ("{name: optuna.samplers:TPESampler}", "pruner.name", "no subclass of optuna's BasePruner"),
 ]
 
 

@@ -47,7 +47,7 @@ def run(folder: Folder, sampler: str, *changes: tuple[str, str]) -> Summary:
 )
 def test_each_sampler_runs_a_study_to_the_end(folder: Folder, sampler: str) -> None:
     name = sampler[1:].replace("}", ",").split(",")[0].removeprefix("name: ")
-    for package in samplers.PACKAGES.get(name, ()):
+    for package in samplers.REGISTRY.entries[name].packages if name in samplers.REGISTRY.entries else ():
         if find_spec(package) is None:
             pytest.skip(f"{package} is not installed: pip install 'sweep-mlx[samplers]'")
     changes = [(GRID, "learning_rate: {choices: [0.01, 0.02, 0.05]}")] if "Brute" in sampler else []
@@ -85,7 +85,7 @@ WRONG = [
     ("{name: qmc, qmc_type: sobl}", None, "sobl"),
     ("{name: nowhere.at_all:Sampler}", "name", "No module named 'nowhere'"),
     ("{name: optuna.samplers:TPESamplr}", "name", "optuna.samplers has no TPESamplr"),
-    ("{name: optuna.pruners:MedianPruner}", "name", "subclass of optuna.samplers.BaseSampler"),
+    ("{name: optuna.pruners:MedianPruner}", "name", "no subclass of optuna's BaseSampler"),
     ("{name: qmc, independent_sampler: {name: optuna.samplers:X}}", "independent_sampler.name", "optuna"),
 ]
 
@@ -100,7 +100,7 @@ def test_a_wrong_sampler_is_named_with_line_and_remedy(text: str, key: str | Non
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweep.search.samplers.find_spec", lambda name: None)
+    monkeypatch.setattr("sweep.spec.registry.find_spec", lambda name: None)
     (problem,) = samplers.problems(with_sampler("{name: gp}"))
     assert "gp needs scipy and torch, not installed here" in str(problem)
     assert "pip install 'sweep-mlx[samplers]'" in str(problem)
