@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from sweep.errors import SweepError
 from sweep.executors.base import Assignment, Chunk, ExecutorEvent, Traits
 from sweep.executors.cluster import Cluster
 from sweep.vocabulary.trial import Snapshot
-from sweep.vocabulary.turn import Loss, SlotJoined, SlotLost, Turn, TurnDone, WorkerSettings
+from sweep.vocabulary.turn import WATCHDOG_ADVICE, Loss, SlotJoined, SlotLost, Turn, TurnDone, WorkerSettings
 
 if TYPE_CHECKING:
     from sweep.worker.worker import Worker
@@ -61,14 +62,26 @@ class InlineExecutor:
 
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
         if not self._events and self._turns:
-            turn = self._turns.popleft()
-            self._events.append(TurnDone(self._slot, self._worker.turn(turn)))
+            result = self._worker.turn(self._turns.popleft())
+            if result.device_lost:
+                raise SweepError(_refused(result.error or ""))
+            self._events.append(TurnDone(self._slot, result))
         events = list(self._events)
         self._events.clear()
         return events
 
     def close(self) -> None:
         self._worker.close()
+
+
+def _refused(reason: str) -> str:
+    """The study ends: another worker in this process would be refused as well, and no trial caused it."""
+    first = reason.splitlines()[0] if reason else "it did not say why"
+    return (
+        f"the GPU refuses this process from now on: {first}. `executor: inline` has no other process to "
+        "train in. Recorded results are safe; run the same command to resume, or use executor: ray, which "
+        f"replaces such a worker. {WATCHDOG_ADVICE}"
+    )
 
 
 def _new_worker(settings: WorkerSettings) -> Worker:

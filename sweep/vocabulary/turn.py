@@ -116,6 +116,13 @@ class Spent:
     peak_memory_bytes: int = 0
 
 
+WATCHDOG_ADVICE = (
+    "On a Mac this is mostly the watchdog that protects the display: let the display sleep while the study "
+    "runs, or set AGX_RELAX_CDM_CTXSTORE_TIMEOUT=1"
+)
+"""What helps where a GPU ends the work of a process."""
+
+
 @dataclass(frozen=True)
 class RunFailure:
     """A run that failed by itself, and why."""
@@ -128,10 +135,10 @@ class RunFailure:
 class TurnResult:
     """What came of a turn.
 
-    `error` is set where the turn as a whole failed: then all its lanes are lost and nobody in
-    particular is to blame. `out_of_memory` tells that kind of failure from the others. `notes` are for
-    people: what went wrong beside training. `rates` answers
-    a probe: examples per second at each width that was worth measuring.
+    `error` is set where the turn as a whole failed: then all its lanes are lost, and it is not known which
+    trial caused it. `out_of_memory` and `device_lost` tell two kinds of failure from the others: the second
+    says that the GPU refuses this worker's process from now on. `notes` are for people: what went wrong
+    beside training. `rates` answers a probe: examples per second at each width that was worth measuring.
     """
 
     number: int
@@ -143,6 +150,7 @@ class TurnResult:
     turn_s: float = 0.0
     error: str | None = None
     out_of_memory: bool = False
+    device_lost: bool = False
     rates: Mapping[int, float] | None = None
     notes: tuple[str, ...] = ()
 
@@ -162,10 +170,14 @@ class SlotJoined:
 
 
 class Loss(StrEnum):
-    """What went away: a lost process may be its trials' doing, a lost node is not."""
+    """What went away: a lost process may be its trials' doing, a lost node is not.
+
+    A lost DEVICE is a GPU that refuses the process: heavy programs cause it, not single trials.
+    """
 
     PROCESS = "process"
     NODE = "node"
+    DEVICE = "device"
 
 
 @dataclass(frozen=True)

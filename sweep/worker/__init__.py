@@ -1,9 +1,12 @@
 """The process that trains.
 
 worker          turns in, results out: one population of lanes
-describe_task   a process that looks at a task and says what it found
+programs        the task, its compiled programs, how fast their widths train
+snapshots       when runs are saved, and their checkpoint files
 spool           the worker's folder for checkpoints on their way
 memory_guard    ends a trial before the system ends the process
+footprint       how much memory this process takes now
 width_cache     measured lane counts, kept on this host
 task_loading    the task of a study from its file or module
+describe_task   a process that looks at a task and says what it found
 """

@@ -1,20 +1,19 @@
-"""Ends work that eats more memory than a worker may, before the whole machine suffers.
+"""Ends work that takes more memory than a worker may, before the whole machine suffers.
 
-Linux has a killer for this that may pick any process, a Mac swaps until nothing moves. A thread looks at
-the process's memory; above the limit the guarded thread is raised a MemoryError, which reaches it with its
-next Python instruction, and above HARD times the limit the process ends itself: its trials go on elsewhere.
+Linux may kill any process in that case, a Mac swaps until nothing moves. A thread watches the process's
+memory. Above the limit it first frees what is merely cached. If that is not enough it raises MemoryError in
+the guarded thread, which gets it with its next Python instruction. Above HARD times the limit the process
+ends itself, and its trials resume elsewhere.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 HARD = 1.5
 EVERY_S = 0.1
@@ -27,12 +26,16 @@ class OverLimitError(MemoryError):
 class MemoryGuard:
     """Watches this process while `watching` is entered; `limit_bytes` None watches nothing.
 
-    `used` says how many bytes are in use; it is called from another thread.
+    `used` says how many bytes are in use now, `reclaim` frees what is cached; both are called from another
+    thread.
     """
 
-    def __init__(self, limit_bytes: float | None, used: Callable[[], int]) -> None:
+    def __init__(
+        self, limit_bytes: float | None, used: Callable[[], int], reclaim: Callable[[], None] = lambda: None
+    ) -> None:
         self._limit = limit_bytes
         self._used = used
+        self._reclaim = reclaim
         self._watched: int | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -41,7 +44,7 @@ class MemoryGuard:
             threading.Thread(target=self._watch, name="memory guard", daemon=True).start()
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self._closed.set()
 
     @contextmanager
@@ -60,14 +63,17 @@ class MemoryGuard:
     def explain(self) -> str:
         """What was found and what to do."""
         return (
-            f"out of memory: the worker must stay below {(self._limit or 0) / 1e9:.2f} GB, found "
-            f"{(self.found or 0) / 1e9:.2f} GB; make the model, its micro-batch or its data smaller, or give "
-            "workers more: worker: {memory: ...} in the study file"
+            f"out of memory: the worker's process took {(self.found or 0) / 1e9:.2f} GB of the "
+            f"{(self._limit or 0) / 1e9:.2f} GB that it may use. Make the model, its micro-batch or its data "
+            "smaller, or give workers more: worker: {memory: ...} in the study file"
         )
 
     def _watch(self) -> None:
         assert self._limit is not None
         while not self._closed.wait(EVERY_S):
+            if self._used() <= self._limit:
+                continue
+            self._reclaim()
             used = self._used()
             if used <= self._limit:
                 continue
@@ -78,14 +84,6 @@ class MemoryGuard:
                 elif self._watched is not None and used > HARD * self._limit:
                     print(self.explain(), file=sys.stderr, flush=True)
                     os._exit(1)
-
-
-def resident_bytes() -> int:
-    """Memory of this process that is in RAM; on a Mac, which does not tell, the most there ever was."""
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _raise_in(thread: int, error: type[BaseException]) -> None:

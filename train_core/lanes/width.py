@@ -17,6 +17,7 @@ from typing import Any
 import mlx.core as mx
 
 from train_core import device, keys
+from train_core.device_errors import is_out_of_memory
 from train_core.hyperparameters import split
 from train_core.lanes.lane import Length
 from train_core.lanes.population import Population
@@ -173,13 +174,6 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
         timing_s=time.perf_counter() - began - compile_s,
         peak_memory_bytes=mx.get_peak_memory(),
     )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether MLX or Python ran out of memory; other errors are the task's."""
-    text = str(error).lower()
-    told = ("out of memory", "unable to allocate", "exceeds the maximum", "insufficient memory")
-    return isinstance(error, MemoryError) or any(words in text for words in told)
 
 
 def cache_key(program: Program) -> str:

@@ -62,3 +62,21 @@ def test_a_closed_guard_leaves_no_thread() -> None:
     assert guards() == before + 1
     guard.close()
     wait_until(lambda: guards() <= before)
+
+
+def test_what_is_merely_cached_is_freed_before_work_is_ended() -> None:
+    cached = [150]
+    guard = MemoryGuard(100, lambda: 10 + sum(cached), reclaim=cached.clear)
+    with guard.watching():
+        wait_until(lambda: not cached)
+    guard.close()
+    assert guard.found is None
+
+
+def test_work_that_stays_above_the_limit_without_the_cache_is_ended() -> None:
+    cached = [150]
+    guard = MemoryGuard(100, lambda: 110 + sum(cached), reclaim=cached.clear)
+    with pytest.raises(OverLimitError), guard.watching():
+        never_end()
+    guard.close()
+    assert guard.found == 110

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import mlx.core as mx
 import pytest
 
 from sweep.vocabulary.trial import Length, Scalar, TrialPlan
@@ -37,3 +38,53 @@ def test_a_checkpoint_of_another_run_is_refused(worker: Worker, other: dict[str,
         assert f"is of another run than trial {load.plan.number}, replicate {replicate}" in result.error
     else:
         assert (result.error, [report.examples for report in result.reports]) == (None, [128])
+
+
+WATCHDOG = (
+    "[METAL] Command buffer execution failed: Impacting Interactivity "
+    "(0000000e:kIOGPUCommandBufferCallbackErrorImpactingInteractivity)."
+)
+
+
+def failing_after(calls: int, plain: Callable[[], None]) -> Callable[[], None]:
+    """`mx.synchronize` of a GPU whose watchdog strikes; evaluation itself says nothing."""
+    left = [calls]
+
+    def synchronize() -> None:
+        plain()
+        left[0] -= 1
+        if left[0] < 0:
+            raise RuntimeError(WATCHDOG)
+
+    return synchronize
+
+
+@pytest.mark.parametrize("calls", [0, 1])
+def test_a_report_or_a_snapshot_of_a_gpu_that_failed_is_never_given_out(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, calls: int
+) -> None:
+    """With one good synchronisation it is the snapshot that comes after the failure."""
+    monkeypatch.setattr(mx, "synchronize", failing_after(calls, mx.synchronize))
+    result = worker.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, PLAN, 0, 1),)))
+    if calls:
+        assert result.error is None
+        result = worker.turn(Turn(1, SIGNATURE, 1, advance=False))
+    assert (result.reports, result.snapshots) == ((), ())
+    assert (result.device_lost, result.out_of_memory) == (True, False)
+    assert WATCHDOG in (result.error or "")
+
+
+def test_mlx_keeps_little_of_what_arrays_have_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself it keeps nearly all of a Mac's memory, and that would count as the worker's."""
+    limits: list[int] = []
+
+    def set_cache_limit(limit: int) -> int:
+        limits.append(limit)
+        return 7
+
+    monkeypatch.setattr(mx, "set_cache_limit", set_cache_limit)
+    made = Worker(
+        WorkerSettings(TaskRef(str(STUDIES), "line.py:Line"), None, keep_final=False, limit_bytes=4e9)
+    )
+    made.close()
+    assert limits == [1_000_000_000, 7]
