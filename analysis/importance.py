@@ -11,7 +11,7 @@ import copy
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import optuna
@@ -28,8 +28,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from analysis.errors import RunError, warn
 
-if TYPE_CHECKING:
-    from analysis.run import Run
+
+class Objective(NamedTuple):
+    """The column of an objective's values, and "maximize" or "minimize"."""
+
+    column: str
+    direction: str
+
 
 LEAST_TRIALS = 8
 REPEATS = 30
@@ -40,23 +45,21 @@ _TOP_SHARE = 0.1
 _TOP_TRIALS = 5
 
 
-def importance(run: Run, metric: str | None = None) -> pd.DataFrame:
-    """A row a hyperparameter: `importance, low, high, chance`; with several objectives, for the front.
+def importance(
+    trials: pd.DataFrame, objectives: Sequence[Objective], space: Mapping[str, Mapping[str, Any]]
+) -> pd.DataFrame:
+    """A row a hyperparameter: `importance, low, high, chance`; for several objectives, of the front.
 
-    `metric` names one objective of several. Raises RunError where too few trials are complete.
+    `trials` has the columns of `Run.trials`, `objectives` name those of them that hold values, and `space`
+    has the study file's entries. Raises RunError where too few trials are complete.
     """
-    directions = dict(run.objectives)
-    if metric is not None and metric not in directions:
-        raise RunError(f"{run.path}: {metric!r} is no objective; there are {', '.join(directions)}")
-    named = [metric] if metric is not None else list(directions)
-    columns = [f"values_{name}" for name in named] if len(directions) > 1 else ["value"]
-    trials = _frozen(run, columns)
-    if len(trials) < LEAST_TRIALS:
+    frozen = _frozen(trials, [each.column for each in objectives], space)
+    if len(frozen) < LEAST_TRIALS:
         raise RunError(
-            f"{run.path}: importance needs at least {LEAST_TRIALS} complete trials of hyperparameters that "
-            f"differ; there are {len(trials)}"
+            f"importance needs at least {LEAST_TRIALS} complete trials of hyperparameters that differ; "
+            f"there are {len(frozen)}"
         )
-    return _table(trials, [directions[name] for name in named])
+    return _table(frozen, [each.direction for each in objectives])
 
 
 def _table(trials: list[FrozenTrial], directions: Sequence[str]) -> pd.DataFrame:
@@ -129,15 +132,18 @@ class _Trials:
         return len(self.directions) > 1
 
 
-def _frozen(run: Run, columns: Sequence[str]) -> list[FrozenTrial]:
-    """The COMPLETE trials as Optuna's, with the hyperparameters that differ."""
-    complete = run.trials[run.trials["state"] == "COMPLETE"].dropna(subset=list(columns))
+def _frozen(
+    trials: pd.DataFrame, columns: Sequence[str], space: Mapping[str, Mapping[str, Any]]
+) -> list[FrozenTrial]:
+    """The COMPLETE trials of finite values as Optuna's, with the hyperparameters that differ."""
+    complete = trials[trials["state"] == "COMPLETE"].dropna(subset=list(columns))
     complete = complete[np.isfinite(complete[list(columns)].to_numpy(dtype="float64")).all(axis=1)]
-    held = {name: complete[f"params_{name}"] for name in run.parameters}
+    names = [name for name in map(str, complete) if name.startswith("params_")]
+    held = {name.removeprefix("params_"): complete[name] for name in names}
     spaces = {
         name: distribution
         for name, values in held.items()
-        if (distribution := _distribution(values.dropna().tolist(), run.study_file.space.get(name)))
+        if (distribution := _distribution(values.dropna().tolist(), space.get(name)))
     }
     rows = zip(*(complete[column] for column in columns), strict=True)
     found = []

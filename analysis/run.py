@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,9 +142,20 @@ class Run:
         (quartiles over resampled trials) and `chance` (what one that does nothing would reach).
         """
         if metric not in self._importance:
-            from analysis.importance import importance
+            from analysis.importance import Objective, importance
 
-            self._importance[metric] = importance(self, metric)
+            if metric is not None and metric not in dict(self.objectives):
+                names = ", ".join(dict(self.objectives))
+                raise RunError(f"{self.path}: {metric!r} is no objective; there are {names}")
+            if not self.objectives:
+                raise RunError(f"{self.path}: importance needs an objective; the run names none")
+            objectives = [
+                Objective(column, direction)
+                for column, (name, direction) in zip(self.value_columns, self.objectives, strict=False)
+                if metric in (None, name)
+            ]
+            with self._located():
+                self._importance[metric] = importance(self.trials, objectives, self.study_file.space)
         return self._importance[metric]
 
     def weights(self, trial: int, replicate: int = 0) -> dict[str, Any]:
@@ -153,17 +165,20 @@ class Run:
         """
         from analysis.weights import weights
 
-        return weights(self, trial, replicate)
+        return weights(self._checkpoint_path(trial, replicate))
 
     def model(self, trial: int, replicate: int = 0, *, task: object = None) -> Any:
         """A trial's `nn.Module` with its weights, in evaluation mode, in float32.
 
         The task is the study's own, from the folder where the study file lay; `task` gives another instance
-        or class of it. Raises RunError where task, model or checkpoint cannot be had.
+        or class of it. Raises RunError where task, model or checkpoint cannot be loaded.
         """
         from analysis.weights import model
 
-        return model(self, trial, replicate, task=task)
+        path = self._checkpoint_path(trial, replicate)
+        with self._located():
+            hyperparameters = self.study.trials[trial].hyperparameters
+            return model(path, hyperparameters, self._task() if task is None else task)
 
     def metric_column(self, metric: str | None = None) -> str:
         """The column of `metrics` that holds a metric, by default the first objective. Raises RunError."""
@@ -221,6 +236,36 @@ class Run:
     @property
     def _directions(self) -> list[str]:
         return [direction for _, direction in self.objectives] or ["minimize"]
+
+    def _checkpoint_path(self, trial: int, replicate: int) -> str:
+        """Where the last checkpoint of a run lies: a path or a URL. Raises RunError where there is none."""
+        kept = self.checkpoints
+        own = kept[(kept["trial"] == trial) & (kept["replicate"] == replicate)]
+        if own.empty:
+            there = ", ".join(str(number) for number in sorted(set(kept["trial"]))) or "none"
+            raise RunError(
+                f"{self.path}: trial {trial}, replicate {replicate} has no checkpoint; trials with one: "
+                f"{there} (`checkpoints.keep_best` of the study file says how many stay)"
+            )
+        return str(own.sort_values("examples")["path"].iloc[-1])
+
+    def _task(self) -> Any:
+        """The study's own task, from the folder where its study file lay when it last ran."""
+        from analysis.weights import load_task
+
+        target, folder = self.study_file.values.get("task"), self.provenance.get("folder")
+        if not isinstance(target, str) or not isinstance(folder, str):
+            raise RunError("the folder of its task is not recorded. Pass it: model(trial, task=MyTask)")
+        return load_task(folder, target, self.provenance.get("task_sha256"))
+
+    @contextmanager
+    def _located(self) -> Iterator[None]:
+        """Errors inside name this run."""
+        try:
+            yield
+        except RunError as error:
+            text = str(error)
+            raise RunError(text if str(self.path) in text else f"{self.path}: {text}") from error
 
     def _candidates(self) -> list[ranking.Candidate]:
         return frames.candidates(self.trials, self.value_columns)

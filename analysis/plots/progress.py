@@ -8,8 +8,10 @@ import numpy as np
 from matplotlib.collections import LineCollection
 
 from analysis.errors import RunError
+from analysis.frames import candidates
 from analysis.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, STATES, Plot, few, figure
 from analysis.run import Run
+from runlog import ranking
 
 _BEST = (BLUE, GREEN, PURPLE, SKY, RED)
 _RASTER = 500
@@ -36,7 +38,8 @@ def history(run: Run) -> Plot:
                         label=state.lower(),
                         rasterized=len(rows) > 5000,
                     )
-            complete = trials[(trials["state"] == "COMPLETE") & trials[column].notna()]
+            ranked = [each.number for each in ranking.best(candidates(trials, [column]), [direction])]
+            complete = trials.loc[sorted(ranked)]
             best = complete[column].cummax() if direction == "maximize" else complete[column].cummin()
             ax.step(complete["number"], best, where="post", color="black", label="best so far")
             ax.set(xlabel="trial", ylabel=metric)

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.errors import RunError
+from analysis.frames import candidates, rows
 from analysis.plots.progress import zoom
 from analysis.plots.style import BLUE, GREY, ORANGE, SCALE, Plot, few, figure
 from analysis.run import Run
+from runlog import ranking
 
 _MOST = 12
 """More hyperparameters than this do not fit on one picture; the first ones by importance are shown."""
@@ -139,11 +141,12 @@ def slices(run: Run) -> Plot:
 
 def contour(run: Run) -> Plot:
     """The value over the two most important hyperparameters that are numbers."""
-    trials, metric, direction = _complete(run)
+    trials, metric, _ = _complete(run)
     numeric = [n for n in _shown(run) if not _is_choice(run, n) and trials[f"params_{n}"].nunique() > 3]
     if len(numeric) < 2 or len(trials) < 6:
         raise RunError(f"{run.path}: a contour needs two hyperparameters that are numbers, and some trials")
     first, second = numeric[:2]
+    best = _best_number(run)
     trials = trials.dropna(subset=[f"params_{first}", f"params_{second}"]).reset_index(drop=True)
     x, y = (_scale(run, name, trials[f"params_{name}"]) for name in (first, second))
     grid = np.linspace(0, 1, 60)
@@ -158,18 +161,22 @@ def contour(run: Run) -> Plot:
         ax.scatter(
             x.places, y.places, s=10, c="white", edgecolors="black", linewidths=0.5, alpha=few(len(trials))
         )
-        best = trials["value"].idxmax() if direction == "maximize" else trials["value"].idxmin()
-        ax.plot(x.places[best], y.places[best], "*", ms=15, color=ORANGE, mec="black", label="best trial")
+        if marked := np.flatnonzero(trials["number"] == best).tolist():
+            at = x.places[marked], y.places[marked]
+            ax.plot(*at, "*", ms=15, color=ORANGE, mec="black", label="best trial")
         ax.set_xticks(x.ticks, x.labels)
         ax.set_yticks(y.ticks, y.labels)
         ax.set(xlabel=first, ylabel=second, xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-        ax.legend(loc="upper left", bbox_to_anchor=(0, 1.1))
+        if marked:
+            ax.legend(loc="upper left", bbox_to_anchor=(0, 1.1))
         made.colorbar(filled, label=metric)
     caption = (
         f"{metric} over {first} and {second}, the two most important hyperparameters that are "
         f"numbers, averaged "
         "over near trials (the dots) whatever else they had; blank where there are none."
     )
+    if best is not None and not marked:
+        caption += f" Trial {best}, the best, is not shown: it does not have both."
     return Plot("contour", "Contour", caption, made)
 
 
@@ -217,6 +224,13 @@ def _complete(run: Run) -> tuple[pd.DataFrame, str, str]:
         )
     metric, direction = run.objectives[0]
     return trials, metric, direction
+
+
+def _best_number(run: Run) -> int | None:
+    """The number of the best trial by the first objective, of all trials; None where none is ranked."""
+    (_, direction), column = run.objectives[0], run.value_columns[0]
+    ranked = ranking.best(candidates(run.trials, [column]), [direction])
+    return next(iter(rows(run.trials, ranked[:1])["number"].tolist()), None)
 
 
 def _shown(run: Run) -> list[str]:

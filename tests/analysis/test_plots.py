@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.image import imread
 
@@ -47,6 +48,41 @@ def test_the_front_of_several_objectives(tmp_path: Path) -> None:
         assert len(front) == len(found.pareto())
         for draw in (plots.history, plots.importance, plots.parallel, plots.slices, plots.contour):
             assert "loss" in draw(found).caption or draw is plots.importance
+
+
+def _of_two_branches(root: Path, best: int) -> analysis.Run:
+    """Trials of which the even ones have momentum; `best` has the greatest value."""
+    with open_run(root) as run:
+        begin(run)
+        run.write_study("name: a\nspace: {}\nobjective: {metric: accuracy, direction: maximize}\n")
+        for number in range(16):
+            momentum = {"momentum": number * 3 % 16} if number % 2 == 0 else {}
+            run.record_asked(plan(number), {"rate": number / 16, **momentum})
+            value = 9.0 if number == best else number * 7 % 16 / 16
+            run.record_outcome(Outcome(number, TrialState.COMPLETE, (value,)))
+        run.record_asked(plan(16), {"rate": 0.5, "momentum": 3})
+        broken = Outcome(16, TrialState.COMPLETE, (99.0,), constraints={"memory": 1.0})
+        run.record_outcome(broken)
+        run.commit()
+        return analysis.load(run.path)
+
+
+@pytest.mark.parametrize(("best", "stars"), [(4, 1), (5, 0)])
+def test_the_contour_marks_the_best_of_all_trials_or_none(tmp_path: Path, best: int, stars: int) -> None:
+    plot = plots.contour(_of_two_branches(tmp_path, best))
+    lines = [line for line in plot.figure.axes[0].lines if line.get_marker() == "*"]
+    assert len(lines) == stars
+    assert (f"Trial {best}, the best, is not shown" in plot.caption) == (not stars)
+    assert [line.get_label() for line in lines] == ["best trial"] * stars
+    for line in lines:
+        ((x, y),) = np.column_stack([line.get_xdata(), line.get_ydata()]).tolist()
+        assert (x, y) == pytest.approx((4 / 15, 12 / 14), abs=0.1)
+
+
+def test_the_line_of_the_best_so_far_passes_over_what_is_not_ranked(tmp_path: Path) -> None:
+    (ax,) = plots.history(_of_two_branches(tmp_path, 5)).figure.axes
+    (line,) = [line for line in ax.lines if line.get_label() == "best so far"]
+    assert np.max(line.get_ydata()) == 9.0
 
 
 def test_what_there_is_nothing_for_gets_one_line(tmp_path: Path) -> None:
