@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis import frames
 from analysis.errors import RunError
-from analysis.frames import candidates, rows
 from analysis.plots.progress import zoom
 from analysis.plots.style import BLUE, GREY, ORANGE, SCALE, Plot, few, figure
 from analysis.run import Run
@@ -229,8 +229,8 @@ def _complete(run: Run) -> tuple[pd.DataFrame, str, str]:
 def _best_number(run: Run) -> int | None:
     """The number of the best trial by the first objective, of all trials; None where none is ranked."""
     (_, direction), column = run.objectives[0], run.value_columns[0]
-    ranked = ranking.best(candidates(run.trials, [column]), [direction])
-    return next(iter(rows(run.trials, ranked[:1])["number"].tolist()), None)
+    ranked = ranking.best(frames.candidates(run.trials, [column]), [direction])
+    return next(iter(frames.rows(run.trials, ranked[:1])["number"].tolist()), None)
 
 
 def _shown(run: Run) -> list[str]:
