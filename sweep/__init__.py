@@ -13,6 +13,20 @@ remove      delete checkpoints
 StudySpec   a study file that was read
 SweepError  what all of these raise
 
+Its packages, what may import what from top to bottom:
+
+cli         the command line
+api         one module a verb
+driver      the loop of a study and what it owns
+executors   how workers are reached
+search      all that touches Optuna
+worker      the process that trains
+rundir      files that survive a kill
+scheduler   what happens next
+spec        what a study file says
+vocabulary  the values that pass between them
+errors      errors by who acts next
+
 Importing this package loads none of ray, mlx, optuna or pandas, so that the command line answers at once.
 """
 

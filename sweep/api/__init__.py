@@ -9,6 +9,8 @@ list_runs   all runs of a folder
 show        one trial
 compare     runs side by side
 extend      a study that trains the best trials for longer
+export      a run's tables in other formats
+report      a run as one HTML file
 remove      delete checkpoints
 init        a study and a task to start from
 ui          optuna-dashboard on a run

@@ -5,6 +5,7 @@ fields             the types of single values: numbers, durations, sizes, names
 conditions         which entries of the space apply, by their `when`
 rules              what must hold between the values of one file
 hyperparameters    the names that the training core reads
+given              a study as Python code has it: a path, text, a mapping or a StudySpec
 parse              study.yaml -> StudySpec, or every problem in it
 resolve            a trial's hyperparameters and length; the file with every default
 against_task       what only the task can tell of a file

@@ -8,6 +8,5 @@ outcome       what an order has come to
 stop          ends what an agent or a daemon holds, and removes a daemon's service
 node_status   who holds the node, and how warm it is
 ray_status    on the head: what Ray knows of its nodes
-
-service is a part of settle and stop.
+service       a daemon's service of the system: a part of settle and stop
 """
