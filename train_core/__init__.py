@@ -15,6 +15,7 @@ loading          a task from its file or module
 inference        a trained model out of a checkpoint
 layers           layers and losses that take traced rates
 keys             random keys, split and folded
+device_errors    what the errors of MLX say of the device
 device           what the machine has
 numpy_boundary   numpy and MLX arrays, each as the other
 errors           what is raised
