@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from configfile import nearest
 from configfile.yamlfile import Document, Path
-from sweep.errors import SpecError
+from sweep.errors import Problem, SpecError
 from sweep.spec import classes
 
 
@@ -54,13 +54,24 @@ class Registry:
     def _ours(self, document: Document, path: Path, name: str) -> type[Any]:
         target, packages, extra = self.entries[name]
         if missing := [package for package in packages if find_spec(package) is None]:
-            what = f"{name} needs {' and '.join(missing)}, not installed here"
-            remedy = f"run: pip install 'sweep-mlx[{extra}]'"
-            raise SpecError([document.problem(path, what, "", remedy)])
-        return classes.load_class(document, path, target) if isinstance(target, str) else target
+            raise SpecError([_not_installed(document, path, name, " and ".join(missing), extra)])
+        if not isinstance(target, str):
+            return target
+        try:
+            return classes.load_class(document, path, target)
+        except SpecError as error:
+            if isinstance(cause := error.__cause__, ModuleNotFoundError):
+                missing_package = cause.name or name
+                raise SpecError([_not_installed(document, path, name, missing_package, extra)]) from error
+            raise
 
     def _lacking(self, cls: type[Any]) -> str:
         if not issubclass(cls, self.base):
             return f"it is no subclass of {self.base.__module__.partition('.')[0]}'s {self.base.__name__}"
         missing = [name for name in self.attributes if not hasattr(cls, name)]
         return f"it has no {', '.join(missing)}" if missing else ""
+
+
+def _not_installed(document: Document, path: Path, name: str, package: str, extra: str) -> Problem:
+    what = f"{name} needs {package}, not installed here"
+    return document.problem(path, what, "", f"run: pip install 'sweep-mlx[{extra}]'")

@@ -178,10 +178,8 @@ class Bound(Section):
         return self
 
 
-LOGGERS = ("tensorboard", "mlflow")
-
-
-LoggerName = Annotated[str, class_name(LOGGERS)]
+_LOGGER_RULE = "must be the name of a logger, such as tensorboard or mlflow, or package.module:Class"
+LoggerName = Annotated[str, matching(r"\w+(?:(?:\.\w+)*:\w+)?", _LOGGER_RULE)]
 
 
 class LoggerChoice(Choice):

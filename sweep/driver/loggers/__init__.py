@@ -3,6 +3,5 @@
 base          what a logger is
 choosing      the study file's `loggers` -> loggers, by name or `package.module:Class`
 following     a thread that reads the log as it grows and gives each logger what it lacks
-tensorboard   a folder a trial, scalars by examples, HPARAMS
-mlflow        a run a trial, with parameters, metrics and a status
+ours          a module for each of our own
 """

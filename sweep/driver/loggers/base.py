@@ -1,4 +1,4 @@
-"""What a logger is: adding one is one file with one class."""
+"""What a logger is. A new one of ours is one module in `ours`, one of a user is any class like `Logger`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class LoggedRun:
 
 
 class Logger(Protocol):
-    """Called from one thread, in the log's order; what it raises ends this logger and nothing else.
+    """Called from one thread, in the log's order; what it raises turns this logger off and nothing else.
 
     Trials come from the beginning of the log in every session, all but those that `whole` names: what of them
     was written before must not be there twice.

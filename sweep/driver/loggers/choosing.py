@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from configfile.yamlfile import Path as KeyPath
+from sweep.driver.loggers import ours
 from sweep.driver.loggers.base import LoggedRun, Logger
 from sweep.errors import Problem, SpecError
 from sweep.spec import classes
 from sweep.spec.registry import Registered, Registry
 from sweep.spec.schema import LoggerChoice, StudySpec
 
-REGISTRY = Registry(
-    "logger",
-    {
-        "tensorboard": Registered(
-            "sweep.driver.loggers.tensorboard:TensorBoardLogger", ("tensorboardX",), "tensorboard"
-        ),
-        "mlflow": Registered("sweep.driver.loggers.mlflow:MlflowLogger", ("mlflow",), "mlflow"),
-    },
-)
 WITHHELD = {"run": "it is this study's own"}
+
+
+@cache
+def registry() -> Registry:
+    """Our own loggers by name: each module of `ours`, which needs the extra of its name."""
+    names = sorted(found.name for found in pkgutil.iter_modules(ours.__path__))
+    entries = {name: Registered(f"{ours.__name__}.{name}:LOGGER", extra=name) for name in names}
+    return Registry("logger", entries)
 
 
 def problems(spec: StudySpec) -> list[Problem]:
@@ -31,7 +32,7 @@ def problems(spec: StudySpec) -> list[Problem]:
     for index, chosen in enumerate(spec.loggers):
         path: KeyPath = ("loggers", index)
         try:
-            cls = REGISTRY.find(spec.document, path, chosen.name)
+            cls = registry().find(spec.document, path, chosen.name)
         except SpecError as error:
             found += error.problems
         else:
@@ -53,6 +54,6 @@ def makers(spec: StudySpec, path: Path) -> dict[str, Callable[[], Logger]]:
 
 def _make(spec: StudySpec, path: KeyPath, chosen: LoggerChoice, run: LoggedRun) -> Logger:
     given = {**chosen.arguments, "run": run}
-    cls = REGISTRY.find(spec.document, path, chosen.name)
+    cls = registry().find(spec.document, path, chosen.name)
     logger: Logger = classes.build(spec.document, path, cls, given)
     return logger

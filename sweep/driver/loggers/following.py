@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 
 
 class _Fed:
-    """One logger; once it has raised something it is given nothing more."""
+    """One logger; once it has raised an error it is off."""
 
     def __init__(self, name: str, make: Callable[[], Logger], say: Say) -> None:
         self.name = name
@@ -34,7 +34,7 @@ class _Fed:
         self._failed = False
 
     def attempt(self, act: Callable[[Logger], None]) -> None:
-        """Let it do something; whatever foreign code raises ends this logger alone, and is said once."""
+        """Call the logger; what it raises turns it alone off, and is said once."""
         if self._failed:
             return
         try:
@@ -45,7 +45,7 @@ class _Fed:
         except Exception as error:
             self._failed = True
             text = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self._say(f"{self.name} gets nothing more of this session, the study goes on: {text}")
+            self._say(f"logger {self.name} failed and is off for this session: {text} (the study continues)")
 
     def trial(self, number: int, act: Callable[[Logger], None]) -> None:
         """Let it write of a trial, unless an earlier session wrote all of it."""
@@ -89,7 +89,7 @@ class Following:
             try:
                 self._catch_up()
             except OSError as error:
-                self._say(f"{self._log}: cannot be read for the loggers: {error.strerror or error}")
+                self._say(f"{self._log}: loggers cannot read it and are off: {error.strerror or error}")
                 ending = True
             for fed in self._fed:
                 fed.attempt(lambda logger: logger.flush())

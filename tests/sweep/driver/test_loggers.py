@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import analysis
 from runlog.study import TrialRow
 from sweep.api.run import run_study
 from sweep.driver.build import check_choices
-from sweep.driver.loggers import choosing
+from sweep.driver.loggers import choosing, ours
 from sweep.driver.loggers.base import LoggedRun
 from sweep.driver.loggers.following import Following
 from sweep.driver.monitor.progress import Quiet
@@ -213,7 +215,7 @@ def test_a_logger_that_fails_is_said_once_and_ends_no_study(
     assert summary.trials["COMPLETE"] == 4
     said = capsys.readouterr().err
     assert said.count(own) == 1
-    assert "the disk of the logger is full" in said
+    assert f"logger {own} failed and is off for this session: the disk of the logger is full (the" in said
     assert len({number for number, _ in tensorboard_holds(summary.run_dir)}) == 4
     assert "name: tensorboard" in resolved_text(load(folder.study))
 
@@ -231,26 +233,70 @@ def test_a_logger_added_to_a_study_that_is_finished_gets_all_of_it(
 
 
 @pytest.mark.parametrize(
-    ("loggers", "said"),
-    [
-        ("[mlflow]", "pip install 'sweep-mlx[mlflow]'"),
-        ("[tensorboard]", "pip install 'sweep-mlx[tensorboard]'"),
-    ],
+    ("logger", "package"), [("mlflow", "mlflow.entities"), ("tensorboard", "tensorboardX")]
 )
 def test_a_missing_package_is_an_error_that_names_the_extra(
-    loggers: str, said: str, monkeypatch: pytest.MonkeyPatch
+    logger: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.spec.registry.find_spec", lambda name: None)
+    monkeypatch.delitem(sys.modules, f"{ours.__name__}.{logger}", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)  # importing it is an ImportError
     with pytest.raises(SpecError) as caught:
-        check_choices(parse(STUDY + f"loggers: {loggers}\n", "study.yaml"))
-    assert said in str(caught.value)
+        check_choices(parse(STUDY + f"loggers: [{logger}]\n", "study.yaml"))
+    assert f"{logger} needs {package}, not installed here" in str(caught.value)
+    assert f"pip install 'sweep-mlx[{logger}]'" in str(caught.value)
     assert "study.yaml:14" in str(caught.value)
+
+
+def test_each_of_our_loggers_has_an_extra_of_its_name() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert sorted(choosing.registry().entries) == ["mlflow", "tensorboard"]
+    assert choosing.registry().entries.keys() <= project["optional-dependencies"].keys()
+
+
+NEW = """
+from pathlib import Path
+
+class Lines:
+    def __init__(self, run, file):
+        self._file = Path(run.path / file)
+
+    def whole(self):
+        return ()
+
+    def asked(self, row):
+        with self._file.open("a") as file:
+            print(row.number, file=file)
+
+    def reported(self, report): ...
+    def ended(self, row): ...
+    def flush(self): ...
+    def close(self): ...
+
+LOGGER = Lines
+"""
+
+
+def test_a_new_logger_is_one_source_file(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module beside our own is all there is to add: name, arguments and checks follow from it."""
+    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "lines.py").write_text(NEW)
+    monkeypatch.setattr(ours, "__path__", [*ours.__path__, str(tmp_path / "more")])
+    monkeypatch.setattr(choosing, "registry", choosing.registry.__wrapped__)
+    folder.study.write_text(folder.study.read_text() + "loggers: [{name: lines, file: seen.txt}]\n")
+    run_study(load(folder.study), runs=folder.runs, progress=Quiet())
+    assert (folder.run_dir / "seen.txt").read_text().split() == ["0", "1", "2", "3"]
+    wrong = parse(STUDY + "loggers: [{name: lines, fil: seen.txt}]\n", "study.yaml")
+    assert "Lines has no argument `fil`" in str(choosing.problems(wrong)[0])
+    del sys.modules[f"{ours.__name__}.lines"]
 
 
 @pytest.mark.parametrize(
     ("loggers", "said"),
     [
-        ("[wandb]", "must be one of tensorboard, mlflow, or package.module:Class"),
+        ("[wandb]", "must be one of mlflow, tensorboard, or package.module:Class"),
         ("[{name: tensorboard, folders: here}]", "TensorBoardLogger has no argument `folders`"),
         ("[{name: tensorboard, run: here}]", "cannot be given here"),
         ("[{name: tensorboard, folder: 3}]", "must be text or null"),

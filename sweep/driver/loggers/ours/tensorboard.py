@@ -71,3 +71,6 @@ class TensorBoardLogger:
 
     def _trial(self, number: int) -> Path:
         return self._folder / f"trial-{number:05d}"
+
+
+LOGGER = TensorBoardLogger

@@ -18,7 +18,7 @@ from sweep.driver.loggers.base import LoggedRun
 from sweep.vocabulary.trial import Report
 
 STATUS: Mapping[str, str] = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
-"""MLflow's words; the tag `sweep.state` has Optuna's."""
+"""MLflow's names for states; the tag `sweep.state` holds Optuna's."""
 
 BATCH = 1000
 """As many metrics as MLflow takes at once."""
@@ -48,7 +48,7 @@ class MlflowLogger:
         self._metrics: dict[str, list[Metric]] = {}
 
     def whole(self) -> Collection[int]:
-        """The trials whose runs have ended; those of others are gone on with."""
+        """The trials whose runs have ended; other trials resume theirs."""
         ended = []
         for run in self._runs():
             number = int(run.data.tags["sweep.trial"])
@@ -134,6 +134,9 @@ class MlflowLogger:
             }
         except MlflowException:  # removed in between: it is written again
             return set()
+
+
+LOGGER = MlflowLogger
 
 
 def _milliseconds(time: float | None) -> int | None:
