@@ -94,7 +94,7 @@ def check(study: Study) -> Check:
 
 
 def _purity_text(purity: Mapping[str, Any]) -> Iterator[str]:
-    """Of a task without problems: what was tried and held, and what it is worth knowing besides."""
+    """Of a task without problems: what was tried and held, and what else is worth knowing."""
     unreached = ", ".join(purity["unreached"])
     yield "purity: the task is pure"
     yield "  inputs unchanged; global generators undrawn; same key, same result; traces under compile"

@@ -25,7 +25,7 @@ def inventory_of(spec: StudySpec) -> Inventory | None:
 
     path = spec.folder / spec.cluster
     if not path.is_file():
-        rule = "must be `local` or an inventory that is there"
+        rule = "must be `local` or an inventory file"
         remedy = "give its path from the study file's folder; docs/mac-cluster.md shows an inventory"
         raise SpecError([spec.document.problem(("cluster",), rule, str(path), remedy)])
     try:

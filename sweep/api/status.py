@@ -95,7 +95,7 @@ def load_study_state(run_dir: Path) -> tuple[StudyState, tuple[str, ...]]:
     damage: list[str] = []
     if not (run_dir / layout.LOG).is_file():
         what = f"it has no {layout.LOG}" if run_dir.is_dir() else "there is no such folder"
-        raise RunDirError(f"{run_dir}: is not a run directory, {what}; give the path of a run")
+        raise RunDirError(f"{run_dir}: is not a run directory: {what}. Give the path of a run")
     try:
         study = read_study(run_dir, on_damage=lambda each: damage.append(str(each)))
     except NewerFormatError as error:

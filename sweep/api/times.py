@@ -1,4 +1,4 @@
-"""How long a study's trials took, or are said to take: what `sweep plan` goes by."""
+"""How long a study's trials took, or are assumed to take: the input of `sweep plan`."""
 
 from __future__ import annotations
 
@@ -35,11 +35,13 @@ class Times:
 def measured_times(run_dir: Path, replicates: int) -> Times:
     """What a run directory's trials took. Raises RunDirError where none has ended."""
     if not (run_dir / layout.LOG).is_file():
-        raise RunDirError(f"{run_dir}: is not a run directory; give the path of a run, such as runs/digits")
+        raise RunDirError(f"{run_dir}: is not a run directory. Give the path of a run, such as runs/digits")
     history = read_history(run_dir)
     ended = [outcome for outcome in history.told.values() if lane_time(outcome) > 0]
     if not ended:
-        raise RunDirError(f"{run_dir}: must hold a trial that has ended, to take its time; it holds none")
+        raise RunDirError(
+            f"{run_dir}: no trial has ended yet. Wait for one, or give the seconds of a trial"
+        )
     log = read_log(run_dir)
     compiles = {outcome.number: float(outcome.ledger.get("compile_s", 0.0)) for outcome in ended}
     own = {

@@ -1,7 +1,7 @@
 """`sweep ui`: optuna-dashboard over a run directory, while the study runs or after; it can only read.
 
 The dashboard's own way to the journal would write there too, beside the study: a note typed into it would
-land between two records, and its lock file is nobody else's. So it is given a backend that only reads.
+land between two records, and its lock file is not the study's. So it is given a backend that only reads.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def serve(run_dir: Path, *, host: str, port: int, on_ready: Callable[[str], None
         server = make_server(host, port, application, server_class=_Server, handler_class=_Quiet)
     except OSError as error:
         raise SweepError(
-            f"{host}:{port}: must be free for the dashboard: {os.strerror(error.errno or 0)}; "
-            "say another with --port, 0 for any"
+            f"{host}:{port}: the dashboard cannot listen there: {os.strerror(error.errno or 0)}. "
+            "Pass another port with --port N, 0 for a free one"
         ) from error
     with server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -72,7 +72,7 @@ def open_storage(run_dir: Path) -> BaseStorage:
     journal = run_dir / layout.JOURNAL
     if not journal.is_file():
         raise RunDirError(
-            f"{run_dir}: must hold {layout.JOURNAL} for the dashboard; give the path of a run that has begun"
+            f"{run_dir}: has no {layout.JOURNAL} for the dashboard. Give the path of a run that has begun"
         )
     return JournalStorage(ReadOnlyJournal(str(journal)))
 
@@ -90,7 +90,7 @@ def _application(storage: BaseStorage) -> Application:
         import optuna_dashboard
     except ImportError as error:
         raise SweepError(
-            "optuna-dashboard is needed and not installed: pip install 'sweep-mlx[analysis]'"
+            "optuna-dashboard is not installed. Run: pip install 'sweep-mlx[analysis]'"
         ) from error
     application: Application = optuna_dashboard.wsgi(storage)
     return application

@@ -1,4 +1,4 @@
-"""The command line: `python -m sweep`. Only this package prints results; each verb's module says which.
+"""The command line: `python -m sweep`. Arguments in, `sweep.api` called, text out; only this package prints.
 
 starting      before a study: init, schema
 studies       on a study file: run, check, plan
@@ -8,7 +8,7 @@ exporting     a run's tables in other formats: export
 reporting     a run's report: report
 keeping       checkpoints no longer wanted: rm
 watching      a study in the browser: ui
-detaching     a study that runs on its cluster's head: attach, stop, fetch
+detaching     a study on its cluster's head: attach, stop, fetch
 ending        how a command ends: its errors, its exit code, its one JSON object
 options       arguments that several verbs share
 tables        tables on stdout
@@ -28,7 +28,7 @@ app = typer.Typer(
     \b
     sweep init                    write a study and a task to start from
     sweep check study.yaml        what would run, and everything that is wrong
-    sweep run study.yaml          run it, or go on with it
+    sweep run study.yaml          run it, or resume it
     sweep status runs/digits      what has happened, while it runs or after
 
     `python -m sweep` is the same. `sweep VERB --help` has examples of each.

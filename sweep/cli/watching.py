@@ -15,17 +15,17 @@ def ui(
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="0 takes a free one.")] = 8080,
 ) -> None:
-    """Open optuna-dashboard on a run, while it runs or after; it only reads. Ctrl-C ends it.
+    """Open optuna-dashboard on a run, while it runs or after; it only reads. Ctrl-C stops it.
 
     \b
     sweep ui runs/digits
     sweep ui runs/digits --port 0
     """
-    with errors_end_the_command(interrupted="ended"):
+    with errors_end_the_command(interrupted="stopped"):
         from sweep.api.ui import serve
 
         serve(run, host=host, port=port, on_ready=_say)
 
 
 def _say(address: str) -> None:
-    print(f"{address} (Ctrl-C ends it; whoever reaches this address can read the study)", flush=True)
+    print(f"{address} (Ctrl-C stops it; all who reach this address can read the study)", flush=True)

@@ -14,7 +14,7 @@ from sweep.driver.monitor.progress import StudyView, duration, time_left_s
 from sweep.vocabulary.trial import Scalar
 
 DRAW_EVERY_S = 0.5
-"""How often it is drawn again at most: a drawing takes milliseconds, of which the driver has few."""
+"""How often it is drawn at most: a drawing takes milliseconds of the driver's time."""
 
 BAR_WIDTH = 40
 
@@ -34,7 +34,7 @@ class LiveView:
         self._open().console.print(text, markup=False, highlight=False)
 
     def tip(self, text: str) -> None:
-        """The same of what a person may use and need not heed."""
+        """Say one thing that may be useful and needs no action."""
         self.note(text)
 
     def stage(self, text: str) -> None:
@@ -42,13 +42,13 @@ class LiveView:
         self._open().update(f"{self.name}: {text} ...", refresh=True)
 
     def show(self, view: StudyView) -> None:
-        """The study as it stands; what comes too soon after the last drawing waits for the next."""
+        """Draw the study as it stands; too soon after the last drawing, wait for the next call."""
         self._view = view
         if time.monotonic() - self._drawn >= DRAW_EVERY_S:
             self._draw()
 
     def close(self) -> None:
-        """Draw what came last, and leave it on the screen."""
+        """Draw the last state, and leave it on the screen."""
         if self._view is not None:
             self._draw()
         if self._live is not None:

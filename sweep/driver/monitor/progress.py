@@ -11,7 +11,7 @@ from typing import Protocol
 from sweep.vocabulary.trial import Scalar
 
 LINE_EVERY_S = 5.0
-"""How often the plain form says something when nothing new has ended."""
+"""How often a line comes when no trial has ended."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Progress(Protocol):
         """Say one thing, once."""
 
     def tip(self, text: str) -> None:
-        """The same of what a person may use and need not heed."""
+        """Say one thing that may be useful and needs no action."""
 
     def stage(self, text: str) -> None:
         """Say what is being done before there is anything to show."""
@@ -70,7 +70,7 @@ class Progress(Protocol):
 
 
 class Quiet:
-    """Says only what went wrong."""
+    """Prints only what went wrong."""
 
     def note(self, text: str) -> None:
         print(text, file=sys.stderr)

@@ -82,7 +82,7 @@ def test_no_run_directory_is_one_line(tmp_path: Path, make: bool) -> None:
     if make:
         (tmp_path / "study").mkdir()
     why = "it has no log.jsonl" if make else "there is no such folder"
-    with pytest.raises(RunDirError, match=f"study: is not a run directory, {why}"):
+    with pytest.raises(RunDirError, match=f"study: is not a run directory: {why}"):
         read_status(tmp_path / "study")
 
 

@@ -234,7 +234,7 @@ def test_the_dashboard_is_open_beside_a_study_that_runs_and_leaves_no_lock(folde
         said, _ = ui.communicate(timeout=300)
         driver.send_signal(signal.SIGINT)
         driver.communicate(timeout=300)
-    assert (ui.returncode, said.strip()) == (130, "ended")
+    assert (ui.returncode, said.strip()) == (130, "stopped")
     assert driver.returncode == 130
     assert not [path for path in folder.run_dir.iterdir() if path.name.endswith(".lock")]
     assert folder.sweep("run", "study.yaml", "--trials", "1").returncode == 0

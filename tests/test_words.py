@@ -1,0 +1,73 @@
+"""Messages, help and docstrings in plain words: the worst phrases stand in no string of the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("sweep", "train_core", "clusters", "analysis", "runlog", "configfile")
+
+REFUSED = {
+    r"must be gone on with|gone on (with|from)": "say: resume",
+    r"\b(go|goes|going|gone|went) on\b(?! (the|a) )": "say: resume, or continue",
+    r"\b(whoever|nobody|somebody)\b": "name who it is",
+    r"\bsay (another with )?--": "say: pass --option",
+    r"\bis to be had\b|\bcannot be had\b": "say: could not be loaded",
+    r"\bwithout a word\b": "say: without a message",
+}
+"""Patterns and what to write instead."""
+
+PENDING: tuple[str, ...] = (
+    "analysis",
+    "clusters",
+    "configfile",
+    "runlog",
+    "sweep/rundir",
+    "sweep/spec",
+    "sweep/vocabulary",
+    "sweep/worker",
+)
+"""Folders whose words are still to be mended: only ever shorter."""
+
+
+def strings(path: Path) -> Iterator[tuple[int, str]]:
+    """Every string literal of a module, the parts of an f-string among them, with its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def found(path: Path) -> Iterator[str]:
+    for line, text in strings(path):
+        for pattern, instead in REFUSED.items():
+            if match := re.search(pattern, re.sub(r"\s+", " ", text)):
+                yield f"{path.relative_to(ROOT)}:{line}: {match[0]!r}; {instead}"
+
+
+MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def is_pending(path: Path) -> bool:
+    return any(path.is_relative_to(ROOT / each) for each in PENDING)
+
+
+def test_the_modules_are_found() -> None:
+    assert len(MODULES) > 150
+
+
+def test_messages_are_in_plain_words() -> None:
+    wrong = [each for path in MODULES if not is_pending(path) for each in found(path)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["the study must be gone on with", "whoever reads it", "it goes on there", "say --yes", "is to be had"],
+)
+def test_the_patterns_catch_what_they_are_for(text: str) -> None:
+    assert any(re.search(pattern, text) for pattern in REFUSED)
