@@ -19,6 +19,7 @@ widths           how many lanes a slot opens
 placement        which slot is given which run
 endings          how trials end
 faults           what goes wrong
+device_loss      a GPU that refuses a worker's process
 """
 
 from sweep.scheduler.limits import Constraint, Limits

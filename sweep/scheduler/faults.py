@@ -29,7 +29,7 @@ def turn_failed(
     width = flight.width
     reason = result.error or ""
     if result.out_of_memory and slot.key is not None and width > 1:
-        widths.out_of_memory(state, slot, slot.key, width)
+        widths.too_wide(state, slot, slot.key, width)
     suspects = state.still_in(flight)
     for run in suspects:
         slot.vacate(run.id)
@@ -37,18 +37,18 @@ def turn_failed(
             out.append(
                 Note(f"{slot.id} has too little memory for trial {run.id.trial}; it runs again elsewhere")
             )
-            _requeue(state, run, now, limit=None)
+            requeue(state, run, now, limit=None)
         elif width == 1:
             endings.fail(state, run.id, reason, out)
         else:
-            _requeue(state, run, now, limit=width // 2)
+            requeue(state, run, now, limit=width // 2)
     if width > 1 and suspects:
         first_line = reason.strip().splitlines()[:1]
         out.append(
             Note(f"{slot.id}: a step of {width} lanes failed, its trials run again: {''.join(first_line)}")
         )
     if result.out_of_memory:
-        _give_up(state, slot, SlotLost(slot.id, Loss.NODE, "it ran out of memory"), now, out)
+        give_up(state, slot, SlotLost(slot.id, Loss.NODE, "it ran out of memory"), now, out)
 
 
 def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction]) -> None:
@@ -74,10 +74,10 @@ def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction])
                 state, id, f"its worker was lost {run.losses} times in a row. Last error: {event.reason}", out
             )
         else:
-            _requeue(state, run, now, limit=width // 2 if suspect and width and width > 1 else None)
+            requeue(state, run, now, limit=width // 2 if suspect and width and width > 1 else None)
 
 
-def _requeue(state: State, run: LiveRun, now: float, *, limit: int | None) -> None:
+def requeue(state: State, run: LiveRun, now: float, *, limit: int | None) -> None:
     """Back to the head of the queue, to resume from the last collected checkpoint."""
     run.slot, run.since = None, now
     run.attempt += 1
@@ -121,10 +121,10 @@ def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
         if all(flight.width == 1 for flight in slot.in_flight.values()):
             for run in late:
                 endings.fail(state, run.id, f"timed out: {silence}, timeout is {timeout_s:g} s", out)
-        _give_up(state, slot, SlotLost(slot.id, Loss.PROCESS, silence), now, out)
+        give_up(state, slot, SlotLost(slot.id, Loss.PROCESS, silence), now, out)
 
 
-def _give_up(state: State, slot: Slot, loss: SlotLost, now: float, out: list[Instruction]) -> None:
+def give_up(state: State, slot: Slot, loss: SlotLost, now: float, out: list[Instruction]) -> None:
     """Replace the worker; its runs resume elsewhere."""
     out.append(Replace(slot.id, loss.reason))
     slot_lost(state, loss, now, out)

@@ -41,6 +41,7 @@ class State:
     rates          widths               examples per second by width, by kind of slot and program
     speeds         placement            examples per second of one lane, by program and chip
     needs          placement            the most memory that a program was too much for
+    device_losses  device_loss, transition (removed)  times in a row that a program lost its GPU
     lane_time, lane_time_while_asking   transition: the latter ends with the last ask
     widest         turns                the widest turn given out
     entered, told  transition, endings  trials entered and told in this session: they differ by the live ones
@@ -64,6 +65,7 @@ class State:
     rates: dict[tuple[tuple[str, int], Signature], dict[int, float]] = field(default_factory=dict)
     speeds: dict[Signature, dict[str, float]] = field(default_factory=dict)
     needs: dict[Signature, int] = field(default_factory=dict)
+    device_losses: dict[Signature, int] = field(default_factory=dict)
     lane_time: LaneTime = field(default_factory=LaneTime)
     lane_time_while_asking: LaneTime = field(default_factory=LaneTime)
     widest: int = 0

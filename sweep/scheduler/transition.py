@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from sweep.scheduler import endings, faults, feeding, placement, queues, widths
+from sweep.scheduler import device_loss, endings, faults, feeding, placement, queues, widths
 from sweep.scheduler.live import LiveRun, LiveTrial, QueueKey
 from sweep.scheduler.messages import (
     Asked,
@@ -117,6 +117,9 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     slot.started = now
     slot.waits = result.turn_s > slot.advance_outlasts
     feeding.open_slot(state, slot)
+    if result.device_lost:
+        device_loss.device_lost(state, slot, flight, result, now, out)
+        return
     if flight.probes is not None:
         widths.measured(state, slot, flight.probes, result, out)
         return
@@ -125,6 +128,7 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
         faults.turn_failed(state, slot, flight, result, now, out)
         return
     if slot.key is not None:
+        state.device_losses.pop(slot.key.signature, None)
         placement.measured(state, slot, slot.key.signature, result)
     _enter_lane_time(state, flight, result)
     _enter_spent(state, result)

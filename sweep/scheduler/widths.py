@@ -126,7 +126,7 @@ def measured(
         out.append(Note(f"lanes on {slot.chip}: one only, because measuring failed: {reason} ({program})"))
 
 
-def out_of_memory(state: State, slot: Slot, key: QueueKey, width: int) -> None:
+def too_wide(state: State, slot: Slot, key: QueueKey, width: int) -> None:
     """This width and wider ones are too much for the chip."""
     rates = state.rates.get((slot.kind, key.signature)) or halvings(width)
     less = {each: rate for each, rate in rates.items() if each < width}

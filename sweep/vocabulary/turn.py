@@ -170,14 +170,10 @@ class SlotJoined:
 
 
 class Loss(StrEnum):
-    """What went away: a lost process may be its trials' doing, a lost node is not.
-
-    A lost DEVICE is a GPU that refuses the process: heavy programs cause it, not single trials.
-    """
+    """What went away: a lost process may be its trials' doing, a lost node is not."""
 
     PROCESS = "process"
     NODE = "node"
-    DEVICE = "device"
 
 
 @dataclass(frozen=True)
