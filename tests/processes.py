@@ -1,12 +1,13 @@
-"""Processes below a driver, from /proc, and waiting for what they do."""
+"""Processes below a driver, and waiting for what they do."""
 
 from __future__ import annotations
 
 import subprocess
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
+
+import psutil
 
 LONG_S = 300.0
 """A wait that ends a broken test, however busy the machine is; a sound test never comes near it."""
@@ -34,20 +35,10 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen[Any]) ->
 
 def children(pid: int) -> list[int]:
     """Direct and indirect children of a process."""
-    table: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-            table.setdefault(parent, []).append(int(entry.name))
-    found, left = [], [pid]
-    while left:
-        here = table.get(left.pop(), [])
-        found += here
-        left += here
-    return found
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def actors(pid: int) -> list[int]:
@@ -63,12 +54,12 @@ def actors(pid: int) -> list[int]:
 def title(pid: int) -> str:
     """A process's command line; empty once it is gone."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-    except OSError:
+        return "\0".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
         return ""
 
 
 def wait_until_gone(processes: Iterable[int]) -> None:
     """Until a killed driver's Ray has ended by itself; two agents of its take a minute more."""
     left = [pid for pid in processes if "Agent" not in title(pid)]
-    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), what=f"{left} to end")
+    wait_until(lambda: not any(map(psutil.pid_exists, left)), what=f"{left} to end")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
+
 RAY = """
 import os, resource, signal, subprocess, sys, time
 open("{0}/files", "w").write(str(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
@@ -36,5 +38,7 @@ def pids(folder: Path) -> list[int]:
 
 
 def lives(pid: int) -> bool:
-    status = Path(f"/proc/{pid}/status")
-    return status.exists() and "State:\tZ" not in status.read_text()
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -40,6 +40,7 @@ class Folder:
         self.study = path / "study.yaml"
         self.runs = path / "runs"
         shutil.copy(STUDIES / "line.py", path / "line.py")
+        self.python_path = [str(ROOT)]
         self._started: list[subprocess.Popen[str]] = []
         self.write()
 
@@ -57,7 +58,7 @@ class Folder:
         return self.runs / "line"
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(ROOT), "MLX_DISABLE_COMPILE": "1"}
+        return {**os.environ, "PYTHONPATH": os.pathsep.join(self.python_path), "MLX_DISABLE_COMPILE": "1"}
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "sweep", *arguments]
@@ -80,8 +81,12 @@ class Folder:
 
     def start_python(self, *arguments: str) -> subprocess.Popen[str]:
         """Python in this folder, leading a process group of its own."""
+        return self.start_command(sys.executable, *arguments)
+
+    def start_command(self, *command: str) -> subprocess.Popen[str]:
+        """A command in this folder, leading a process group of its own."""
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
             cwd=self.path,
             env=self.environment(),
             stdout=subprocess.PIPE,

@@ -9,6 +9,7 @@ from ray_contract import NODE_LABEL, OBJECT_STORE_BYTES, SLOT_RESOURCE
 from sweep.errors import SweepError
 from sweep.executors.ray.nodes import ClusterSnapshot, head, living_nodes
 from sweep.executors.ray.setup import GcsClient, RayError, init, ray
+from sweep.executors.ray.start_errors import why_not_started
 
 POLL_EVERY_S = 5.0
 """How often to ask whether our own Ray is still alive."""
@@ -42,10 +43,7 @@ class OwnRayCluster:
             self._head = head()
         except Exception as error:  # Ray raises a bare one where it is too slow to start
             ray.shutdown()
-            raise SweepError(
-                f"Ray did not start on this machine: {error}. Where the machine is very busy, wait and run "
-                "the same command again"
-            ) from error
+            raise SweepError(f"Ray did not start on this machine: {why_not_started(error)}") from error
         self._polled = -POLL_EVERY_S
 
     def poll(self, since: float | None) -> ClusterSnapshot | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from typing import Any
 
 from ray_contract import ENVIRONMENT
@@ -33,15 +34,30 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Nod
 
 
 def init(**options: Any) -> Any:
-    """`ray.init`, with this process's signal handlers kept: Ray puts its own in place of SIGTERM's.
+    """`ray.init`, with this process's signal handlers and its process group kept.
 
-    It does so each time, even where it is there already.
+    Ray replaces the handler of SIGTERM each time, even where its own is there already.
     """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in numbers}
-    context = ray.init(**options)
-    if threading.current_thread() is threading.main_thread():
-        for number, handler in handlers.items():
-            if handler is not None:
-                signal.signal(number, handler)
-    return context
+    group = os.getpgrp()
+    try:
+        return ray.init(**options)
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                if handler is not None:
+                    signal.signal(number, handler)
+        _return_to(group)
+
+
+def _return_to(group: int) -> None:
+    """Join a process group again.
+
+    On macOS Ray makes its caller a group of its own, for a process that ends Ray's others with it. A terminal
+    sends Ctrl-C to the group in front, which is that of `make`, `uv run` or a script: this process must be in
+    it. Ray's processes stay in the new group.
+    """
+    if os.getpgrp() != group:
+        with suppress(OSError):  # all others of the group may have ended
+            os.setpgid(0, group)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from sweep.executors import awake
@@ -38,7 +39,7 @@ class Programs:
 
     def live(self) -> list[int]:
         pids = [int(line) for line in self.pids.read_text().split()] if self.pids.exists() else []
-        return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+        return [pid for pid in pids if psutil.pid_exists(pid)]
 
     def end(self) -> None:
         """Kill what a failed test has left running."""

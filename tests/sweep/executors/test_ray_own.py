@@ -1,0 +1,90 @@
+"""A Ray of the study's own: who can reach it, and who can stop the study."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from ipaddress import ip_address
+from pathlib import Path
+
+import psutil
+import pytest
+
+import tests.mac
+from tests.logs import records
+from tests.processes import actors, children, title, wait_for, wait_until, wait_until_gone
+from tests.sweep.conftest import Folder
+
+AS_ON_MACOS = Path(tests.mac.__file__).parent / "ray_as_on_macos"
+
+
+@pytest.fixture
+def ray_folder(folder: Folder) -> Folder:
+    folder.write(("executor: inline\n", ""), ("slow: 0.0", "slow: 0.3"), ("trials: 4", "trials: 1000"))
+    return folder
+
+
+def listening(pids: list[int]) -> dict[str, set[str]]:
+    """The addresses on which these processes listen, with the processes' names."""
+    found: dict[str, set[str]] = {}
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            for socket in process.net_connections("inet"):
+                if socket.status == psutil.CONN_LISTEN:
+                    found.setdefault(socket.laddr.ip, set()).add(process.name())
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def is_loopback(address: str) -> bool:
+    found = ip_address(address)
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def test_invariant_13_a_local_study_listens_on_loopback_only(
+    ray_folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the shell has set: with this variable Ray binds to the address of the network."""
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "1")
+    driver = ray_folder.start("run", "study.yaml")
+    wait_for(lambda: records(ray_folder.run_dir, "told"), driver)
+    found = listening([driver.pid, *children(driver.pid)])
+    os.kill(driver.pid, signal.SIGINT)
+    said, _ = driver.communicate()
+    assert driver.returncode == 130, said
+    assert found, "Ray's processes were not seen to listen at all"
+    assert {address: who for address, who in found.items() if not is_loopback(address)} == {}
+
+
+@pytest.fixture
+def on_a_mac(ray_folder: Folder) -> Folder:
+    ray_folder.python_path.insert(0, str(AS_ON_MACOS))
+    return ray_folder
+
+
+def test_ctrl_c_reaches_a_study_under_make_where_ray_is_as_on_macos(on_a_mac: Folder) -> None:
+    """A terminal sends it to the group in front: make's, a script's, `uv run`'s."""
+    run = shlex.join(on_a_mac.command("run", "study.yaml"))
+    shell = on_a_mac.start_command("sh", "-c", f"trap : INT; {run}; echo ended with $?")
+    wait_for(lambda: records(on_a_mac.run_dir, "told"), shell)
+    left = children(shell.pid)
+    reapers = [pid for pid in left if "ray_process_reaper.py" in title(pid)]
+    assert reapers, "Ray is not as on macOS"
+    assert os.getpgid(reapers[0]) != shell.pid, "with the driver Ray ends its own group, not make's"
+    os.killpg(shell.pid, signal.SIGINT)
+    said, _ = shell.communicate()
+    assert "ended with 130" in said, said
+    assert records(on_a_mac.run_dir, "closed")[-1]["reason"] == "interrupted"
+    wait_until_gone(left)
+
+
+def test_a_killed_driver_takes_its_workers_with_it_where_ray_is_as_on_macos(on_a_mac: Folder) -> None:
+    driver = on_a_mac.start("run", "study.yaml")
+    wait_for(lambda: records(on_a_mac.run_dir, "told"), driver)
+    workers = actors(driver.pid)
+    assert workers
+    driver.kill()
+    wait_until(lambda: not any(map(psutil.pid_exists, workers)), what="workers to end")
