@@ -93,7 +93,7 @@ def complete(run: RunDir, *numbers: int) -> None:
 
 
 def store(run: RunDir, number: int, examples: int, content: bytes, *, final: bool = False) -> Snapshot:
-    with run.begin_checkpoint(snapshot(number, examples, content, final=final)) as writer:
+    with run.checkpoints.begin(snapshot(number, examples, content, final=final)) as writer:
         writer.write(content[:3])
         writer.write(content[3:])
         return writer.commit()

@@ -91,7 +91,7 @@ def carry_out(removal: Removal) -> None:
             except RunDirError:
                 run.commit()
                 raise
-            run.remove_checkpoint(each.path)
+            run.checkpoints.remove(each.path)
         run.commit()
 
 

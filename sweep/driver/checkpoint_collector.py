@@ -117,13 +117,13 @@ class CheckpointCollector:
             self._store.close()
 
     def _fetch(self, slot: str, snapshot: Snapshot) -> None:
-        self._arriving[slot, snapshot.path] = self._run.begin_checkpoint(snapshot)
+        self._arriving[slot, snapshot.path] = self._run.checkpoints.begin(snapshot)
         self._coming[slot, snapshot.path] = replace(snapshot, path=stored_name(snapshot))
         self._executor.gather(slot, snapshot)
 
     def _would_stay(self, snapshot: Snapshot) -> bool:
         stored = replace(snapshot, path=stored_name(snapshot))
-        return stored not in self._superseded([*self._run.checkpoints, stored])
+        return stored not in self._superseded([*self._run.checkpoints.kept, stored])
 
     def look_at_store(self) -> None:
         """Enter what the store has done since the last look."""
@@ -131,15 +131,15 @@ class CheckpointCollector:
             return
         for answer in self._store.answers():
             path = answer.snapshot.path
-            kept = answer.snapshot in self._run.checkpoints
+            kept = answer.snapshot in self._run.checkpoints.kept
             match answer:
                 case Stored() if not kept:
                     self._store.remove(answer.snapshot, answer.url)
                 case Stored():
-                    self._run.record_stored(path, answer.url)
+                    self._run.checkpoints.record_stored(path, answer.url)
                     self._retain()
                 case Removed() if kept:
-                    self._run.remove_checkpoint(path)
+                    self._run.checkpoints.remove(path)
                 case Refused() if kept and answer.reason != self._refusal:
                     self._refusal = answer.reason
                     text = f"{path} was not uploaded and stays here. The store answered: {answer.reason}"
@@ -150,20 +150,20 @@ class CheckpointCollector:
 
         What is on its way may never arrive: a trial that may have to resume keeps what it has until then.
         """
-        checkpoints = self._run.checkpoints
+        checkpoints = self._run.checkpoints.kept
         coming = [each for each in self._coming.values() if each.trial in self._told]
         superseded = self._superseded([*checkpoints, *coming])
         gone = [each for each in superseded if each in checkpoints]
         for snapshot in gone:
-            url = self._run.stored.get(snapshot.path)
+            url = self._run.checkpoints.stored.get(snapshot.path)
             if self._store is not None and url is not None:
                 self._store.remove(snapshot, url)
             elif url is None:
-                self._run.remove_checkpoint(snapshot.path)
+                self._run.checkpoints.remove(snapshot.path)
         if self._store is not None:
             kept = set(checkpoints) - set(gone)
             for snapshot in kept:
-                if snapshot.trial in self._told and snapshot.path not in self._run.stored:
+                if snapshot.trial in self._told and snapshot.path not in self._run.checkpoints.stored:
                     self._store.send(snapshot, self._run.path / snapshot.path)
 
     def _superseded(self, checkpoints: Sequence[Snapshot]) -> list[Snapshot]:

@@ -84,7 +84,7 @@ class Resuming:
 
         checkpoints = {
             run.replicate: replace(snapshot, path=str(self._run.path / snapshot.path))
-            for run, snapshot in self._run.sound_checkpoints(found.number, is_covered).items()
+            for run, snapshot in self._run.checkpoints.sound(found.number, is_covered).items()
         }
         lane_s = {run.replicate: seconds for run, seconds in found.lane_s.items()}
         return Taken(trial_plan, reports, checkpoints, found.attempt + 1, lane_s)

@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sweep.errors import RunDirError
@@ -44,6 +44,14 @@ def replace_file(path: Path, data: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(data)
         publish(temporary, path)
+
+
+def set_aside(folder: Path, path: str, why: str) -> str:
+    """Rename a damaged file to `.damaged` so that another can take its place; gives what to tell of it."""
+    damaged = folder / path
+    with disk_errors(damaged), suppress(FileNotFoundError):
+        damaged.replace(damaged.with_name(damaged.name + ".damaged"))
+    return f"{path} is damaged and was set aside: {why}"
 
 
 def publish(temporary: Path, path: Path) -> None:

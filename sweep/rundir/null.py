@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweep.rundir.checkpoints import stored_name
 from sweep.rundir.history import History
 from sweep.vocabulary.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
 
@@ -26,6 +25,26 @@ class NullWriter:
     def abandon(self) -> None: ...
 
 
+class NullCheckpoints:
+    """The methods of a run directory's checkpoints that a driver calls; none is kept."""
+
+    def __init__(self) -> None:
+        self.kept: list[Snapshot] = []
+        self.stored: dict[str, str] = {}
+
+    def begin(self, snapshot: Snapshot) -> NullWriter:
+        return NullWriter(replace(snapshot))
+
+    def sound(
+        self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True
+    ) -> dict[RunId, Snapshot]:
+        return {}
+
+    def record_stored(self, path: str, url: str) -> None: ...
+
+    def remove(self, path: str) -> None: ...
+
+
 class NullRunDir:
     """The methods of a run directory that a driver calls."""
 
@@ -35,11 +54,7 @@ class NullRunDir:
     def __init__(self) -> None:
         self.history = History()
         self.messages: list[str] = []
-        self.stored: dict[str, str] = {}
-
-    @property
-    def checkpoints(self) -> list[Snapshot]:
-        return []
+        self.checkpoints = NullCheckpoints()
 
     def record_asked(
         self,
@@ -66,15 +81,3 @@ class NullRunDir:
     def commit(self) -> None: ...
 
     def maintain(self) -> None: ...
-
-    def begin_checkpoint(self, snapshot: Snapshot) -> NullWriter:
-        return NullWriter(replace(snapshot, path=stored_name(snapshot)))
-
-    def sound_checkpoints(
-        self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True
-    ) -> dict[RunId, Snapshot]:
-        return {}
-
-    def record_stored(self, path: str, url: str) -> None: ...
-
-    def remove_checkpoint(self, path: str) -> None: ...

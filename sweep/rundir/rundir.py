@@ -12,9 +12,6 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,18 +19,17 @@ from typing import Any, Self
 from runlog import layout
 from runlog.reader import whole_bytes
 from runlog.records import encode
-from sweep.errors import CheckpointError, RunDirError
-from sweep.rundir.checkpoints import CheckpointWriter, read_chunks, remove_partial, stored_name, unrecorded
-from sweep.rundir.disk import disk_errors, replace_file, sync_directory
+from sweep.errors import RunDirError
+from sweep.rundir.checkpoints import remove_partial
+from sweep.rundir.disk import disk_errors, replace_file, set_aside, sync_directory
 from sweep.rundir.history import read_history
+from sweep.rundir.kept_checkpoints import KeptCheckpoints
 from sweep.rundir.lock import WriterLock
 from sweep.rundir.log import LogWriter
 from sweep.rundir.naming import check_contents, checked_name
 from sweep.rundir.provenance import read_provenance, with_session
-from sweep.rundir.tables import covered_bytes, refresh_metrics, write_trials
-from sweep.vocabulary.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
-
-_PART_EVERY_S = 60.0
+from sweep.rundir.tables_thread import TablesThread
+from sweep.vocabulary.trial import Outcome, Report, Scalar, TrialPlan
 
 
 class RunDir:
@@ -56,13 +52,8 @@ class RunDir:
             number: {(report.replicate, report.examples) for report in trial.reports}
             for number, trial in self.history.unfinished.items()
         }
-        self._checkpoints = dict(self.history.checkpoints)
-        self.stored = dict(self.history.stored_checkpoints)
-        self._removed: list[str] = []
-        self._covered = covered_bytes(path)
-        self._refreshed = clock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="tables")
-        self._refreshing: Future[None] | None = None
+        self.checkpoints = KeptCheckpoints(path, self.history, self._append)
+        self._tables = TablesThread(path, clock)
         self._held = True
 
     @classmethod
@@ -95,12 +86,7 @@ class RunDir:
         """Record what the log should say: what is damaged, and checkpoints whose record was cut off."""
         for text in self.history.fresh_damage:
             self.record_message("warning", text)
-        for path in self.history.damaged_checkpoints:
-            self.set_aside(path, "its size is not the recorded one")
-        for path in (*self.history.removed_checkpoints, *self.history.stored_checkpoints):
-            (self.path / path).unlink(missing_ok=True)  # killed between its record and its removal
-        for snapshot in unrecorded(self.path, set(self._checkpoints)):
-            self._record_checkpoint(snapshot)
+        self.checkpoints.adopt(self.history)
 
     @property
     def journal_path(self) -> Path:
@@ -127,11 +113,6 @@ class RunDir:
     def session(self) -> int:
         """Which opening of this study this is, from 1 on."""
         return self.history.sessions + 1
-
-    @property
-    def checkpoints(self) -> list[Snapshot]:
-        """The checkpoints kept, in the order they came; paths are relative to the run directory."""
-        return list(self._checkpoints.values())
 
     def write_study(self, text: str) -> None:
         """Replace study.yaml."""
@@ -256,85 +237,24 @@ class RunDir:
         Raises RunDirError where the disk refuses; nothing is lost then, the next commit tries again.
         """
         self._log.commit()
-        while self._removed:
-            path = self.path / self._removed.pop()
-            with disk_errors(path):
-                path.unlink(missing_ok=True)
+        self.checkpoints.delete_removed()
 
     def maintain(self) -> None:
         """Derive what is due, beside the caller: call it often; it returns at once."""
-        if self._refreshing is not None:
-            if not self._refreshing.done():
-                return
-            error = self._refreshing.exception()
-            self._refreshing = None
-            if error is not None:
-                self.record_message("warning", f"tables will be derived again later: {error}")
-        if self._clock() - self._refreshed >= _PART_EVERY_S and self._log.size > self._covered:
-            self._refreshed, self._covered = self._clock(), self._log.size
-            self._refreshing = self._thread.submit(refresh_metrics, self.path, stop=self._log.size)
-
-    def begin_checkpoint(self, snapshot: Snapshot) -> CheckpointWriter:
-        """Receive a snapshot; its `path` on the host it comes from is replaced by the one it gets here."""
-        stored = replace(snapshot, path=stored_name(snapshot))
-        return CheckpointWriter(self.path / stored.path, stored, on_commit=self._record_checkpoint)
-
-    def record_stored(self, path: str, url: str) -> None:
-        """Record that a checkpoint now lies in the store; its file here goes with the next commit."""
-        self.stored[path] = url
-        self._append("checkpoint_stored", path=path, url=url)
-        self._removed.append(path)
-
-    def remove_checkpoint(self, path: str) -> None:
-        """Delete a checkpoint by its relative path, with the next commit.
-
-        Raises CheckpointError where the path names none of ours.
-        """
-        if layout.CheckpointName.parse(path) is None:
-            raise CheckpointError(f"{path}: is no checkpoint of {self.path}; nothing was deleted")
-        self._checkpoints.pop(path, None)
-        self.stored.pop(path, None)
-        self._append("checkpoint_removed", path=path)
-        self._removed.append(path)
-
-    def sound_checkpoints(
-        self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True
-    ) -> dict[RunId, Snapshot]:
-        """Each run's last wanted checkpoint whose bytes are the recorded ones; others are set aside."""
-        sound: dict[RunId, Snapshot] = {}
-        own = [each for each in self.checkpoints if each.trial == number and wanted(each)]
-        for snapshot in sorted(own, key=lambda each: each.examples, reverse=True):
-            if snapshot.run in sound:
-                continue
-            try:
-                for _ in read_chunks(self.path, snapshot):
-                    pass
-            except CheckpointError as error:
-                self.set_aside(snapshot.path, str(error))
-            else:
-                sound[snapshot.run] = snapshot
-        return sound
+        failure = self._tables.maintain(self._log.size)
+        if failure is not None:
+            self.record_message("warning", failure)
 
     def set_aside(self, path: str, why: str) -> None:
-        """Rename a file that turned out damaged to `.damaged`, and say so in the log.
-
-        `path` is relative to the run directory: a checkpoint's, or another file that is made anew.
-        """
-        damaged = self.path / path
-        if self._checkpoints.pop(path, None) is not None or layout.CheckpointName.parse(path) is not None:
-            self._append("checkpoint_removed", path=path)
-        with disk_errors(damaged), suppress(FileNotFoundError):
-            damaged.replace(damaged.with_name(damaged.name + ".damaged"))
-        self.record_message("warning", f"{path} is damaged and was set aside: {why}")
+        """Rename a damaged file that is made anew to `.damaged`, and say so in the log."""
+        self.record_message("warning", set_aside(self.path, path, why))
 
     def close(self, reason: str, *, ledger: Mapping[str, object] | None = None) -> None:
         """Record why the session ends and where its time went, derive all tables, let the next writer in."""
         try:
             self._append("closed", reason=reason, **({"ledger": ledger} if ledger else {}))
             self.commit()
-            self._thread.shutdown()
-            refresh_metrics(self.path, stop=self._log.size, compact=True)
-            write_trials(self.path)
+            self._tables.finish(self._log.size)
         finally:
             self.release()
 
@@ -342,7 +262,7 @@ class RunDir:
         """Let the next writer in as a kill would: nothing more is written."""
         if self._held:
             self._held = False
-            self._thread.shutdown(cancel_futures=True)
+            self._tables.stop()
             self._log.close()
             self._lock.release()
 
@@ -356,10 +276,3 @@ class RunDir:
 
     def _append(self, event: str, **fields: Any) -> None:
         self._log.append(encode(event, self._clock(), fields))
-
-    def _record_checkpoint(self, snapshot: Snapshot) -> None:
-        self._checkpoints.pop(snapshot.path, None)
-        self._checkpoints[snapshot.path] = snapshot
-        if snapshot.path in self._removed:
-            self._removed.remove(snapshot.path)
-        self._append("checkpoint", **snapshot.as_fields())

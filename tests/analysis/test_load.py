@@ -31,12 +31,12 @@ def run_dir(tmp_path: Path) -> Path:
         begin(run)
         complete(run, 0, 1)
         store(run, 0, 300, b"weights", final=True)
-        run.remove_checkpoint(store(run, 1, 300, b"weights", final=True).path)
+        run.checkpoints.remove(store(run, 1, 300, b"weights", final=True).path)
         run.commit()
         clock.now += 60
         run.maintain()
-        assert run._refreshing is not None
-        run._refreshing.result()
+        assert run._tables.refreshing is not None
+        run._tables.refreshing.result()
         ask(run, 2, 3)
         run.record_reports([report(2, 100), report(2, 100, replicate=1)])
         store(run, 2, 100, b"lighter")

@@ -171,7 +171,7 @@ def test_rm_keeps_the_best_and_what_has_not_ended(run_dir: Path) -> None:
     assert "nothing to delete; 1 checkpoints stay" in sweep("rm", run_dir, "--keep-best", 0).stdout
     assert "the trial resumes from it" in sweep("rm", run_dir, "--trial", 3, "--yes", code=2).stderr
     with open_run(run_dir.parent) as run:
-        assert [each.trial for each in run.checkpoints] == [3]
+        assert [each.trial for each in run.checkpoints.kept] == [3]
 
 
 def test_rm_is_refused_while_the_study_runs(run_dir: Path) -> None:

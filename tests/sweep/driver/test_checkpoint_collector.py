@@ -50,12 +50,12 @@ def test_what_is_on_its_way_from_a_slot_that_is_lost_supersedes_nothing(tmp_path
         collector.trial_told(outcome(1))
         run.commit()
         collector.slot_lost("far")
-        assert [(each.trial, each.examples) for each in run.checkpoints] == [(0, 100)]
-        assert (run.path / run.checkpoints[0].path).read_bytes() == BYTES
+        assert [(each.trial, each.examples) for each in run.checkpoints.kept] == [(0, 100)]
+        assert (run.path / run.checkpoints.kept[0].path).read_bytes() == BYTES
 
         arrive(collector, "near", snapshot(0, 200))
         run.commit()
-        assert [each.examples for each in run.checkpoints] == [200]
+        assert [each.examples for each in run.checkpoints.kept] == [200]
 
 
 def test_what_a_slot_offered_is_not_waited_for_where_its_loss_was_heard_of_first(tmp_path: Path) -> None:

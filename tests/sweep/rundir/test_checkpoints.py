@@ -20,7 +20,7 @@ def test_a_checkpoint_gets_its_name_once_it_is_whole(tmp_path: Path) -> None:
     with open_run(tmp_path) as run:
         begin(run)
         ask(run, 0)
-        with run.begin_checkpoint(snapshot(0, 100, b"weights")) as writer:
+        with run.checkpoints.begin(snapshot(0, 100, b"weights")) as writer:
             writer.write(b"weig")
             (partial,) = files(tmp_path)
             assert partial.startswith(PATH)
@@ -29,11 +29,11 @@ def test_a_checkpoint_gets_its_name_once_it_is_whole(tmp_path: Path) -> None:
             stored = writer.commit()
         assert files(tmp_path) == [PATH]
         assert stored.path == PATH
-        assert run.checkpoints == [stored]
+        assert run.checkpoints.kept == [stored]
         assert b"".join(read_chunks(run.path, stored)) == b"weights"
         run.commit()
     with open_run(tmp_path) as run:
-        assert run.checkpoints == [stored]
+        assert run.checkpoints.kept == [stored]
         assert run.history.unfinished[0].checkpoints == {stored.run: stored}
 
 
@@ -42,31 +42,31 @@ def test_a_run_that_is_saved_twice_at_one_place_arrives_twice_at_once(tmp_path: 
         begin(run)
         ask(run, 0)
         with (
-            run.begin_checkpoint(snapshot(0, 100, b"weights")) as one,
-            run.begin_checkpoint(snapshot(0, 100, b"weights")) as other,
+            run.checkpoints.begin(snapshot(0, 100, b"weights")) as one,
+            run.checkpoints.begin(snapshot(0, 100, b"weights")) as other,
         ):
             for writer in (one, other):
                 writer.write(b"weights")
             one.commit()
             stored = other.commit()
         assert files(tmp_path) == [PATH]
-        assert run.checkpoints == [stored]
+        assert run.checkpoints.kept == [stored]
 
 
 @pytest.mark.parametrize("content", [b"weight", b"weights!", b"weighty"])
 def test_what_did_not_arrive_as_sent_is_discarded(tmp_path: Path, content: bytes) -> None:
     with open_run(tmp_path) as run:
-        with run.begin_checkpoint(snapshot(0, 100, b"weights")) as writer:
+        with run.checkpoints.begin(snapshot(0, 100, b"weights")) as writer:
             writer.write(content)
             with pytest.raises(CheckpointError, match="must arrive as it was sent"):
                 writer.commit()
         assert files(tmp_path) == []
-        assert run.checkpoints == []
+        assert run.checkpoints.kept == []
 
 
 def test_a_writer_that_is_left_without_commit_leaves_nothing(tmp_path: Path) -> None:
     with open_run(tmp_path) as run:
-        with run.begin_checkpoint(snapshot(0, 100, b"weights")) as writer:
+        with run.checkpoints.begin(snapshot(0, 100, b"weights")) as writer:
             writer.write(b"wei")
         assert files(tmp_path) == []
 
@@ -97,7 +97,7 @@ def test_a_checkpoint_whose_record_was_lost_is_taken_up(tmp_path: Path) -> None:
         run.commit()
         stored = store(run, 0, 100, b"weights")  # killed before the next commit
     with open_run(tmp_path) as run:
-        assert run.checkpoints == [stored]
+        assert run.checkpoints.kept == [stored]
         run.commit()
     with open_run(tmp_path) as run:
         assert run.history.checkpoints == {PATH: stored}
@@ -112,7 +112,7 @@ def test_a_truncated_checkpoint_is_set_aside_and_named(tmp_path: Path) -> None:
     (tmp_path / "study" / stored.path).write_bytes(b"wei")
     with open_run(tmp_path) as run:
         assert run.history.unfinished[0].checkpoints == {}
-        assert run.checkpoints == []
+        assert run.checkpoints.kept == []
         run.commit()
     assert files(tmp_path) == [PATH + ".damaged"]
     assert f"{PATH} is damaged and was set aside" in (tmp_path / "study" / "log.jsonl").read_text()
@@ -124,18 +124,18 @@ def test_removing_is_recorded_and_a_kill_in_between_harms_nothing(tmp_path: Path
         complete(run, 0)
         stored = store(run, 0, 300, b"weights", final=True)
         run.commit()
-        run.remove_checkpoint(stored.path)  # killed before the next commit
+        run.checkpoints.remove(stored.path)  # killed before the next commit
     with open_run(tmp_path) as run:
-        assert run.checkpoints == [stored], "a file goes once the log says so on disk, not before"
-        run.remove_checkpoint(stored.path)
+        assert run.checkpoints.kept == [stored], "a file goes once the log says so on disk, not before"
+        run.checkpoints.remove(stored.path)
         run.commit()
     with open_run(tmp_path) as run:
         assert run.history.study.trials[0].state == "COMPLETE"
-        assert run.checkpoints == []
+        assert run.checkpoints.kept == []
 
 
 @pytest.mark.parametrize("path", ["../outside", "log.jsonl", "checkpoints/../log.jsonl", "/etc/hostname"])
 def test_only_checkpoints_can_be_removed(tmp_path: Path, path: str) -> None:
     with open_run(tmp_path) as run, pytest.raises(CheckpointError, match="is no checkpoint of"):
-        run.remove_checkpoint(path)
+        run.checkpoints.remove(path)
     assert (tmp_path / "study" / "log.jsonl").exists()

@@ -57,7 +57,7 @@ def test_a_checkpoint_that_is_gone_is_not_offered(tmp_path: Path) -> None:
         run.commit()
         (run.path / later.path).unlink()
         assert read_history(run.path).unfinished[0].checkpoints == {earlier.run: earlier}
-        run.remove_checkpoint(earlier.path)
+        run.checkpoints.remove(earlier.path)
         run.commit()
         assert read_history(run.path).checkpoints == {}
 

@@ -187,7 +187,7 @@ def test_every_kind_of_record_is_written_whole(tmp_path: Path) -> None:
         run.record_message("info", "going on elsewhere")
         complete(run, 0)
         store(run, 0, 300, b"weights", final=True)
-        run.remove_checkpoint(run.checkpoints[0].path)
+        run.checkpoints.remove(run.checkpoints.kept[0].path)
         run.close("finished")
     assert read_history(run.path).damage == ()
     assert set(events(run.path)) == {
@@ -269,8 +269,8 @@ def test_a_part_a_minute_is_derived_beside_the_writer(tmp_path: Path) -> None:
             run.commit()
             clock.now += 25
             run.maintain()
-            if run._refreshing is not None:
-                run._refreshing.result()
+            if run._tables.refreshing is not None:
+                run._tables.refreshing.result()
             counts.append(len(list((run.path / "metrics").iterdir())))
     assert counts == [0, 0, 1, 1, 1, 2]
 
@@ -283,11 +283,11 @@ def test_tables_that_cannot_be_derived_stop_nothing(tmp_path: Path, monkeypatch:
     with open_run(tmp_path, clock) as run:
         begin(run)
         run.commit()
-        monkeypatch.setattr("sweep.rundir.rundir.refresh_metrics", fail)
+        monkeypatch.setattr("sweep.rundir.tables_thread.refresh_metrics", fail)
         clock.now += 60
         run.maintain()
-        assert run._refreshing is not None
-        run._refreshing.exception()
+        assert run._tables.refreshing is not None
+        run._tables.refreshing.exception()
         run.maintain()
         run.commit()
     assert (
@@ -311,7 +311,7 @@ def test_close_lets_go_even_when_the_disk_is_full(tmp_path: Path, monkeypatch: p
 
     run = open_run(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr("sweep.rundir.rundir.refresh_metrics", fail)
+        patch.setattr("sweep.rundir.tables_thread.refresh_metrics", fail)
         with pytest.raises(RunDirError, match="the disk is full"):
             run.close("finished")
     run = open_run(tmp_path)

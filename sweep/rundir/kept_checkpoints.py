@@ -1,0 +1,107 @@
+"""The checkpoints that a run directory keeps: each file and what the log says of it, changed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from runlog.layout import CheckpointName
+from sweep.errors import CheckpointError
+from sweep.rundir.checkpoints import CheckpointWriter, read_chunks, stored_name, unrecorded
+from sweep.rundir.disk import disk_errors, set_aside
+from sweep.rundir.history import History
+from sweep.vocabulary.trial import RunId, Snapshot
+
+
+class Append(Protocol):
+    """Takes a record for the log's next commit."""
+
+    def __call__(self, event: str, **fields: object) -> None: ...
+
+
+class KeptCheckpoints:
+    """What the log knows, in the order it came. A file goes only once the log says so on disk."""
+
+    def __init__(self, run_dir: Path, history: History, append: Append) -> None:
+        self._run_dir = run_dir
+        self._append = append
+        self._kept = dict(history.checkpoints)
+        self.stored = dict(history.stored_checkpoints)
+        self._going: list[str] = []
+
+    @property
+    def kept(self) -> list[Snapshot]:
+        """The checkpoints kept, in the order they came; paths are relative to the run directory."""
+        return list(self._kept.values())
+
+    def adopt(self, history: History) -> None:
+        """Record what the log should say of the files: which are damaged, and which it does not know."""
+        for path in history.damaged_checkpoints:
+            self.set_aside(path, "its size is not the recorded one")
+        for path in (*history.removed_checkpoints, *history.stored_checkpoints):
+            (self._run_dir / path).unlink(missing_ok=True)  # killed between its record and its removal
+        for snapshot in unrecorded(self._run_dir, set(self._kept)):
+            self._record(snapshot)
+
+    def begin(self, snapshot: Snapshot) -> CheckpointWriter:
+        """Receive a snapshot; its `path` on the host it comes from is replaced by the one it gets here."""
+        stored = replace(snapshot, path=stored_name(snapshot))
+        return CheckpointWriter(self._run_dir / stored.path, stored, on_commit=self._record)
+
+    def record_stored(self, path: str, url: str) -> None:
+        """Record that a checkpoint now lies in the store; its file here goes with the next commit."""
+        self.stored[path] = url
+        self._append("checkpoint_stored", path=path, url=url)
+        self._going.append(path)
+
+    def remove(self, path: str) -> None:
+        """Delete a checkpoint by its relative path, with the next commit.
+
+        Raises CheckpointError where the path names none of ours.
+        """
+        if CheckpointName.parse(path) is None:
+            raise CheckpointError(f"{path}: is no checkpoint of {self._run_dir}; nothing was deleted")
+        self._kept.pop(path, None)
+        self.stored.pop(path, None)
+        self._append("checkpoint_removed", path=path)
+        self._going.append(path)
+
+    def sound(
+        self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True
+    ) -> dict[RunId, Snapshot]:
+        """Each run's last wanted checkpoint whose bytes are the recorded ones; others are set aside."""
+        sound: dict[RunId, Snapshot] = {}
+        own = [each for each in self.kept if each.trial == number and wanted(each)]
+        for snapshot in sorted(own, key=lambda each: each.examples, reverse=True):
+            if snapshot.run in sound:
+                continue
+            try:
+                for _ in read_chunks(self._run_dir, snapshot):
+                    pass
+            except CheckpointError as error:
+                self.set_aside(snapshot.path, str(error))
+            else:
+                sound[snapshot.run] = snapshot
+        return sound
+
+    def set_aside(self, path: str, why: str) -> None:
+        """Rename a damaged checkpoint to `.damaged`, and say so in the log."""
+        self._kept.pop(path, None)
+        self._append("checkpoint_removed", path=path)
+        self._append("message", level="warning", text=set_aside(self._run_dir, path, why))
+
+    def delete_removed(self) -> None:
+        """Delete the files whose removal is on disk in the log. Raises RunDirError where the disk refuses."""
+        while self._going:
+            path = self._run_dir / self._going.pop()
+            with disk_errors(path):
+                path.unlink(missing_ok=True)
+
+    def _record(self, snapshot: Snapshot) -> None:
+        self._kept.pop(snapshot.path, None)
+        self._kept[snapshot.path] = snapshot
+        if snapshot.path in self._going:
+            self._going.remove(snapshot.path)
+        self._append("checkpoint", **snapshot.as_fields())
