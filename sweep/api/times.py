@@ -39,9 +39,7 @@ def measured_times(run_dir: Path, replicates: int) -> Times:
     history = read_history(run_dir)
     ended = [outcome for outcome in history.told.values() if lane_time(outcome) > 0]
     if not ended:
-        raise RunDirError(
-            f"{run_dir}: no trial has ended yet. Wait for one, or give the seconds of a trial"
-        )
+        raise RunDirError(f"{run_dir}: no trial has ended yet. Wait for one, or give the seconds of a trial")
     log = read_log(run_dir)
     compiles = {outcome.number: float(outcome.ledger.get("compile_s", 0.0)) for outcome in ended}
     own = {

@@ -142,7 +142,9 @@ class CheckpointCollector:
                     self._run.checkpoints.remove(path)
                 case Refused() if kept and answer.reason != self._refusal:
                     self._refusal = answer.reason
-                    text = f"{path} was not uploaded and stays here. The store answered: {answer.reason}"
+                    there = path in self._run.checkpoints.stored
+                    what = "was not deleted from the store" if there else "was not uploaded and stays here"
+                    text = f"{path} {what}. The store answered: {answer.reason}"
                     self._run.record_message("warning", text)
 
     def _retain(self) -> None:
