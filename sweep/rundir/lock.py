@@ -32,9 +32,13 @@ class WriterLock:
                 f"{path.parent}: in use by the process {holder or 'of unknown id'}; "
                 "wait for it, end it (kill -INT stops it cleanly), or choose another name or --runs directory"
             )
-        with disk_errors(path):
-            os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        try:
+            with disk_errors(path):
+                os.ftruncate(self._descriptor, 0)
+                os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        except RunDirError:
+            self.release()
+            raise
 
     def release(self) -> None:
         """Let the next writer in."""

@@ -35,6 +35,8 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
     """Enter one event; `now` is in seconds and never goes backwards."""
     out: list[Instruction] = []
     match event:
+        case SlotJoined() if event.slot in state.slots:
+            pass  # heard of twice
         case SlotJoined():
             outlasts = WAIT_FOR_VERDICTS * event.round_trip_s
             slot = Slot(event.slot, event.host, event.chip, outlasts, event.memory_bytes)

@@ -255,7 +255,7 @@ def test_a_damaged_study_file_of_the_run_is_refused_with_what_to_do(folder: Fold
     run(folder)
     (folder.run_dir / "study.yaml").write_bytes(content)
     folder.write(("trials: 4", "trials: 5"))
-    with pytest.raises(RunDirError, match=r"(?s)is damaged.*move it away"):
+    with pytest.raises(RunDirError, match=r"(?s)is damaged.*move the damaged file away"):
         run(folder)
     (folder.run_dir / "study.yaml").unlink()
     assert run(folder).trials["COMPLETE"] == 5

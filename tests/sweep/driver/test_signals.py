@@ -37,7 +37,7 @@ def test_a_signal_to_end_saves_what_runs_and_the_same_command_goes_on(
     os.kill(driver.pid, number)
     said, _ = driver.communicate(timeout=300)
     assert driver.returncode == 130, said
-    assert "to go on: python -m sweep run study.yaml" in said
+    assert "Resume with: python -m sweep run study.yaml" in said
     assert records(folder.run_dir, "closed")[-1]["reason"] == "interrupted"
     assert folder.sweep("run", "study.yaml").returncode == 0
 
