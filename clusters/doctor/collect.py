@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from clusters import facts as facts_module
-from clusters import nodeside, paths, probes
+from clusters import nodeside, paths
 from clusters.ask import ask
 from clusters.errors import HostError
-from clusters.facts import Facts
+from clusters.facts import probes
+from clusters.facts.node import Facts, read_facts
 from clusters.inventory import Inventory, Node
 from clusters.remote import Conversation, Runner, on_all, runner, shell_path
 
@@ -85,7 +85,7 @@ def collect(inventory: Inventory, *, alone: bool = False, burn: bool = False) ->
     said, failed = on_all(there, lambda node: runners[node.name].run(text, deadline_s=PROBES_S))
     for name, done in said.items():
         system, outputs = probes.read(done.out)
-        seen[name] = replace(seen[name], facts=facts_module.read(system, outputs), outputs=outputs)
+        seen[name] = replace(seen[name], facts=read_facts(system, outputs), outputs=outputs)
     for name, error in failed.items():
         seen[name] = replace(seen[name], facts=error)
     seen |= _peers(inventory, there, runners, seen)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from clusters.doctor import node_checks, pair_checks, ray_checks
+from clusters.doctor import firewall_check, node_checks, pair_checks, ray_checks
 from clusters.doctor.collect import Lab, Observation, collect
 from clusters.doctor.finding import Finding, Status
 from clusters.doctor.node_checks import Check
@@ -24,7 +24,7 @@ CHECKS: tuple[Check, ...] = (
     node_checks.address,
     node_checks.route,
     pair_checks.links,
-    node_checks.firewall,
+    firewall_check.firewall,
     node_checks.power,
     node_checks.display,
     node_checks.open_files,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from clusters.doctor.collect import Lab, Observation
 from clusters.doctor.finding import Finding, Status
 from clusters.errors import HostError
-from clusters.facts import Facts
+from clusters.facts.node import Facts
 
 GIGABYTE = 10**9
 OPEN_FILES = 65_536
@@ -33,11 +33,19 @@ def failed(seen: Observation, check: str, error: HostError) -> Finding:
     return finding(seen, check, Status.RED, error.ran, error.saw, error.fix)
 
 
-def _facts(seen: Observation) -> Facts:
+def unknown(seen: Observation, check: str, ran: str, what: str) -> Finding:
+    """A warning where a command did not print what was looked for: neither fine nor a fault."""
+    fix = f"see what it prints there: {ran}"
+    return finding(seen, check, Status.WARN, ran, f"unknown: {what}", fix)
+
+
+def facts_of(seen: Observation) -> Facts:
+    """The node's facts; all unknown where it did not answer."""
     return seen.facts if isinstance(seen.facts, Facts) else Facts("unknown")
 
 
-def _ran(seen: Observation, probe: str) -> str:
+def ran_for(seen: Observation, probe: str) -> str:
+    """The command of a probe."""
     return seen.outputs[probe].command if probe in seen.outputs else probe
 
 
@@ -51,11 +59,14 @@ def login(seen: Observation, lab: Lab) -> Finding | None:
 
 def native(seen: Observation, lab: Lab) -> Finding | None:
     """3: Apple silicon, and nothing under Rosetta."""
-    facts = _facts(seen)
+    facts = facts_of(seen)
     if facts.system == "Linux":
-        return finding(seen, "native", Status.GREEN, _ran(seen, "machine"), f"Linux, {facts.chip}")
-    ran = _ran(seen, "hardware")
-    if not facts.native:
+        return finding(seen, "native", Status.GREEN, ran_for(seen, "machine"), f"Linux, {facts.chip}")
+    ran = ran_for(seen, "hardware")
+    about = lab.abouts().get(seen.node.name, {})
+    if None in (facts.native, facts.translated) and about.get("machine") != "arm64":
+        return unknown(seen, "native", ran, f"whether it is Apple silicon ({facts.chip or 'no chip named'})")
+    if facts.native is False:
         saw = f"no Apple silicon ({facts.chip or 'no chip named'})"
         return finding(
             seen,
@@ -65,7 +76,6 @@ def native(seen: Observation, lab: Lab) -> Finding | None:
             saw,
             "remove this Mac from the inventory: MLX needs an M1 or later",
         )
-    about = lab.abouts().get(seen.node.name, {})
     if facts.translated or about.get("machine") == "x86_64":
         fix = "install a native Python: arch -arm64 brew install python@3.13; then make the environment again"
         return finding(seen, "native", Status.RED, ran, "runs translated, under Rosetta", fix)
@@ -76,18 +86,19 @@ def native(seen: Observation, lab: Lab) -> Finding | None:
 
 def system_version(seen: Observation, lab: Lab) -> Finding | None:
     """4: macOS 14 or later, and the same major version everywhere."""
-    facts = _facts(seen)
+    facts = facts_of(seen)
     if facts.system != "Darwin":
         return None
-    ran, saw = _ran(seen, "version"), f"macOS {facts.version or 'of an unknown version'}"
-    if (facts.major or 0) < OLDEST_MACOS:
+    ran, saw = ran_for(seen, "version"), f"macOS {facts.version}"
+    if facts.major is None:
+        return unknown(seen, "system", ran, "the version of macOS")
+    if facts.major < OLDEST_MACOS:
         fix = f"update to macOS {OLDEST_MACOS} or later: softwareupdate -l"
         return finding(seen, "system", Status.RED, ran, saw, fix)
-    majors = {_facts(other).major for other in lab.observations.values() if _facts(other).system == "Darwin"}
+    others = [facts_of(other) for other in lab.observations.values()]
+    majors = {other.major for other in others if other.system == "Darwin" and other.major is not None}
     if len(majors) > 1:
-        words = (
-            f"{saw}, which differs from others: {', '.join(str(major) for major in sorted(majors, key=str))}"
-        )
+        words = f"{saw}, which differs from others: {', '.join(map(str, sorted(majors)))}"
         fix = "update all Macs to the same major version: MLX has another wheel for each, and results differ"
         return finding(seen, "system", Status.WARN, ran, words, fix)
     return finding(seen, "system", Status.GREEN, ran, saw)
@@ -102,7 +113,7 @@ def accelerator(seen: Observation, lab: Lab) -> Finding | None:
     if "error" in answer:
         fix = f"see the error on that machine: {lab.inventory.python} -c 'import mlx.core'"
         return finding(seen, "accelerator", Status.RED, ran, answer["error"], fix)
-    if _facts(seen).system == "Darwin" and answer["device"] != "gpu":
+    if facts_of(seen).system == "Darwin" and answer["device"] != "gpu":
         fix = "log in as a user who may use the GPU, and install mlx-metal for this macOS"
         return finding(seen, "accelerator", Status.RED, ran, "runs on the CPU: no Metal device", fix)
     name = answer["info"].get("device_name") or answer["info"].get("architecture") or ""
@@ -111,11 +122,13 @@ def accelerator(seen: Observation, lab: Lab) -> Finding | None:
 
 def address(seen: Observation, lab: Lab) -> Finding | None:
     """7: the inventory's IP is on the node."""
-    facts = _facts(seen)
+    facts = facts_of(seen)
     if lab.alone:
         return None
-    ran, ip = _ran(seen, "addresses"), seen.node.address
+    ran, ip = ran_for(seen, "addresses"), seen.node.address
     interface = facts.interface_of(ip)
+    if interface is None and not facts.addresses_are_all:
+        return unknown(seen, "address", ran, f"whether it has {ip}")
     if interface is None:
         own = ", ".join(
             f"{name} {' '.join(ips)}" for name, ips in facts.addresses.items() if name[:2] != "lo"
@@ -129,10 +142,12 @@ def address(seen: Observation, lab: Lab) -> Finding | None:
 
 def route(seen: Observation, lab: Lab) -> Finding | None:
     """8: the route to the head uses the interface that has the inventory's IP."""
-    facts = _facts(seen)
+    facts = facts_of(seen)
     if lab.alone or seen.node.is_head:
         return None
-    ran, wanted = _ran(seen, "route"), facts.interface_of(seen.node.address)
+    ran, wanted = ran_for(seen, "route"), facts.interface_of(seen.node.address)
+    if facts.has_route is None or wanted is None:
+        return unknown(seen, "route", ran, "by which interface it reaches the head")
     if facts.interface_to_head is None:
         fix = "connect it to the head's network, or leave the VPN"
         return finding(seen, "route", Status.RED, ran, "no route to the head", fix)
@@ -143,50 +158,43 @@ def route(seen: Observation, lab: Lab) -> Finding | None:
     return finding(seen, "route", Status.GREEN, ran, f"uses {wanted}")
 
 
-def firewall(seen: Observation, lab: Lab) -> Finding | None:
-    """11: the application firewall lets Python in."""
-    facts = _facts(seen)
-    if facts.firewall is None:
-        return None
-    ran, tool = _ran(seen, "firewall"), "/usr/libexec/ApplicationFirewall/socketfilterfw"
-    if facts.firewall == "blocks all":
-        fix = f"sudo {tool} --setblockall off"
-        return finding(seen, "firewall", Status.RED, ran, "blocks all incoming connections", fix)
-    python = lab.abouts().get(seen.node.name, {}).get("executable", lab.inventory.python)
-    blocked = [path for path in facts.firewall_blocked if "python" in path.lower() or "ray" in path.lower()]
-    if facts.firewall == "on" and blocked:
-        fix = f"sudo {tool} --unblockapp {blocked[0]}"
-        return finding(seen, "firewall", Status.RED, ran, f"on, and blocks {blocked[0]}", fix)
-    if facts.firewall == "on":
-        fix = f"if nodes do not reach it: sudo {tool} --add {python} --unblockapp {python}"
-        return finding(seen, "firewall", Status.WARN, ran, "on", fix)
-    return finding(seen, "firewall", Status.GREEN, ran, facts.firewall)
-
-
 def power(seen: Observation, lab: Lab) -> Finding | None:
-    """12: on mains power, and no sleep when idle."""
-    facts = _facts(seen)
+    """12: on mains power, no sleep when idle, no low power mode, which slows the GPU."""
+    facts = facts_of(seen)
     if facts.system != "Darwin":
         return None
+    battery, ran = ran_for(seen, "battery"), ran_for(seen, "sleep")
     if facts.on_battery:
-        return finding(seen, "power", Status.RED, _ran(seen, "battery"), "on battery", "plug it in")
-    ran = _ran(seen, "sleep")
+        return finding(seen, "power", Status.RED, battery, "on battery", "plug it in")
     if facts.sleep_min:
         saw = f"sleeps after {facts.sleep_min} min"
         fix = "sudo pmset -a sleep 0 disksleep 0 womp 1 autorestart 1"
         return finding(seen, "power", Status.WARN, ran, f"{saw}; kept awake while a study runs", fix)
+    if facts.low_power:
+        fix = "sudo pmset -a lowpowermode 0 (on a Pro or Max: sudo pmset -a powermode 0)"
+        return finding(seen, "power", Status.WARN, ran, "low power mode is on and slows the GPU", fix)
     if facts.filevault:
         fix = "log in after each restart, or turn it off: sudo fdesetup disable"
-        return finding(seen, "power", Status.WARN, _ran(seen, "filevault"), "FileVault is on", fix)
+        return finding(seen, "power", Status.WARN, ran_for(seen, "filevault"), "FileVault is on", fix)
+    for what, fact, command in (
+        ("whether it is on mains power", facts.on_battery, battery),
+        ("when it goes to sleep", facts.sleep_min, ran),
+        ("whether low power mode is on", facts.low_power, ran),
+        ("whether FileVault is on", facts.filevault, ran_for(seen, "filevault")),
+    ):
+        if fact is None:
+            return unknown(seen, "power", command, what)
     return finding(seen, "power", Status.GREEN, ran, "on mains power, never sleeps")
 
 
 def display(seen: Observation, lab: Lab) -> Finding | None:
     """13: some Macs slow their GPU down without a display."""
-    facts = _facts(seen)
-    if facts.display is None:
+    facts = facts_of(seen)
+    if facts.system != "Darwin":
         return None
-    ran = _ran(seen, "displays")
+    ran = ran_for(seen, "displays")
+    if facts.display is None:
+        return unknown(seen, "display", ran, "whether a display is connected")
     if not facts.display:
         fix = "if --burn shows it slow, plug in a display or an HDMI dummy"
         return finding(seen, "display", Status.WARN, ran, "no display", fix)
@@ -195,10 +203,10 @@ def display(seen: Observation, lab: Lab) -> Finding | None:
 
 def open_files(seen: Observation, lab: Lab) -> Finding | None:
     """14: Ray may open as many files as it needs; the agent raises the soft limit to the hard one."""
-    facts = _facts(seen)
+    facts = facts_of(seen)
     if facts.files_hard is None:
-        return None
-    ran, saw = _ran(seen, "files"), f"at most {facts.files_hard} files"
+        return unknown(seen, "open files", ran_for(seen, "files"), "how many files it may open")
+    ran, saw = ran_for(seen, "files"), f"at most {facts.files_hard} files"
     mac = "sudo launchctl limit maxfiles 65536 200000"
     fix = mac if facts.system == "Darwin" else "raise nofile to 65536 in /etc/security/limits.conf"
     if facts.files_hard < LEAST_OPEN_FILES:
@@ -210,10 +218,10 @@ def open_files(seen: Observation, lab: Lab) -> Finding | None:
 
 def disk(seen: Observation, lab: Lab) -> Finding | None:
     """15: room for snapshots; Ray's files under a short path that macOS does not clean up."""
-    facts = _facts(seen)
+    facts = facts_of(seen)
     if facts.disk_free_bytes is None:
-        return None
-    ran, saw = _ran(seen, "disk"), f"{facts.disk_free_bytes / GIGABYTE:.0f} GB free on {facts.disk_mount}"
+        return unknown(seen, "disk", ran_for(seen, "disk"), "how much of its disk is free")
+    ran, saw = ran_for(seen, "disk"), f"{facts.disk_free_bytes / GIGABYTE:.0f} GB free on {facts.disk_mount}"
     temp_dir = lab.abouts().get(seen.node.name, {}).get("temp_dir", "")
     if len(temp_dir + SESSION) > SOCKET_PATH_BYTES:
         words = f"{temp_dir} is too long for a socket path by {len(temp_dir + SESSION) - SOCKET_PATH_BYTES}"
@@ -230,15 +238,17 @@ def disk(seen: Observation, lab: Lab) -> Finding | None:
 
 def memory(seen: Observation, lab: Lab) -> Finding | None:
     """16: memory left after the reserve, and whether it is already short."""
-    facts = _facts(seen)
+    facts = facts_of(seen)
     if facts.memory_bytes is None:
-        return None
-    ran, saw = _ran(seen, "hardware"), f"{facts.memory_bytes / GIGABYTE:.0f} GB"
+        return unknown(seen, "memory", ran_for(seen, "hardware"), "how much memory it has")
+    ran, saw = ran_for(seen, "hardware"), f"{facts.memory_bytes / GIGABYTE:.0f} GB"
     if facts.memory_bytes <= seen.node.reserve_bytes + GIGABYTE:
         words = f"{saw}, of which {seen.node.reserve_bytes / GIGABYTE:.0f} GB are reserved"
         return finding(seen, "memory", Status.RED, ran, words, "lower `reserve` in the inventory")
-    if (facts.swap_used_bytes or 0) > GIGABYTE:
-        words = f"{saw}, {(facts.swap_used_bytes or 0) / GIGABYTE:.1f} GB are swapped out"
+    if facts.swap_used_bytes is None:
+        return unknown(seen, "memory", ran, f"{saw}, but not how much is swapped out")
+    if facts.swap_used_bytes > GIGABYTE:
+        words = f"{saw}, {facts.swap_used_bytes / GIGABYTE:.1f} GB are swapped out"
         return finding(seen, "memory", Status.WARN, ran, words, "quit programs that are not needed there")
     return finding(seen, "memory", Status.GREEN, ran, saw)
 

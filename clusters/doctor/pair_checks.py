@@ -9,7 +9,7 @@ from clusters.doctor.collect import Lab, Observation
 from clusters.doctor.finding import Finding, Status
 from clusters.doctor.node_checks import finding
 from clusters.errors import HostError
-from clusters.facts import Facts
+from clusters.facts.node import Facts
 
 CLOCK_S = 1.0
 

@@ -8,7 +8,7 @@ from clusters.doctor.finding import Finding, Status
 from clusters.doctor.node_checks import failed, finding
 from clusters.doctor.pair_checks import READINGS
 from clusters.errors import HostError
-from clusters.facts import Facts
+from clusters.facts.node import Facts
 from ray_contract import NODE_LABEL
 
 

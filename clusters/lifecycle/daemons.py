@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from clusters import facts as facts_module
-from clusters import nodeside, paths, probes
+from clusters import nodeside, paths
 from clusters.ask import ask
 from clusters.errors import ClusterError, HostError
-from clusters.facts import Facts
+from clusters.facts import probes
+from clusters.facts.node import Facts, read_facts
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import joining, raystart, states
 from clusters.lifecycle.certificates import Authority, authority
@@ -100,7 +100,7 @@ class _Up:
         folder, trusted = paths.own(inventory), paths.tls(inventory)[2]
         config = {**joining.question(inventory, node), "folder": folder, "authority": trusted}
         hello = ask(inventory, node, "lifecycle.meet", config, deadline_s=MEET_S)
-        return Met(hello, facts_module.read(*probes.read(hello["probes"])))
+        return Met(hello, read_facts(*probes.read(hello["probes"])))
 
     def _require_same(self, met: Mapping[str, Met]) -> None:
         """Raise ClusterError where something changed that must be the same on all nodes."""

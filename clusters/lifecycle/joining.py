@@ -9,9 +9,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from clusters import paths, probes
+from clusters import paths
 from clusters.errors import HostError
-from clusters.facts import Facts
+from clusters.facts import probes
+from clusters.facts.node import Facts
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import raystart
 from clusters.lifecycle.certificates import Authority

@@ -6,7 +6,7 @@ import json
 import re
 
 from clusters import paths
-from clusters.facts import Facts
+from clusters.facts.node import Facts
 from clusters.inventory import WORKER_PORTS, Inventory, Node
 from ray_contract import MEMORY_RESOURCE, NODE_LABEL, OBJECT_STORE_BYTES, SLOT_RESOURCE
 
@@ -24,6 +24,8 @@ def arguments(inventory: Inventory, node: Node, facts: Facts) -> list[str]:
     own_ports = _own_ports(inventory)
     common = [
         "--block",
+        "--temp-dir",  # on every node: another would take the head's, which lies in another user's home
+        paths.temp_dir(inventory),
         "--disable-usage-stats",
         f"--node-ip-address={node.address}",
         f"--node-manager-port={chosen.node_manager}",
@@ -46,8 +48,6 @@ def arguments(inventory: Inventory, node: Node, facts: Facts) -> list[str]:
         f"--port={chosen.gcs}",
         "--dashboard-host=127.0.0.1",
         f"--dashboard-port={chosen.dashboard}",
-        "--temp-dir",
-        paths.temp_dir(inventory),
         *common,
     ]
 

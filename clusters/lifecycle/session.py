@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from clusters import facts as facts_module
-from clusters import nodeside, paths, probes
+from clusters import nodeside, paths
 from clusters.ask import no_python
 from clusters.errors import HostError
-from clusters.facts import Facts
+from clusters.facts import probes
+from clusters.facts.node import Facts, read_facts
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import joining, raystart
 from clusters.lifecycle.certificates import Authority
@@ -127,7 +127,7 @@ class NodeSession:
             hello = self._heard(talk, HELLO_S)
             joining.require_ports(self.node, hello)
             self._meet_head(talk, hello, round_)
-            facts = facts_module.read(*probes.read(hello["probes"]))
+            facts = read_facts(*probes.read(hello["probes"]))
             talk.say(json.dumps(self._order(facts)))
             self._wait_until_up(talk)
             note = joining.note(self.node, hello, self._head.token)

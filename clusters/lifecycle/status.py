@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from clusters import facts as facts_module
-from clusters import paths, probes
+from clusters import paths
 from clusters.ask import ask
 from clusters.connection import is_held
 from clusters.errors import HostError
+from clusters.facts import probes
+from clusters.facts.node import read_facts
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import daemons, joining, states
 from clusters.lifecycle.states import NodeProgress, Phase
@@ -121,7 +122,7 @@ def _trouble(
 def _node(
     node: Node, seen: Mapping[str, Any], in_ray: Mapping[str, Any] | None, trouble: _Trouble
 ) -> NodeStatus:
-    facts = facts_module.read(*probes.read(seen["probes"]))
+    facts = read_facts(*probes.read(seen["probes"]))
     holder = seen["holder"]
     busy = 0
     if trouble.has_failed and (holder is None or in_ray is None):

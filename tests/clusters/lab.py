@@ -19,14 +19,16 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from tests.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
+FIRST_ID = 4242
+NO_USERS: Mapping[str, str] = MappingProxyType({})
 TOOLS = ("ip", "unshare", "nsenter", "mount", "ssh", "ssh-keygen", "sshd")
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
@@ -61,8 +63,11 @@ def check(*command: str) -> str:
 class Lab:
     """Machines on one bridge, which is in a namespace of its own: nothing of the host's is touched."""
 
-    def __init__(self, names: Sequence[str], *, subnet: str = "10.213.7") -> None:
+    def __init__(
+        self, names: Sequence[str], *, subnet: str = "10.213.7", users: Mapping[str, str] = NO_USERS
+    ) -> None:
         self.names = list(names)
+        self._users = users  # of machines where another than root is logged in to, with a home of that name
         self.path = Path(tempfile.mkdtemp(prefix="lab", dir="/tmp"))
         self.home = self.path / "home"
         self.switch = f"sw-{self.path.name[3:]}"
@@ -71,6 +76,7 @@ class Lab:
 
     def __enter__(self) -> Self:
         try:
+            self.path.chmod(0o755)
             self._prepare()
             for name in self.names:
                 self._connect(name)
@@ -94,6 +100,21 @@ class Lab:
         """A machine's own files, as they are seen from here; on the machine its home."""
         return self.path / "trees" / name
 
+    def user(self, name: str) -> str:
+        """As whom a machine is logged in to."""
+        return self._users.get(name, "root")
+
+    def home_on(self, name: str) -> Path:
+        """A machine's home as it is called there."""
+        return self.path / f"home-{self._users[name]}" if name in self._users else self.home
+
+    def give(self, name: str) -> None:
+        """Make all files of a machine its user's."""
+        check("chown", "-R", f"{self._id(self.user(name))}", str(self.tree(name)))
+
+    def _id(self, user: str) -> int:
+        return FIRST_ID + sorted(self._users.values()).index(user) if user != "root" else 0
+
     @property
     def ssh_config(self) -> Path:
         return self.path / "ssh_config"
@@ -104,7 +125,9 @@ class Lab:
 
     def write_inventory(self, *changes: tuple[str, str]) -> Path:
         """The inventory of all machines, with parts of its text replaced."""
-        lines = [f"  - {{name: {name}, ssh: root@{name}, ip: {self.ip(name)}}}" for name in self.names]
+        lines = [
+            f"  - {{name: {name}, ssh: {self.user(name)}@{name}, ip: {self.ip(name)}}}" for name in self.names
+        ]
         text = "\n".join(
             [
                 "name: lab",
@@ -124,7 +147,7 @@ class Lab:
     def inside(self, name: str, *command: str) -> list[str]:
         """The command line that runs a command on a machine."""
         sshd = str(self._child(name))
-        home = f"HOME={self.home}"
+        home, id = f"HOME={self.home_on(name)}", str(self._id(self.user(name)))
         return [
             tool("nsenter"),
             "-t",
@@ -133,6 +156,7 @@ class Lab:
             "--mount",
             "--pid",
             "--uts",
+            *([tool("setpriv"), "--reuid", id, "--regid", id, "--clear-groups"] if id != "0" else []),
             tool("env"),
             home,
             *command,
@@ -201,7 +225,8 @@ class Lab:
         check("ip", "-n", self.switch, "addr", "add", f"{self._subnet}.1/24", "dev", "br0")
         for link in ("lo", "br0"):
             check("ip", "-n", self.switch, "link", "set", link, "up")
-        self.home.mkdir()
+        for name in self.names:
+            self.home_on(name).mkdir(exist_ok=True)
         (self.path / "laptop").mkdir()
         for key in ("user", "host"):
             check("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.path / key))
@@ -216,7 +241,10 @@ class Lab:
         passwd = [
             line for line in Path("/etc/passwd").read_text().splitlines() if not line.startswith("root:")
         ]
-        (self.path / "passwd").write_text("\n".join([f"root:x:0:0:root:{self.home}:/bin/sh", *passwd, ""]))
+        own = [f"root:x:0:0:root:{self.home}:/bin/sh"]
+        for name, user in self._users.items():
+            own.append(f"{user}:x:{self._id(user)}:{self._id(user)}::{self.home_on(name)}:/bin/sh")
+        (self.path / "passwd").write_text("\n".join([*own, *passwd, ""]))
         (self.path / "resolv.conf").write_text("")  # no name server: nobody waits for one that is not there
         Path("/run/sshd").mkdir(exist_ok=True)
         self.write_inventory()
@@ -248,9 +276,11 @@ class Lab:
         shutil.copy(self.path / "user.pub", tree / ".ssh" / "authorized_keys")
         (tree / "machine-id").write_text(uuid.uuid4().hex + "\n")
         (tree / "sshd_config").write_text(
-            f"HostKey {self.path}/host\nAuthorizedKeysFile {self.home}/.ssh/authorized_keys\nStrictModes no\n"
+            f"HostKey {self.path}/host\nAuthorizedKeysFile {self.home_on(name)}/.ssh/authorized_keys\n"
+            "StrictModes no\n"
             "UsePAM no\nPermitRootLogin yes\nPasswordAuthentication no\nMaxStartups 100\nPidFile none\n"
         )
+        self.give(name)
 
     def _start(self, name: str) -> None:
         with (self.path / f"{name}.log").open("wb") as log:
@@ -264,7 +294,7 @@ class Lab:
 
     def _machine(self, name: str) -> list[str]:
         """The command whose child is the first process of a machine."""
-        sshd = f"exec {tool('sshd')} -D -e -f {self.home}/sshd_config"
+        sshd = f"exec {tool('sshd')} -D -e -f {self.home_on(name)}/sshd_config"
         return self._isolated(name, f"{self._own_files(name)} && {sshd}")
 
     def _isolated(self, name: str, script: str, *more: str) -> list[str]:
@@ -277,11 +307,26 @@ class Lab:
         """Shell text that gives a machine its host name, its home and files of its own."""
         tree = self.tree(name)
         return (
-            f"hostname {name} && mount --bind {tree} {self.home} && "
+            f"{self._python_for_all() if self._users else ''}"
+            f"hostname {name} && mount --bind {tree} {self.home_on(name)} && "
             f"mount --bind {tree}/machine-id /etc/machine-id && "
             f"mount --bind {self.path}/passwd /etc/passwd && "
             f"mount --bind {self.path}/resolv.conf /etc/resolv.conf"
         )
+
+    def _python_for_all(self) -> str:
+        """Shell text that lets every user read this Python where its folder is closed to others."""
+        wanted = {Path(path) for path in (sys.base_prefix, sys.prefix, str(ROOT), *sys.path) if path}
+        closed = {each for path in wanted for each in path.parents if not each.stat().st_mode & 0o001}
+        tops = [each for each in closed if not closed & set(each.parents)]
+        inside = [path for path in wanted if path.is_dir() and set(tops) & set(path.parents)]
+        places = {path: self.path / "open" / str(number) for number, path in enumerate(inside)}
+        for place in places.values():
+            place.mkdir(parents=True, exist_ok=True)
+        keep = [f"mount --bind {path} {place}" for path, place in places.items()]
+        hide = [f"mount -t tmpfs -o mode=755 none {top}" for top in tops]
+        back = [f"mkdir -p {path} && mount --bind {place} {path}" for path, place in places.items()]
+        return "".join(f"{command} && " for command in (*keep, *hide, *back))
 
     def _wait_for_ssh(self, name: str) -> None:
         probe = f"import socket; socket.create_connection(('{self.ip(name)}', 22), 1)"

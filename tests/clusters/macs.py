@@ -6,8 +6,9 @@ They follow the documented and published outputs of these commands, with what di
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from clusters.probes import PROBES, Output
+from clusters.facts.probes import PROBES, Output
 
 IFCONFIG = """\
 lo0: flags=8049<UP,LOOPBACK,RUNNING,MULTICAST> mtu 16384
@@ -31,7 +32,9 @@ destination: 192.168.1.11
 """
 APPLE = """\
 hw.perflevel0.physicalcpu: {}
+hw.perflevel0.name: Performance
 hw.perflevel1.physicalcpu: {}
+hw.perflevel1.name: Efficiency
 hw.optional.arm64: 1
 sysctl.proc_translated: {}
 """
@@ -65,13 +68,13 @@ Now drawing from '{source}'
 FIREWALL = """\
 {state}
 {block}
-Total number of apps = 2
+Total number of apps = {total}
 1 : /usr/sbin/cupsd
              (Allow incoming connections)
 
 2 : /opt/homebrew/bin/python3.13
              ({rule})
-"""
+{more}"""
 FIREWALL_STATES = {
     "disabled": ("Firewall is disabled. (State = 0)", "Firewall has block all state set to disabled."),
     "enabled": ("Firewall is enabled. (State = 1)", "Firewall has block all state set to disabled."),
@@ -101,6 +104,8 @@ def mac(
     battery: bool = False,
     firewall: str = "disabled",
     python_blocked: bool = False,
+    allowed: Sequence[str] = (),
+    low_power: int | None = 0,
     filevault: bool = False,
     display: bool = True,
     swap_mb: float = 0.0,
@@ -131,14 +136,22 @@ def mac(
             state=state,
             block=block,
             rule="Block incoming connections" if python_blocked else "Allow incoming connections",
+            total=2 + len(allowed),
+            more="".join(
+                f"{number} : {path}\n             (Allow incoming connections)\n"
+                for number, path in enumerate(allowed, 3)
+            ),
         ),
-        "sleep": (PMSET_LAPTOP if laptop else PMSET_DESKTOP).format(sleep=sleep_min),
+        "sleep": (PMSET_LAPTOP if laptop else PMSET_DESKTOP).format(sleep=sleep_min)
+        + ("" if low_power is None else f" lowpowermode         {low_power}\n"),
         "battery": BATTERY.format(source=source) if laptop else f"Now drawing from '{source}'",
         "displays": json.dumps({"SPDisplaysDataType": [gpu]}),
         "filevault": f"FileVault is {'On' if filevault else 'Off'}.",
         "heat": "Note: No thermal warning level has been recorded\n",
-        "files": "256\nunlimited",
+        "files": "soft 256\nhard unlimited",
         "disk": "Filesystem 1024-blocks Used Available Capacity  Mounted on\n"
         "/dev/disk3s5 971350180 400000000 500000000 45%    /System/Volumes/Data",
     }
-    return {probe.name: Output(probe.darwin or "", 0, said[probe.name]) for probe in PROBES}
+    return {
+        probe.name: Output(probe.darwin or "", 0, said[probe.name].rstrip("\n") + "\n") for probe in PROBES
+    }

@@ -64,6 +64,8 @@ class StudyLab:
         self.folder.mkdir()
         for task in TASKS:
             shutil.copy(task, self.folder)
+        for name in self.lab.names:
+            self.lab.give(name)
         return self
 
     def __exit__(
@@ -75,7 +77,8 @@ class StudyLab:
         """Bring up the cluster of these machines, or make the one that is up theirs; what `up` said."""
         others = [name for name in self.lab.names if name not in names]
         left_out = [
-            (f"  - {{name: {name}, ssh: root@{name}, ip: {self.lab.ip(name)}}}\n", "") for name in others
+            (f"  - {{name: {name}, ssh: {self.lab.user(name)}@{name}, ip: {self.lab.ip(name)}}}\n", "")
+            for name in others
         ]
         self.lab.write_inventory((sys.executable, "~/python"), *left_out, *changes)
         (self.folder / "lab.yaml").write_text(self.lab.inventory.read_text())

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from clusters import facts
 from clusters.doctor.collect import Clock, Lab, Observation
 from clusters.doctor.examine import judge
 from clusters.doctor.finding import Finding
+from clusters.doctor.firewall_check import TOOL
 from clusters.errors import HostError
+from clusters.facts.node import read_facts
+from clusters.facts.probes import Output, read, script
 from clusters.inventory import parse
-from clusters.probes import Output, read, script
 from tests.clusters.macs import mac
 
 INVENTORY = parse(
@@ -26,12 +27,19 @@ INVENTORY = parse(
     Path("lab.yaml"),
 )
 FIRST = "11111111-2222-3333-4444-555555555555"
+PYTHON = "/opt/homebrew/bin/python3.13"
+RAYLET = "/Users/me/.sweep/env/ray/core/src/ray/raylet/raylet"
+GCS_SERVER = "/Users/me/.sweep/env/ray/core/src/ray/gcs/gcs_server"
+ADD = "; ".join(
+    f"sudo {TOOL} --add '{path}'; sudo {TOOL} --unblockapp '{path}'" for path in (RAYLET, GCS_SERVER)
+)
 OTHER = "99999999-2222-3333-4444-555555555555"
 
 
 def about(**changes: Any) -> dict[str, Any]:
     return {
         "executable": "/Users/me/.sweep/env/bin/python",
+        "listeners": [PYTHON, RAYLET, GCS_SERVER],
         "machine": "arm64",
         "versions": {"python": "3.13.5", "ray": "2.60.0", "mlx": "0.32.4"},
         "wheel": "py3-none-macosx_15_0_arm64",
@@ -60,7 +68,7 @@ def lab(
             node,
             f"ssh {node.ssh}",
             Clock(0.0, 0.1),
-            facts.read("Darwin", outputs[node.name]),
+            read_facts("Darwin", outputs[node.name]),
             outputs[node.name],
             about(),
             {"mini" if node.is_head else "studio": {"6380": "ok"}},
@@ -84,11 +92,11 @@ def of_mini(found: Lab) -> dict[str, Finding]:
 
 
 @pytest.mark.parametrize("version", ["14.0", "14.7.6", "15.5", "26.0", "26.1"])
-@pytest.mark.parametrize("firewall", ["disabled", "disabled, as older ones say it"])
-def test_two_macs_that_are_well(version: str, firewall: str) -> None:
-    assert {found.status.value for found in judge(lab(both={"version": version, "firewall": firewall}))} == {
-        "green"
-    }
+@pytest.mark.parametrize("firewall", ["disabled", "disabled, as older ones say it", "enabled"])
+@pytest.mark.parametrize("low_power", [0, None])
+def test_two_macs_that_are_well(version: str, firewall: str, low_power: int | None) -> None:
+    both = {"version": version, "firewall": firewall, "low_power": low_power, "allowed": (RAYLET, GCS_SERVER)}
+    assert {found.status.value for found in judge(lab(both=both))} == {"green"}
 
 
 @pytest.mark.parametrize(
@@ -108,12 +116,12 @@ def test_two_macs_that_are_well(version: str, firewall: str) -> None:
         ({"version": "26.0"}, "system", "warn", "15, 26", "same major"),
         ({"ip": "192.168.1.99"}, "address", "red", "it has en0 192.168.1.99", "`ip`"),
         ({"interface": "utun4"}, "route", "warn", "utun4, but 192.168.1.12 is on en0", "VPN"),
-        ({"firewall": "enabled"}, "firewall", "warn", "on", "--add /Users/me/.sweep/env/bin/python"),
+        ({"firewall": "enabled"}, "firewall", "warn", f"on, with no rule for {RAYLET}, {GCS_SERVER}", ADD),
         (
             {"firewall": "enabled", "python_blocked": True}, "firewall", "red",
-            "blocks /opt/homebrew/bin/python3.13", "--unblockapp /opt/homebrew/bin/python3.13",
+            f"blocks {PYTHON}", f"--add '{PYTHON}'; sudo {TOOL} --unblockapp '{PYTHON}'",
         ),
-        ({"firewall": "enabled, as older ones say it"}, "firewall", "warn", "on", "--add /Users/me/"),
+        ({"firewall": "enabled, as older ones say it"}, "firewall", "warn", "on", ADD),
         ({"firewall": "blocks all"}, "firewall", "red", "blocks all", "--setblockall off"),
         (
             {"firewall": "blocks all, as older ones say it"}, "firewall", "red",
@@ -121,6 +129,7 @@ def test_two_macs_that_are_well(version: str, firewall: str) -> None:
         ),
         ({"laptop": True, "battery": True}, "power", "red", "battery", "plug it in"),
         ({"laptop": True, "sleep_min": 10}, "power", "warn", "sleeps after 10 min", "sudo pmset -a sleep 0"),
+        ({"low_power": 1}, "power", "warn", "low power mode is on", "sudo pmset -a lowpowermode 0"),
         ({"filevault": True}, "power", "warn", "FileVault is on", "log in"),
         ({"display": False}, "display", "warn", "no display", "dummy"),
         ({"memory_gb": 4}, "memory", "red", "4 GB", "reserve"),
@@ -169,11 +178,11 @@ def test_what_is_wrong_is_seen_and_its_fix_said(
 def test_chips_and_systems_are_told_apart(
     chip: str, cores: tuple[int, int], version: str, fast: bool
 ) -> None:
-    read_facts = facts.read("Darwin", mac(chip=chip, cores=cores, memory_gb=48, version=version))
-    assert (read_facts.chip, read_facts.fast_cores, read_facts.slow_cores) == (chip, *cores)
-    assert (read_facts.fast_bfloat16, read_facts.memory_bytes) == (fast, 48 * 2**30)
-    assert (read_facts.version, read_facts.major) == (version, int(version[:2]))
-    assert (read_facts.gpu_cores, read_facts.files_hard) == (60, 2**31)
+    found = read_facts("Darwin", mac(chip=chip, cores=cores, memory_gb=48, version=version))
+    assert (found.chip, found.fast_cores, found.slow_cores) == (chip, *cores)
+    assert (found.fast_bfloat16, found.memory_bytes) == (fast, 48 * 2**30)
+    assert (found.version, found.major) == (version, int(version[:2]))
+    assert (found.gpu_cores, found.files_hard) == (60, 2**31)
 
 
 def test_a_clock_that_may_be_right_is_not_called_wrong() -> None:
@@ -227,11 +236,11 @@ def test_a_node_of_ray_that_is_in_no_entry_and_a_ray_that_does_not_answer() -> N
 
 
 def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    from clusters import probes
+    from clusters.facts import probes
     from clusters.remote import Local
 
     asked = (
-        probes.Probe("plain", "x", "echo 'it''s'; exit 3"),
+        probes.Probe("plain", "x", "echo 'it''s'; (exit 3)"),
         probes.Probe("hangs", "x", "echo begun; sleep 30", deadline_s=1),
         probes.Probe("absent", "x", None),
         probes.Probe("last", "x", "echo {head}"),
@@ -241,16 +250,19 @@ def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.M
     system, outputs = read(done.out)
     assert system == "Linux"
     assert {name: (output.code, output.text) for name, output in outputs.items()} == {
-        "plain": (3, "its"),
-        "hangs": (137, "begun"),
-        "last": (0, "10.0.0.1"),
+        "plain": (3, "its\n"),
+        "hangs": (137, "begun\n"),
+        "last": (0, "10.0.0.1\n"),
     }
+    assert [name for name, output in outputs.items() if not output.is_whole] == ["hangs"]
 
 
 @pytest.mark.parametrize(
     ("system", "said", "heat"),
     [
-        ("Darwin", "Note: No thermal warning level has been recorded\n", "not throttled"),
+        ("Darwin", "Note: No thermal warning level has been recorded\n", None),
+        ("Darwin", "com.apple.system.thermalpressurelevel 0\n", None),
+        ("Darwin", "com.apple.system.thermalpressurelevel 2\n", "throttled, heavy thermal pressure"),
         ("Darwin", "CPU_Scheduler_Limit \t= 100\nCPU_Speed_Limit \t= 62\n", "throttled to 62 %"),
         ("Darwin", "CPU_Speed_Limit \t= 100\n", "not throttled"),
         ("Darwin", "pmset: no such thing", None),
@@ -259,9 +271,31 @@ def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.M
     ],
 )
 def test_heat_is_read_where_it_is_said(system: str, said: str, heat: str | None) -> None:
-    assert facts.read(system, {"heat": Output("", 0, said)}).heat == heat
+    assert read_facts(system, {"heat": Output("", 0, said)}).heat == heat
 
 
 def test_facts_that_cannot_be_read_are_unknown() -> None:
-    assert facts.read("Darwin", {}).memory_bytes is None
-    assert facts.read("Linux", {}).files_hard is None
+    assert read_facts("Darwin", {}).memory_bytes is None
+    assert read_facts("Linux", {}).files_hard is None
+
+
+PROBED = ("hardware", "version", "firewall", "sleep", "battery", "displays", "filevault", "files", "disk")
+
+
+@pytest.mark.parametrize("probe", [*PROBED, "addresses", "route"])
+def test_an_output_that_stops_is_unknown_and_never_red_or_fine(probe: str) -> None:
+    """Each output of a Mac that is well, cut off at every byte: unknown, with a warning, or green."""
+    well = lab(both={"firewall": "enabled", "allowed": (RAYLET, GCS_SERVER)})
+    mini = well.observations["mini"]
+    whole = mini.outputs[probe]
+    seen = set()
+    for end in range(len(whole.text)):
+        outputs = {**mini.outputs, probe: Output(whole.command, 137, whole.text[:end], False)}
+        cut = replace(mini, outputs=outputs, facts=read_facts("Darwin", outputs))
+        found = of_mini(replace(well, observations={**well.observations, "mini": cut}))
+        seen |= {one.check for one in found.values()}
+        for one in found.values():
+            assert (one.status.value, one.saw[:9]) == ("warn", "unknown: "), (end, one)
+            assert one.ran
+            assert one.fix
+    assert seen, "with nothing read at all, something must be unknown"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clusters.facts import Facts
+from clusters.facts.node import Facts
 from clusters.inventory import parse
 from clusters.lifecycle.raystart import arguments, labels, ports_of, resources
 

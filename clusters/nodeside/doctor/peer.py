@@ -5,6 +5,7 @@ JSON, waits for a line that names peers {name: [ip, ports]}, prints which it rea
 """
 
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -55,6 +56,18 @@ def wheel_tag(name):
     return tags[0] if tags else None
 
 
+def listeners():
+    """The real paths of the programs that listen: Python's, and two of Ray's."""
+    # A framework build of Python starts an application, and the firewall sees that one.
+    framework = os.path.join(sys.base_prefix, "Resources/Python.app/Contents/MacOS/Python")
+    paths = [framework if os.path.exists(framework) else sys.executable]
+    ray = importlib.util.find_spec("ray")
+    if ray is not None and ray.origin:
+        folder = os.path.join(os.path.dirname(ray.origin), "core/src/ray")
+        paths += [f"{folder}/raylet/raylet", f"{folder}/gcs/gcs_server"]
+    return [os.path.realpath(path) for path in paths if os.path.exists(path)]
+
+
 def accelerator():
     try:
         done = subprocess.run([sys.executable, "-c", METAL], capture_output=True, text=True, timeout=20)
@@ -81,6 +94,7 @@ def main():
     stamp = read(wanted["stamp"])
     about = {
         "executable": sys.executable,
+        "listeners": listeners(),
         "machine": platform.machine(),
         "platform": sysconfig.get_platform(),
         "versions": versions(),

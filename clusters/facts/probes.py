@@ -13,11 +13,14 @@ from typing import Literal, NamedTuple
 System = Literal["Darwin", "Linux"]
 
 SYSCTLS = (
-    "machdep.cpu.brand_string hw.memsize hw.physicalcpu hw.perflevel0.physicalcpu hw.perflevel1.physicalcpu "
-    "hw.optional.arm64 sysctl.proc_translated vm.swapusage"
+    "machdep.cpu.brand_string hw.memsize hw.physicalcpu hw.perflevel0.physicalcpu hw.perflevel0.name "
+    "hw.perflevel1.physicalcpu hw.perflevel1.name hw.optional.arm64 sysctl.proc_translated vm.swapusage"
 )
 
 LINUX_HARDWARE = "cat /proc/meminfo; nproc; grep -m1 'model name' /proc/cpuinfo"
+MAC_HEAT = "/usr/bin/pmset -g therm; /usr/bin/notifyutil -g com.apple.system.thermalpressurelevel"
+MAC_SLEEP = "/usr/bin/pmset -g | grep SleepDisabled; /usr/bin/pmset -g custom"
+FILES = "echo soft $(ulimit -Sn); echo hard $(ulimit -Hn)"
 LINUX_HEAT = "cat /sys/class/thermal/thermal_zone*/temp"
 _FIREWALL = "/usr/libexec/ApplicationFirewall/socketfilterfw"
 
@@ -43,22 +46,23 @@ PROBES = (
     Probe("addresses", "/sbin/ifconfig -a", "ip -o -4 addr show"),
     Probe("route", "/sbin/route -n get {head}", "ip route get {head}"),
     Probe("firewall", FIREWALL, None),
-    Probe("sleep", "/usr/bin/pmset -g custom", None),
+    Probe("sleep", MAC_SLEEP, None),
     Probe("battery", "/usr/bin/pmset -g batt", None),
     Probe("displays", "/usr/sbin/system_profiler SPDisplaysDataType -json", None, 10),
     Probe("filevault", "/usr/bin/fdesetup status", None),
-    Probe("heat", "/usr/bin/pmset -g therm", LINUX_HEAT),
-    Probe("files", "ulimit -Sn; ulimit -Hn", "ulimit -Sn; ulimit -Hn"),
+    Probe("heat", MAC_HEAT, LINUX_HEAT),
+    Probe("files", FILES, FILES),
     Probe("disk", "df -Pk {folder}", "df -Pk {folder}"),
 )  # fmt: skip
 
 
 class Output(NamedTuple):
-    """What a command was, how it ended and what it said; code 137 is one that took too long."""
+    """A command, its exit code (137 at its deadline) and what it printed, up to its end where `is_whole`."""
 
     command: str
     code: int
     text: str
+    is_whole: bool = True
 
 
 def script(*, head: str, folder: str, only: Collection[str] | None = None) -> str:
@@ -95,14 +99,17 @@ def _quoted(text: str) -> str:
 
 
 # Outputs go by way of a file: a command that hangs would hold the connection open. So would the watchdog's.
+# A subshell of bash 5 runs the EXIT trap too and would remove the file too early: there it is reset first.
+# In the C locale numbers have a decimal point, and messages are in English.
 _SCRIPT = """\
+LC_ALL=C; export LC_ALL
 said=$(mktemp) || exit 1
 trap 'rm -f "$said"' EXIT
 probe() {{
     printf '\\n@@@ %s\\n%s\\n@@@ says\\n' "$1" "$3"
-    (eval "$3") </dev/null >"$said" 2>&1 &
+    (trap - EXIT; eval "$3"; code=$?; printf '\\n@@@ whole\\n'; exit $code) </dev/null >"$said" 2>&1 &
     asked=$!
-    (sleep "$2"; kill -9 $asked $(pgrep -P $asked)) >/dev/null 2>&1 &
+    (trap - EXIT; sleep "$2"; kill -9 $asked $(pgrep -P $asked)) >/dev/null 2>&1 &
     watch=$!
     wait $asked 2>/dev/null
     code=$?
@@ -122,14 +129,19 @@ Linux)
 esac
 """
 
-_ONE = re.compile(r"^@@@ (\w+)\n(.*?)\n@@@ says\n(.*?)\n?^@@@ ended (\d+)$", re.MULTILINE | re.DOTALL)
-_SYSTEM = re.compile(r"^@@@ system (\w+)$", re.MULTILINE)
+_ONE = re.compile(
+    r"^@@@ (?P<name>\w+)\n(?P<command>.*?)\n@@@ says\n"
+    r"(?P<text>.*?)(?P<whole>\n@@@ whole\n)?\n@@@ ended (?P<code>\d+)$",
+    re.MULTILINE | re.DOTALL,
+)
+_SYSTEM = re.compile(r"^@@@ system (\w+)\n", re.MULTILINE)
 
 
 def read(text: str) -> tuple[str, Mapping[str, Output]]:
-    """The system's name, and each probe's output by its name; what was cut off is left out."""
+    """The system's name, and each probe's output by its name; a probe that did not end is left out."""
     system = _SYSTEM.search(text)
     outputs = {
-        match[1]: Output(match[2], int(match[4]), match[3].rstrip("\n")) for match in _ONE.finditer(text)
+        found["name"]: Output(found["command"], int(found["code"]), found["text"], found["whole"] is not None)
+        for found in _ONE.finditer(text)
     }
     return system[1] if system else "unknown", outputs
