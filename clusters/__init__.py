@@ -7,8 +7,7 @@ paths           where our files lie on a node, and the environment of Ray's proc
 remote          commands on a node, here or over SSH, each with a deadline
 ask             a program run on a node, and the JSON that it answers
 nodeside/       the programs that run there
-probes          system commands run on a node in one go
-facts           what their outputs say
+facts/          what a node is: system commands run on it in one go, and what their outputs say
 doctor/         what is wrong on each node, and what to type
 lifecycle/      `up`, `down` and `status`
 sync            the project and its environment copied to every node
