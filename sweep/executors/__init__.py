@@ -3,6 +3,7 @@
 base               what an executor is, and a factory of them
 choosing           the executor that a study file names
 inline             one worker in this process
+trainer            a thread that MLX lives in
 ray                workers as Ray actors (a package)
 simulated          nodes that train nothing, on a clock of their own: plans and tests
 simulated_worker   what such a node does with turns

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from threading import current_thread, main_thread
+from typing import TYPE_CHECKING, Any
 
 from sweep.errors import SweepError
 from sweep.executors.base import Assignment, Chunk, ExecutorEvent, Traits
 from sweep.executors.cluster import Cluster
+from sweep.executors.trainer import lasting_trainer
 from sweep.vocabulary.trial import Snapshot
-from sweep.vocabulary.turn import WATCHDOG_ADVICE, Loss, SlotJoined, SlotLost, Turn, TurnDone, WorkerSettings
+from sweep.vocabulary.turn import (
+    WATCHDOG_ADVICE,
+    Loss,
+    SlotJoined,
+    SlotLost,
+    Turn,
+    TurnDone,
+    TurnResult,
+    WorkerSettings,
+)
 
 if TYPE_CHECKING:
     from sweep.worker.worker import Worker
@@ -22,14 +34,15 @@ class InlineExecutor:
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
-        self._worker = _new_worker(settings)
+        self._call = _in_this_thread if current_thread() is main_thread() else _in_lasting_thread
+        self._worker: Worker = self._call(lambda: _new_worker(settings))
         self._slot = "inline"
         self._started = 1
         self._turns: deque[Turn] = deque()
         self._events: deque[ExecutorEvent] = deque()
 
     def start(self) -> None:
-        info = self._worker.info()
+        info = self._call(self._worker.info)
         self._events.append(SlotJoined(self._slot, info.host, info.chip, 0.0, info.memory_bytes))
 
     def submit(self, slot: str, turn: Turn) -> None:
@@ -52,7 +65,7 @@ class InlineExecutor:
     def replace(self, slot: str, reason: str) -> None:
         """Put another worker in its place; a turn of this process cannot be ended from within."""
         self._worker.close()
-        self._worker = _new_worker(self._settings)
+        self._worker = self._call(lambda: _new_worker(self._settings))
         self._turns.clear()
         self._events.clear()
         self._events.append(SlotLost(self._slot, Loss.PROCESS, reason))
@@ -62,7 +75,8 @@ class InlineExecutor:
 
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
         if not self._events and self._turns:
-            result = self._worker.turn(self._turns.popleft())
+            turn = self._turns.popleft()
+            result: TurnResult = self._call(lambda: self._worker.turn(turn))
             if result.device_lost:
                 raise SweepError(_refused(result.error or ""))
             self._events.append(TurnDone(self._slot, result))
@@ -82,6 +96,14 @@ def _refused(reason: str) -> str:
         "train in. Recorded results are safe; run the same command to resume, or use executor: ray, which "
         f"replaces such a worker. {WATCHDOG_ADVICE}"
     )
+
+
+def _in_this_thread(call: Callable[[], Any]) -> Any:
+    return call()
+
+
+def _in_lasting_thread(call: Callable[[], Any]) -> Any:
+    return lasting_trainer().submit(call).result()
 
 
 def _new_worker(settings: WorkerSettings) -> Worker:

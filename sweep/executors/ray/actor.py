@@ -9,16 +9,15 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from ray_contract import SLOT_RESOURCE
 from sweep.executors.awake import hold_awake
 from sweep.executors.ray.nodes import RayNode
 from sweep.executors.ray.setup import NodeAffinitySchedulingStrategy, ray, setproctitle
+from sweep.executors.trainer import Trainer
 from sweep.vocabulary.trial import Signature
 from sweep.vocabulary.turn import Turn, WorkerSettings
 
@@ -31,28 +30,6 @@ def training_worker(settings: WorkerSettings) -> Any:
     from sweep.worker.worker import Worker
 
     return Worker(settings)
-
-
-class Trainer:
-    """The thread in which a worker lives: calls are made there one after another, as they come."""
-
-    def __init__(self) -> None:
-        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
-        threading.Thread(target=self._serve, name="train", daemon=True).start()
-
-    def submit(self, call: Callable[[], Any]) -> Future[Any]:
-        """Make a call in that thread; the future has what it returns or raises."""
-        future: Future[Any] = Future()
-        self._calls.put((future, call))
-        return future
-
-    def _serve(self) -> None:
-        while True:
-            future, call = self._calls.get()
-            try:
-                future.set_result(call())
-            except BaseException as error:  # raised where the answer is awaited
-                future.set_exception(error)
 
 
 class Actor:
