@@ -94,7 +94,8 @@ class RemoteJob:
 
     def fetch(self, into: Path) -> None:
         """Copy what lies in its `runs` into a folder here, over what was fetched before."""
-        script = f"cd {shell_path(self.folder)}/runs && exec tar -cf - ."
+        # On macOS tar would write a ._ file beside each that has attributes.
+        script = f"cd {shell_path(self.folder)}/runs && COPYFILE_DISABLE=1 exec tar -cf - ."
         process = subprocess.Popen(
             self._runner().command(script),
             stdin=subprocess.DEVNULL,

@@ -99,22 +99,23 @@ def _quoted(text: str) -> str:
 
 
 # Outputs go by way of a file: a command that hangs would hold the connection open. So would the watchdog's.
-# A subshell of bash 5 runs the EXIT trap too and would remove the file too early: there it is reset first.
+# It is removed before the first command runs: a trap at the end would run in subshells of bash 5, too.
 # In the C locale numbers have a decimal point, and messages are in English.
 _SCRIPT = """\
 LC_ALL=C; export LC_ALL
 said=$(mktemp) || exit 1
-trap 'rm -f "$said"' EXIT
+exec 3>"$said" 4<"$said"
+rm -f "$said"
 probe() {{
     printf '\\n@@@ %s\\n%s\\n@@@ says\\n' "$1" "$3"
-    (trap - EXIT; eval "$3"; code=$?; printf '\\n@@@ whole\\n'; exit $code) </dev/null >"$said" 2>&1 &
+    (eval "$3"; code=$?; printf '\\n@@@ whole\\n'; exit $code) </dev/null >&3 2>&1 3>&- 4<&- &
     asked=$!
-    (trap - EXIT; sleep "$2"; kill -9 $asked $(pgrep -P $asked)) >/dev/null 2>&1 &
+    (sleep "$2"; kill -9 $asked $(pgrep -P $asked)) >/dev/null 2>&1 3>&- 4<&- &
     watch=$!
     wait $asked 2>/dev/null
     code=$?
     kill $watch >/dev/null 2>&1
-    cat "$said"
+    cat <&4
     printf '\\n@@@ ended %s\\n' $code
 }}
 system=$(uname -s)

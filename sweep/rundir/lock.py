@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from sweep.errors import RunDirError
 from sweep.rundir.disk import disk_errors
 
+_NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
 _TRIES = 10
 _PAUSE_S = 0.05
 
@@ -22,7 +24,7 @@ class WriterLock:
         with disk_errors(path):
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         for _ in range(_TRIES):  # a reader asking whether the run is live holds it for an instant
-            if _try_flock(self._descriptor, fcntl.LOCK_EX):
+            if self._take(path):
                 break
             time.sleep(_PAUSE_S)
         else:
@@ -39,6 +41,16 @@ class WriterLock:
         except RunDirError:
             self.release()
             raise
+
+    def _take(self, path: Path) -> bool:
+        try:
+            return _try_flock(self._descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise RunDirError(
+                f"{path.parent}: this volume has no file locks ({error.strerror}), as network shares often "
+                "have none; two processes could write one run. Put runs on a local disk: pass --runs DIR"
+            ) from error
 
     def release(self) -> None:
         """Let the next writer in."""
@@ -65,4 +77,8 @@ def _try_flock(descriptor: int, kind: int) -> bool:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS and kind == fcntl.LOCK_SH:
+            return True  # nothing can be written where there are no locks: see WriterLock
+        raise
     return True

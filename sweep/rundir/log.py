@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from sweep.errors import RunDirError
-from sweep.rundir.disk import disk_errors, sync_directory
+from sweep.rundir.disk import disk_errors, flush, sync_directory
 
 
 class LogWriter:
@@ -59,7 +59,7 @@ class LogWriter:
         if self._written:
             try:
                 with disk_errors(self.path):
-                    os.fsync(self._descriptor)
+                    flush(self._descriptor)
             except RunDirError:
                 self._take_back()
                 raise

@@ -34,6 +34,18 @@ def checked_name(name: str) -> str:
     return name
 
 
+def check_case(root: Path, name: str) -> None:
+    """Raise RunDirError where another study's name differs only by case: on a Mac it is the same folder."""
+    if not root.is_dir():
+        return
+    for entry in root.iterdir():
+        if entry.name != name and entry.name.casefold() == name.casefold():
+            raise RunDirError(
+                f"{entry}: names that differ only by case are one study, and this one is called "
+                f"{entry.name}, not {name}. Write name: {entry.name} to resume it, or choose another name"
+            )
+
+
 def check_contents(path: Path) -> None:
     """Raise RunDirError where a folder holds what no run directory does, or lacks what one must."""
     names = {entry.name for entry in path.iterdir()} - {".DS_Store"}

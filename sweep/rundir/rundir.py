@@ -26,7 +26,7 @@ from sweep.rundir.history import read_history
 from sweep.rundir.kept_checkpoints import KeptCheckpoints
 from sweep.rundir.lock import WriterLock
 from sweep.rundir.log import LogWriter
-from sweep.rundir.naming import check_contents, checked_name
+from sweep.rundir.naming import check_case, check_contents, checked_name
 from sweep.rundir.provenance import read_provenance, with_session
 from sweep.rundir.tables_thread import TablesThread
 from sweep.vocabulary.trial import Outcome, Report, Scalar, TrialPlan
@@ -65,6 +65,7 @@ class RunDir:
         """
         path = root / checked_name(name)
         with disk_errors(path):
+            check_case(root, name)
             path.mkdir(parents=True, exist_ok=True)
             check_contents(path)
         lock = WriterLock(path / layout.LOCK)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -255,6 +257,19 @@ def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.M
         "last": (0, "10.0.0.1\n"),
     }
     assert [name for name, output in outputs.items() if not output.is_whole] == ["hangs"]
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
+def test_no_output_is_lost_where_the_shell_is_bash() -> None:
+    """Subshells of bash 5 run the EXIT trap of their parent: there must be none that removes outputs."""
+    text = script(head="127.0.0.1", folder="/tmp", only=("machine", "files", "version", "disk"))
+    for _ in range(12):
+        done = subprocess.run(["bash", "--posix", "-c", text], capture_output=True, text=True, check=True)
+        _, outputs = read(done.stdout)
+        assert {name: output.is_whole for name, output in outputs.items()} == dict.fromkeys(
+            ("machine", "version", "files", "disk"), True
+        )
+        assert done.stderr == ""
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -48,3 +50,18 @@ def test_a_reader_asking_does_not_turn_a_writer_away(tmp_path: Path, monkeypatch
     monkeypatch.setattr("sweep.rundir.lock.time.sleep", lambda _: fcntl.flock(descriptor, fcntl.LOCK_UN))
     WriterLock(path).release()
     os.close(descriptor)
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK])
+def test_a_volume_without_locks_is_refused_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    (tmp_path / "lock").touch()
+
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(number, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(RunDirError, match=r"this volume has no file locks .* pass --runs DIR$"):
+        WriterLock(tmp_path / "lock")
+    assert holder(tmp_path / "lock") is None
