@@ -4,6 +4,7 @@ STUDY ?= examples/digits/study.yaml
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 BENCHMARKS ?= step memory lanes
+FAST := not slow and not cluster and not gpu
 
 .PHONY: help run test test-fast bench chaos docs lint lock check-lock clean
 
@@ -21,14 +22,16 @@ help:
 run: $(INSTALLED)
 	$(PYTHON) -m sweep run "$(STUDY)"
 
-# What starts no Ray, no machines and trains for no seconds; the files with the longest tests first.
+# What starts no Ray and no machines, and does not train for seconds.
 test-fast: $(INSTALLED)
-	$(PYTHON) -m pytest -n 2 --dist worksteal -m "not slow and not cluster and not gpu"
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "$(FAST)" --ignore=tests/train_core
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "$(FAST)" tests/train_core
 
-# Three at a time, a file's tests together: most wait for other processes. The core has processes of its own:
-# whether MLX compiles is settled once a process, and tests of studies do without.
+# Three at a time, a file's tests together, long files first: most wait for other processes. The core has processes
+# of its own: whether MLX compiles is settled once a process, and tests of studies do without. COVERAGE=--cov prints
+# which branches of what decides what a study does were not taken.
 test: $(INSTALLED)
-	$(PYTHON) -m pytest -n 3 --dist loadfile --ignore=tests/train_core
+	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(COVERAGE) --ignore=tests/train_core
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/train_core
 
 bench: $(INSTALLED)

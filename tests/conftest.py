@@ -7,6 +7,18 @@ from collections.abc import Iterator
 
 import pytest
 
+LONG_FIRST = ("cluster", "slow")
+"""Marks of files that take minutes: begun last they would be waited for alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order files by what they are marked as; with --no-loadscope-reorder they are given out so."""
+    ranks: dict[object, int] = {}
+    for item in items:
+        marks = [index for index, name in enumerate(LONG_FIRST) if item.get_closest_marker(name)]
+        ranks[item.path] = min([*marks, ranks.get(item.path, len(LONG_FIRST))])
+    items.sort(key=lambda item: ranks[item.path])
+
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible() -> Iterator[None]:

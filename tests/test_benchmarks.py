@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 PARTS = {"__init__", "measure", "ours", "small_models", "toy"}
 SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.stem not in PARTS)

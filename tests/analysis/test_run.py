@@ -17,6 +17,8 @@ from tests.analysis.conftest import ROOT, environment
 from tests.run_dirs import ask, begin, open_run, plan
 from train_core.loading import load_task
 
+pytestmark = pytest.mark.slow
+
 
 def first(frame: pd.DataFrame) -> Any:
     """The first row, columns as attributes."""

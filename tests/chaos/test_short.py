@@ -5,8 +5,12 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.harness import Study, describe, kill_drivers
 from tests.chaos.tally import Tally, compare
+
+pytestmark = pytest.mark.slow
 
 KILLS = 8
 SEED = 0

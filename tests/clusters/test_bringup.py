@@ -22,7 +22,10 @@ from tests.clusters.drivers import ASK, KNOCK, driver
 from tests.clusters.lab import ROOT, Lab, reason_against
 from tests.processes import wait_until
 
-pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(reason_against() is not None, reason=str(reason_against())),
+]
 
 
 @pytest.fixture(scope="module")

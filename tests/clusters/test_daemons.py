@@ -20,7 +20,10 @@ from tests.clusters.drivers import ASK, driver
 from tests.clusters.systemd import SystemdLab, reason_against
 from tests.processes import wait_until
 
-pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(reason_against() is not None, reason=str(reason_against())),
+]
 
 NOT_ROOT = "import os\nos.geteuid = lambda: 501\n"
 SUDO = "#!/bin/sh\necho 'sudo: a password is required' >&2\nexit 1\n"

@@ -13,7 +13,10 @@ from tests.clusters.lab import Lab, reason_against
 from tests.clusters.studylab import Laptop, StudyLab
 from tests.logs import records
 
-pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(reason_against() is not None, reason=str(reason_against())),
+]
 
 
 @pytest.fixture(scope="module")

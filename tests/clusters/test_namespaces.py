@@ -18,7 +18,10 @@ import pytest
 
 from tests.clusters.lab import Lab, reason_against
 
-pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(reason_against() is not None, reason=str(reason_against())),
+]
 
 Finding = dict[str, str]
 

@@ -21,7 +21,10 @@ from tests.processes import wait_for
 EPOCH = 64
 """In examples; there is a report an epoch, six a trial."""
 
-pytestmark = pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(reason_against() is not None, reason=str(reason_against())),
+]
 
 
 @pytest.fixture(scope="module")

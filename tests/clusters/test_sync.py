@@ -58,6 +58,7 @@ def sync(lab: Lab) -> tuple[int, dict[str, Any]]:
     return done.returncode, {node["node"]: node for node in json.loads(done.stdout)["nodes"]}
 
 
+@pytest.mark.cluster
 @in_lab
 def test_only_what_differs_is_brought_and_a_named_python_is_left_alone(lab: Lab) -> None:
     code, nodes = sync(lab)
@@ -73,6 +74,7 @@ def test_only_what_differs_is_brought_and_a_named_python_is_left_alone(lab: Lab)
     assert not (lab.tree("b") / "s" / "env").exists()
 
 
+@pytest.mark.cluster
 @in_lab
 def test_an_environment_is_made_once_and_knows_the_project(lab: Lab) -> None:
     lab.write_inventory((f", python: {sys.executable}", ""))
@@ -147,6 +149,7 @@ def write_wheel(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.cluster
 @in_lab
 @pytest.mark.skipif(
     shutil.which("uv", path="/opt/homebrew/bin:/usr/local/bin:/usr/bin:/bin") is not None,

@@ -45,6 +45,7 @@ def test_a_nodes_certificate_is_signed_and_names_its_address(tmp_path: Path) -> 
     assert "PRIVATE KEY" in issued.key
 
 
+@pytest.mark.cluster
 @pytest.mark.skipif(reason_against() is not None, reason=str(reason_against()))
 def test_drivers_join_by_tls_and_who_has_no_certificate_does_not() -> None:
     with Lab(("a", "b"), subnet="10.213.5") as lab, StudyLab(lab) as cluster:

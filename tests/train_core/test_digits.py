@@ -27,6 +27,7 @@ def digits() -> Task:
 
 
 @pytest.mark.usefixtures("uncompiled")
+@pytest.mark.slow
 def test_twenty_epochs_of_digits_reach_97_percent(digits: Task) -> None:
     program = program_of(digits, **GOOD)
     size = program.data.train_size

@@ -20,7 +20,7 @@ from sweep.rundir.rundir import RunDir
 from sweep.spec.parse import load
 from tests.sweep.conftest import Folder
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncompiled")]
 
 
 def run(folder: Folder, study: Path | None = None) -> None:

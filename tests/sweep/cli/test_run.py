@@ -19,6 +19,8 @@ from tests.logs import records
 from tests.processes import wait_for
 from tests.sweep.conftest import Folder
 
+pytestmark = pytest.mark.slow
+
 
 def refused(folder: Folder, *arguments: str) -> str:
     """What a command that must end with exit code 2 says, on stderr alone and without a traceback."""

@@ -16,6 +16,8 @@ from sweep.spec.parse import load
 from tests.sweep.conftest import Folder
 from tests.sweep.in_process import Killed, kill_at
 
+pytestmark = pytest.mark.slow
+
 CHANGES = (
     (
         "{metric: validation_loss, direction: minimize}",

@@ -21,7 +21,7 @@ from sweep.worker.footprint import footprint_bytes
 from tests.sweep.conftest import Folder
 from tests.sweep.in_process import run, stop_after, table
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncompiled")]
 
 
 def messages(folder: Folder) -> str:

@@ -30,6 +30,7 @@ from tests.sweep.conftest import STUDY, Folder
 Scalars = dict[tuple[int, str], list[tuple[int, float]]]
 
 pytestmark = [
+    pytest.mark.slow,
     # What MLflow does in importing and opening its database is not ours to mend.
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),
     pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:mlflow"),

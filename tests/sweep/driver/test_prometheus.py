@@ -21,6 +21,8 @@ from tests.logs import records
 from tests.processes import actors, title, wait_for, wait_until
 from tests.sweep.conftest import Folder
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = {f"ray_{name}" for name in (*GAUGES, "sweep_trials", "sweep_examples_total")}
 
 

@@ -107,6 +107,7 @@ DEATHS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("owner", "name"), DEATHS, ids=[f"{owner.__name__}.{name}" for owner, name in DEATHS]

@@ -20,6 +20,8 @@ from tests.processes import actors, wait_for
 from tests.sweep.conftest import Folder
 from tests.sweep.ten_trials import check_whole
 
+pytestmark = pytest.mark.slow
+
 
 def started(folder: Folder) -> subprocess.Popen[str]:
     """A study of which some trials have ended and others run."""

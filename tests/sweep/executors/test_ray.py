@@ -13,6 +13,8 @@ from tests.processes import actors, children, title, wait_for, wait_until_gone
 from tests.sweep.conftest import Folder
 from tests.sweep.ten_trials import check_whole
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def ray_folder(folder: Folder) -> Folder:

@@ -24,7 +24,7 @@ from tests.sweep.world import World
 SHORT = ("length: {epochs: 3}", "length: {epochs: 1}")
 
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncompiled")]
 
 
 def run(folder: Folder, *changes: tuple[str, str]) -> Summary:

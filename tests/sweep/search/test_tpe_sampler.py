@@ -17,6 +17,8 @@ from sweep.search.ended_trial import EndedTrial
 from sweep.search.samplers import quietly
 from sweep.search.tpe.sampler import TPESampler
 
+pytestmark = pytest.mark.slow
+
 IN_FLIGHT = 4
 Direction = Literal["minimize", "maximize"]
 

@@ -84,6 +84,7 @@ def test_gradients_repeat_bit_for_bit() -> None:
     assert len({table_gradient(Embedding) for _ in range(4)}) == 1
 
 
+@pytest.mark.gpu
 @ON_GPU
 def test_on_a_gpu_it_is_the_mode_that_makes_them_repeat() -> None:
     if len({table_gradient(nn.Embedding) for _ in range(16)}) == 1:
