@@ -1,6 +1,7 @@
 """Write the tables of keys in docs/study.md anew from the study file's schema: python docs/tables.py
 
 A table stands between `<!-- keys of NAME -->` and `<!-- end -->`; NAME is `Study` or a section of the schema.
+That of the training core's hyperparameters stands between `<!-- hyperparameters -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from sweep.spec.hyperparameters import CORE, DEFAULTS, MEANINGS
 from sweep.spec.json_schema import study_schema
 
 PAGE = Path(__file__).with_name("study.md")
 TABLE = re.compile(r"(<!-- keys of (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+HYPERPARAMETERS = re.compile(r"(<!-- hyperparameters -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = "| Key | Meaning | Default |\n| --- | --- | --- |\n"
 
 
@@ -20,7 +23,25 @@ def with_tables(text: str) -> str:
     """The page with every table as the schema has it now."""
     schema = study_schema()
     sections = {"Study": schema, **schema["$defs"]}
-    return TABLE.sub(lambda found: found[1] + table(sections[found[2]], sections) + found[3], text)
+    text = TABLE.sub(lambda found: found[1] + table(sections[found[2]], sections) + found[3], text)
+    return HYPERPARAMETERS.sub(lambda found: found[1] + hyperparameters() + found[2], text)
+
+
+def hyperparameters() -> str:
+    """The names that the training core understands, what each may be and its default."""
+    rows = [
+        f"| `{name}` | {MEANINGS[name]} | {values.rule} | {_core_default(name)} |\n"
+        for name, values in CORE.items()
+    ]
+    return "| Name | Meaning | Values | Default |\n| --- | --- | --- | --- |\n" + "".join(rows)
+
+
+def _core_default(name: str) -> str:
+    if name == "micro_batch_size":
+        return "required"
+    if name not in DEFAULTS:
+        return "the optimizer's"
+    return "none" if DEFAULTS[name] is None else f"`{_yaml(DEFAULTS[name])}`"
 
 
 def table(section: dict[str, Any], sections: dict[str, Any]) -> str:

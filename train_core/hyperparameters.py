@@ -8,7 +8,7 @@ the program: changing one never compiles again).
 from __future__ import annotations
 
 import math
-import re
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -97,15 +97,18 @@ class Numbers:
 class Pair:
     """Two numbers in [0, 1)."""
 
-    rule: str = 'two numbers in [0, 1), such as "0.9, 0.999"'
+    rule: str = "two numbers in [0, 1), such as [0.9, 0.999]"
 
     def accepts(self, value: object) -> bool:
-        return isinstance(value, str) and re.fullmatch(r"\s*0?\.\d+\s*,\s*0?\.\d+\s*", value) is not None
+        return pair_of(value) is not None
 
 
 Values = Words | Numbers | Pair
 
-_WHOLE = Numbers(1, integer=True)
+LARGEST_EXACT = 2**24
+"""Up to here float32, in which programs take dynamic values, holds every integer."""
+
+_WHOLE = Numbers(1, LARGEST_EXACT, integer=True)
 _RATE = Numbers(0, 1, high_included=False)
 
 VALUES: Mapping[str, Values] = {
@@ -125,6 +128,9 @@ VALUES: Mapping[str, Values] = {
 """The names that the core understands, and the values that each may have."""
 
 CORE = tuple(VALUES)
+
+LENGTH = ("epochs", "examples", "updates")
+"""Names that say how long a run trains, in their unit; a program takes none of them."""
 
 STATIC = ("micro_batch_size", "optimizer", "precision")
 """Core names whose value is part of the program."""
@@ -210,15 +216,40 @@ def _core_dynamic(given: Mapping[str, object], clip: float) -> dict[str, float]:
 
 def _task_dynamic(given: Mapping[str, object], task_static: tuple[str, ...]) -> dict[str, float]:
     dynamic = {}
-    for name in sorted(set(given) - set(CORE) - set(task_static)):
+    for name in sorted(set(given) - {*CORE, *LENGTH, *task_static}):
         value = given[name]
         if not isinstance(value, int | float):
             raise HyperparameterError(
                 f'{name} = {value!r} is not a number, so it cannot be dynamic; add "{name}" to `static` '
                 f"in the task, or correct the name: the core's are {', '.join(CORE)}"
             )
+        if not is_carried(value):
+            _fail(
+                name, "a number that float32 holds, as it is dynamic; add it to `static` in the task", value
+            )
         dynamic[name] = float(value)
     return dynamic
+
+
+def is_carried(value: int | float) -> bool:
+    """Whether float32, in which programs take it, holds the value: integers exactly, others finitely."""
+    try:
+        (single,) = struct.unpack("f", struct.pack("f", value))
+    except OverflowError:
+        return False
+    if isinstance(value, int):
+        return bool(single == value)
+    return math.isfinite(single) and (single != 0 or value == 0)
+
+
+def pair_of(value: object) -> tuple[float, float] | None:
+    """Two numbers in [0, 1), as a sequence or as text with a comma; None for anything else."""
+    pair = value.split(",") if isinstance(value, str) else value
+    try:
+        first, second = (float(each) for each in pair)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        return None
+    return (first, second) if 0 <= first < 1 and 0 <= second < 1 else None
 
 
 def _fail(name: str, rule: str, found: object) -> NoReturn:
@@ -230,7 +261,7 @@ def _checked(name: str, value: object) -> Any:
     values = VALUES[name]
     if isinstance(values, Numbers) and values.integer and isinstance(value, float) and value.is_integer():
         value = int(value)
-    if not values.accepts(value):
+    if not values.accepts(value) or (isinstance(value, float) and not is_carried(value)):
         _fail(name, values.rule, value)
     return value
 
@@ -240,14 +271,10 @@ def _threshold(value: object) -> float:
 
 
 def _betas(value: object) -> tuple[float, float]:
-    pair = value.split(",") if isinstance(value, str) else value
-    try:
-        beta_1, beta_2 = (float(beta) for beta in pair)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
+    pair = pair_of(value)
+    if pair is None:
         _fail("betas", VALUES["betas"].rule, value)
-    if not (0 <= beta_1 < 1 and 0 <= beta_2 < 1):
-        _fail("betas", VALUES["betas"].rule, value)
-    return beta_1, beta_2
+    return pair
 
 
 def _scalar(name: str, value: object) -> Scalar:

@@ -17,11 +17,10 @@ from sweep.errors import RunDirError
 from sweep.rundir.disk import replace_file
 from sweep.rundir.history import History, read_history
 from sweep.rundir.provenance import read_provenance
+from sweep.spec.hyperparameters import LENGTH
 from sweep.spec.parse import parse
-from sweep.spec.resolve import resolved
+from sweep.spec.resolve import extent_of, resolved
 from sweep.spec.schema import StudySpec
-
-UNITS = ("epochs", "examples", "updates")
 
 
 def extend(
@@ -67,7 +66,11 @@ def study_text(
             f"{run}: is not a run directory: it has no {missing[0]}. Give one, such as runs/digits"
         )
     parent = parse((run / layout.STUDY).read_bytes(), str(run / layout.STUDY))
-    before = getattr(parent.trial.length, unit)
+    if own := [name for name in LENGTH if name in parent.space]:
+        raise RunDirError(
+            f"{run}: each trial has its own length, by `{own[0]}` in `space`, and cannot be extended to one"
+        )
+    before = getattr(extent_of(parent, parent.fixed), unit)
     if before is not None and value <= before:
         raise RunDirError(
             f"length {value:g} {unit} is not longer than the run's {before:g} {unit}. Give a longer one"
@@ -95,6 +98,7 @@ def _extended(
     for key in ("warm_start", "stop", "pruner", "storage", "extends"):
         values.pop(key, None)
     values["trial"]["length"] = dict(extent)
+    values["fixed"] = {name: value for name, value in values["fixed"].items() if name not in LENGTH}
     values["enqueue"] = [dict(each.params) for each in order]
     values["budget"] = {"trials": len(order)}
     values["checkpoints"]["keep_best"] = len(order)
@@ -111,7 +115,7 @@ def _extent(text: str) -> tuple[float, str]:
     value = float(found[1]) if found else 0.0
     unit = found[2].removesuffix("s") + "s" if found else ""
     if value <= 0 or (unit != "epochs" and not value.is_integer()):
-        units = ", ".join(UNITS)
+        units = ", ".join(LENGTH)
         raise RunDirError(f'length {text!r} is not a number of {units}. Write it like "40 epochs"')
     return (value if unit == "epochs" and not value.is_integer() else int(value)), unit
 

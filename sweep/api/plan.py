@@ -135,7 +135,9 @@ def _as_planned(spec: StudySpec, *, measured: bool, nodes_fail: bool) -> StudySp
     changes: dict[str, Any] = {"lanes": lanes, "warm_start": None, "stop": Stop()}
     if measured or spec.pruner.name == "none":
         changes["pruner"] = type(spec.pruner)()
-        if not nodes_fail:  # what a loss costs depends on how often trials report
+        if (
+            not nodes_fail and spec.trial.length is not None
+        ):  # what a loss costs depends on how often trials report
             report_every = Extent(**spec.trial.length.model_dump())
             changes["trial"] = spec.trial.model_copy(update={"report_every": report_every})
     return spec.model_copy(update=changes)

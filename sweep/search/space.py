@@ -14,7 +14,7 @@ from optuna.distributions import (
 )
 
 from sweep.errors import Problem, SpecError
-from sweep.spec.conditions import dependency_order, is_active
+from sweep.spec.conditions import dependency_order, is_active, steps
 from sweep.spec.schema import Choices, Entry, FloatRange, IntRange, StudySpec
 from sweep.vocabulary.trial import Scalar
 
@@ -31,13 +31,10 @@ def grid(spec: StudySpec) -> dict[str, list[Scalar]]:
         match entry:
             case Choices():
                 values[name] = list(entry.choices)
-            case IntRange():
-                values[name] = list(range(entry.low, entry.high + 1, entry.step))
-            case FloatRange(step=float(step)):
-                count = int((entry.high - entry.low) / step + 1e-9)
-                values[name] = [entry.low + index * step for index in range(count + 1)]
-            case FloatRange():
+            case FloatRange(step=None):
                 raise SpecError([_continuous(spec, name)])
+            case IntRange() | FloatRange():
+                values[name] = list(steps(entry))
     return values
 
 

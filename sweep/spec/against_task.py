@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from configfile import nearest
 from configfile.yamlfile import Path as KeyPath
 from sweep.errors import Problem, SpecError
-from sweep.spec.hyperparameters import CORE, WORDS
+from sweep.spec.hyperparameters import CORE, LARGEST_EXACT, LENGTH, WORDS, is_carried
 from sweep.spec.resolve import resolve_length, with_fixed
 from sweep.spec.schema import Choices, Entry, StudySpec
 from sweep.spec.task_description import Description
@@ -20,6 +20,7 @@ def validate_against(spec: StudySpec, description: Description) -> list[Problem]
         *_metric_problems(spec, description),
         *_static_problems(spec, description),
         *_unread_problems(spec, description),
+        *_uncarried_problems(spec, description),
         *_length_problems(spec, description),
         *_constraint_problems(spec, description),
     ]
@@ -60,12 +61,35 @@ def _static_problems(spec: StudySpec, description: Description) -> Iterator[Prob
 
 def _unread_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
     """Names that nothing reads, misspelt ones most likely; conditional ones may be read in other trials."""
-    read = {*CORE, *description.static, *description.dynamic}
+    read = {*CORE, *LENGTH, *description.static, *description.dynamic}
     always = [("space", name) for name, entry in spec.space.items() if not entry.when]
     for section, name in [*always, *(("fixed", name) for name in spec.fixed)]:
         if name not in read:
             what = f"`{name}` is read neither by the training core nor by the task"
             yield spec.document.problem((section, name), what, "", nearest.remedy(name, sorted(read)))
+
+
+def _uncarried_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
+    """Dynamic values that a program would see as other ones: it takes them in float32."""
+    static = {*description.static, *LENGTH}
+    for path, name, value in [*_values(spec), *_ends(spec)]:
+        is_end = path[-1] in ("low", "high")
+        if name in static or not isinstance(value, int | float):
+            continue
+        exact = abs(value) <= LARGEST_EXACT if is_end and isinstance(value, int) else is_carried(value)
+        if not exact:
+            limit = f", exact up to {LARGEST_EXACT}" if isinstance(value, int) else ""
+            what = f"the task would see another number: dynamic hyperparameters are float32{limit}"
+            remedy = f'to keep it exact, write static = ("{name}",) in the task'
+            yield spec.document.problem(path, what, None, remedy)
+
+
+def _ends(spec: StudySpec) -> Iterator[tuple[KeyPath, str, Scalar]]:
+    """Both ends of every range."""
+    for name, entry in spec.space.items():
+        if not isinstance(entry, Choices):
+            yield ("space", name, "low"), name, entry.low
+            yield ("space", name, "high"), name, entry.high
 
 
 def _values(spec: StudySpec) -> Iterator[tuple[KeyPath, str, Scalar]]:
@@ -80,7 +104,7 @@ def _values(spec: StudySpec) -> Iterator[tuple[KeyPath, str, Scalar]]:
 
 def _length_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
     """Whether the shortest trial there can be reports at least once."""
-    names = ("accumulation_steps", "micro_batch_size")
+    names = ("accumulation_steps", "micro_batch_size", *LENGTH)
     least = {name: min(_numbers(spec.space[name])) for name in names if name in spec.space}
     try:
         resolve_length(spec, description.train_examples, with_fixed(spec, least))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from graphlib import CycleError, TopologicalSorter
 
 from sweep.spec.fields import Condition, Interval
@@ -75,6 +76,28 @@ def contains(entry: Entry, value: Scalar) -> bool:
             return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
         case FloatRange(low=low, high=high):
             return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def steps(entry: IntRange | FloatRange) -> Iterator[int | float]:
+    """The values of a range with a step, each rounded once: 0.3 and not 0.30000000000000004."""
+    if isinstance(entry, IntRange):
+        yield from range(entry.low, entry.high + 1, entry.step)
+        return
+    low, step = Fraction(repr(entry.low)), Fraction(repr(entry.step))
+    for index in range(int((Fraction(repr(entry.high)) - low) / step) + 1):
+        yield float(low + index * step)
+
+
+def off_step(entry: Entry, value: Scalar) -> tuple[int | float, ...]:
+    """The steps next to a value within a range that is none of them; nothing where it is one."""
+    if isinstance(entry, Choices) or entry.step is None or not isinstance(value, int | float):
+        return ()
+    low, step, number = (Fraction(repr(each)) for each in (entry.low, entry.step, value))
+    below = low + (number - low) // step * step
+    if number == below:
+        return ()
+    near = [each for each in (below, below + step) if each <= Fraction(repr(entry.high))]
+    return tuple(int(each) if isinstance(entry, IntRange) else float(each) for each in near)
 
 
 def _same(one: Scalar, other: Scalar) -> bool:

@@ -86,8 +86,13 @@ _TASK_FILE = r"(?:(?!\.\.?/)[^/:\0\\]+/)*[^/:\0\\]+\.py"
 _TASK_MODULE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _CLASS = rf"{_TASK_MODULE}:[A-Za-z_]\w*"
 TaskPath = Annotated[str, matching(rf"(?:{_TASK_FILE}|{_TASK_MODULE}):[A-Za-z_]\w*", _TASK_RULE)]
-Value = Annotated[Scalar, PlainValidator(_scalar, json_schema_input_type=Scalar)]
-Count = Annotated[int, Field(ge=1)]
+_TwoNumbers = Annotated[list[float], Field(min_length=2, max_length=2, description="Of betas only.")]
+Value = Annotated[Scalar, PlainValidator(_scalar, json_schema_input_type=Scalar | _TwoNumbers)]
+MAX_COUNT = 2**53
+"""Above it Optuna, and every reader of JSON, rounds integers."""
+
+Whole = Annotated[int, Field(ge=-MAX_COUNT, le=MAX_COUNT)]
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 CountOrAuto = Annotated[
     int | Literal["auto"],
     BeforeValidator(_count_or_auto, json_schema_input_type=Count | Literal["auto"]),

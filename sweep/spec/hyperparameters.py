@@ -10,7 +10,18 @@ from dataclasses import replace
 
 from configfile import nearest
 from sweep.vocabulary.trial import Scalar
-from train_core.hyperparameters import STATIC, VALUES, Numbers, Pair, Values, Words
+from train_core.hyperparameters import (
+    DEFAULTS,
+    LARGEST_EXACT,
+    LENGTH,
+    STATIC,
+    VALUES,
+    Numbers,
+    Pair,
+    Values,
+    Words,
+    is_carried,
+)
 
 ABOVE_ZERO = ("learning_rate", "gradient_clip")
 """The core takes 0 for no step, or for no clipping; a study says null, or leaves the name out."""
@@ -26,7 +37,36 @@ CORE: Mapping[str, Values] = {
 WORDS = frozenset(name for name, values in CORE.items() if isinstance(values, Words | Pair))
 """Core names whose values are words, static or not."""
 
-__all__ = ["CORE", "STATIC", "WORDS", "Values", "remedy"]
+MEANINGS: Mapping[str, str] = {
+    "accumulation_steps": "Micro-batches whose gradients are summed for one update",
+    "betas": "Decay rates of the two running means of adam, adamw, adamax and lion",
+    "dropout": "A dropout rate, which the task reads as `hp.dropout`",
+    "gradient_clip": "The largest norm of all gradients together",
+    "learning_rate": "The optimizer's step, at its highest",
+    "micro_batch_size": "Examples in one step; may also stand in `trial`",
+    "momentum": "Momentum of sgd and muon",
+    "optimizer": "The optimizer of `mlx.optimizers`",
+    "precision": "The type that the forward and backward pass compute in",
+    "schedule": "How the learning rate goes from its highest to 0; `constant` stays",
+    "warmup_fraction": "The part of a trial over which the learning rate rises to its highest",
+    "weight_decay": "Weight decay; an L2 penalty for optimizers that have none",
+}
+
+__all__ = [
+    "CORE", "DEFAULTS", "LARGEST_EXACT", "LENGTH", "MEANINGS", "STATIC", "WORDS", "Numbers", "Values",
+    "as_scalar", "is_carried", "remedy",
+]  # fmt: skip
+
+
+def as_scalar(name: str, value: object) -> object:
+    """A value as a trial holds it: a list of two betas is the text of both, since a trial holds scalars."""
+    if isinstance(CORE.get(name), Pair) and isinstance(value, list) and all(map(_is_number, value)):
+        return ", ".join(map(repr, value))
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def remedy(values: Values, value: Scalar) -> str | None:

@@ -16,6 +16,7 @@ from configfile.yamlfile import Path as KeyPath
 from sweep.errors import Problem, SpecError
 from sweep.spec import rules
 from sweep.spec.fields import SCALAR_RULE, Interval, Section, is_scalar
+from sweep.spec.hyperparameters import as_scalar
 from sweep.spec.schema import (
     Bound,
     Budget,
@@ -137,7 +138,11 @@ def _adapter(key: str) -> TypeAdapter[Any]:
 def _as_tuple(key: str, raw: Any) -> Any:
     if key == "objective" and isinstance(raw, dict):
         return (raw,)
-    return tuple(raw) if key in ("objective", "enqueue", "loggers") and isinstance(raw, list) else raw
+    if key == "enqueue" and isinstance(raw, list):
+        points = (point if isinstance(point, dict) else {} for point in raw)
+        named = [{name: as_scalar(name, each) for name, each in point.items()} for point in points]
+        return tuple(new if isinstance(old, dict) else old for new, old in zip(named, raw, strict=True))
+    return tuple(raw) if key in ("objective", "loggers") and isinstance(raw, list) else raw
 
 
 def _entry(document: Document, name: str, raw: Any) -> Entry:
@@ -153,7 +158,7 @@ def _entry(document: Document, name: str, raw: Any) -> Entry:
         raise SpecError([document.problem(path, "has both choices and a range", "", "keep one of them")])
     try:
         if "choices" in raw:
-            return Choices.model_validate(raw)
+            return Choices.model_validate(_with_scalars(name, raw))
         bounds = [raw[key] for key in ("low", "high") if key in raw]
         if bounds and all(isinstance(bound, int) for bound in bounds):
             return IntRange.model_validate(raw)
@@ -162,9 +167,17 @@ def _entry(document: Document, name: str, raw: Any) -> Entry:
         raise SpecError(list(validation.problems(document, path, error, _known_keys))) from error
 
 
+def _with_scalars(name: str, raw: dict[str, Any]) -> dict[str, Any]:
+    choices = raw["choices"]
+    return (
+        {**raw, "choices": [as_scalar(name, each) for each in choices]} if isinstance(choices, list) else raw
+    )
+
+
 def _fixed_value(document: Document, name: str, raw: Any) -> Scalar:
-    if is_scalar(raw):
-        return cast(Scalar, raw)
+    value = as_scalar(name, raw)
+    if is_scalar(value):
+        return cast(Scalar, value)
     raise SpecError([document.problem(("fixed", name), SCALAR_RULE)])
 
 

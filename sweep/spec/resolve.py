@@ -12,6 +12,7 @@ from typing import Any
 
 from configfile import yamlfile
 from sweep.errors import Problem, SpecError
+from sweep.spec.hyperparameters import LENGTH
 from sweep.spec.schema import Extent, StudySpec
 from sweep.vocabulary.trial import Length, Scalar
 
@@ -30,12 +31,19 @@ def resolve_length(spec: StudySpec, train_examples: int, hyperparameters: Mappin
     Raises SpecError where the trial would end before its first report.
     """
     length = Length(
-        examples=_examples(spec.trial.length, train_examples, hyperparameters),
+        examples=_examples(extent_of(spec, hyperparameters), train_examples, hyperparameters),
         report_every=_examples(spec.trial.report_every, train_examples, hyperparameters),
     )
     if length.report_every > length.examples:
         raise SpecError([_report_problem(spec, length)])
     return length
+
+
+def extent_of(spec: StudySpec, hyperparameters: Mapping[str, Scalar]) -> Extent:
+    """How long a trial with these hyperparameters trains: by `trial.length`, or by one of them."""
+    if spec.trial.length is not None:
+        return spec.trial.length
+    return Extent(**{name: hyperparameters[name] for name in LENGTH if name in hyperparameters})  # type: ignore[arg-type]
 
 
 def _examples(extent: Extent, train_examples: int, hyperparameters: Mapping[str, Scalar]) -> int:

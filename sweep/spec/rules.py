@@ -6,12 +6,14 @@ import keyword
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isfinite
 
 from configfile import nearest
 from configfile.yamlfile import Document, Path, value_text
 from sweep.errors import Problem
-from sweep.spec.conditions import Circle, can_hold, contains, dependency_order, holds, is_active
-from sweep.spec.hyperparameters import CORE, WORDS, Values, remedy
+from sweep.spec.conditions import Circle, can_hold, contains, dependency_order, holds, is_active, off_step
+from sweep.spec.fields import MAX_COUNT
+from sweep.spec.hyperparameters import CORE, LENGTH, WORDS, Numbers, Values, remedy
 from sweep.spec.schema import (
     Choices,
     Entry,
@@ -49,6 +51,12 @@ class Draft:
     require: Require | None
 
 
+LENGTHS: Mapping[str, Numbers] = {
+    "epochs": Numbers(0, 1e9, low_included=False),
+    "examples": Numbers(1, MAX_COUNT, integer=True),
+    "updates": Numbers(1, MAX_COUNT, integer=True),
+}
+
 Rule = Callable[[Draft], Iterator[Problem]]
 
 
@@ -79,6 +87,8 @@ def _ranges(draft: Draft) -> Iterator[Problem]:
 
 
 def _range(document: Document, path: Path, entry: IntRange | FloatRange) -> Iterator[Problem]:
+    if isinstance(entry, FloatRange) and not isfinite(entry.high - entry.low):
+        yield document.problem((*path, "high"), "is too far from low for a range of numbers")
     if entry.low == entry.high:
         hint = f"write {path[-1]}: {entry.low} in `fixed`"
         yield document.problem((*path, "low"), f"low and high are both {entry.low}", "", hint)
@@ -127,6 +137,41 @@ def _core(draft: Draft) -> Iterator[Problem]:
                 yield from _core_value(draft.document, (*path, "high"), core, entry.high)
 
 
+def _lengths(draft: Draft) -> Iterator[Problem]:
+    """A name that is a trial's length is one of the units of `trial.length`."""
+    for name, values in LENGTHS.items():
+        if name in draft.fixed:
+            yield from _core_value(draft.document, ("fixed", name), values, draft.fixed[name])
+        path: Path = ("space", name)
+        entry = draft.space.get(name)
+        match entry:
+            case Choices(choices=choices):
+                for index, choice in enumerate(choices):
+                    yield from _core_value(draft.document, (*path, "choices", index), values, choice)
+            case IntRange() | FloatRange():
+                yield from _core_value(draft.document, (*path, "low"), values, entry.low)
+                yield from _core_value(draft.document, (*path, "high"), values, entry.high)
+        if entry is not None and entry.when is not None:
+            yield draft.document.problem((*path, "when"), "every trial needs a length", "", "remove `when`")
+    yield from _one_length(draft)
+
+
+def _one_length(draft: Draft) -> Iterator[Problem]:
+    given = [(section, name) for name in LENGTH for section, names in _named(draft) if name in names]
+    if draft.trial is not None and draft.trial.length is not None:
+        given.insert(0, ("trial", "length"))
+    if len(given) > 1:
+        places = " and ".join(".".join(place) for place in given)
+        what = f"is a trial's length, which is given in {places}"
+        yield draft.document.problem(given[1], what, "", "keep one of them")
+    elif not given and draft.trial is not None:
+        yield draft.document.problem(("trial", "length"), "is missing", "", "add length: {epochs: 20}")
+
+
+def _named(draft: Draft) -> tuple[tuple[str, frozenset[str]], ...]:
+    return ("space", draft.space_names), ("fixed", draft.fixed_names)
+
+
 def _core_value(document: Document, path: Path, core: Values, value: Scalar) -> Iterator[Problem]:
     if not core.accepts(value):
         yield document.problem(path, f"must be {core.rule}", remedy=remedy(core, value))
@@ -170,6 +215,9 @@ def _enqueue(draft: Draft) -> Iterator[Problem]:
                 )
             elif entry is not None and not contains(entry, value):
                 yield say(path, f"must be within space.{name}")
+            elif entry is not None and (near := off_step(entry, value)):
+                what = f"is not a step of space.{name}"
+                yield say(path, what, None, f"write {' or '.join(map(str, near))}")
             elif entry is not None and _known_inactive(entry, draft, point):
                 yield say(path, "does not apply, as its `when` does not hold", "", "remove it")
 
@@ -184,8 +232,8 @@ def _trial(draft: Draft) -> Iterator[Problem]:
     if draft.trial is None:
         return
     say, trial = draft.document.problem, draft.trial
-    for name in ("epochs", "examples", "updates"):
-        length, every = getattr(trial.length, name), getattr(trial.report_every, name)
+    for name in LENGTH:
+        length, every = getattr(trial.length, name, None), getattr(trial.report_every, name)
         if length is not None and every is not None and every > length:
             what = f"is longer than the trial: {every} of {length} {name}"
             yield say(("trial", "report_every"), what, "", "report more often")
@@ -277,5 +325,6 @@ def _space(draft: Draft) -> Iterator[Problem]:
 
 
 RULES: tuple[Rule, ...] = (
-    _space, _names, _ranges, _core, _conditions, _enqueue, _trial, _objectives, _sampler, _stop, _require,
+    _space, _names, _ranges, _core, _lengths, _conditions, _enqueue, _trial, _objectives, _sampler, _stop,
+    _require,
 )  # fmt: skip

@@ -35,6 +35,7 @@ from sweep.spec.fields import (
     TaskPath,
     Value,
     When,
+    Whole,
     class_name,
     matching,
 )
@@ -46,9 +47,9 @@ _STORAGE_RULE = "must be the URL of an Optuna storage, such as sqlite:///study.d
 class IntRange(Section):
     """An integer hyperparameter: both bounds are integers."""
 
-    low: int
+    low: Whole
     """The lowest value, included."""
-    high: int
+    high: Whole
     """The highest value, included."""
     log: bool = False
     """Sample on a log scale."""
@@ -97,7 +98,7 @@ class Objective(Section):
 class Extent(Section):
     """A length of training in exactly one unit."""
 
-    epochs: Annotated[FiniteFloat, Field(gt=0)] | None = None
+    epochs: Annotated[FiniteFloat, Field(gt=0, le=1e9)] | None = None
     """Passes over the training examples."""
     examples: Count | None = None
     """Training examples."""
@@ -116,8 +117,8 @@ class Trial(Section):
 
     micro_batch_size: Count | None = None
     """Examples per step; required, here or in `space` or `fixed`."""
-    length: Extent
-    """How long a trial trains: `{epochs}`, `{examples}` or `{updates}`."""
+    length: Extent | None = None
+    """How long a trial trains: `{epochs}`, `{examples}` or `{updates}`; or by `space` or `fixed`."""
     report_every: Extent = Extent(epochs=1)
     """How often metrics are reported and the pruner judges; in the same units."""
     replicates: Count = 1

@@ -39,7 +39,11 @@ def test_the_tables_of_keys_are_the_schema_s(tmp_path: Path) -> None:
         (tmp_path / name).write_text((PAGE.parent / name).read_text())
     subprocess.run([sys.executable, "tables.py"], cwd=tmp_path, env=environment(), check=True)
     assert (tmp_path / "study.md").read_text() == TEXT, "run: make docs"
-    assert len(re.findall("<!-- keys of", TEXT)) == len(re.findall("<!-- end -->", TEXT)) >= 8
+    assert (
+        len(re.findall("<!-- (?:keys of|hyperparameters)", TEXT))
+        == len(re.findall("<!-- end -->", TEXT))
+        >= 8
+    )
 
 
 def sources() -> str:

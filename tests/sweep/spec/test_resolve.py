@@ -213,12 +213,20 @@ ENTRIES = [
     ("_a: {low: 0, high: 1}", "space._a", "hp.name"),
     ("betas: {low: 0, high: 1}", "space.betas", "two numbers in [0, 1)"),
     ('betas: {choices: ["0.9, 0.99", "0.9"]}', "space.betas.choices[1]", "two numbers in [0, 1)"),
+    ("betas: {choices: [[0.9, 0.99], [0.9, 1.0]]}", "space.betas.choices[1]", "two numbers in [0, 1)"),
+    ("a: {choices: [[0.9, 0.99]]}", "space.a.choices[0]", "one finite number"),
+    ("a: {low: 0, high: 9007199254740993}", "space.a.high", "at most 9007199254740992"),
+    ("a: {low: -1.0e308, high: 1.0e308}", "space.a.high", "too far from low"),
     ("precision: {choices: [float32, flaot16]}", "space.precision.choices[1]", "Did you mean `float16`"),
     ("precision: {low: 1, high: 2}", "space.precision", "Write {choices"),
     ("optimizer: {choices: [adam, Adam]}", "space.optimizer.choices[1]", "Did you mean `adam`"),
     ("schedule: {choices: [warm]}", "space.schedule.choices[0]", "constant, linear, cosine"),
-    ("accumulation_steps: {choices: [1, 2.0]}", "space.accumulation_steps.choices[1]", "at least 1"),
-    ("accumulation_steps: {low: 0, high: 4}", "space.accumulation_steps.low", "integer of at least 1"),
+    ("accumulation_steps: {choices: [1, 2.0]}", "space.accumulation_steps.choices[1]", "from 1 to 16777216"),
+    (
+        "accumulation_steps: {low: 0, high: 4}",
+        "space.accumulation_steps.low",
+        "an integer from 1 to 16777216",
+    ),
     ("dropout: {low: 0.0, high: 1.0}", "space.dropout.high", "[0, 1)"),
     ("momentum: {low: -0.5, high: 0.9}", "space.momentum.low", "[0, 1)"),
     ("weight_decay: {low: -1.0, high: 1.0}", "space.weight_decay.low", "at least 0"),
@@ -366,6 +374,35 @@ def test_no_such_file(tmp_path: Path) -> None:
         with pytest.raises(SpecError, match="cannot be read: ") as caught:
             load(path)
         assert str(path) in str(caught.value)
+
+
+def test_betas_are_two_numbers_in_a_list_or_text() -> None:
+    entries = 'betas: {choices: [[0.9, 0.999], [0.9, 0.98], "0.8, 0.9"]}'
+    spec = parse(with_space(entries) + "enqueue: [{betas: [0.9, 0.98]}]\n", "study.yaml")
+    entry = spec.space["betas"]
+    assert isinstance(entry, Choices)
+    assert entry.choices == ("0.9, 0.999", "0.9, 0.98", "0.8, 0.9")
+    assert spec.enqueue == ({"betas": "0.9, 0.98"},)
+    assert parse(MINIMAL + "fixed: {betas: [0.9, 1.0e-5]}\n", "study.yaml").fixed == {"betas": "0.9, 1e-05"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "near"),
+    [
+        ("{low: 0.0, high: 0.3, step: 0.1}", "0.25", "Write 0.2 or 0.3"),
+        ("{low: 0.0, high: 0.3, step: 0.1}", "0.30000000000000004", "must be within space.a"),
+        ("{low: 1, high: 9, step: 4}", "6", "Write 5 or 9"),
+    ],
+)
+def test_an_enqueued_value_off_its_step_is_refused(entry: str, value: str, near: str) -> None:
+    text = with_space(f"a: {entry}") + f"enqueue: [{{a: {value}}}]\n"
+    problem = only(problems_in(text))
+    assert problem.key == "enqueue[0].a"
+    assert near in str(problem)
+
+
+def test_an_enqueued_value_on_its_step_is_accepted() -> None:
+    parse(with_space("a: {low: 0.0, high: 0.3, step: 0.1}") + "enqueue: [{a: 0.3}, {a: 0.1}]\n", "study.yaml")
 
 
 def test_what_the_task_does_not_report_is_named_with_its_line() -> None:

@@ -27,7 +27,7 @@ def _bounds(draw: st.DrawFn, numbers: st.SearchStrategy[float]) -> dict[str, Any
 def _entries(draw: st.DrawFn) -> dict[str, Any]:
     match draw(st.sampled_from(["int", "float", "log", "choices"])):
         case "int":
-            low, steps, step = draw(st.integers()), draw(_counts), draw(_counts)
+            low, steps, step = draw(st.integers(-(2**40), 2**40)), draw(_counts), draw(_counts)
             return {"low": low, "high": low + steps * step, "step": step}
         case "float":
             return _bounds(draw, _numbers)

@@ -140,5 +140,8 @@ def test_unknown_values_name_the_known_ones() -> None:
         split(BASE | {"optimizer": "adamq"}, ("hidden",))
     with pytest.raises(HyperparameterError, match="precision must be one of float32, float16, bfloat16"):
         split(BASE | {"precision": "float8"}, ("hidden",))
+    for value in (2847683907, 1e39, 1e-50, 2**200):  # float32 holds none of them
+        with pytest.raises(HyperparameterError, match="smoothing must be a number that float32 holds"):
+            split(BASE | {"smoothing": value}, ("hidden",))
     with pytest.raises(HyperparameterError, match='add "activation" to `static`'):
         split(BASE | {"activation": "relu"}, ("hidden",))
