@@ -162,7 +162,7 @@ def test_an_extended_trial_that_is_not_kept_is_named_with_those_that_are(folder:
     kept = load(path).extends
     assert kept is not None
     path.write_text(text.replace(f"trials: [{kept.trials[0]}]", "trials: [77]"))
-    with pytest.raises(SpecError, match=r"must name complete trials .*77.*there are \d"):
+    with pytest.raises(SpecError, match=r"must name complete trials .*77.*There are \d"):
         Extension(load(path))
 
 
