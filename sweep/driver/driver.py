@@ -214,10 +214,13 @@ class Driver:
             if self._stopped_by is None and self._unseen_ends and self._study.should_terminate():
                 self._stopped_by = "the terminator expects no further improvement"
             self._unseen_ends = False
-            if self._stopped_by is not None:
-                self._run.record_message("info", f"no further trials: {self._stopped_by}")
-                self._progress.note(f"no further trials: {self._stopped_by}")
+            self._say_stopped()
         return self._stopped_by
+
+    def _say_stopped(self) -> None:
+        if self._stopped_by is not None:
+            self._run.record_message("info", f"no further trials: {self._stopped_by}")
+            self._progress.note(f"no further trials: {self._stopped_by}")
 
     def _settle(self, events: Iterable[Event]) -> None:
         """Enter events and perform what follows, until nothing follows any more."""
@@ -293,4 +296,10 @@ class Driver:
         self._counters.ended(outcome, self._trials.params[outcome.number])
 
     def _ask(self, count: int) -> Asked:
-        return Asked((), exhausted=True) if self._stop() is not None else self._trials.ask(count)
+        if self._stop() is not None:
+            return Asked((), exhausted=True)
+        asked = self._trials.ask(count)
+        if asked.exhausted:
+            self._stopped_by = self._study.exhausted_by
+            self._say_stopped()
+        return asked

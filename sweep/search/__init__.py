@@ -4,6 +4,8 @@ study             ask, report, judge and tell
 storage           a study's trials in Optuna's storage: opened, restored, compared with the log, committed
 space             the study file's space as Optuna's distributions
 samplers          samplers by name
+grid              the grid sampler, every point once
+distinct          any sampler, held to points that were not tried
 pruners           pruners by name
 terminators       stop rules by name
 pruner_adapters   what a pruner is shown of several objectives or replicates

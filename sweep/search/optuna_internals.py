@@ -110,6 +110,30 @@ RANDOM_PARTS = ("_rng", "_cma_rng", "_random_sampler", "_independent_sampler")
 """Attributes of samplers: random states of their own, and samplers that they hand draws on to."""
 
 
+def fixed_params(trial: FrozenTrial) -> dict[str, Any] | None:
+    """The params that a trial was enqueued with; None where it was not."""
+    return trial.system_attrs.get("fixed_params")
+
+
+def grid_points(sampler: optuna.samplers.GridSampler) -> list[dict[str, Any]]:
+    """The points of a grid in the order that it tries them."""
+    return [dict(zip(sampler._param_names, values, strict=True)) for values in sampler._all_grids]
+
+
+def grid_point(trial: FrozenTrial) -> int | None:
+    """The place in the grid that a trial was given; None where it has none."""
+    place: int | None = trial.system_attrs.get("grid_id")
+    return place
+
+
+def enter_grid_point(
+    study: optuna.Study, trial: FrozenTrial, sampler: optuna.samplers.GridSampler, place: int
+) -> None:
+    """Give a trial its place in the grid, as Optuna notes it."""
+    for name, value in (("search_space", sampler._search_space), ("grid_id", place)):
+        study._storage.set_trial_system_attr(trial._trial_id, name, value)
+
+
 def mixture(estimator: ParzenEstimator) -> tuple[Any, Sequence[Any], dict[str, BaseDistribution]]:
     """The weights of an estimator's kernels, the kernels of each hyperparameter, and the hyperparameters."""
     weights, kernels = estimator._mixture_distribution

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,25 +12,12 @@ from optuna.exceptions import ExperimentalWarning
 
 from sweep.errors import Problem, SpecError
 from sweep.search import space
+from sweep.search.grid import Grid
 from sweep.search.optuna_internals import random_states
 from sweep.search.tpe.sampler import TPESampler
 from sweep.spec import classes
 from sweep.spec.registry import Registered, Registry
 from sweep.spec.schema import StudySpec
-
-
-class Grid(optuna.samplers.GridSampler):
-    """Optuna's own asks the storage for all trials at every end; the study counts what is left instead."""
-
-    def after_trial(
-        self,
-        study: optuna.Study,
-        trial: optuna.trial.FrozenTrial,
-        state: optuna.trial.TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        pass
-
 
 REGISTRY = Registry(
     "sampler",
@@ -65,7 +52,7 @@ def problems(spec: StudySpec) -> list[Problem]:
         cls = sampler_class(spec)
         found = list(
             classes.problems(
-                spec.document, PATH, cls, spec.sampler.arguments, own=("name",), withheld=WITHHELD
+                spec.document, PATH, cls, spec.sampler.arguments, own=("name", "repeat"), withheld=WITHHELD
             )
         )
         if not found:
@@ -88,13 +75,6 @@ def make(spec: StudySpec, **more: Any) -> optuna.samplers.BaseSampler:
     with quietly():
         sampler = classes.build(spec.document, PATH, cls, given)
     return sampler
-
-
-def grid_size(spec: StudySpec) -> int | None:
-    """How many trials the grid has; None for another sampler."""
-    if spec.sampler.name != "grid":
-        return None
-    return int(np.prod([len(values) for values in space.grid(spec).values()], dtype=object))
 
 
 def reseed(sampler: optuna.samplers.BaseSampler, seed: int, number: int) -> None:

@@ -15,8 +15,12 @@ from optuna.distributions import (
 
 from sweep.errors import Problem, SpecError
 from sweep.spec.conditions import dependency_order, is_active, steps
+from sweep.spec.points import Points
 from sweep.spec.schema import Choices, Entry, FloatRange, IntRange, StudySpec
 from sweep.vocabulary.trial import Scalar
+
+MAX_GRID = 1_000_000
+"""Optuna lists all points of a grid."""
 
 
 def distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
@@ -26,6 +30,10 @@ def distributions(spec: StudySpec) -> dict[str, BaseDistribution]:
 
 def grid(spec: StudySpec) -> dict[str, list[Scalar]]:
     """Every value of every entry, for the grid sampler; each entry lists its values or has a step."""
+    total = Points(spec).total
+    if total is not None and total > MAX_GRID:
+        what, remedy = f"the grid has {total} points, more than {MAX_GRID}", "use random or another sampler"
+        raise SpecError([spec.document.problem(("sampler", "name"), what, "", remedy)])
     values: dict[str, list[Scalar]] = {}
     for name, entry in spec.space.items():
         match entry:

@@ -11,8 +11,11 @@ from typing import Any
 import optuna
 
 from sweep.search import optuna_internals, pruner_adapters, pruners, samplers, space, terminators, warm_start
+from sweep.search.distinct import Distinct
+from sweep.search.grid import Grid
 from sweep.search.storage import STATES, StudyStorage
 from sweep.spec.conditions import dependency_order
+from sweep.spec.points import Points
 from sweep.spec.schema import FloatRange, StudySpec
 from sweep.vocabulary.trial import BoundaryRow, Length, Outcome, Scalar, TrialState
 
@@ -56,8 +59,9 @@ class Study:
             pruner=pruner if self._adapter is None else optuna.pruners.NopPruner(),
         )
         self._earlier = self.storage.enter_earlier(lambda: warm_start.read(spec)) if spec.warm_start else 0
-        self._study.sampler = samplers.make(spec, **self._source_trials())
-        self._grid_size = samplers.grid_size(spec)
+        self._sampler = samplers.make(spec, **self._source_trials())
+        self._points = self._points_tried()
+        self._study.sampler = self._distinct()
         self._terminator = terminators.make(spec)
         self._order = dependency_order(spec.space)
         self._trials: dict[int, optuna.Trial] = {}
@@ -65,9 +69,19 @@ class Study:
     @property
     def exhausted(self) -> bool:
         """Whether the sampler has nothing further to propose."""
-        if self._grid_size is None:
+        total = self._points.total
+        if total is None or (self._spec.sampler.repeat and not self._is_grid):
             return self._study.exhausted
-        return self.storage.count - self._earlier - len(self._spec.enqueue) >= self._grid_size
+        enqueued = self.storage.count >= self._earlier + len(self._spec.enqueue)
+        return self._study.exhausted or (enqueued and self._points.tried >= total)
+
+    @property
+    def exhausted_by(self) -> str | None:
+        """Why no further trial can be proposed, in words; None while one can."""
+        if not self.exhausted:
+            return None
+        total = self._points.total
+        return f"all {total} points of the space were tried" if total else "the sampler has nothing to add"
 
     @property
     def follows_reports(self) -> bool:
@@ -148,7 +162,7 @@ class Study:
 
     def _ask(self) -> Proposal:
         number = self.storage.count
-        samplers.reseed(self._study.sampler, self._spec.seed, number)
+        samplers.reseed(self._sampler, self._spec.seed, number)
         if (point := self._point(number)) is not None:
             self._study.enqueue_trial(point)
         if self._adapter is not None:
@@ -164,6 +178,7 @@ class Study:
         """Suggest what is not yet suggested: on a trial that is resumed its own values come back."""
         self._trials[trial.number] = trial
         params = space.suggest_all(trial, self._spec, self._order)
+        self._points.enter(params)
         notes = trial.storage.get_trial(optuna_internals.trial_id(trial)).system_attrs
         return Proposal(trial.number, params, notes)
 
@@ -175,6 +190,23 @@ class Study:
         whole = {name for name, entry in self._spec.space.items() if isinstance(entry, FloatRange)}
         point = self._spec.enqueue[index].items()
         return {name: float(value) if name in whole else value for name, value in point}  # type: ignore[arg-type]
+
+    @property
+    def _is_grid(self) -> bool:
+        return isinstance(self._sampler, Grid)
+
+    def _points_tried(self) -> Points:
+        """The points of the space, those tried by this study's own trials entered."""
+        points = Points(self._spec)
+        if points.total is not None:
+            for trial in self.storage.trials()[self._earlier :]:
+                points.enter(trial.params)
+        return points
+
+    def _distinct(self) -> optuna.samplers.BaseSampler:
+        if self._points.total is None or self._is_grid or self._spec.sampler.repeat:
+            return self._sampler
+        return Distinct(self._sampler, self._points, self._spec.seed)
 
     def _source_trials(self) -> dict[str, object]:
         earlier = self.storage.trials()[: self._earlier]

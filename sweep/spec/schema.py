@@ -151,6 +151,8 @@ class Sampler(Choice):
 
     name: Annotated[str, class_name(SAMPLERS)] = "tpe"
     """One of Optuna's samplers, or `package.module:Class`."""
+    repeat: bool = False
+    """Try points again while others are left, in a space of finitely many points."""
 
 
 class Pruner(Choice):

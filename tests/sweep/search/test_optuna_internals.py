@@ -72,8 +72,10 @@ PRIVATE = {
     "_get_generation_key": Private(
         "optuna.samplers:NSGAIISampler", (INTERNALS,), "leave generations of warm starts out"
     ),
+    "_all_grids": Private("grid", (INTERNALS,), "list the grid's product in the order that it tries"),
+    "_param_names": Private("grid", (INTERNALS,), "take the sorted names of the grid"),
     "_mixture_distribution": Private("estimator", (INTERNALS,), DENSITY),
-    "_search_space": Private("estimator", (INTERNALS,), DENSITY),
+    "_search_space": Private("estimator", (INTERNALS,), DENSITY),  # and of a grid, as it is noted in trials
     "_get_trial": Private(STORAGE, (JOURNAL,), IN_STORAGE),
     "_set_trial": Private(STORAGE, (JOURNAL,), IN_STORAGE),
     "_update_cache": Private(STORAGE, (JOURNAL,), IN_STORAGE),
@@ -134,6 +136,8 @@ def owner_of(text: str) -> object:
             return optuna.pruners.SuccessiveHalvingPruner()
         case "storage":
             return optuna.storages.InMemoryStorage()
+        case "grid":
+            return optuna.samplers.GridSampler({"x": [1]})
         case "sampler":
             return optuna.samplers.TPESampler()
         case "estimator":

@@ -74,7 +74,7 @@ def test_a_sampler_keeps_its_arguments_in_the_resolved_study() -> None:
 
 WRONG = [
     ("{name: tpe, n_startup_trails: 2}", "n_startup_trails", "Did you mean `n_startup_trials`?"),
-    ("{name: tpe, n_startup_trails: 2}", "n_startup_trails", "Known here: name, consider_prior"),
+    ("{name: tpe, n_startup_trails: 2}", "n_startup_trails", "Known here: name, repeat, consider_prior"),
     ("{nam: tpe}", "nam", "Did you mean `name`?"),
     ("{name: tpe, n_startup_trials: many}", "n_startup_trials", "must be an integer"),
     ("{name: tpe, n_startup_trials: true}", "n_startup_trials", "must be an integer"),
