@@ -9,6 +9,7 @@ import pytest
 from sweep.spec.parse import parse
 from sweep.spec.points import Points
 from sweep.spec.schema import StudySpec
+from sweep.vocabulary.trial import Scalar
 from tests.sweep.spec.test_resolve import MINIMAL
 
 
@@ -43,7 +44,8 @@ def test_the_number_of_points(entries: list[str], total: int | None) -> None:
 
 def test_a_point_is_left_until_it_was_entered_and_a_beginning_until_all_of_it_were() -> None:
     points = Points(spec_of("a: {choices: [true, x]}", "b: {low: 0.0, high: 0.3, step: 0.1}"))
-    for place, (a, b) in enumerate(product([True, "x"], [0.0, 0.1, 0.2, 0.30000000000000004])):
+    choices: list[Scalar] = [True, "x"]
+    for place, (a, b) in enumerate(product(choices, [0.0, 0.1, 0.2, 0.30000000000000004])):
         assert points.tried == place
         assert points.is_left({"a": a, "b": b})
         points.enter({"a": a, "b": b})
