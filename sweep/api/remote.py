@@ -171,7 +171,8 @@ def _archive(spec: StudySpec, runs: Path) -> bytes:
     """What the driver needs on the head: the study's folder, our code, the inventory."""
     from clusters import nodeside
     from clusters.remote_job import PROGRAM
-    from sweep.executors.packaging import StudyPackage, code_folder
+    from sweep.executors.packaging import StudyPackage
+    from sweep.own_packages import ROOT
 
     sent = StudyPackage(spec.folder.resolve(), (spec.folder / "runs", runs))
     sent.check()
@@ -184,8 +185,8 @@ def _archive(spec: StudySpec, runs: Path) -> bytes:
         for path in sent.files():
             archive.add(sent.folder / path, f"study/{path.as_posix()}")
         for package in PACKAGES:  # the driver there runs this machine's code, whatever is installed
-            for path in StudyPackage(code_folder() / package, ()).files():
-                archive.add(code_folder() / package / path, f"code/{package}/{path.as_posix()}")
+            for path in StudyPackage(ROOT / package, ()).files():
+                archive.add(ROOT / package / path, f"code/{package}/{path.as_posix()}")
         archive.add(spec.folder / spec.cluster, "lab.yaml")
         _add_text(archive, PROGRAM, nodeside.program("remote_job"))
     return buffer.getvalue()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
 
 from sweep.errors import Problem, SpecError, SweepError
+from sweep.own_packages import ROOT
 from sweep.spec.task_description import Description
 from sweep.vocabulary.turn import TaskRef
 
@@ -36,10 +38,18 @@ def describe(
             "purity": purity,
         }
     )
-    command = [sys.executable, "-m", "sweep.worker.describe_task"]
+    # -P: with a user's sweep.py in the folder of the command, -m would import that.
+    command = [sys.executable, "-P", "-m", "sweep.worker.describe_task"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     try:
         answer = subprocess.run(
-            command, input=request, stdout=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False
+            command,
+            input=request,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise SweepError(

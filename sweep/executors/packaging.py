@@ -11,6 +11,7 @@ from typing import Any
 
 from configfile.quantities import format_size
 from sweep.errors import SweepError
+from sweep.own_packages import ROOT
 
 LEFT_OUT = (".git", ".venv", "venv", "__pycache__")
 """Folders that are not sent, wherever they lie."""
@@ -34,7 +35,7 @@ class StudyPackage:
         self.check()
         return {
             "working_dir": str(self.folder),
-            "py_modules": [str(code_folder() / package) for package in WORKER_PACKAGES],
+            "py_modules": [str(ROOT / package) for package in WORKER_PACKAGES],
             "excludes": [*LEFT_OUT, *(f"/{path.as_posix()}" for path in self._left_here())],
         }
 
@@ -68,11 +69,6 @@ class StudyPackage:
                 f"of it in {name} ({_size(most)}); the limit is {format_size(LIMIT_BYTES)}. Give the study a "
                 "folder of its own, and put large data on every node at one path"
             )
-
-
-def code_folder() -> Path:
-    """Where the packages lie that this process runs."""
-    return Path(__file__).resolve().parents[2]
 
 
 def _size(size: int) -> str:

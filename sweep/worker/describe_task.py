@@ -39,6 +39,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Answer one request on stdin; what the task prints goes to stderr, so the answer stands alone."""
+    sys.path.insert(0, os.getcwd())  # as in the command's own process; not before: a sweep.py may lie there
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     json.dump(answer(json.load(sys.stdin)), out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sweep.vocabulary.turn import TaskRef
+from sweep.worker import neighbours
 from train_core import loading
 from train_core.loading import TaskLoadError
 
@@ -13,6 +14,7 @@ __all__ = ["TaskLoadError", "load_task", "source_hash"]
 
 def load_task(ref: TaskRef) -> Any:
     """An instance of the task's class. Raises TaskLoadError."""
+    neighbours.serve(ref.folder)
     return loading.load_task(ref.folder, ref.target)
 
 

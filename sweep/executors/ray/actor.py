@@ -7,6 +7,7 @@ their own: the next turn begins while Ray still carries the last one's answer aw
 from __future__ import annotations
 
 import pickle
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,6 +19,7 @@ from sweep.executors.awake import hold_awake
 from sweep.executors.ray.nodes import RayNode
 from sweep.executors.ray.setup import NodeAffinitySchedulingStrategy, ray, setproctitle
 from sweep.executors.trainer import Trainer
+from sweep.own_packages import ROOT
 from sweep.vocabulary.trial import Signature
 from sweep.vocabulary.turn import Turn, WorkerSettings
 
@@ -37,6 +39,8 @@ class Actor:
 
     def __init__(self, make_worker: Callable[[WorkerSettings], Any], settings: WorkerSettings) -> None:
         self._awake = hold_awake()
+        if str(ROOT) in sys.path[:1] and str(ROOT) in sys.path[1:]:
+            del sys.path[0]  # it was put there for `sweep` to be found; the user's folders come first again
         folder = str(Path(settings.task.folder).resolve())  # relative where the folder was sent to this node
         found = replace(settings, task=replace(settings.task, folder=folder))
         self._trainer = Trainer()

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 
 from ray_contract import NODE_LABEL, OBJECT_STORE_BYTES, SLOT_RESOURCE
 from sweep.errors import SweepError
 from sweep.executors.ray.nodes import ClusterSnapshot, head, living_nodes
-from sweep.executors.ray.setup import GcsClient, RayError, init, ray
+from sweep.executors.ray.setup import GcsClient, JobConfig, RayError, init, ray
 from sweep.executors.ray.start_errors import why_not_started
+from sweep.own_packages import ROOT
 
 POLL_EVERY_S = 5.0
 """How often to ask whether our own Ray is still alive."""
+
+
+class _OwnCodeFirst(list[str]):
+    """Folders that Ray's workers put before their path one by one: ours last, and so before all others.
+
+    Ray adds the folder of the command, where a user's sweep.py may lie.
+    """
+
+    def extend(self, folders: Iterable[str]) -> None:
+        super().extend([*folders, str(ROOT)])
 
 
 class OwnRayCluster:
@@ -36,6 +48,7 @@ class OwnRayCluster:
                 labels={NODE_LABEL: "slot"},
                 object_store_memory=OBJECT_STORE_BYTES,
                 include_dashboard=True,
+                job_config=JobConfig(_py_driver_sys_path=_OwnCodeFirst([str(ROOT)])),
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 namespace="sweep",

@@ -28,6 +28,7 @@ from ray.exceptions import ActorUnavailableError as ActorUnavailableError
 from ray.exceptions import RayActorError as RayActorError
 from ray.exceptions import RayError as RayError
 from ray.exceptions import RayTaskError as RayTaskError
+from ray.job_config import JobConfig as JobConfig
 from ray.util.metrics import Counter as Counter
 from ray.util.metrics import Gauge as Gauge
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as NodeAffinitySchedulingStrategy
