@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train_core import keys, numpy_boundary
-from train_core.data.sources import Indices, Reader, Source
+from train_core.data.sources import Indices, Reader, Source, require_numbers
 from train_core.errors import TaskError
 from train_core.task import Batch, Task, task_errors
 
@@ -64,7 +64,10 @@ class _Part(NamedTuple):
                 reader = Reader(found, f"{type(task).__name__}.data: {name}")
             return _Part({}, reader.size, reader)
         size = _size(task, name, found)
-        arrays = {field: numpy_boundary.to_mlx(np.asarray(array)) for field, array in found.items()}
+        fields = {field: np.asarray(array) for field, array in found.items()}
+        for field, array in fields.items():
+            require_numbers(f"{type(task).__name__}.data: {name}", field, array)
+        arrays = {field: numpy_boundary.to_mlx(array) for field, array in fields.items()}
         mx.eval(arrays)
         return _Part(arrays, size, None)
 

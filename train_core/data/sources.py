@@ -21,6 +21,19 @@ Indices = npt.NDArray[np.uint32]
 NARROW = {"float64": "float32", "int64": "int32", "uint64": "int32"}
 """What 64-bit dtypes become on the device."""
 
+MOST_BYTES = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16}
+"""The largest dtype of each kind that can be brought to the device; NumPy has wider floats."""
+
+
+def require_numbers(part: str, name: str, array: Array) -> None:
+    """Raise TaskError where MLX has no dtype for a field, such as text, objects or dates."""
+    if array.dtype.kind not in "biufc" or array.dtype.itemsize > MOST_BYTES[array.dtype.kind]:
+        kind = {"U": "text", "S": "text", "O": "Python objects", "M": "dates"}.get(array.dtype.kind, "values")
+        raise TaskError(
+            f"{part}: field {name} holds {kind} (dtype {array.dtype}), which MLX has no arrays of. Encode it "
+            "as numbers in data(), such as indices into a list of classes, or leave it out"
+        )
+
 
 @runtime_checkable
 class Source(Protocol):
@@ -100,6 +113,7 @@ class Reader:
         return {name: self._checked(name, array, len(indices)) for name, array in found.items()}
 
     def _checked(self, name: str, array: Array, count: int) -> Array:
+        require_numbers(self._part, name, array)
         dtype = np.dtype(NARROW.get(array.dtype.name, array.dtype))
         shape, wanted = self.layout.get(name, (array.shape[1:], dtype))
         if array.shape != (count, *shape) or dtype != wanted:
