@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 BENCHMARKS ?= step memory lanes
 FAST := not slow and not cluster and not gpu
 
-.PHONY: help run test test-fast bench chaos docs lint lock check-lock clean
+.PHONY: help run test test-fast bench chaos simulate docs lint lock check-lock clean
 
 help:
 	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-fast  run the tests that start no Ray and no machines; under a minute"
 	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
 	@echo "make chaos   kill drivers, workers and machines of studies 200 times, and say what can be seen of it"
+	@echo "make simulate   play 10000 histories in which everything goes wrong, or more: make simulate SEEDS=100000"
 	@echo "make docs    write the tables of keys in docs/study.md and the tree in docs/architecture.md anew"
 	@echo "make lint    run ruff, mypy and the import contracts"
 	@echo "make lock    bring requirements.lock up to what pyproject.toml asks for (needs uv)"
@@ -39,6 +40,9 @@ bench: $(INSTALLED)
 
 chaos: $(INSTALLED)
 	$(PYTHON) -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),0)
+
+simulate: $(INSTALLED)
+	$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),10000) --start $(or $(START),0)
 
 docs: $(INSTALLED)
 	$(PYTHON) docs/tables.py

@@ -12,7 +12,7 @@ from sweep.errors import SweepError
 from sweep.executors.base import Chunk, ExecutorEvent
 from sweep.executors.simulated_worker import SimulatedWorker
 from sweep.vocabulary.trial import RunId, Signature, Snapshot
-from sweep.vocabulary.turn import Loss, SlotJoined, SlotLost, Turn, TurnDone
+from sweep.vocabulary.turn import Loss, SlotJoined, SlotLost, Turn, TurnDone, TurnResult
 
 HOPELESS = 1000
 """So many losses of each node with no turn done in between, and the simulation is given up."""
@@ -151,13 +151,22 @@ class SimulatedExecutor:
             return
         turn = node.turns[0]
         node.worker.open(turn, self.now)
+        seconds = self.turn_s(node, turn)
+        node.until = self.now + seconds
+        self.busy_s += seconds
+        self.at(seconds, lambda: self._end(node, turn, seconds))
+
+    def turn_s(self, node: Node, turn: Turn) -> float:
+        """How long an open turn takes."""
         seconds = node.worker.train_s(turn, self._world.run_s)
         if turn.advance and turn.signature not in node.compiled:
             node.compiled.add(turn.signature)
             seconds += self._world.compile_s
-        node.until = self.now + seconds
-        self.busy_s += seconds
-        self.at(seconds, lambda: self._end(node, turn, seconds))
+        return seconds
+
+    def result(self, node: Node, turn: Turn, seconds: float) -> TurnResult:
+        """What comes of a turn that ends now."""
+        return node.worker.carry_out(turn, seconds, self.now)
 
     def _end(self, node: Node, turn: Turn, seconds: float) -> list[ExecutorEvent]:
         if self.nodes.get(node.name) is not node:
@@ -165,7 +174,7 @@ class SimulatedExecutor:
         node.until = None
         node.turns.popleft()
         self._losses_in_a_row = 0
-        result = node.worker.carry_out(turn, seconds, self.now)
+        result = self.result(node, turn, seconds)
         self._begin(node)
         return [TurnDone(node.name, result)]
 

@@ -36,12 +36,6 @@ class Occupant:
         """Whether it has seen its whole length."""
         return self.seen == self.load.plan.length.examples
 
-    def snapshot(self) -> Snapshot:
-        """A checkpoint of it, with no bytes."""
-        run = self.load.run
-        path = f"{run.trial}/{run.replicate}/{self.seen}"
-        return Snapshot(run.trial, run.replicate, self.seen, path, bytes=0, sha256="")
-
 
 @dataclass
 class SimulatedWorker:
@@ -70,7 +64,24 @@ class SimulatedWorker:
         for load in turn.loads:
             assert 0 <= load.lane < turn.width, f"a load names no lane of the turn: {load}"
             assert load.lane not in self.lanes, f"a lane is loaded that is not free: {load}"
-            self.lanes[load.lane] = Occupant(load, stands_at(load), now)
+            self.lanes[load.lane] = self.load(load, now)
+
+    def load(self, load: Load, now: float) -> Occupant:
+        """A run as it enters a lane."""
+        return Occupant(load, stands_at(load), now)
+
+    def snapshot(self, occupant: Occupant) -> Snapshot:
+        """A checkpoint of a run, with no bytes."""
+        run = occupant.load.run
+        path = f"{run.trial}/{run.replicate}/{occupant.seen}"
+        return Snapshot(run.trial, run.replicate, occupant.seen, path, bytes=0, sha256="")
+
+    def saved(self, occupant: Occupant, now: float) -> list[Snapshot]:
+        """What is saved of a run that has just reported."""
+        if occupant.finished or not self.is_due(now - occupant.saved_at):
+            return []
+        occupant.saved_at = now
+        return [self.snapshot(occupant)]
 
     def train_s(self, turn: Turn, run_s: Callable[[RunId], float]) -> float:
         """How long the turn takes: as long as its slowest lane, at this width."""
@@ -87,7 +98,7 @@ class SimulatedWorker:
         if turn.probe is not None:
             return TurnResult(turn.number, rates=rates(turn.probe.most), turn_s=seconds)
         if not turn.advance:
-            saved = tuple(occupant.snapshot() for occupant in self.lanes.values())
+            saved = tuple(self.snapshot(occupant) for occupant in self.lanes.values())
             return TurnResult(turn.number, snapshots=saved, turn_s=seconds)
         reports: list[Report] = []
         finished: list[RunId] = []
@@ -98,12 +109,10 @@ class SimulatedWorker:
             occupant.seen = occupant.next_boundary
             reports.append(self._report(lane, occupant, turn.width, now))
             spent[run] = Spent(train_s=seconds, examples=occupant.seen - before)
+            snapshots += self.saved(occupant, now)
             if occupant.finished:
                 finished.append(run)
                 del self.lanes[lane]
-            elif self.is_due(now - occupant.saved_at):
-                snapshots.append(occupant.snapshot())
-                occupant.saved_at = now
         return TurnResult(
             turn.number, tuple(reports), tuple(finished), (), tuple(snapshots), spent, turn_s=seconds
         )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sweep.rundir.checkpoints import stored_name
 from sweep.rundir.history import History
 from sweep.vocabulary.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
 
@@ -33,7 +34,7 @@ class NullCheckpoints:
         self.stored: dict[str, str] = {}
 
     def begin(self, snapshot: Snapshot) -> NullWriter:
-        return NullWriter(replace(snapshot))
+        return NullWriter(replace(snapshot, path=stored_name(snapshot)))
 
     def sound(
         self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping
+from typing import NoReturn
 
 from sweep.scheduler.live import LiveRun, LiveTrial, QueueKey
 from sweep.scheduler.slots import Flight, PlannedLane, Slot
@@ -15,113 +15,136 @@ Queues = Mapping[QueueKey, Collection[RunId]]
 Group = Mapping[str, None]
 
 
-def require(holds: object, invariant: str, found: object) -> None:
+def broken(invariant: str, found: object) -> NoReturn:
     """Raise AssertionError with the invariant's name and what breaks it."""
-    if not holds:
-        raise AssertionError(f"broken invariant: {invariant}; found {found}")
+    raise AssertionError(f"broken invariant: {invariant}; found {found}")
 
 
 def check_runs(trials: Trials, slots: Slots, waiting: Queues) -> None:
     """Every run is in one place: a queue, a slot, or finished; and it has recorded what it must have."""
-    queued = Counter(id for queue in waiting.values() for id in queue)
-    held = Counter(id for slot in slots.values() for id in slot.holding)
-    for id in (*queued, *held):
-        require(_run(trials, id), "only live runs wait or are held", id)
+    places: dict[RunId, int] = {}
     for key, queue in waiting.items():
-        require(queue, "no queue is empty", key)
+        if not queue:
+            broken("no queue is empty", key)
         for id in queue:
-            run = _run(trials, id)
-            require(run and run.key == key and run.waiting, "a queue holds waiting runs of its key", run)
+            run = _live(trials, id)
+            if run.key != key or not run.waiting:
+                broken("a queue holds waiting runs of its key", run)
+            places[id] = places.get(id, 0) + 1
+    for slot in slots.values():
+        for id in slot.holding:
+            run = _live(trials, id)
+            if run.slot != slot.id or run.waiting:
+                broken("a run names the slot that holds it", run)
+            places[id] = places.get(id, 0) + 1
     for trial in trials.values():
-        require(not trial.finished, "a trial whose runs are all finished is told", trial.plan.number)
+        if trial.finished:
+            broken("a trial whose runs are all finished is told", trial.plan.number)
         for run in trial.runs.values():
-            places = (queued[run.id], held[run.id], int(run.finished))
-            require(sum(places) == 1, "a run is in one place: queue, slot or finished", (run, places))
-            require(run.waiting == bool(queued[run.id]), "a run that waits is in a queue", run)
-            holder = slots.get(run.slot) if run.slot is not None else None
-            holds = run.slot is None if not held[run.id] else holder is not None and run.id in holder.holding
-            require(holds, "a run names the slot that holds it", run)
-        _check_reports(trial)
+            if places.get(run.id, 0) + run.finished != 1:
+                broken("a run is in one place: queue, slot or finished", (run, places.get(run.id)))
+            _check_recorded(run)
+        for examples, row in trial.boundaries.items():
+            if len(row) >= len(trial.runs):
+                broken("a boundary waits only until all replicates reach it", (trial.plan.number, examples))
 
 
-def _check_reports(trial: LiveTrial) -> None:
-    for run in trial.runs.values():
-        reports = run.length.reports
-        require(run.recorded <= reports, "a run records no more reports than its length has", run)
-        require(
-            not run.finished or run.recorded == reports, "a finished run has recorded all its reports", run
-        )
-        stands = run.length.boundaries(run.seen)
-        require(stands <= run.recorded, "a checkpoint stands nowhere beyond the recorded reports", run)
-        require(run.key.limit is None or run.key.limit >= 1, "a limit on the width is at least 1", run)
-    for examples, row in trial.boundaries.items():
-        incomplete = row.keys() < trial.runs.keys()
-        require(
-            incomplete, "a boundary waits only until all replicates reach it", (trial.plan.number, examples)
-        )
+def _check_recorded(run: LiveRun) -> None:
+    reports, recorded = run.length.reports, run.recorded
+    if recorded > reports:
+        broken("a run records no more reports than its length has", run)
+    if run.finished and (recorded < reports or run.slot is not None):
+        broken("a finished run has recorded all its reports and is in no slot", run)
+    if run.checkpoint is not None and run.length.boundaries(run.seen) > recorded:
+        broken("a checkpoint stands nowhere beyond the recorded reports", run)
+    if run.key.limit is not None and run.key.limit < 1:
+        broken("a limit on the width is at least 1", run)
 
 
 def check_slots(trials: Trials, slots: Slots, turns: int) -> None:
     """Lanes, turns out and held runs of a slot agree."""
     for slot in slots.values():
-        lanes = [lane for lane in slot.lanes if lane is not None]
-        counts = Counter(lane.run for lane in lanes)
-        require(max(counts.values(), default=1) == 1, "a run is in one lane", slot)
-        for lane in lanes:
-            _check_lane(trials, slot, lane)
-        free = all(0 <= index < len(slot.lanes) and slot.lanes[index] is None for index in slot.drops)
-        require(
-            free and len(set(slot.drops)) == len(slot.drops), "a dropped lane is free, and dropped once", slot
-        )
-        require((slot.key is None) == (not slot.lanes), "a slot has lanes once it has a program", slot)
-        numbers = list(slot.in_flight)
-        require(numbers == sorted(numbers) and len(numbers) <= 2, "at most two turns are out, in order", slot)
-        require(all(number <= turns for number in numbers), "turns are numbered from the count", slot)
-        for flight in slot.in_flight.values():
+        planned = [lane for lane in slot.lanes if lane is not None]
+        known = {lane.run for lane in planned}
+        if len(known) != len(planned):
+            broken("a run is in one lane", slot)
+        for lane in planned:
+            _check_lane(slot, lane)
+        if slot.drops:
+            _check_drops(slot)
+        if (slot.key is None) != (not slot.lanes):
+            broken("a slot has lanes once it has a program", slot)
+        if len(slot.in_flight) > 2 or list(slot.in_flight) != sorted(slot.in_flight):
+            broken("at most two turns are out, in order", slot)
+        for number, flight in slot.in_flight.items():
+            if number > turns:
+                broken("turns are numbered from the count", slot)
             _check_flight(trials, slot, flight)
-        flying = {id for flight in slot.in_flight.values() for id in flight.runs}
-        lost = [id for id in slot.holding if id not in counts and id not in flying]
-        require(not lost, "a held run is in a lane or in a turn that is out", (slot, lost))
+            known.update(flight.runs)
+        if not slot.holding.keys() <= known:
+            broken("a held run is in a lane or in a turn that is out", (slot, slot.holding.keys() - known))
 
 
-def _check_lane(trials: Trials, slot: Slot, lane: PlannedLane) -> None:
-    run = _run(trials, lane.run)
-    require(run and lane.run in slot.holding, "a lane holds a live run that its slot holds", (slot, lane))
-    require(lane.left >= 0, "a lane has no fewer than 0 advances left", (slot, lane))
+def _check_lane(slot: Slot, lane: PlannedLane) -> None:
+    if lane.run not in slot.holding:
+        broken("a lane holds a live run that its slot holds", (slot, lane))
+    if lane.left < 0:
+        broken("a lane has no fewer than 0 advances left", (slot, lane))
+
+
+def _check_drops(slot: Slot) -> None:
+    free = all(0 <= index < len(slot.lanes) and slot.lanes[index] is None for index in slot.drops)
+    if not free or len(set(slot.drops)) != len(slot.drops):
+        broken("a dropped lane is free, and dropped once", slot)
 
 
 def _check_flight(trials: Trials, slot: Slot, flight: Flight) -> None:
-    require(flight.width >= max(1, len(flight.runs)), "a turn is as wide as its runs need", (slot, flight))
-    probes_first = flight.probes is None or flight is next(iter(slot.in_flight.values()))
-    require(probes_first, "a slot measures widths before all other turns that are out", slot)
+    if flight.width < max(1, len(flight.runs)):
+        broken("a turn is as wide as its runs need", (slot, flight))
+    if flight.probes is not None and flight is not next(iter(slot.in_flight.values())):
+        broken("a slot measures widths before all other turns that are out", slot)
     for id, attempt in flight.runs.items():
-        run = _run(trials, id)
-        require(run is None or attempt <= run.attempt, "no turn is ahead of its run's attempts", (slot, run))
+        trial = trials.get(id.trial)
+        if trial is not None and attempt > trial.runs[id.replicate].attempt:
+            broken("no turn is ahead of its run's attempts", (slot, id))
 
 
 def check_looked_at(slots: Slots, opened: Group, starved: Group, idle: Group) -> None:
     """A slot is in one group at most; one with no turn out is in one, or nothing would ever feed it."""
-    members = Counter(id for group in (opened, starved, idle) for id in group)
-    require(
-        members.keys() <= slots.keys(), "groups of slots name slots that there are", set(members) - set(slots)
-    )
-    require(max(members.values(), default=1) == 1, "a slot is in one group", members)
+    members = opened.keys() | starved.keys() | idle.keys()
+    if not members <= slots.keys():
+        broken("groups of slots name slots that there are", members - slots.keys())
+    if len(members) != len(opened) + len(starved) + len(idle):
+        broken("a slot is in one group", (opened, starved, idle))
     for slot in slots.values():
-        require(slot.in_flight or slot.id in members, "a slot with nothing to do is looked at", slot)
-        require(slot.id not in starved or slot.in_flight, "a starved slot has a turn out", slot)
-        require(slot.id not in idle or not slot.in_flight, "an idle slot has no turn out", slot)
+        if not slot.in_flight and slot.id not in members:
+            broken("a slot with nothing to do is looked at", slot)
+        if not slot.in_flight and slot.id in starved:
+            broken("a starved slot has a turn out", slot)
+        if slot.in_flight and slot.id in idle:
+            broken("an idle slot has no turn out", slot)
 
 
 def check_counts(
     *, trials: Trials, slots: Slots, unjudged: set[int], wanted: int | None, entered: int, told: int
 ) -> None:
     """Counters equal what is counted."""
-    require(unjudged <= trials.keys(), "only live trials await a verdict", unjudged - trials.keys())
-    require(entered == told + len(trials), "trials entered are told or live", (entered, told, len(trials)))
-    total = sum(slot.wanted for slot in slots.values())
-    require(wanted is None or wanted == total, "wanted lanes are the sum over slots", (wanted, total))
+    if not unjudged <= trials.keys():
+        broken("only live trials await a verdict", unjudged - trials.keys())
+    if entered != told + len(trials):
+        broken("trials entered are told or live", (entered, told, len(trials)))
+    if wanted is not None and wanted != sum(slot.wanted for slot in slots.values()):
+        broken("wanted lanes are the sum over slots", wanted)
 
 
-def _run(trials: Trials, id: RunId) -> LiveRun | None:
+def check_drained(slots: Slots, *, stopping: bool) -> None:
+    """Only a study that stops gives its slots a last turn."""
+    if not stopping and any(slot.drained for slot in slots.values()):
+        broken("slots are drained only while stopping", [slot.id for slot in slots.values() if slot.drained])
+
+
+def _live(trials: Trials, id: RunId) -> LiveRun:
     trial = trials.get(id.trial)
-    return trial.runs.get(id.replicate) if trial else None
+    if trial is None or id.replicate not in trial.runs:
+        broken("only live runs wait or are held", id)
+    return trial.runs[id.replicate]

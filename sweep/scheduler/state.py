@@ -134,7 +134,4 @@ class State:
             entered=self.entered,
             told=self.told,
         )
-        drained = [slot.id for slot in self.slots.values() if slot.drained]
-        invariants.require(
-            not drained or self.phase is Phase.STOPPING, "slots are drained only while stopping", drained
-        )
+        invariants.check_drained(self.slots, stopping=self.phase is Phase.STOPPING)

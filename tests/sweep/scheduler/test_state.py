@@ -37,8 +37,11 @@ def checkpoint_beyond(state: State) -> None:
 
 
 def finished_early(state: State) -> None:
-    run = next(run for trial in state.trials.values() for run in trial.runs.values() if run.waiting)
-    run.finished = True
+    slot = state.slots["slot-1"]
+    slot.lanes.clear()
+    slot.in_flight.clear()
+    del slot.holding[RunId(0, 0)]
+    state.trials[0].runs[0].finished = True
 
 
 def queued_twice(state: State) -> None:
@@ -66,6 +69,7 @@ BREAKS: dict[str, Callable[[State], object]] = {
     "a slot with nothing to do is looked at": forgotten,
     "only live runs wait or are held": lambda state: state.trials.pop(0),
     "no queue is empty": lambda state: state.waiting.update({QueueKey((), 7): deque()}),
+    "a finished run has recorded all its reports": finished_early,
     "a run names the slot that holds it": lambda state: setattr(state.trials[0].runs[0], "slot", "slot-2"),
     "a run records no more reports than its length has": lambda state: setattr(
         state.trials[0].runs[0], "recorded", 5

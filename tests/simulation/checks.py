@@ -1,0 +1,150 @@
+"""What must hold when a history has come to its end."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import Counter
+from functools import lru_cache
+from typing import Any
+
+from runlog import layout
+from runlog.layout import CheckpointName
+from runlog.reader import read_batches
+from sweep.rundir.history import read_history
+from sweep.search.storage import StudyStorage
+from sweep.search.study import Study
+from sweep.spec.plans import longest
+from sweep.vocabulary.trial import Outcome, RunId, TrialState
+from tests.simulation.history import Failed, History, folder, without_tables
+from tests.simulation.recipe import Recipe
+from tests.simulation.studies import DESCRIPTION, EVERY, METRIC, content, study, value
+
+INDEPENDENT = ("random", "grid")
+
+
+def require(holds: object, what: str) -> None:
+    if not holds:
+        raise Failed(what)
+
+
+def play(recipe: Recipe) -> History:
+    """Play a history and check it. Raises whatever went wrong."""
+    random.seed(recipe.seed)
+    with folder() as root, without_tables():
+        history = History(recipe, root)
+        history.run()
+        if recipe.in_memory:
+            _check_told(history, history.told)  # type: ignore[arg-type]
+        else:
+            _check_run(history)
+    return history
+
+
+def _check_run(history: History) -> None:
+    run = history.root / "simulated"
+    log = [
+        record for batch in read_batches(run / layout.LOG, on_damage=lambda each: None) for record in batch
+    ]
+    found = read_history(run)
+    require(not found.damage, f"a torn line must be cut off: {found.damage}")
+    require(not found.unfinished, f"trials are left unfinished: {sorted(found.unfinished)}")
+    told = Counter(record["trial"] for record in log if record["event"] == "told")
+    asked = Counter(record["trial"] for record in log if record["event"] == "asked")
+    require(set(told.values()) <= {1}, f"a trial must be told once: {told}")
+    require(set(asked.values()) <= {1}, f"a trial must be asked once: {asked}")
+    require(told.keys() == asked.keys(), f"all that are asked are told: {asked.keys() ^ told.keys()}")
+    _check_told(history, found.told)
+    _check_reports(history, log, found.told)
+    _check_optuna(history, found.told)
+    _check_params(history, log)
+    _check_checkpoints(history, found.checkpoints, found.told)
+
+
+def _check_told(history: History, told: dict[int, Outcome]) -> None:
+    recipe = history.recipe
+    require(sorted(told) == list(range(len(told))), f"numbers go up one by one: {sorted(told)}")
+    grid = 5 * recipe.programs if recipe.sampler == "grid" else 10**6
+    most = min(max(history.last_budget, history.asked_before_last), grid)
+    if recipe.patience is None:
+        require(len(told) == most, f"{len(told)} trials ended of {most}")
+    ends = recipe.reports * EVERY
+    for number, outcome in told.items():
+        expected = [value(RunId(number, each), ends) for each in range(recipe.replicates)]
+        if outcome.state is TrialState.COMPLETE:
+            mean = expected[0] if len(expected) == 1 else sum(expected) / len(expected)
+            require(outcome.values == (mean,), f"trial {number} is {outcome.values}, not {mean}")
+        elif outcome.state is TrialState.FAIL:
+            may = recipe.timeout_s is not None or number in history.to_blame
+            require(may, f"trial {number} failed, and no fault was its own: {outcome.reason}")
+        else:
+            require(recipe.pruner != "none", f"trial {number} was pruned without a pruner")
+
+
+def _check_reports(history: History, log: list[dict[str, Any]], told: dict[int, Outcome]) -> None:
+    recipe = history.recipe
+    rows = [record for record in log if record["event"] == "report"]
+    seen = Counter((row["trial"], row["replicate"], row["examples"]) for row in rows)
+    require(set(seen.values()) <= {1}, f"a row must be recorded once: {seen}")
+    for row in rows:
+        expected = value(RunId(row["trial"], row["replicate"]), row["examples"])
+        require(row["metrics"][METRIC] == expected, f"a row must hold what the run reported: {row}")
+    by_run: dict[tuple[int, int], list[int]] = {}
+    for trial, replicate, examples in seen:
+        by_run.setdefault((trial, replicate), []).append(examples)
+    for run, examples in by_run.items():
+        every = list(range(EVERY, EVERY * (len(examples) + 1), EVERY))
+        require(sorted(examples) == every, f"reports of {run} must have no gap: {sorted(examples)}")
+    for number, outcome in told.items():
+        if outcome.state is TrialState.COMPLETE:
+            counts = [len(by_run.get((number, each), ())) for each in range(recipe.replicates)]
+            require(set(counts) == {recipe.reports}, f"trial {number} must have all its reports: {counts}")
+
+
+def _check_optuna(history: History, told: dict[int, Outcome]) -> None:
+    """The journal says the same as the log."""
+    spec = study(history.recipe, trials=history.last_budget)
+    storage = StudyStorage(spec, history.root / "simulated" / layout.JOURNAL)
+    theirs = storage.told()
+    storage.close()
+    require(theirs.keys() == told.keys(), f"Optuna must know the same ends: {theirs.keys() ^ told.keys()}")
+    for number, outcome in told.items():
+        same = theirs[number].state is outcome.state
+        if outcome.state is TrialState.COMPLETE:
+            same = same and theirs[number].values == outcome.values
+        require(same, f"Optuna must know trial {number} as the log does: {theirs[number]}, {outcome}")
+
+
+def _check_params(history: History, log: list[dict[str, Any]]) -> None:
+    """A sampler that does not learn proposes the same, whatever happens."""
+    recipe = history.recipe
+    if recipe.sampler not in INDEPENDENT or recipe.patience is not None:
+        return
+    expected = _undisturbed(recipe.sampler, recipe.programs)
+    for record in log:
+        if record["event"] == "asked":
+            same = record["params"] == expected[record["trial"]]
+            require(same, f"proposals must not depend on what happens: {record}")
+
+
+@lru_cache(64)
+def _undisturbed(sampler: str, programs: int) -> list[dict[str, Any]]:
+    spec = study(Recipe(0, trials=16, sampler=sampler, programs=programs))
+    search = Study(spec, None, longest(spec, DESCRIPTION))
+    return [dict(proposal.params) for proposal in search.ask(16)]
+
+
+def _check_checkpoints(history: History, recorded: dict[str, Any], told: dict[int, Outcome]) -> None:
+    run = history.root / "simulated"
+    files = {
+        path.relative_to(run).as_posix() for path in (run / layout.CHECKPOINTS).rglob("*") if path.is_file()
+    }
+    require(files == set(recorded), f"checkpoints are those that are recorded: {files ^ set(recorded)}")
+    for path, snapshot in recorded.items():
+        data = (run / path).read_bytes()
+        require(hashlib.sha256(data).hexdigest() == snapshot.sha256, f"{path} must be as it was recorded")
+        name = CheckpointName.parse(path)
+        assert name is not None
+        whole = data == content(RunId(name.trial, name.replicate), name.examples)
+        require(whole, f"{path} must hold that run's state")
+        require(name.trial in told, f"{path} is of no trial")

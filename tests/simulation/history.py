@@ -1,0 +1,224 @@
+"""The sessions of one study, from the first to the one that comes to its end."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest import mock
+
+from sweep.driver import driver as driver_module
+from sweep.driver.build import open_study
+from sweep.driver.driver import Driver
+from sweep.driver.monitor.progress import StudyView
+from sweep.driver.session import finished
+from sweep.errors import RunDirError
+from sweep.rundir import tables_thread
+from sweep.rundir.null import NullRunDir
+from sweep.rundir.rundir import RunDir
+from sweep.scheduler import State, transition
+from sweep.scheduler.messages import Event, Instruction, Tick
+from sweep.search.study import Study
+from sweep.spec.plans import longest
+from sweep.spec.schema import StudySpec
+from tests.simulation.disk import SimulatedDisk
+from tests.simulation.executor import FaultyExecutor, Killed
+from tests.simulation.recipe import Death, Recipe
+from tests.simulation.studies import DESCRIPTION, METRIC, study
+
+START = 1_700_000_000.0
+MOST_IDLE = 60
+"""So often in a row nothing may happen: longer than any time-out."""
+
+
+class Failed(AssertionError):
+    """A history that did not go as it must."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def note(self, text: str) -> None: ...
+
+    def tip(self, text: str) -> None: ...
+
+    def stage(self, text: str) -> None: ...
+
+    def show(self, view: StudyView) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class History:
+    """One history as it goes: its clocks, its disk, and what the checks ask of it in the end."""
+
+    recipe: Recipe
+    root: Path
+    steps: int = 0
+    sessions: int = 0
+    transitions: int = 0
+    wall_s: float = START
+    to_blame: set[int] = field(default_factory=set)
+    ends: list[str] = field(default_factory=list)
+    asked_before_last: int = 0
+    last_budget: int = 0
+    told: dict[int, object] = field(default_factory=dict)
+    state: State | None = None
+
+    def __post_init__(self) -> None:
+        self.disk = SimulatedDisk(self.root)
+
+    @property
+    def most_steps(self) -> int:
+        """How many steps a session may take once nothing more goes wrong, and beyond the last fault."""
+        recipe = self.recipe
+        last = max((fault.at for fault in recipe.faults), default=0)
+        runs = (recipe.trials + recipe.raise_to) * recipe.replicates
+        return last + 100 + 20 * runs * (recipe.reports + 1) * (1 + len(recipe.faults))
+
+    def run(self) -> None:
+        """Session after session. Raises AssertionError where something does not hold."""
+        deaths = iter(self.recipe.deaths)
+        while True:
+            self.sessions += 1
+            if self.sessions > 3 + len(self.recipe.deaths) + 2 * len(self.recipe.faults):
+                raise Failed(f"session after session, and no end: {self.ends}")
+            death = next(deaths, None)
+            end = self._session(death)
+            self.ends.append(end)
+            if end in ("finished", "finished before") and death is None:
+                return
+
+    def spec(self) -> StudySpec:
+        """The study as it is in this session: its budget may be raised after the first."""
+        more = self.recipe.raise_to if self.sessions > 1 else 0
+        self.last_budget = self.recipe.trials + more
+        return study(self.recipe, trials=self.last_budget)
+
+    def _session(self, death: Death | None) -> str:
+        if self.recipe.in_memory:
+            return self._in_memory()
+        self.disk.begin(death)
+        try:
+            with self.disk.installed():
+                return self._on_disk()
+        except Killed:
+            return "killed"
+        except KeyboardInterrupt:
+            return "stopped at once"
+        except RunDirError as error:
+            if death is None or death.kind not in ("full", "fsync"):
+                raise Failed(f"a session ended by itself: {error}") from error
+            return "refused by the disk"
+        finally:
+            self.disk.reboot()
+
+    def _in_memory(self) -> str:
+        spec = self.spec()
+        search = Study(spec, None, longest(spec, DESCRIPTION))
+        self._drive(spec, NullRunDir(), search)
+        return "finished"
+
+    def _on_disk(self) -> str:
+        spec = self.spec()
+        with RunDir.open(self.root, spec.name, clock=self.wall) as run:
+            if finished(spec, run):
+                self.asked_before_last = len(run.history.study.trials)
+                return "finished before"
+            run.record_opened(objectives=[(METRIC, "minimize")], choices={}, trials=spec.budget.trials)
+            run.commit()
+            self.asked_before_last = len(run.history.study.trials)
+            search = open_study(spec, DESCRIPTION, run)
+            try:
+                end = self._drive(spec, run, search)
+            finally:
+                search.storage.close()
+            run.close(end)
+            return end
+
+    def _drive(self, spec: StudySpec, run: RunDir | NullRunDir, search: Study) -> str:
+        executor = FaultyExecutor(
+            self.recipe,
+            first=self.steps,
+            interrupt=lambda: driver.interrupt(),
+            jump=self._jump,
+            kill=self.disk.die,
+            to_blame=self.to_blame,
+        )
+        self._executor = executor
+        driver = Driver(
+            spec=spec,
+            description=DESCRIPTION,
+            run=run,
+            study=search,
+            executor=executor,
+            progress=Silent(),
+            clock=executor.clock,
+        )
+        first = self.steps
+        try:
+            with self._watched(first):
+                result = driver.run()
+        finally:
+            executor.close()
+            self.steps = executor.steps
+            self.wall_s += executor.now
+        self.told = dict(result.told)
+        return "interrupted" if result.interrupted else "finished"
+
+    def wall(self) -> float:
+        """The wall clock, which may be set to another time at any moment."""
+        return self.wall_s
+
+    def _jump(self, seconds: float) -> None:
+        self.wall_s += seconds
+
+    @contextmanager
+    def _watched(self, first: int) -> Iterator[None]:
+        """The state is validated after every transition, and steps are counted."""
+
+        def watched(state: State, event: Event, now: float) -> list[Instruction]:
+            self.state = state
+            self.transitions += 1
+            instructions = transition(state, event, now)
+            if instructions or not isinstance(event, Tick):
+                state.validate()
+            if self._executor.idle > MOST_IDLE:
+                raise Failed("nothing is to happen any more, and the study has not ended")
+            if self._executor.steps - first > self.most_steps:
+                raise Failed(f"no end after {self._executor.steps - first} steps of a session")
+            return instructions
+
+        with mock.patch.object(driver_module, "transition", watched):
+            yield
+
+
+class _NoThread:
+    """In the place of the thread that derives tables."""
+
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+    def submit(self, *_: object, **__: object) -> None: ...
+
+    def shutdown(self, **__: object) -> None: ...
+
+
+@contextmanager
+def without_tables() -> Iterator[None]:
+    """Tables are derived from the log by pandas, which takes longer than a whole history."""
+    nothing = mock.Mock(return_value=None)
+    with mock.patch.multiple(
+        tables_thread, refresh_metrics=nothing, write_trials=nothing, ThreadPoolExecutor=_NoThread
+    ):
+        yield
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder for one history, in memory where there is such a place."""
+    fast = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=fast if fast.is_dir() else None, prefix="simulation-") as path:
+        yield Path(path)

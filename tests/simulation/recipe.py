@@ -1,0 +1,146 @@
+"""What one seed decides, as a value: a study, its workers, and what goes wrong at which step."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import asdict, dataclass, field, fields
+from math import exp, log
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that happens at the `at`th wait for events of all sessions together; `pick` says to which."""
+
+    kind: str
+    at: int
+    pick: int = 0
+
+
+@dataclass(frozen=True)
+class Death:
+    """How a session's disk fails: at its `at`th change; `share` of what was not durable is kept."""
+
+    kind: str
+    at: int
+    share: float = 0.0
+
+
+FAULTS = {
+    "worker": 8,
+    "node": 4,
+    "hang": 4,
+    "double": 6,
+    "stale": 4,
+    "error": 3,
+    "memory": 2,
+    "run": 2,
+    "corrupt": 3,
+    "clock": 2,
+    "pause": 2,
+    "interrupt": 2,
+    "abort": 1,
+    "kill": 3,
+}
+"""What can happen at a step, and how often each is chosen."""
+
+DEATHS = {"kill": 6, "power": 6, "full": 2, "fsync": 1}
+"""How a disk fails, and how often each is chosen."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One history; every field has a least value, so that it can be made smaller."""
+
+    seed: int
+    trials: int = 1
+    replicates: int = 1
+    reports: int = 1
+    programs: int = 1
+    lanes: int | str = 1
+    sampler: str = "random"
+    pruner: str = "none"
+    max_concurrent: int | str = "auto"
+    timeout_s: float | None = None
+    patience: int | None = None
+    keep_best: int = 0
+    keep_best_report: bool = False
+    every_s: float = 60.0
+    slots: int = 1
+    hosts: int = 1
+    run_s: float = 10.0
+    jitter: float = 0.0
+    round_trip_s: float = 0.0
+    transfer_s: float = 0.0
+    kinds: int = 1
+    raise_to: int = 0
+    in_memory: bool = False
+    faults: tuple[Fault, ...] = field(default=())
+    deaths: tuple[Death, ...] = field(default=())
+
+    def as_text(self) -> str:
+        """One line that `of_text` reads back; what has its least value is left out."""
+        least = type(self)(self.seed)
+        found = {name: value for name, value in asdict(self).items() if value != getattr(least, name)}
+        return json.dumps({"seed": self.seed, **found}, separators=(",", ":"))
+
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """Read back what `as_text` wrote."""
+        found: dict[str, Any] = json.loads(text)
+        found["faults"] = tuple(Fault(**each) for each in found.get("faults", ()))
+        found["deaths"] = tuple(Death(**each) for each in found.get("deaths", ()))
+        assert found.keys() <= {each.name for each in fields(cls)}
+        return cls(**found)
+
+    @classmethod
+    def of_seed(cls, seed: int) -> Self:
+        """The history of a seed: small studies mostly, as bugs need few trials."""
+        chance = random.Random(seed)
+        slots = chance.choice((1, 1, 2, 2, 3, 4))
+        in_memory = chance.random() < 0.15
+        return cls(
+            seed=seed,
+            trials=chance.choice((1, 2, 2, 3, 3, 4, 5, 7)),
+            replicates=chance.choice((1, 1, 1, 1, 2, 3)),
+            reports=chance.choice((1, 1, 2, 2, 3, 4)),
+            programs=chance.choice((1, 1, 1, 2, 3)),
+            lanes=chance.choice((1, 1, 2, 3, 4, "auto")),
+            sampler=chance.choice(("random", "random", "random", "random", "tpe", "grid")),
+            pruner=chance.choice(("none",) * 5 + ("median", "successive_halving", "hyperband", "patient")),
+            max_concurrent=chance.choice(("auto", "auto", 1, 2, 4)),
+            timeout_s=chance.choice((None,) * 5 + (15.0, 60.0)),
+            patience=chance.choice((None,) * 12 + (2,)),
+            keep_best=chance.choice((0, 1, 3)),
+            keep_best_report=chance.random() < 0.2,
+            every_s=chance.choice((0.5, 5.0, 60.0)),
+            slots=slots,
+            hosts=chance.randint(1, slots),
+            run_s=chance.choice((1.0, 10.0, 100.0)),
+            jitter=chance.choice((0.0, 0.3, 3.0)),
+            round_trip_s=chance.choice((0.0, 0.0, 0.01, 1.0)),
+            transfer_s=chance.choice((0.0, 0.1, 5.0)),
+            kinds=chance.choice((1, 1, 2)),
+            raise_to=chance.choice((0, 0, 0, 2, 4)),
+            in_memory=in_memory,
+            faults=_faults(chance, in_memory),
+            deaths=() if in_memory else _deaths(chance),
+        )
+
+
+def _faults(chance: random.Random, in_memory: bool) -> tuple[Fault, ...]:
+    kinds = {kind: share for kind, share in FAULTS.items() if not (in_memory and kind in SESSION_ENDS)}
+    count = chance.choice((0, 1, 1, 2, 3, 5, 8))
+    found = chance.choices(list(kinds), list(kinds.values()), k=count)
+    return tuple(Fault(kind, round(exp(chance.uniform(0, log(80)))), chance.randint(0, 99)) for kind in found)
+
+
+SESSION_ENDS = ("interrupt", "abort", "kill")
+"""Faults that end a session: nothing resumes what was only in memory."""
+
+
+def _deaths(chance: random.Random) -> tuple[Death, ...]:
+    count = chance.choice((0, 0, 1, 1, 1, 2))
+    found = chance.choices(list(DEATHS), list(DEATHS.values()), k=count)
+    return tuple(Death(kind, round(exp(chance.uniform(0, log(150)))), chance.random()) for kind in found)

@@ -1,0 +1,96 @@
+"""The study of a recipe, and what each of its runs reports."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from typing import Any
+
+from sweep.spec.parse import parse
+from sweep.spec.schema import Choices, Pruner, Sampler, Stop, StudySpec
+from sweep.spec.task_description import Description
+from sweep.vocabulary.trial import RunId
+from tests.simulation.recipe import Recipe
+
+EVERY = 16
+"""Examples between two reports."""
+
+METRIC = "validation_loss"
+
+TEXT = f"""\
+name: simulated
+seed: 3
+task: task.py:Task
+objective: {{metric: {METRIC}, direction: minimize}}
+executor: inline
+space:
+  learning_rate: {{low: 1.0e-3, high: 1.0e-1, log: true}}
+  hidden: {{choices: [1]}}
+fixed: {{optimizer: sgd}}
+trial: {{micro_batch_size: 16, length: {{examples: 16}}, report_every: {{examples: 16}}}}
+budget: {{trials: 1}}
+"""
+
+GRID = (0.001, 0.003, 0.01, 0.03, 0.1)
+
+DESCRIPTION = Description(
+    static=("hidden",),
+    switches=(),
+    dynamic=("learning_rate",),
+    metrics=(METRIC,),
+    train_examples=64,
+    validation_examples=16,
+    device="cpu",
+    chip="simulated",
+    memory_bytes=1 << 33,
+    vmap_incompatibility=None,
+)
+
+
+@lru_cache(1)
+def _base() -> StudySpec:
+    return parse(TEXT, "study.yaml")
+
+
+def study(recipe: Recipe, *, trials: int | None = None) -> StudySpec:
+    """The study file's content, as it would have been read; `trials` another budget than the recipe's."""
+    base = _base()
+    extent = base.trial.length.model_copy(update={"examples": EVERY * recipe.reports})
+    space: dict[str, Any] = {**base.space, "hidden": Choices(choices=tuple(range(1, recipe.programs + 1)))}
+    if recipe.sampler == "grid":
+        space["learning_rate"] = Choices(choices=GRID)
+    changes: dict[str, Any] = {
+        "space": space,
+        "trial": base.trial.model_copy(
+            update={"length": extent, "replicates": recipe.replicates, "timeout_s": recipe.timeout_s}
+        ),
+        "lanes": recipe.lanes,
+        "max_concurrent": recipe.max_concurrent,
+        "sampler": Sampler(name=recipe.sampler),
+        "pruner": _pruner(recipe.pruner),
+        "budget": base.budget.model_copy(update={"trials": recipe.trials if trials is None else trials}),
+        "stop": Stop(patience=recipe.patience),
+        "checkpoints": base.checkpoints.model_copy(
+            update={
+                "keep_best": recipe.keep_best,
+                "keep_best_report": recipe.keep_best_report,
+                "every_s": recipe.every_s,
+            }
+        ),
+    }
+    return base.model_copy(update=changes)
+
+
+def _pruner(name: str) -> Pruner:
+    return Pruner.model_validate({"name": name, **({"patience": 1} if name == "patient" else {})})
+
+
+def value(run: RunId, examples: int) -> float:
+    """What a run reports at a boundary: it depends on nothing else."""
+    digest = hashlib.blake2b(f"{run.trial}/{run.replicate}/{examples}".encode(), digest_size=6).digest()
+    return int.from_bytes(digest, "big") / 2**48
+
+
+def content(run: RunId, examples: int) -> bytes:
+    """The bytes of a checkpoint of a run."""
+    return f"{run.trial}/{run.replicate}/{examples}".encode() * 3
