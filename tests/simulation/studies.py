@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from sweep.spec.parse import parse
-from sweep.spec.schema import Choices, Pruner, Sampler, Stop, StudySpec
+from sweep.spec.schema import Choices, Extent, Pruner, Sampler, Stop, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import RunId
 from tests.simulation.recipe import Recipe
@@ -55,7 +55,7 @@ def _base() -> StudySpec:
 def study(recipe: Recipe, *, trials: int | None = None) -> StudySpec:
     """The study file's content, as it would have been read; `trials` another budget than the recipe's."""
     base = _base()
-    extent = base.trial.length.model_copy(update={"examples": EVERY * recipe.reports})
+    extent = Extent(examples=EVERY * recipe.reports)
     space: dict[str, Any] = {**base.space, "hidden": Choices(choices=tuple(range(1, recipe.programs + 1)))}
     if recipe.sampler == "grid":
         space["learning_rate"] = Choices(choices=GRID)
