@@ -63,6 +63,11 @@ def study_id(study: optuna.Study) -> int:
     return study._study_id
 
 
+def all_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Every trial, not copied. A study that a sampler is given under Hyperband shows those of one bracket."""
+    return study._storage.get_all_trials(study._study_id, deepcopy=False)
+
+
 def trial_id(trial: optuna.Trial | FrozenTrial) -> int:
     """The trial's id in its storage; it has no public name."""
     return trial._trial_id

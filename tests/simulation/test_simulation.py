@@ -26,6 +26,19 @@ def test_every_history_ends_well(start: int) -> None:
     assert batch.transitions > 50
 
 
+FOUND = (
+    # A grid under Hyperband tried a point twice after a resume: its sampler saw the trials of one bracket.
+    '{"seed":75,"trials":7,"reports":4,"programs":3,"sampler":"grid","pruner":"hyperband","max_concurrent":1,'
+    '"raise_to":2,"deaths":[{"kind":"power","at":103,"share":0.1986110443746868}]}',
+)
+"""Histories that failed once, made smaller."""
+
+
+@pytest.mark.parametrize("recipe", FOUND)
+def test_what_was_found_stays_mended(recipe: str) -> None:
+    play(Recipe.of_text(recipe))
+
+
 def test_a_seed_decides_everything() -> None:
     for seed in (7, 8, 12):
         one, two = play(Recipe.of_seed(seed)), play(Recipe.of_seed(seed))
