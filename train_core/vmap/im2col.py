@@ -62,10 +62,32 @@ class Geometry:
         return max(*self.stride, *self.input_dilation, self.groups) == 1
 
     @property
+    def right_by_lane(self) -> bool:
+        """Whether MLX computes it rightly on CUDA where gradients are taken without the stride."""
+        return max(*self.input_dilation, self.groups) == 1
+
+    def positions(self, spatial: Sizes, kernel: Sizes) -> Sizes:
+        """Return the sizes of the output for those of the input and of the kernel."""
+        padded = (
+            (n - 1) * i + 1 + low + high
+            for n, i, low, high in zip(spatial, self.input_dilation, self.low, self.high, strict=True)
+        )
+        return tuple(
+            (n - d * (k - 1) - 1) // s + 1
+            for n, k, s, d in zip(padded, kernel, self.stride, self.dilation, strict=True)
+        )
+
+    @property
     def without_cuts(self) -> Geometry:
         """The geometry of an input that was cut."""
         low, high = (tuple(max(n, 0) for n in side) for side in (self.low, self.high))
         return replace(self, low=low, high=high)
+
+
+def window_bytes(geometry: Geometry, x: mx.array, w: mx.array) -> int:
+    """Return the size of one lane's windows: of x (N, *in, C) under kernels w (O, *kernel, C / groups)."""
+    positions = geometry.positions(x.shape[1:-1], w.shape[1:-1])
+    return x.shape[0] * math.prod(positions) * math.prod(w.shape[1:-1]) * x.shape[-1] * x.dtype.size
 
 
 def convolve(geometry: Geometry, x: mx.array, w: mx.array) -> mx.array:
@@ -120,7 +142,7 @@ def input_gradient(geometry: Geometry, spatial: Sizes, out: mx.array, w: mx.arra
 def _windows(geometry: Geometry, kernel: Sizes, x: mx.array) -> tuple[mx.array, Sizes]:
     """Return what the kernel sees at each position (L, G, N x P, Q), and the positions' sizes."""
     ends = zip(geometry.low, geometry.high, strict=True)
-    x = mx.pad(_dilated(x, geometry.input_dilation), [(0, 0), (0, 0), *ends, (0, 0)])
+    x = mx.pad(dilated(x, geometry.input_dilation), [(0, 0), (0, 0), *ends, (0, 0)])
     lanes, examples, *padded, channels = x.shape
     positions = tuple(
         (n - d * (k - 1) - 1) // s + 1
@@ -153,7 +175,7 @@ def strided_index(shape: Sizes, strides: Sizes, offset: int = 0) -> mx.array:
     return mx.array(index)
 
 
-def _dilated(x: mx.array, factors: Sizes) -> mx.array:
+def dilated(x: mx.array, factors: Sizes) -> mx.array:
     """Return x (L, N, *in, C) with factor - 1 zeros between neighbours."""
     for axis, factor in enumerate(factors, start=2):
         if factor > 1:

@@ -16,7 +16,9 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 from train_core import device
-from train_core.vmap.convolution import Axes, in_lanes, one_by_one
+from train_core.vmap import activations, elementwise, fused
+from train_core.vmap.convolution import in_lanes, one_by_one, strided
+from train_core.vmap.custom import Axes
 from train_core.vmap.im2col import Geometry, strided_index
 
 Rules = tuple[tuple[Any, str, Callable[..., mx.array]], ...]
@@ -31,19 +33,24 @@ def over_lanes(lane: Callable[..., Any]) -> Callable[..., Any]:
     def ruled(*arguments: Any) -> Any:
         # The smallest argument that is mapped stands for the lane: what is made from it differs by lane.
         leaves: Any = tree_flatten(list(arguments))
-        with _applied(_RULES, min((leaf for _, leaf in leaves), key=lambda leaf: leaf.size)):
+        rules = (*_RULES, *_ACTIVATIONS) if device.kind() == "gpu" else _RULES
+        with _applied(rules, min((leaf for _, leaf in leaves), key=lambda leaf: leaf.size)):
             return lane(*arguments)
 
     return mx.vmap(ruled)
 
 
 def alone(lane: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of one lane that is not mapped, on CUDA with convolutions that are right there."""
-    if not device.cuda():
+    """Return a function of one lane that is not mapped, on a GPU with activations in one kernel.
+
+    On CUDA with convolutions that are right there too.
+    """
+    if device.kind() != "gpu":
         return lane
+    rules = (*_ACTIVATIONS, *(_CONVOLUTIONS if device.cuda() else ()))
 
     def ruled(*arguments: Any) -> Any:
-        with _applied(_CONVOLUTIONS, None):
+        with _applied(rules, None):
             return lane(*arguments)
 
     return ruled
@@ -56,14 +63,38 @@ def _applied(rules: Rules, witness: mx.array | None) -> Iterator[None]:
     # while tracing: a compiled step never comes back here.
     replaced = [(module, name, getattr(module, name)) for module, name, _ in rules]
     token = _WITNESS.set(witness)
+    compiling = _compiles()
+    # Functions that are compiled by themselves (most of mlx.nn's activations) are called as they are: a graph
+    # that MLX kept of them would hold the rules for good, and a shapeless one cannot hold a rule at all.
+    mx.disable_compile()
     for module, name, rule in rules:
         setattr(module, name, rule)
     try:
         yield
     finally:
+        if compiling:
+            mx.enable_compile()
         for module, name, function in replaced:
             setattr(module, name, function)
         _WITNESS.reset(token)
+
+
+_PROBED: list[int] = []
+"""Grows where Python runs inside the compiled function below: MLX does not say whether it compiles."""
+
+
+@mx.compile
+def _probe(x: mx.array) -> mx.array:
+    _PROBED.append(1)
+    return -x
+
+
+def _compiles() -> bool:
+    """Whether `mx.compile` compiles, rather than being switched off."""
+    _probe(mx.array(0.0))
+    before = len(_PROBED)
+    _probe(mx.array(0.0))
+    return len(_PROBED) == before
 
 
 def _sizes(value: int | Sequence[int], dimensions: int) -> tuple[int, ...]:
@@ -128,9 +159,11 @@ def _conv_transpose(
 
 
 def _convolved(x: mx.array, w: mx.array, geometry: Geometry) -> mx.array:
-    if _WITNESS.get() is not None or (device.cuda() and not geometry.plain):
+    if _WITNESS.get() is not None:
         return in_lanes(_touched(x), w, geometry)
-    return geometry.convolve(x, w)
+    if not device.cuda() or geometry.plain:
+        return geometry.convolve(x, w)
+    return strided(x, w, geometry) if geometry.right_by_lane else in_lanes(x, w, geometry)
 
 
 def _as_strided(
@@ -150,17 +183,6 @@ def _as_strided(
     if shape[0] == len(a) and strides[0] == row and not offset and reach < row:  # as pooling has it
         return a.reshape(len(a), row)[:, strided_index(tuple(shape[1:]), tuple(strides[1:]))]
     return a.reshape(-1)[strided_index(tuple(shape), tuple(strides), offset)]
-
-
-def _layer_norm(
-    x: mx.array, weight: mx.array | None, bias: mx.array | None, eps: float, *, stream: Any = None
-) -> mx.array:
-    """On a GPU the kernel without weights (a GroupNorm's) does not map, its definition does."""
-    if weight is not None or bias is not None or device.kind() != "gpu":
-        return _native_layer_norm(x, weight, bias, eps)
-    wide = x.astype(mx.float32)
-    centred = wide - wide.mean(axis=-1, keepdims=True)
-    return (centred * mx.rsqrt(mx.square(centred).mean(axis=-1, keepdims=True) + eps)).astype(x.dtype)
 
 
 def _quantized_matmul(
@@ -222,7 +244,6 @@ def _touched(x: mx.array) -> mx.array:
 
 
 # Taken at import, before any rule stands in their place.
-_native_layer_norm = mx.fast.layer_norm
 _native_dequantize: Any = mx.dequantize
 _native_quantized_matmul: Any = mx.quantized_matmul
 
@@ -236,9 +257,16 @@ _CONVOLUTIONS: Rules = (
     (mx, "conv_transpose3d", _conv_transpose),
 )
 
+_ACTIVATIONS: Rules = tuple(activations.rules())
+
 _RULES: Rules = (
     *_CONVOLUTIONS,
     (mx, "as_strided", _as_strided),
     (mx, "quantized_matmul", _quantized_matmul),
-    (mx.fast, "layer_norm", _layer_norm),
+    (mx.fast, "scaled_dot_product_attention", fused.attention),
+    (mx.fast, "layer_norm", fused.layer_norm),
+    (mx.fast, "rms_norm", fused.rms_norm),
+    (mx.fast, "rope", fused.rope),
+    (mx.fast, "cross_entropy", fused.cross_entropy),
+    *elementwise.rules(),
 )
