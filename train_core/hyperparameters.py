@@ -24,23 +24,27 @@ SCHEDULES = ("constant", "linear", "cosine")
 
 @dataclass(frozen=True)
 class OptimizerFacts:
-    """An optimizer's class in `mlx.optimizers` and the defaults it brings."""
+    """An optimizer's class in `mlx.optimizers` and the defaults it brings.
+
+    `elementwise` says that it treats every number by itself, whatever leaf it is in.
+    """
 
     class_name: str
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.0
     weight_decay: float = 0.0
+    elementwise: bool = True
 
 
 OPTIMIZERS: Mapping[str, OptimizerFacts] = {
     "adadelta": OptimizerFacts("AdaDelta"),
-    "adafactor": OptimizerFacts("Adafactor"),
+    "adafactor": OptimizerFacts("Adafactor", elementwise=False),
     "adagrad": OptimizerFacts("Adagrad"),
     "adam": OptimizerFacts("Adam"),
     "adamax": OptimizerFacts("Adamax"),
     "adamw": OptimizerFacts("AdamW", weight_decay=0.01),
     "lion": OptimizerFacts("Lion", betas=(0.9, 0.99)),
-    "muon": OptimizerFacts("Muon", momentum=0.95, weight_decay=0.01),
+    "muon": OptimizerFacts("Muon", momentum=0.95, weight_decay=0.01, elementwise=False),
     "rmsprop": OptimizerFacts("RMSprop"),
     "sgd": OptimizerFacts("SGD"),
 }

@@ -49,7 +49,8 @@ class Probe:
     def evaluate(self, state: LaneState, hp: dict[str, mx.array], batch: Batch) -> Pairs:
         """Return values and weights of every metric."""
         key = state["keys"]["dropout"]
-        return self.step.evaluate(state["parameters"], state["model"], key, hp, batch, mx.array(1.0))
+        leaves = self.step.leaves(state["parameters"])
+        return self.step.evaluate(leaves, state["model"], key, hp, batch, mx.array(1.0))
 
     def trace(self) -> None:
         """Trace the step and the evaluation under compile, without running them; raises TaskError."""

@@ -117,13 +117,9 @@ def _traced(probe: Probe, found: Purity) -> Purity:
 def _gradients(probe: Probe, found: Purity) -> Purity:
     """Find parameters whose gradient is zero; away from the initial ones, where LoRA's half are zero."""
     state = probe.state()
-    moved = {
-        path: leaf + 0.05 * mx.random.normal(leaf.shape, key=keys.fold_in(keys.key(1), n))
-        for n, (path, leaf) in enumerate(state["parameters"].items())
-    }
-    gradients = probe.step.micro_batch({**state, "parameters": moved}, probe.hp, probe.batch(), None)[
-        "window"
-    ]
+    moved = state["parameters"] + 0.05 * mx.random.normal(state["parameters"].shape, key=keys.key(1))
+    after = probe.step.micro_batch({**state, "parameters": moved}, probe.hp, probe.batch(), None)
+    gradients = probe.step.layout.split(after["window"])
     return replace(found, unreached=tuple(p for p, g in gradients.items() if not bool(mx.any(g != 0))))
 
 
@@ -133,14 +129,15 @@ class _Inputs:
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
         self._state = probe.state()
+        self._leaves = {path: mx.array(a) for path, a in probe.step.leaves(self._state["parameters"]).items()}
         self._train, self._validation = probe.batch(), probe.batch("validation")
         size = len(next(iter(self._train.values())))
         self._examples = [{n: mx.array(a[i]) for n, a in self._train.items()} for i in range(min(2, size))]
-        mx.eval(self._state, self._examples, probe.hp)
+        mx.eval(self._state, self._leaves, self._examples, probe.hp)
 
     def arrays(self) -> dict[str, mx.array]:
         """Every array by the name that a message gives it."""
-        named = {f"model {path}": leaf for path, leaf in flatten(self._state["parameters"]).items()}
+        named = {f"model {path}": leaf for path, leaf in self._leaves.items()}
         named |= {f"model {path}": leaf for path, leaf in flatten(self._state["model"]).items()}
         named |= {f"hp.{name}": leaf for name, leaf in self._probe.hp.items()}
         for part, batch in (("batch", self._train), ("validation batch", self._validation)):
@@ -157,10 +154,11 @@ class _Inputs:
         """Call augment, loss and evaluate; return the bytes of all that comes back."""
         probe, state = self._probe, self._state
         results: list[Any] = [self._augmented(key)]
-        parameters, model, mask = state["parameters"], state["model"], mx.array(1.0)
-        results += probe.step.loss(parameters, model, probe.hp, dict(self._train), None, key)
+        leaves, model, mask = self._leaves, state["model"], mx.array(1.0)
+        total, _, after = probe.step.loss(leaves, model, probe.hp, dict(self._train), None, key)
+        results += [total, after]
         validation = dict(self._validation)
-        results.append(probe.step.evaluate(parameters, model, key, probe.hp, validation, mask))
+        results.append(probe.step.evaluate(leaves, model, key, probe.hp, validation, mask))
         return [numpy_boundary.raw_bytes(leaf) for leaf in flatten({"results": results}).values()]
 
     def _augmented(self, key: mx.array) -> list[Batch]:

@@ -50,20 +50,15 @@ def find(probe: Probe) -> str | None:
     """
     state, batch = probe.state(), probe.batch()
 
-    def micro_batch(state: Any, hp: Any, batch: Any) -> Any:
-        return probe.step.micro_batch(state, hp, batch, None)
-
-    def update(state: Any, hp: Any) -> Any:
-        return probe.step.update(state, hp, mapped=True)
-
     def run() -> Any:
-        return micro_batch(state, probe.hp, batch)
+        return probe.step.micro_batch(state, probe.hp, batch, None)
 
     alone = run()
     mx.eval(alone)  # here, so that what fails at any width raises as the task's own error
     try:
-        lanes = over_lanes(micro_batch)(*_twice((state, probe.hp, batch)))
-        mx.eval(lanes, over_lanes(update)(lanes, _twice(probe.hp)))
+        twice, hp, batches = _twice((state, probe.hp, batch))
+        lanes = probe.step.micro_batch(twice, hp, batches, None, over=over_lanes)
+        mx.eval(lanes, probe.step.update(lanes, hp))
     except TaskError as error:
         if needs_a_value(error):
             raise
@@ -71,7 +66,7 @@ def find(probe: Probe) -> str | None:
     except (ValueError, RuntimeError) as error:
         where = _culprit(run, str(error))
         return f"{where}: {error}" if where else str(error)
-    wrong = _differing(lanes, alone)
+    wrong = _differing(probe.step.named(lanes), probe.step.named(alone))
     if wrong is None:
         return None
     where = _culprit(run, None)

@@ -20,7 +20,8 @@ class Chunk:
     """The next steps S of all lanes L; at width 1 the arrays of MLX have no lane axis.
 
     `order` (S, L, B), on the host: examples; `index[s]` (L, B): the same. `kinds[s]` says which function
-    step s is, `masks[s]` what it takes besides: how many examples count, update due, takes part, each (L,).
+    step s is, `masks[s]` what a MIXED one takes besides: how many examples count, update due, takes
+    part, each (L,).
     `advanced` says how many micro-batches each lane does.
     """
 
@@ -64,14 +65,14 @@ def plan(lanes: Mapping[int, LaneRun], to_go: Mapping[int, int], steps: int, wid
     at_once = bool((k == 1).all())
     kinds = [
         Kind.UPDATE
-        if at_once and here.all()
+        if at_once and here.all() and (counted == size).all()
         else Kind.MIXED
         if dues.any() or not here.all()
         else Kind.ACCUMULATE
-        for here, dues in zip(active, due, strict=True)
+        for here, dues, counted in zip(active, due, count, strict=True)
     ]
     columns = [_uploaded(c) for c in ([count[:, 0]] if width == 1 else [count, due, active])]
-    taken = {Kind.ACCUMULATE: 0, Kind.UPDATE: 1, Kind.MIXED: len(columns)}
+    taken = {Kind.ACCUMULATE: 0, Kind.UPDATE: 0, Kind.MIXED: len(columns)}
     return Chunk(
         order=order,
         index=_rows(order if width > 1 else order[:, 0]),

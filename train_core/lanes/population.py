@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,11 +38,11 @@ CHUNK = 64
 TOGETHER = 8
 """Steps handed to a GPU at once, where so many hold little: each hand-over costs the host time."""
 
-AHEAD = 1 / 64
-"""The fraction of the device's memory that steps in flight may hold before the loop waits for them.
+AHEAD = 1 / 8
+"""The fraction of the device's memory that steps in flight may hold before the loop waits for the oldest.
 
-Arrays of a dispatched step are allocated before it is computed. Where they are small, waiting would cost
-more than the step; where they are large, dispatching is nothing beside it.
+Arrays of a dispatched step are allocated before it is computed. A GPU that waits for the host to dispatch the
+next one idles for as long as that takes: several milliseconds for a thousand kernels.
 """
 
 
@@ -101,7 +102,8 @@ class Population:
         """Put a run into a free lane where a snapshot left it; raises CheckpointError on a misfit."""
         dynamic = self._claim(lane, hyperparameters)
         checkpoint.check_fit(snapshot, self.program.layout, self.program.description)
-        self._fresh[lane] = tree_map(lambda path: snapshot.arrays[path], self.program.paths)
+        named = tree_map(lambda path: snapshot.arrays[path], self.program.paths)
+        self._fresh[lane] = self.program.step.packed(named)
         key = mx.array(snapshot.key, mx.uint32)
         self._occupy(lane, key, dynamic, length, micro_batches=snapshot.micro_batches)
 
@@ -116,7 +118,8 @@ class Population:
         held = self._held(lane)
         self._settle()
         state = self._state if self.width == 1 else tree_map(lambda leaf: leaf[lane], self._state)
-        state = {**state, "window": accumulate.content(state["window"], state["weight"])}
+        content = accumulate.content(state["window"], state["weight"])
+        state = self.program.step.named({**state, "window": content})
         # Row-major: a hash of the bytes and a resume at another width must not see how lanes lay in memory.
         arrays = {path: mx.contiguous(leaf) for path, leaf in flatten(state).items()}
         mx.eval(arrays)
@@ -284,6 +287,7 @@ class Population:
         chunk = plan(self._lanes, to_go, steps, self.width)
         read = self._prefetched(chunk)
         begun, room, together = mx.get_active_memory(), int(AHEAD * device.memory_bytes()), 1
+        in_flight: deque[mx.array] = deque()
         for step in range(steps):
             arrays, index = read[step] if read else (self.program.data.train, chunk.index[step])
             train = self._functions.train[chunk.kinds[step]]
@@ -292,11 +296,12 @@ class Population:
                 if step % together == 0:
                     mx.async_eval(self._state)
             held = mx.get_active_memory() - begun
-            if held > room:
-                mx.eval(self._state)
-                together = 1
-            elif step == 0 and device.kind() == "gpu" and held * TOGETHER <= room:
+            if step == 0 and device.kind() == "gpu" and held * TOGETHER <= room:
                 together = TOGETHER
+            in_flight.append(self._state["loss"]["sum"])  # small, and there when its whole step is
+            while in_flight and mx.get_active_memory() - begun > room:
+                together = 1
+                mx.eval(in_flight.popleft())
         mx.eval(self._state)
         for lane, n in chunk.advanced.items():
             self._lanes[lane].done += n

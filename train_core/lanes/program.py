@@ -3,7 +3,7 @@
 Everything that may change without compiling again is an argument: state, dynamic hyperparameters,
 data, indices, masks. At width 1 nothing is mapped; above, one lane's functions are mapped over lanes,
 with a mask of the lanes that are due for an update and one of those that take part at all, unless every
-lane is due after each micro-batch: then nothing is masked and no accumulation buffer is kept.
+lane is due after each whole micro-batch: then nothing is masked and no accumulation buffer is kept.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import mlx.core as mx
@@ -25,7 +25,7 @@ from train_core.errors import TaskError
 from train_core.hyperparameters import Static
 from train_core.lanes import shared_arrays
 from train_core.step import functional
-from train_core.step.step import LaneState, Step, first, select
+from train_core.step.step import LaneState, Over, Step, first, select
 from train_core.task import Batch, Task, static_values, task_errors
 from train_core.vmap.rules import alone, over_lanes
 
@@ -36,7 +36,7 @@ class Kind(Enum):
     """What a step of all lanes is: which compiled function, and which masks it takes."""
 
     ACCUMULATE = "no lane is due"
-    UPDATE = "every lane is due, after one micro-batch"
+    UPDATE = "every lane is due, after one whole micro-batch"
     MIXED = "any lanes are due, any take part"
 
 
@@ -44,8 +44,8 @@ class Kind(Enum):
 class Functions:
     """The compiled functions at one width; above 1 lanes come first in all but evaluation's batch.
 
-    `train` functions take state, hyperparameters, data, index and masks: ACCUMULATE none, UPDATE how many
-    examples count, MIXED also which lanes are due and which take part (at width 1 neither).
+    `train` functions take state, hyperparameters, data, index and masks: MIXED how many examples count and,
+    above width 1, which lanes are due and which take part; the others none.
     """
 
     train: Mapping[Kind, Callable[..., LaneState]]
@@ -61,10 +61,11 @@ class Program:
         self.data = DeviceDataset.of(task) if data is None else data
         self.traces = 0
         template = self.build(keys.key(0))
-        self.step = Step(task, static, template, self._shared(template))
-        self._example = self.step.init(keys.key(0), template)  # unevaluated but for the template itself
-        if not self._example["parameters"]:
+        if not functional.trainable(template):
             raise TaskError(f"{type(task).__name__}.model: there is no trainable parameter; unfreeze some")
+        self.step = Step(task, static, template, self._shared(template))
+        # Unevaluated but for the template itself.
+        self._example = self.step.named(self.step.init(keys.key(0), template))
         self.functions = cache(self._functions)
 
     def _shared(self, template: nn.Module) -> functional.Flat:
@@ -127,7 +128,7 @@ class Program:
 
     @cached_property
     def paths(self) -> dict[str, Any]:
-        """One lane's state with each array's path in its place."""
+        """One lane's state, named, with each array's path in its place."""
         paths: dict[str, Any] = tree_map_with_path(lambda path, _: path, self._example)
         return paths
 
@@ -142,21 +143,16 @@ class Program:
         return min(4 * self.static.micro_batch_size, self.data.validation_size)
 
     def _functions(self, width: int) -> Functions:
-        one: dict[Kind, Callable[..., LaneState]] = {
-            Kind.ACCUMULATE: alone(self._accumulate),
-            Kind.UPDATE: alone(self._update),
-            Kind.MIXED: alone(self._mixed),
-        }
-        lanes: dict[Kind, Callable[..., LaneState]] = {
-            Kind.ACCUMULATE: self._accumulate_lanes,
-            Kind.UPDATE: self._update_lanes,
-            Kind.MIXED: self._mixed_lanes,
-        }
+        over: Over = alone if width == 1 else over_lanes
         # Compiled by shape, not `shapeless`: many rules above read the sizes they are traced with.
-        bodies = one if width == 1 else lanes
+        bodies: dict[Kind, Callable[..., LaneState]] = {
+            Kind.ACCUMULATE: self._accumulate,
+            Kind.UPDATE: self._update,
+            Kind.MIXED: self._mixed,
+        }
         return Functions(
-            train={kind: mx.compile(self._counted(body)) for kind, body in bodies.items()},
-            evaluate=mx.compile(self._counted(alone(self._evaluate) if width == 1 else self._evaluate_lanes)),
+            train={kind: mx.compile(self._counted(partial(body, over))) for kind, body in bodies.items()},
+            evaluate=mx.compile(self._counted(partial(self._evaluate, over))),
         )
 
     def _counted(self, body: Callable[..., Any]) -> Callable[..., Any]:
@@ -173,71 +169,45 @@ class Program:
         element by element from itself and stays row-major; a copy of it would stop updates from fusing.
         """
         anywhere = ["model"]  # a task's model may leave anything there
-        if self.static.optimizer == "adafactor":  # see `scalars.beside`: so are its numbers operands
+        if not self.step.optimizer.elementwise:  # and such an optimizer in the state of its leaves
             anywhere.append("optimizer")
         return state | {part: tree_map(mx.contiguous, state[part]) for part in anywhere}
 
-    def _accumulate(self, state: LaneState, hp: Hp, data: Batch, index: mx.array) -> LaneState:
-        return self._settled(self.step.micro_batch(state, hp, gather(data, index), None))
+    def _accumulate(self, over: Over, state: LaneState, hp: Hp, data: Batch, index: mx.array) -> LaneState:
+        return self._settled(self.step.micro_batch(state, hp, gather(data, index), None, over=over))
 
-    def _update(self, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> LaneState:
-        return self._settled(self.step.at_once(state, hp, gather(data, index), count))
+    def _update(self, over: Over, state: LaneState, hp: Hp, data: Batch, index: mx.array) -> LaneState:
+        return self._settled(self.step.at_once(state, hp, gather(data, index), over=over))
 
-    def _mixed(self, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array) -> LaneState:
-        accumulated = self.step.micro_batch(state, hp, gather(data, index), count)
-        return self._settled(self.step.update(accumulated, hp))
-
-    def _accumulate_lanes(self, state: LaneState, hp: Hp, data: Batch, index: mx.array) -> LaneState:
-        def lane(state: LaneState, hp: Hp, batch: Batch) -> LaneState:
-            return self.step.micro_batch(state, hp, batch, None, mapped=True)
-
-        return self._settled(over_lanes(lane)(state, hp, gather(data, index)))
-
-    def _update_lanes(
-        self, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array
-    ) -> LaneState:
-        def lane(state: LaneState, hp: Hp, batch: Batch, count: mx.array) -> LaneState:
-            return self.step.at_once(state, hp, batch, count, mapped=True)
-
-        return self._settled(over_lanes(lane)(state, hp, gather(data, index), count))
-
-    def _mixed_lanes(
+    def _mixed(
         self,
+        over: Over,
         state: LaneState,
         hp: Hp,
         data: Batch,
         index: mx.array,
         count: mx.array,
-        due: mx.array,
-        active: mx.array,
+        *masks: mx.array,
     ) -> LaneState:
-        def lane(
-            state: LaneState, hp: Hp, batch: Batch, count: mx.array, due: mx.array, active: mx.array
-        ) -> LaneState:
-            accumulated = self.step.micro_batch(state, hp, batch, count, mapped=True)
-            updated = self.step.update(accumulated, hp, mapped=True)
-            updated = select(due, updated, accumulated, mapped=True)
-            return select(active, updated, state, mapped=True)  # type: ignore[no-any-return]
-
-        return self._settled(over_lanes(lane)(state, hp, gather(data, index), count, due, active))
+        accumulated = self.step.micro_batch(state, hp, gather(data, index), count, over=over)
+        updated = self.step.update(accumulated, hp)
+        if masks:
+            due, active = masks
+            updated = select(active, select(due, updated, accumulated), state)
+        return self._settled(updated)
 
     def _evaluate(
-        self, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array
+        self, over: Over, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
         batch, mask = gather(data, index), first(count, mx.arange(len(index)))
-        return self.step.evaluate(
-            state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
+
+        def lane(
+            leaves: functional.Flat, model: functional.Flat, key: mx.array, hp: Hp
+        ) -> dict[str, tuple[mx.array, mx.array]]:
+            return self.step.evaluate(leaves, model, key, hp, batch, mask)
+
+        leaves = self.step.leaves(state["parameters"])
+        found: dict[str, tuple[mx.array, mx.array]] = over(lane)(
+            leaves, state["model"], state["keys"]["dropout"], hp
         )
-
-    def _evaluate_lanes(
-        self, state: LaneState, hp: Hp, data: Batch, index: mx.array, count: mx.array
-    ) -> dict[str, tuple[mx.array, mx.array]]:
-        batch, mask = gather(data, index), first(count, mx.arange(len(index)))
-
-        def lane(state: LaneState, hp: Hp) -> dict[str, tuple[mx.array, mx.array]]:
-            return self.step.evaluate(
-                state["parameters"], state["model"], state["keys"]["dropout"], hp, batch, mask
-            )
-
-        mapped: dict[str, tuple[mx.array, mx.array]] = over_lanes(lane)(state, hp)
-        return mapped
+        return found

@@ -56,3 +56,36 @@ def segment_sum(rows_NxD: mx.array, segment_N: mx.array, segments: int) -> mx.ar
     summed = mx.zeros((segments + 1, rows_NxD.shape[1]), mx.float32)
     summed[place] = total
     return summed[:segments]
+
+
+class SmallEmbedding(nn.Embedding):
+    """`nn.Embedding` on a GPU: of few rows the gradient is one product.
+
+    MLX adds rows into the table all at once. Where thousands of tokens meet on a hundred rows, they wait for
+    each other longer than a product with their one-hot vectors takes.
+    """
+
+    def __call__(self, x: mx.array) -> mx.array:
+        if len(self.weight) > FEW:
+            return self.weight[x]  # as nn.Embedding
+        rows: Any = _gather_few(self.weight, x)
+        return cast(mx.array, rows)
+
+
+FEW = 512
+"""Rows up to which the product costs next to nothing."""
+
+
+@mx.custom_function
+def _gather_few(table: mx.array, index: mx.array) -> mx.array:
+    return table[index]
+
+
+@_gather_few.vjp
+def _gather_few_vjp(primals: Any, cotangent: mx.array, _: mx.array) -> tuple[mx.array, mx.array]:
+    table, index = primals
+    place = index.reshape(1, -1).astype(mx.int32)  # first operand and of two dimensions: lanes stay first
+    place = mx.where(place < 0, place + len(table), place)
+    hits = (place == mx.arange(len(table)).reshape(-1, 1)).astype(cotangent.dtype)
+    summed = hits @ cotangent.reshape(-1, table.shape[1])
+    return summed.astype(table.dtype), mx.zeros_like(index)

@@ -2,7 +2,8 @@
 
 MLX's optimizers keep `learning_rate` in their state and the other numbers as Python attributes, and
 some branch on those (`if self.weight_decay != 0`). `Traced` passes such a branch and then computes
-with the array, so MLX's own code runs unchanged.
+with the array, so MLX's own code runs unchanged: on the vector of all parameters where it works element by
+element, else leaf by leaf.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import mlx.optimizers
 from mlx.utils import tree_map
 
 from train_core.hyperparameters import OPTIMIZERS
-from train_core.step.scalars import beside
+from train_core.step.scalars import beside, column, once
+from train_core.step.vector import Layout
 
 Tree = dict[str, Any]
 
@@ -52,6 +54,9 @@ class Traced:
     def __neg__(self) -> mx.array:
         return -self.value
 
+    def __pow__(self, other: mx.array) -> mx.array:
+        return once(self.value**other)  # beta ** step: one power an update, not one an element
+
 
 class Muon(mlx.optimizers.Muon):
     """MLX's Muon with tall matrices laid out row-major, so that a lane's product equals that alone."""
@@ -64,53 +69,108 @@ class Muon(mlx.optimizers.Muon):
 
 
 class Optimizer:
-    """`init` and `update` over a flat dict of parameters, by an optimizer of MLX."""
+    """`init` and `update` over the vector of all parameters, by an optimizer of MLX."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, layout: Layout) -> None:
         self.name = name
+        self.layout = layout
+        self.elementwise = OPTIMIZERS[name].elementwise
         self._class: Any = Muon if name == "muon" else getattr(mlx.optimizers, OPTIMIZERS[name].class_name)
 
-    def init(self, parameters: Mapping[str, mx.array]) -> Tree:
-        """Return the state before the first update; `step` counts updates."""
+    def init(self, vector: mx.array) -> Tree:
+        """Return one run's state before the first update; `step` counts updates."""
         optimizer = self._make()
-        optimizer.init(dict(parameters))
+        if self.elementwise:
+            slots: Tree = {}
+            optimizer.init_single(vector, slots)
+            return {"step": optimizer.state["step"], **slots}
+        optimizer.init(self.layout.split(vector))
         return {name: leaf for name, leaf in optimizer.state.items() if name != "learning_rate"}
 
     def update(
         self,
-        parameters: Mapping[str, mx.array],
-        gradients: Mapping[str, mx.array],
+        vector: mx.array,
+        gradient: mx.array,
+        state: Tree,
+        hp: Mapping[str, mx.array],
+        learning_rate: mx.array,
+    ) -> tuple[mx.array, Tree]:
+        """Return parameters and state after one update of a run or of lanes; the inputs stay as they are."""
+        if self.elementwise:
+            return self._update_all(vector, gradient, state, hp, learning_rate)
+        if learning_rate.ndim:
+            # No rules for lanes here: these optimizers multiply and reduce whole leaves, which mx.vmap maps.
+            lanes: Any = mx.vmap(lambda *inputs: self._update_leaves(*inputs, mapped=True))
+            vector, state = lanes(vector, gradient, state, dict(hp), learning_rate)
+            return vector, state
+        return self._update_leaves(vector, gradient, state, hp, learning_rate, mapped=False)
+
+    def named(self, state: Tree) -> Tree:
+        """Return the state by path of the parameters, as checkpoints have it."""
+        if not self.elementwise:
+            return state
+        slots = {name: self.layout.split(leaf) for name, leaf in state.items() if name != "step"}
+        return {"step": state["step"]} | {
+            path: {name: leaves[path] for name, leaves in slots.items()} for path in self.layout.paths
+        }
+
+    def packed(self, named: Tree) -> Tree:
+        """Return what `named` took apart."""
+        if not self.elementwise:
+            return named
+        slots = named[self.layout.paths[0]]
+        return {"step": named["step"]} | {
+            name: self.layout.join({path: named[path][name] for path in self.layout.paths}) for name in slots
+        }
+
+    def _update_all(
+        self,
+        vector: mx.array,
+        gradient: mx.array,
+        state: Tree,
+        hp: Mapping[str, mx.array],
+        learning_rate: mx.array,
+    ) -> tuple[mx.array, Tree]:
+        optimizer = self._make()
+        step = state["step"] + 1
+        slots = {name: leaf for name, leaf in state.items() if name != "step"}  # MLX writes into its state
+        numbers = {name: column(hp[name], vector) for name in NUMBERS}
+        optimizer.state = {"learning_rate": column(once(learning_rate), vector), "step": column(step, vector)}
+        updated = optimizer.apply_single(self._set(optimizer, numbers, gradient, vector), vector, slots)
+        return updated, {"step": step, **slots}
+
+    def _update_leaves(
+        self,
+        vector: mx.array,
+        gradient: mx.array,
         state: Tree,
         hp: Mapping[str, mx.array],
         learning_rate: mx.array,
         *,
-        mapped: bool = False,
-    ) -> tuple[dict[str, mx.array], Tree]:
-        """Return parameters and state after one update; the inputs stay as they are.
-
-        `mapped` says that this is traced under `mx.vmap` (see `scalars.beside`).
-        """
+        mapped: bool,
+    ) -> tuple[mx.array, Tree]:
         optimizer = self._make()
         # MLX writes into its state: hand it fresh containers (tree_map copies them).
         fresh = {**tree_map(lambda leaf: leaf, state), "step": state["step"] + 1}
-        updated = {}
-        for path, gradient in gradients.items():
-            leaf = parameters[path]
+        parameters, updated = self.layout.split(vector), {}
+        for path, leaf_gradient in self.layout.split(gradient).items():
+            # Row-major: the last bits of Muon's products depend on how matrices lie in memory.
+            leaf, leaf_gradient = mx.contiguous(parameters[path]), mx.contiguous(leaf_gradient)
             numbers = {name: beside(leaf, hp[name], mapped=mapped) for name in NUMBERS}
             optimizer.state = {
                 "learning_rate": beside(leaf, learning_rate, mapped=mapped),
                 "step": beside(leaf, fresh["step"], mapped=mapped and self.name != "adafactor"),
             }
-            gradient = self._set(optimizer, numbers, gradient, leaf)
-            updated[path] = optimizer.apply_single(gradient, leaf, fresh[path])
-        return updated, fresh
+            decayed = self._set(optimizer, numbers, leaf_gradient, leaf)
+            updated[path] = optimizer.apply_single(decayed, leaf, fresh[path])
+        return self.layout.join(updated), fresh
 
     def _set(
         self, optimizer: Any, numbers: Mapping[str, mx.array], gradient: mx.array, parameter: mx.array
     ) -> mx.array:
         """Give the optimizer its numbers; return the gradient, decayed where MLX has no decay for it."""
         if hasattr(optimizer, "betas"):
-            optimizer.betas = (numbers["beta_1"], numbers["beta_2"])
+            optimizer.betas = (Traced(numbers["beta_1"]), Traced(numbers["beta_2"]))
         if hasattr(optimizer, "momentum"):
             optimizer.momentum = Traced(numbers["momentum"])
         if hasattr(optimizer, "weight_decay"):

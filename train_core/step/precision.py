@@ -66,9 +66,9 @@ def at_boundary(model: Any, dtype: mx.Dtype) -> Any:
     return model if dtype == mx.float32 else AtBoundary(model, dtype)
 
 
-def all_finite(gradients: Mapping[str, mx.array]) -> mx.array:
-    """Return one boolean: no gradient holds a NaN or an infinity."""
-    return mx.all(mx.stack([mx.all(mx.isfinite(g.reshape(-1))) for g in gradients.values()]))
+def all_finite(gradient: mx.array) -> mx.array:
+    """Return whether a gradient (..., P) holds neither NaN nor infinity: one boolean a run."""
+    return mx.all(mx.isfinite(gradient), axis=-1)
 
 
 def first_scale(examples: int) -> Flat:

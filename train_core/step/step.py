@@ -1,17 +1,21 @@
-"""One lane's micro-batch, update and evaluation as pure functions of arrays; nothing is compiled here.
+"""A micro-batch, an update and an evaluation as pure functions of arrays; nothing is compiled here.
 
-LaneState of a lane (a tree of arrays, all of it in a checkpoint):
-    parameters   float32 master copies, by path        model     running statistics, what is frozen by run
-    optimizer    its moments and `step`                window    the accumulation buffer, by path
+State of a run (a tree of arrays, all of it in a checkpoint; of many lanes, lanes first):
+    parameters   float32 master copies                 model     running statistics, what is frozen by run
+    optimizer    its moments and `step`                window    the accumulation buffer
     weight       of what the buffer holds              keys      `dropout` and `augment`, threaded
     loss         sum and weight since the last report; last finite one; how many were `finite` in a
                  row from the start, less 1 and negative (-n - 1) once one after these n was not
     loss_scale   float16 only
+Parameters, moments and buffer are vectors (see `vector`); `named` gives them by path, for checkpoints.
+
+Only the task's own functions are mapped over lanes, by `over`. What is done to vectors and numbers broadcasts
+instead: constants stay constants and kernels few.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -24,15 +28,26 @@ from train_core.errors import TaskError
 from train_core.hyperparameters import Static
 from train_core.step import accumulate, functional, precision, schedule
 from train_core.step.optim import Optimizer
-from train_core.step.scalars import beside
+from train_core.step.scalars import column
+from train_core.step.vector import Layout
 from train_core.task import Batch, Hyperparameters, Mean, Task, static_values, task_errors
 
 LaneState = dict[str, Any]
 Dynamic = Mapping[str, mx.array]
 Flat = dict[str, mx.array]
+Over = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""What makes a function of one run one of all lanes: `vmap.rules.over_lanes`, or what leaves it as it is."""
 
 HIDDEN = "total_updates"
 """The input of the step that is no hyperparameter: a task does not see it."""
+
+VECTORS = ("parameters", "window")
+"""Parts of the state that are a vector; the optimizer has its own."""
+
+
+def one_run(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function itself: nothing is mapped."""
+    return function
 
 
 class Step:
@@ -43,26 +58,26 @@ class Step:
     ) -> None:
         self.task = task
         self.static = static
-        self.optimizer = Optimizer(static.optimizer)
+        linear = {f"{name}.weight" for name, part in model.named_modules() if isinstance(part, nn.Linear)}
+        self.layout = Layout.of(functional.trainable(model), linear)
+        self.optimizer = Optimizer(static.optimizer, self.layout)
         self.read: set[str] = set()
         self._model = model
         self._shared = dict(shared or {})
         self._dtype = precision.DTYPES[static.precision]
         self._scaled = self._dtype == mx.float16
         self._augment = getattr(task, "augment", None)
-        # Evaluated, and so constants of the trace: computed once, not in every step.
-        self._empty = mx.array(0.0)
         self._places = mx.arange(static.micro_batch_size)
-        mx.eval(self._empty, self._places)
+        mx.eval(self._places)  # and so a constant of the trace: computed once, not in every step
 
     def init(self, key: mx.array, model: nn.Module) -> LaneState:
         """Return the state of a run before its first micro-batch; `model` was just built."""
-        parameters = precision.master(functional.trainable(model))
+        parameters = self.layout.join(precision.master(functional.trainable(model)))
         state: LaneState = {
             "parameters": parameters,
             "model": {p: a for p, a in functional.model_state(model).items() if p not in self._shared},
             "optimizer": self.optimizer.init(parameters),
-            "window": accumulate.zeros(parameters),
+            "window": mx.zeros(parameters.shape, mx.float32),
             "weight": mx.array(0.0),
             "keys": {
                 "dropout": keys.fold_in(key, keys.DROPOUT),
@@ -79,82 +94,108 @@ class Step:
             state["loss_scale"] = precision.first_scale(self.static.micro_batch_size)
         return state
 
-    def micro_batch(
-        self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
-    ) -> LaneState:
-        """Add one micro-batch to the accumulation buffer; with `count` only its first so many examples.
+    def named(self, state: LaneState) -> LaneState:
+        """Return the state with every array by its path in the model."""
+        vectors = {part: self.layout.split(state[part]) for part in VECTORS}
+        return {**state, **vectors, "optimizer": self.optimizer.named(state["optimizer"])}
 
-        `mapped` says, here and below, that this is traced under `mx.vmap` (see `scalars.beside`).
-        """
-        after, gradients, weight = self._gradients(state, hp, batch, count)
+    def packed(self, named: LaneState) -> LaneState:
+        """Return what `named` took apart."""
+        vectors = {part: self.layout.join(named[part]) for part in VECTORS}
+        return {**named, **vectors, "optimizer": self.optimizer.packed(named["optimizer"])}
+
+    def leaves(self, parameters: mx.array) -> Flat:
+        """Return the parameters by path in the precision of the program: one cast, then views."""
+        return self.layout.split(parameters.astype(self._dtype))
+
+    def micro_batch(
+        self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None, *, over: Over = one_run
+    ) -> LaneState:
+        """Add one micro-batch to the accumulation buffer; with `count` only its first so many examples."""
+        after, gradient, weight = self._gradient(state, hp, batch, count, over)
         return {
             **after,
-            "window": accumulate.add(state["window"], state["weight"], gradients, mapped=mapped),
+            "window": accumulate.add(state["window"], state["weight"], gradient),
             "weight": state["weight"] + weight,
         }
 
-    def update(self, state: LaneState, hp: Dynamic, *, mapped: bool = False) -> LaneState:
+    def update(self, state: LaneState, hp: Dynamic) -> LaneState:
         """Divide the buffer once by its weight, clip, update, empty it (see `accumulate.content`)."""
-        updated = self._apply(state, state["window"], state["weight"], hp, mapped)
-        return {**updated, "weight": self._empty}
+        updated = self._apply(state, state["window"], state["weight"], hp)
+        return {**updated, "weight": mx.zeros_like(state["weight"])}
 
-    def at_once(
-        self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None, *, mapped: bool = False
-    ) -> LaneState:
+    def at_once(self, state: LaneState, hp: Dynamic, batch: Batch, *, over: Over = one_run) -> LaneState:
         """Return what `micro_batch` and `update` would with an empty buffer, which stays empty."""
-        after, gradients, weight = self._gradients(state, hp, batch, count)
-        # Gradients of matrices come transposed: one copy here saves strided passes in norm and optimizer.
-        gradients = tree_map(mx.contiguous, gradients)
-        return self._apply(after, gradients, weight, hp, mapped)
+        return self._apply(*self._gradient(state, hp, batch, None, over), hp)
 
-    def _gradients(
-        self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None
-    ) -> tuple[LaneState, Flat, mx.array]:
-        """Return the state but for the buffer, the gradients of the summed loss, and their weight."""
-        threaded, dropout, augment = self._split(state["keys"])
-        batch = self.augmented(batch, augment)
-
-        def summed_loss(parameters: Flat) -> tuple[mx.array, mx.array, mx.array, Flat]:
-            total, weight, model = self.loss(parameters, state["model"], hp, batch, count, dropout)
-            scaled = total * state["loss_scale"]["scale"] if self._scaled else total
-            return scaled, total, weight, model
-
-        (_, total, weight, model), gradients = mx.value_and_grad(summed_loss)(state["parameters"])
+    def _gradient(
+        self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None, over: Over
+    ) -> tuple[LaneState, mx.array, mx.array]:
+        """Return the state but for the buffer, the gradient of the summed loss, and its weight."""
+        inputs = {
+            "leaves": self.leaves(state["parameters"]),
+            "model": state["model"],
+            "keys": state["keys"],
+            "hp": dict(hp),
+            "batch": batch,
+        }
+        if count is not None:
+            inputs["count"] = count
+        if self._scaled:
+            inputs["scale"] = state["loss_scale"]["scale"]
+        found = over(self._differentiated)(inputs)
+        if count is None:  # lanes come before the examples
+            count = mx.array(float(next(iter(batch.values())).shape[state["weight"].ndim]))
+        weight = found.get("weight", count)
         after = {
             **state,
-            "model": model,
-            "keys": threaded,
-            "loss": _track(state["loss"], total, weight),
+            "model": found["model"],
+            "keys": found["keys"],
+            "loss": _track(state["loss"], found["total"], weight),
         }
-        return after, gradients, weight
+        return after, self.layout.join(found["gradients"]), weight
 
-    def _apply(
-        self, state: LaneState, summed: Flat, weight: mx.array, hp: Dynamic, mapped: bool
-    ) -> LaneState:
+    def _differentiated(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """One run's loss and gradients, by the parameters as cast: those are joined to one vector after."""
+        threaded, dropout, augment = self._split(inputs["keys"])
+        batch = self.augmented(inputs["batch"], augment)
+
+        def summed_loss(leaves: Flat) -> tuple[mx.array, dict[str, Any]]:
+            total, weight, model = self.loss(
+                leaves, inputs["model"], inputs["hp"], batch, inputs.get("count"), dropout
+            )
+            scaled = total * inputs["scale"] if self._scaled else total
+            found = {"total": total, "model": model, "keys": threaded}
+            return scaled, found if weight is None else found | {"weight": weight}
+
+        (_, found), gradients = mx.value_and_grad(summed_loss)(inputs["leaves"])
+        return {**found, "gradients": gradients}
+
+    def _apply(self, state: LaneState, summed: mx.array, weight: mx.array, hp: Dynamic) -> LaneState:
         if self._scaled:
             weight = weight * state["loss_scale"]["scale"]
         threshold = hp["gradient_clip"] if self.static.gradient_clip else None
-        gradients = accumulate.mean(summed, weight, threshold)
+        gradient = accumulate.mean(summed, weight, threshold)
         rate = schedule.learning_rate(hp, state["optimizer"]["step"])
         parameters, optimizer = self.optimizer.update(
-            state["parameters"], gradients, state["optimizer"], hp, rate, mapped=mapped
+            state["parameters"], gradient, state["optimizer"], hp, rate
         )
         updated = {**state, "parameters": parameters, "optimizer": optimizer}
         if not self._scaled:
             return updated
         finite = precision.all_finite(summed)
         for part in ("parameters", "optimizer"):
-            updated[part] = select(finite, updated[part], state[part], mapped=mapped)
+            updated[part] = select(finite, updated[part], state[part])
         return updated | {"loss_scale": precision.next_scale(state["loss_scale"], finite)}
 
     def evaluate(
-        self, parameters: Flat, model: Flat, key: mx.array, hp: Dynamic, batch: Batch, mask: mx.array
+        self, leaves: Flat, model: Flat, key: mx.array, hp: Dynamic, batch: Batch, mask: mx.array
     ) -> dict[str, tuple[mx.array, mx.array]]:
         """Return for each metric its weighted values and its weights, both float32 (B,).
 
         Nothing drops out and no statistic moves; a task that draws all the same draws under `key`.
         """
-        with self._called("evaluate", parameters, model, key, hp) as (held, namespace):
+        with self._called("evaluate", leaves, model, key, hp) as (held, namespace):
             metrics = self.task.evaluate(held.model, batch, namespace)
         if not isinstance(metrics, dict) or not metrics:
             raise TaskError(f"{self._name}.evaluate must return a dict of Mean, got {metrics!r}")
@@ -176,28 +217,30 @@ class Step:
 
     def loss(
         self,
-        parameters: Flat,
+        leaves: Flat,
         model: Flat,
         hp: Dynamic,
         batch: Batch,
         count: mx.array | None,
         key: mx.array,
-    ) -> tuple[mx.array, mx.array, Flat]:
-        """Return the sum of the batch's loss, its weight, and the model state after the call."""
-        with self._called("loss", parameters, model, key, hp) as (held, namespace):
+    ) -> tuple[mx.array, mx.array | None, Flat]:
+        """Return the sum of the batch's loss, its weight, and the model state after the call.
+
+        The weight is None where examples have none of their own: then it is how many count.
+        """
+        with self._called("loss", leaves, model, key, hp) as (held, namespace):
             found = self.task.loss(held.model, batch, namespace)
             after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
         values, weights = self._mean("loss", found, batch)
-        size = len(values)
         mask = None if count is None else first(count, self._places)
         if weights is None:
-            return _sum(values, mask), mx.array(float(size)) if count is None else count, after
+            return _sum(values, mask), None, after
         weights = weights if mask is None else weights * mask
         return _sum(values, weights), weights.sum(), after
 
     @contextmanager
     def _called(
-        self, method: str, parameters: Flat, model: Flat, key: mx.array, hp: Dynamic
+        self, method: str, leaves: Flat, model: Flat, key: mx.array, hp: Dynamic
     ) -> Iterator[tuple[functional.Bound, Hyperparameters]]:
         """Give a method of the task its model and `hp`, randomness under `key`, errors with a place."""
         visible = {name: value for name, value in hp.items() if name != HIDDEN}
@@ -205,7 +248,7 @@ class Step:
         with (
             functional.bound(
                 self._model,
-                parameters,
+                leaves,
                 model | self._shared,
                 training=method == "loss",
                 dtype=self._dtype,
@@ -260,11 +303,11 @@ def first(count: mx.array, places: mx.array) -> mx.array:
     return (places < count).astype(mx.float32)
 
 
-def select(condition: mx.array, new: Any, old: Any, *, mapped: bool) -> Any:
-    """Return `new` where the 0-d condition holds, else `old`, for two trees of one shape."""
+def select(condition: mx.array, new: Any, old: Any) -> Any:
+    """Return `new` where a run's condition holds, else `old`, for two trees of one shape."""
 
     def choose(n: mx.array, o: mx.array) -> mx.array:
-        return o if n is o else mx.where(beside(n, condition, mapped=mapped), n, o)
+        return o if n is o else mx.where(column(condition, n), n, o)
 
     return tree_map(choose, new, old)
 

@@ -14,7 +14,9 @@ from typing import Any
 import mlx.core as mx
 import mlx.nn as nn
 
-from train_core.step.embedding import Embedding
+from train_core import device
+from train_core.step.batch_norm import BatchNorm
+from train_core.step.embedding import Embedding, SmallEmbedding
 
 NORMS = (nn.BatchNorm, nn.GroupNorm, nn.InstanceNorm)
 """Norms that MLX computes in their input's precision; its LayerNorm and RMSNorm reduce in float32."""
@@ -32,9 +34,10 @@ class _Float32:
 def swapped(module: nn.Module, *, reduced: bool, deterministic: bool) -> Iterator[None]:
     """Run a block with variants in the module: of norms where precision is `reduced`, of embeddings."""
     originals: list[tuple[Any, type]] = []
+    on_gpu = device.kind() == "gpu"
     for part in module.modules():
         layer: type = type(part)
-        variant = _variant(layer, reduced, deterministic)
+        variant = _variant(layer, reduced, deterministic, on_gpu)
         if variant is not layer:
             originals.append((part, layer))
             part.__class__ = variant  # not a wrapper: paths in the tree and isinstance stay the task's
@@ -46,9 +49,11 @@ def swapped(module: nn.Module, *, reduced: bool, deterministic: bool) -> Iterato
 
 
 @cache  # one class a layer, not a new one in every trace
-def _variant(layer: type, reduced: bool, deterministic: bool) -> type:
+def _variant(layer: type, reduced: bool, deterministic: bool, on_gpu: bool) -> type:
+    if layer is nn.BatchNorm:
+        return BatchNorm
     if reduced and issubclass(layer, NORMS):
         return type(layer.__name__, (_Float32, layer), {})
-    if deterministic and layer is nn.Embedding:
-        return Embedding
+    if layer is nn.Embedding:
+        return Embedding if deterministic else SmallEmbedding if on_gpu else layer
     return layer

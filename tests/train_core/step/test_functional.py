@@ -191,7 +191,8 @@ def test_evaluation_leaves_batch_statistics_fixed() -> None:
     before = {path: np.array(leaf) for path, leaf in state["model"].items()}
     batch = program.data.batch("validation", np.arange(8, dtype=np.uint32))
     hp = {name: mx.array(0.1) for name in ("dropout", "label_smoothing")}
-    arguments = state["parameters"], state["model"], keys.key(0), hp, batch
+    leaves = program.step.leaves(state["parameters"])
+    arguments = leaves, state["model"], keys.key(0), hp, batch
     mx.eval(program.step.evaluate(*arguments, mx.ones(8)))
     for path, array in before.items():
         np.testing.assert_array_equal(np.array(state["model"][path]), array)
@@ -202,7 +203,8 @@ def test_evaluation_leaves_batch_statistics_fixed() -> None:
 @pytest.mark.usefixtures("uncompiled")
 def test_frozen_parameters_stay_and_their_adapters_learn() -> None:
     (end,) = against_alone(AdaptedTask(), BASE)
-    start = program_of(AdaptedTask(), **BASE).init(keys.key(0))
+    program = program_of(AdaptedTask(), **BASE)
+    start = program.step.named(program.init(keys.key(0)))
     for path in ("base.weight", "base.bias"):
         assert_close(end.arrays[f"model.{path}"], start["model"][path], path)
     assert set(start["parameters"]) == {"a", "b"}

@@ -73,5 +73,5 @@ def test_a_compiled_state_stays_row_major() -> None:
 def assert_row_major(lanes: Population) -> None:
     state: Any = lanes._state
     for part in ("parameters", "model", "optimizer", "window"):
-        for path, leaf in flatten(state[part]).items():
-            assert np.asarray(leaf).flags.c_contiguous, f"{part}.{path}: its layout differs from a snapshot's"
+        for path, leaf in flatten({part: state[part]}).items():
+            assert np.asarray(leaf).flags.c_contiguous, f"{path}: its layout differs from a snapshot's"

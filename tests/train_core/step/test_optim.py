@@ -13,6 +13,7 @@ from tests.train_core.conftest import assert_close
 from train_core import keys
 from train_core.hyperparameters import OPTIMIZERS
 from train_core.step.optim import Optimizer
+from train_core.step.vector import Layout
 
 SHAPES = {"w": (3, 8), "square": (4, 4), "tall": (8, 3), "b": (5,)}
 EXTRA: dict[str, dict[str, Any]] = {
@@ -50,16 +51,14 @@ def theirs(name: str, numbers: dict[str, float], steps: int) -> dict[str, mx.arr
 
 
 def ours(name: str, numbers: dict[str, float], steps: int) -> dict[str, mx.array]:
-    optimizer, parameters = Optimizer(name), normal(0)
+    layout = Layout.of(normal(0))
+    optimizer, parameters = Optimizer(name, layout), layout.join(normal(0))
     state = optimizer.init(parameters)
-
-    def update(parameters: Any, gradients: Any, state: Any, hp: Any) -> Any:
-        return optimizer.update(parameters, gradients, state, hp, hp["learning_rate"])
-
-    traced = {number: mx.array(value) for number, value in numbers.items()}
+    hp = {number: mx.array(value) for number, value in numbers.items()}
     for step in range(steps):
-        parameters, state = update(parameters, normal(1 + step), state, traced)
-    return parameters
+        gradient = layout.join(normal(1 + step))
+        parameters, state = optimizer.update(parameters, gradient, state, hp, hp["learning_rate"])
+    return layout.split(parameters)
 
 
 @pytest.mark.parametrize("decay", [0.0, 2**-5])
@@ -87,7 +86,7 @@ def test_with_usual_numbers_only_the_rounding_of_1_minus_beta_differs(name: str)
 
 @pytest.mark.parametrize("shape", [(8, 6), (64, 10), (6, 8), (30, 1)])
 def test_muon_is_the_same_mapped_over_lanes(shape: tuple[int, int]) -> None:
-    optimizer: Any = Optimizer("muon")._make()
+    optimizer: Any = Optimizer("muon", Layout.of(normal(0)))._make()
     updates = mx.random.normal((3, *shape), key=keys.key(0))
 
     def orthogonal(update: mx.array) -> mx.array:

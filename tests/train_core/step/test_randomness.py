@@ -58,10 +58,11 @@ def loss(task: Task, key: mx.array, compiled: bool = False) -> float:
     state = program.init(keys.key(0))
     batch = program.data.batch("train", np.arange(8, dtype=np.uint32))
     hp = {name: mx.array(value) for name, value in {"dropout": 0.0, "label_smoothing": 0.1}.items()}
+    leaves = program.step.leaves(state["parameters"])
 
     def total(key: mx.array) -> mx.array:
         augmented = program.step.augmented(batch, key)
-        return program.step.loss(state["parameters"], state["model"], hp, augmented, None, key)[0]
+        return program.step.loss(leaves, state["model"], hp, augmented, None, key)[0]
 
     if not compiled:
         return float(total(key))
@@ -103,10 +104,10 @@ def test_validation_is_not_augmented() -> None:
     program = program_of(Augmented(), **SETTING)
     state, hp = program.init(keys.key(0)), {name: mx.array(0.0) for name in ("dropout", "label_smoothing")}
     batch = program.data.batch("validation", np.arange(8, dtype=np.uint32))
-    plain = program_of(Small(), **SETTING).step.evaluate
+    plain, leaves = program_of(Small(), **SETTING).step.evaluate, program.step.leaves(state["parameters"])
     for key in (keys.key(1), keys.key(2)):
-        found = program.step.evaluate(state["parameters"], state["model"], key, hp, batch, mx.ones(8))
-        wanted = plain(state["parameters"], state["model"], key, hp, batch, mx.ones(8))
+        found = program.step.evaluate(leaves, state["model"], key, hp, batch, mx.ones(8))
+        wanted = plain(leaves, state["model"], key, hp, batch, mx.ones(8))
         np.testing.assert_array_equal(np.array(found["loss"][0]), np.array(wanted["loss"][0]))
 
 

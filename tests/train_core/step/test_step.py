@@ -35,8 +35,9 @@ def updated(program: Program, split_at: list[int], hp: dict[str, mx.array]) -> L
 @pytest.mark.parametrize("split_at", [[8, 16], [1], [5, 6, 23], list(range(1, 24))])
 def test_invariant_5_any_split_of_a_batch_gives_the_full_batchs_update(split_at: list[int]) -> None:
     program, hp = program_of(Small(), **EXACT), inputs()
-    whole, parts = updated(program, [], hp), updated(program, split_at, hp)
-    moved = updated(program, [], hp | {"learning_rate": mx.array(0.0)})
+    ends = [updated(program, cuts, hp) for cuts in ([], split_at)]
+    whole, parts = (program.step.named(end) for end in ends)
+    moved = program.step.named(updated(program, [], hp | {"learning_rate": mx.array(0.0)}))
     for path, leaf in whole["parameters"].items():
         assert not np.array_equal(np.array(leaf), np.array(moved["parameters"][path]))
         np.testing.assert_allclose(np.array(parts["parameters"][path]), np.array(leaf), atol=1e-6)
@@ -76,7 +77,7 @@ def test_every_optimizer_learns_and_lanes_equal_single_runs(optimizer: str) -> N
             population.load(lane, key=keys.key(0), hyperparameters=hp, length=Length(100, 100))
         population.advance()
         ends.append(population.snapshot(width - 1).arrays)
-    start = dict(tree_flatten(program.init(keys.key(0))))
+    start = dict(tree_flatten(program.step.named(program.init(keys.key(0)))))
     for path, leaf in ends[0].items():
         tolerance = 1e-5 if optimizer == "adafactor" else TOLERANCE  # its means round differently in lanes
         np.testing.assert_allclose(np.array(leaf), np.array(ends[1][path]), rtol=tolerance, atol=tolerance)
