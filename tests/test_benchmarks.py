@@ -11,7 +11,16 @@ import pytest
 pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-PARTS = {"__init__", "measure", "ours", "small_models", "toy"}
+PARTS = {
+    "__init__",
+    "measure",
+    "ours",
+    "realistic_loops",
+    "realistic_models",
+    "realistic_torch",
+    "small_models",
+    "toy",
+}
 SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.stem not in PARTS)
 
 
