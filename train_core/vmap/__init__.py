@@ -1,6 +1,10 @@
 """What mx.vmap lacks.
 
-rules         operations that are put in the place of those without a rule
+rules         operations that are put in the place of those without a rule, or with a slow one
+custom        a function with a rule of its own for lanes
+fused         MLX's fused kernels, with the lanes folded into the batch
+elementwise   functions of numbers that stay outside of vmap
+activations   GELU and SiLU in one kernel
 im2col        windows of a convolution
 convolution   convolutions over lanes
 """
