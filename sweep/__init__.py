@@ -26,7 +26,6 @@ scheduler   what happens next
 spec        what a study file says
 vocabulary  the values that pass between them
 errors      errors by who acts next
-own_packages   our packages are found before a user's files of the same names
 
 Importing this package loads none of ray, mlx, optuna or pandas, so that the command line answers at once.
 """
@@ -36,7 +35,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from sweep import own_packages as own_packages  # before any of our other packages is imported
+from sweep.vocabulary import own_packages as own_packages  # before any of our other packages is imported
 
 if TYPE_CHECKING:
     from analysis.load import load

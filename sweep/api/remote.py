@@ -172,7 +172,7 @@ def _archive(spec: StudySpec, runs: Path) -> bytes:
     from clusters import nodeside
     from clusters.remote_job import PROGRAM
     from sweep.executors.packaging import StudyPackage
-    from sweep.own_packages import ROOT
+    from sweep.vocabulary.own_packages import ROOT
 
     sent = StudyPackage(spec.folder.resolve(), (spec.folder / "runs", runs))
     sent.check()

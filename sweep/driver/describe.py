@@ -9,8 +9,8 @@ import sys
 from typing import Any
 
 from sweep.errors import Problem, SpecError, SweepError
-from sweep.own_packages import ROOT
 from sweep.spec.task_description import Description
+from sweep.vocabulary.own_packages import ROOT
 from sweep.vocabulary.turn import TaskRef
 
 DEADLINE_S = 600.0

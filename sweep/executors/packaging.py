@@ -11,7 +11,7 @@ from typing import Any
 
 from configfile.quantities import format_size
 from sweep.errors import SweepError
-from sweep.own_packages import ROOT
+from sweep.vocabulary.own_packages import ROOT
 
 LEFT_OUT = (".git", ".venv", "venv", "__pycache__")
 """Folders that are not sent, wherever they lie."""

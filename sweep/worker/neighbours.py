@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from ray_contract import PACKAGES
-from sweep.own_packages import ROOT, Finder
+from sweep.vocabulary.own_packages import ROOT, Finder
 
 OURS = ("sweep", "train_core")
 """Names that mean our packages to a task as well: it is written with them."""

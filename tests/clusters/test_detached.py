@@ -52,7 +52,7 @@ def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop:
     assert stopped.returncode == 0, stopped.stderr
     seen = laptop.sweep("attach", "away.yaml")
     assert seen.returncode == 130, seen.stdout + seen.stderr
-    assert "stopping: the advances in flight end" in seen.stdout
+    assert "stopping: finishing the current steps" in seen.stdout
     assert 0 < len(analysis.load(run_dir).trials.query("state == 'COMPLETE'")) < 20
 
     ended = laptop.sweep("run", "away.yaml")

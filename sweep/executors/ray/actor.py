@@ -19,7 +19,7 @@ from sweep.executors.awake import hold_awake
 from sweep.executors.ray.nodes import RayNode
 from sweep.executors.ray.setup import NodeAffinitySchedulingStrategy, ray, setproctitle
 from sweep.executors.trainer import Trainer
-from sweep.own_packages import ROOT
+from sweep.vocabulary.own_packages import ROOT
 from sweep.vocabulary.trial import Signature
 from sweep.vocabulary.turn import Turn, WorkerSettings
 

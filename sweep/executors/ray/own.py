@@ -11,7 +11,7 @@ from sweep.errors import SweepError
 from sweep.executors.ray.nodes import ClusterSnapshot, head, living_nodes
 from sweep.executors.ray.setup import GcsClient, JobConfig, RayError, init, ray
 from sweep.executors.ray.start_errors import why_not_started
-from sweep.own_packages import ROOT
+from sweep.vocabulary.own_packages import ROOT
 
 POLL_EVERY_S = 5.0
 """How often to ask whether our own Ray is still alive."""
