@@ -38,7 +38,7 @@ def load_task(folder: str, target: str) -> Any:
     if found is None:
         classes = [key for key, value in vars(module).items() if isinstance(value, type)]
         near = difflib.get_close_matches(name, classes, n=1)
-        hint = f", did you mean {near[0]}?" if near else ""
+        hint = f" (did you mean {near[0]}?)" if near else ""
         raise TaskLoadError(f"{place} has no class {name}{hint}", getattr(module, "__file__", None))
     try:
         return found()

@@ -107,7 +107,7 @@ def test_a_task_with_a_syntax_error_is_named_with_its_own_line(folder: Folder) -
 
 def test_a_class_that_is_not_there_is_named_with_the_nearest(folder: Folder) -> None:
     folder.write(("line.py:Line", "line.py:Lime"))
-    assert "Did you mean Line?" in refused(folder, "check", "study.yaml")
+    assert "did you mean Line?" in refused(folder, "check", "study.yaml")
 
 
 def test_a_task_file_that_is_not_there(folder: Folder) -> None:
