@@ -169,7 +169,8 @@ def test_rm_keeps_the_best_and_what_has_not_ended(run_dir: Path) -> None:
     sweep("rm", run_dir, "--keep-best", 0, "--yes")
     assert files(run_dir) == ["trial-00003"]
     assert "nothing to delete; 1 checkpoints stay" in sweep("rm", run_dir, "--keep-best", 0).stdout
-    assert "the trial resumes from it" in sweep("rm", run_dir, "--trial", 3, "--yes", code=2).stderr
+    refused = sweep("rm", run_dir, "--trial", 3, "--yes", code=2).stderr
+    assert "it has not ended and resumes from its checkpoint" in refused
     with open_run(run_dir.parent) as run:
         assert [each.trial for each in run.checkpoints.kept] == [3]
 

@@ -522,7 +522,7 @@ def test_resolved_text_writes_every_default() -> None:
     text = resolved_text(parse(MINIMAL, "study.yaml"))
     for words in (
         "seed: 0",
-        "sampler: {name: tpe}",
+        "sampler: {name: tpe, repeat: false}",
         "checkpoints: {keep_best: 3, keep_best_report: false, max_bytes: 2 GB, every: 1m}",
     ):
         assert words in text
