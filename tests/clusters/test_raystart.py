@@ -23,7 +23,7 @@ def test_a_head_listens_and_a_worker_joins_it() -> None:
     assert {"--head", "--port=6379", "--dashboard-host=127.0.0.1", "--dashboard-port=8265"} <= set(head)
     assert head[head.index("--temp-dir") + 1] == "~/.sweep/r"
     assert "--address=192.168.1.11:6379" in worker
-    assert not {"--head", "--temp-dir"} & set(worker)
+    assert not {"--head"} & set(worker)
     for found in (head, worker):
         assert {"--block", "--node-manager-port=6380", "--object-manager-port=6381"} <= set(found)
         assert "--num-gpus=1" in found
