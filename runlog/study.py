@@ -27,7 +27,7 @@ class TrialRow:
     """One trial as the log knows it so far; times are seconds since 1970, None where not recorded.
 
     `notes` is what the sampler wrote down for itself when it was asked; `parent` the run directory and the
-    number of the trial that it goes on from.
+    number of the trial that it extends.
     """
 
     number: int
@@ -155,7 +155,7 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
     `number, value` (with several objectives `values_<metric>`), `datetime_start, datetime_complete,
     duration, params_<name>, state`, then `reason` and `ledger_<name>`; with constraints
     `feasible` and `constraints_<name>`, with replicates `spread` (or `spread_<metric>`);
-    where trials go on from another run's, `parent_run` and `parent_trial`.
+    where trials extend another run's, `parent_run` and `parent_trial`.
     Times are aware, in UTC.
     """
     rows = [study.trials[number] for number in sorted(study.trials)]
@@ -178,7 +178,7 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
 
 
 def _parent_columns(rows: list[TrialRow]) -> dict[str, list[Any]]:
-    """Which trial of which run each goes on from."""
+    """Which trial of which run each one extends."""
     if not any(row.parent for row in rows):
         return {}
     return {

@@ -88,7 +88,7 @@ def curves(run: Run, metric: str | None = None) -> Plot:
 
 
 def pruning(run: Run) -> Plot:
-    """How many trials went on after each report, and what those had that did not."""
+    """How many trials continued after each report, and what those had that did not."""
     name = run.metric_column()
     ended = run.trials[run.trials["state"] == "PRUNED"]
     if ended.empty:
@@ -102,8 +102,8 @@ def pruning(run: Run) -> Plot:
     places = np.arange(1, len(boundaries) + 1)
     with figure(2, height=4.6) as (made, [counts, values]):
         bottom = np.zeros(len(boundaries))
-        went_on = np.array([(last > boundary).sum() for boundary in boundaries])
-        kinds: list[tuple[str, Any, str]] = [("went on", went_on, SKY)]
+        continued = np.array([(last > boundary).sum() for boundary in boundaries])
+        kinds: list[tuple[str, Any, str]] = [("continued", continued, SKY)]
         for word, colour in (("COMPLETE", BLUE), ("PRUNED", ORANGE), ("FAIL", RED)):
             here = np.array([((last == b) & (state.reindex(last.index) == word)).sum() for b in boundaries])
             kinds.append((f"{word.lower()} here", here, colour))

@@ -29,7 +29,7 @@ START_S = 150.0
 END_S = 45.0
 BEAT_S = 5.0
 SILENCE_S = 40.0
-"""After so long without a word from the supervisor an agent ends its Ray."""
+"""After so long without a message from the supervisor an agent ends its Ray."""
 
 RETRY_S = 10.0
 

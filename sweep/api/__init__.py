@@ -12,8 +12,6 @@ extend      a study that trains the best trials for longer
 export      a run's tables in other formats
 report      a run as one HTML file
 remove      delete checkpoints
-export      a run's tables as files
-report      a run as one HTML page
 init        a study and a task to start from
 ui          optuna-dashboard on a run
 remote      a study on its cluster's head: detach, follow, stop, fetch

@@ -29,7 +29,7 @@ def _explain(path: Path, error: OSError) -> str:
     if error.errno in _FULL:
         return (
             f"{path}: the disk is full ({_free_bytes(path)} bytes free): {error.strerror}; "
-            "free some space and run the same command again, it goes on from here"
+            "free some space, then run the same command to resume"
         )
     return f"{path}: cannot be written: {error.strerror or error}; nothing recorded so far is lost"
 

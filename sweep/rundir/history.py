@@ -21,7 +21,7 @@ LANE_TIMES = ("compile_s", "train_s", "evaluate_s", "checkpoint_s")
 
 @dataclass(frozen=True)
 class UnfinishedTrial:
-    """A trial asked and not told: what is needed to go on with it.
+    """A trial asked and not told: what is needed to resume it.
 
     `reports` are those recorded, in order, each run and boundary once; `attempt` is the highest one they
     name (0 without reports); `checkpoints` holds each run's last one that is still on disk, its path

@@ -80,7 +80,7 @@ class LogWriter:
             raise
 
     def _take_back(self) -> None:
-        """After a failed wait nobody knows what the disk holds: all since the last commit is written anew."""
+        """After a failed sync the disk's content is unknown: all since the last commit is written again."""
         with suppress(OSError):
             os.ftruncate(self._descriptor, self.size)
         self._pending = [*self._written, *self._pending]

@@ -13,7 +13,7 @@ from sweep.vocabulary.trial import Outcome, Report, RunId, Scalar, Snapshot, Tri
 
 
 class NullWriter:
-    """A snapshot whose bytes nobody needs."""
+    """A snapshot whose bytes are not kept."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot

@@ -19,7 +19,7 @@ def superseded(
 ) -> list[Snapshot]:
     """Choose the checkpoints to delete, those first that are missed least.
 
-    Kept are the last checkpoint of each run of a trial not told yet, since it goes on from there, and
+    Kept are the last checkpoint of each run of a trial not told yet, since it resumes from there, and
     the final ones of the `keep_best` best COMPLETE trials; with `keep_best_report` the one of each such
     run's best report too. Where these exceed `max_bytes`, the worst of the best go too; what unfinished
     trials need stays whatever its size.

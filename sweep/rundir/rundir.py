@@ -158,7 +158,7 @@ class RunDir:
         """Record a new trial; `params` is what the sampler chose, fixed hyperparameters left out.
 
         `notes` is what the sampler wrote down about the trial for itself, in words that JSON knows; `parent`
-        the run directory and number of the trial that it goes on from.
+        the run directory and number of the trial that it extends.
         """
         if plan.number in self._keys or plan.number in self._told:
             raise ValueError(f"trial {plan.number} was asked before")
@@ -176,7 +176,7 @@ class RunDir:
     def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:
         """Record reports; gives those that are new. `lane_s` is what the run has spent in lanes up to here.
 
-        What a run has reported before (it went on from an earlier snapshot), and what a trial reports
+        What a run has reported before (it resumed from an earlier snapshot), and what a trial reports
         that was told meanwhile, is not recorded again.
         """
         new = []

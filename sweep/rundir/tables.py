@@ -21,7 +21,7 @@ _MAGIC = b"PAR1"
 
 
 def _ignore(_: object) -> None:
-    """Damage is named by whoever opens the run directory; deriving tables says nothing of it again."""
+    """Damage is named when the run directory is opened; deriving tables does not repeat it."""
 
 
 def covered_bytes(run_dir: Path) -> int:

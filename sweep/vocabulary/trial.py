@@ -41,7 +41,7 @@ class Length:
 class TrialPlan:
     """What to train: the worker derives the trial's key from `seed` and `number`.
 
-    A trial that goes on from another run's has that trial's key, `key_number`, and begins at the checkpoints
+    A trial that extends another run's has that trial's key, `key_number`, and begins at the checkpoints
     in `start`, one a replicate.
     """
 

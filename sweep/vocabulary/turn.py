@@ -31,7 +31,7 @@ class WorkerSettings:
     `snapshot_every_s` None means never; `objective` is a metric and its direction; `keep_best_report` says
     whether a run is saved at each report that is its best so far. `slots` is how many workers share the
     host's memory, at most `host_bytes` of it where that is given; `limit_bytes` is what this process may use
-    where somebody said so, else its share.
+    where the study file says so, else its share.
     """
 
     task: TaskRef
@@ -75,7 +75,7 @@ class Probe:
 class Turn:
     """One round trip of a slot: open (signature, width), move, drop, load, advance, snapshot.
 
-    Where the width changes under the same program, `moves` say which old lane goes on as which new one.
+    Where the width changes under the same program, `moves` say which old lane becomes which new one.
     A turn with a `probe` trains nothing: it measures how many lanes pay.
     """
 
@@ -90,7 +90,7 @@ class Turn:
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
-        """The checkpoint files that its loads go on from, in order."""
+        """The checkpoint files that its loads resume from, in order."""
         return tuple(load.checkpoint for load in self.loads if load.checkpoint is not None)
 
     def with_checkpoints(self, paths: Sequence[str]) -> Turn:

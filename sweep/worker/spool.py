@@ -67,7 +67,7 @@ class Spool:
 
 
 def _remove_left() -> None:
-    """Remove the spools of workers on this host that have ended without a word; another user's stay."""
+    """Remove the spools of workers on this host that ended without removing them; another user's stay."""
     for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{LOCK}"):
         try:
             is_settled = time.time() - lock.stat().st_mtime > SETTLED_S
