@@ -98,11 +98,13 @@ class Folder:
         return process
 
     def end_started(self) -> None:
-        """Kill what a failed test has left running."""
+        """Kill what a failed test has left running, and close the pipes of all: a later test would be warned."""
         for process in self._started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 @pytest.fixture
