@@ -99,7 +99,7 @@ def run(
     pruner: str = "none",
     make_worker: Callable[[WorkerSettings], object] = ToyWorker,
 ) -> Result:
-    """Run such a study in `folder`; a second call there goes on with it."""
+    """Run such a study in `folder`; a second call there resumes it."""
     text = study_text(sampler=sampler, trials=trials, reports=reports, lanes=lanes, pruner=pruner)
     spec = parse(text, str(folder / "study.yaml"))
     task = TaskRef(str(folder), spec.task)

@@ -222,6 +222,7 @@ class _Reading:
         self._open: set[int] = set()
 
     def value(self, node: Node, path: Path) -> Any:
+        """The plain value of a node; notes the line of every key. Raises ConfigError."""
         self.lines.setdefault(path, node.start_mark.line + 1)
         self._entries += 1
         if self._entries > MAX_ENTRIES or id(node) in self._open:

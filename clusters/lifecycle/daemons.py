@@ -77,6 +77,7 @@ class _Up:
         self._authority: Authority | None = authority(folder, inventory.name) if inventory.tls else None
 
     def run(self) -> list[NodeProgress]:
+        """Give every node its order, the head first, and say how each one stands."""
         head, nodes = self._inventory.head, self._inventory.nodes
         met, lost = on_all(nodes, self._meet)
         for name, error in lost.items():

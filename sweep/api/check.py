@@ -28,6 +28,7 @@ class Check:
     programs: tuple[Signature, ...]
 
     def as_json(self) -> dict[str, Any]:
+        """What `check --json` prints."""
         return {
             "study": self.spec.name,
             "trials": self.spec.budget.trials,
@@ -44,6 +45,7 @@ class Check:
         }
 
     def as_text(self) -> str:
+        """What `check` prints."""
         spec, described = self.spec, self.description
         objectives = ", ".join(f"{objective.direction} {objective.metric}" for objective in spec.objective)
         trials = f"{spec.budget.trials} trials" if spec.budget.trials else "as many trials as time allows"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from sweep.errors import Problem, SpecError, SweepError
@@ -30,39 +31,13 @@ def describe(
     Raises SpecError where the task does not load or does not run, with the task's own error and line, or
     where `purity` is asked for and is lacking; what the task itself prints goes to stderr.
     """
-    request = json.dumps(
-        {
-            "folder": ref.folder,
-            "target": ref.target,
-            "hyperparameters": hyperparameters,
-            "purity": purity,
-        }
-    )
-    # -P: with a user's sweep.py in the folder of the command, -m would import that.
-    command = [sys.executable, "-P", "-m", "sweep.worker.describe_task"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    try:
-        answer = subprocess.run(
-            command,
-            input=request,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=DEADLINE_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise SweepError(
-            f"{ref}: the task did not load within {DEADLINE_S:.0f} s; make data() quicker"
-        ) from None
-    except OSError as error:  # of too many processes, or memory that is short
-        raise SweepError(
-            f"{ref}: a process to load the task in cannot be started: {error.strerror}; end something else "
-            "that runs here, and run the same command again"
-        ) from error
-    if answer.returncode != 0:
-        raise SweepError(f"{ref}: the process that loads the task ended with code {answer.returncode}")
-    found = json.loads(answer.stdout)
+    request = {
+        "folder": ref.folder,
+        "target": ref.target,
+        "hyperparameters": hyperparameters,
+        "purity": purity,
+    }
+    found = _ask(ref, request)
     if "problem" in found:
         raise SpecError([_problem(found, ref, key_line, file)])
     report = found.get("purity")
@@ -82,6 +57,36 @@ def describe(
         vmap_incompatibility=found["vmap_incompatibility"],
         purity=report,
     )
+
+
+def _ask(ref: TaskRef, request: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer of a process of its own. Raises SweepError where there is none."""
+    # -P: with a user's sweep.py in the folder of the command, -m would import that.
+    command = [sys.executable, "-P", "-m", "sweep.worker.describe_task"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    try:
+        answer = subprocess.run(
+            command,
+            input=json.dumps(request),
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise SweepError(
+            f"{ref}: the task did not load within {DEADLINE_S:.0f} s; make data() quicker"
+        ) from None
+    except OSError as error:  # of too many processes, or memory that is short
+        raise SweepError(
+            f"{ref}: a process to load the task in cannot be started: {error.strerror}; end something else "
+            "that runs here, and run the same command again"
+        ) from error
+    if answer.returncode != 0:
+        raise SweepError(f"{ref}: the process that loads the task ended with code {answer.returncode}")
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
 
 
 def _problem(found: dict[str, Any], ref: TaskRef, key_line: int | None, file: str) -> Problem:

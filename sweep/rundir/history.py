@@ -145,6 +145,7 @@ class _Reducer:
         self.last = time
 
     def history(self, run_dir: Path, damage: tuple[str, ...]) -> History:
+        """What all records add up to; `damage` names the lines that could not be read."""
         sizes = {path: each.size_on_disk(run_dir) for path, each in self.checkpoints.kept.items()}
         present = {
             path: each

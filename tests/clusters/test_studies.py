@@ -115,7 +115,9 @@ def test_invariant_3_one_cut_one_killed_one_added_one_back_end_with_the_undistur
     assert lost == ["b-0", "c-0"], "nothing is started on a machine that left"
     again = table.metrics[table.metrics.attempt > 0]
     first = table.metrics[(table.metrics.attempt == 0) & table.metrics.trial.isin(again.trial)]
-    assert 1 <= again.trial.nunique() <= 2 * len(lost), "a slot holds a trial that ends and the next one at most"
+    assert 1 <= again.trial.nunique() <= 2 * len(lost), (
+        "a slot holds a trial that ends and the next one at most"
+    )
     assert set(first.host) <= {"b", "c"}, "what ran on other machines was not disturbed"
 
     ended_on = dict(zip(table.metrics.trial, table.metrics.host, strict=True))

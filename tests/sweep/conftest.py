@@ -98,7 +98,7 @@ class Folder:
         return process
 
     def end_started(self) -> None:
-        """Kill what a failed test has left running, and close the pipes of all: a later test would be warned."""
+        """Kill what a failed test has left running, and close all pipes: a later test would be warned."""
         for process in self._started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
