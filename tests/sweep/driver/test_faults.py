@@ -124,7 +124,7 @@ def test_a_full_disk_ends_the_command_with_what_to_do_and_the_same_command_goes_
 
     with monkeypatch.context() as patch:
         patch.setattr("sweep.rundir.log.os.write", fill)
-        with pytest.raises(RunDirError, match=r"the disk is full .* run the same command again"):
+        with pytest.raises(RunDirError, match=r"the disk is full .* run the same command to resume"):
             run(folder)
     assert run(folder).trials["COMPLETE"] == 4
     assert table(folder) == table(undisturbed)
