@@ -31,6 +31,9 @@ sampler: {name: random}
 budget: {trials: 4}
 """
 
+ON_RAY = "executor: {name: ray, dashboard: false}\n"
+"""Ray's dashboard costs seconds a start; tests that need it say `executor: ray`."""
+
 
 class Folder:
     """Where a study lies and its runs go."""
@@ -52,6 +55,12 @@ class Folder:
             text = text.replace(old, new)
         self.study.write_text(text)
         return self.study
+
+    def without_ray(self) -> None:
+        """From now on the study trains in the command's own process."""
+        text = self.study.read_text()
+        assert ON_RAY in text
+        self.study.write_text(text.replace(ON_RAY, "executor: inline\n"))
 
     @property
     def run_dir(self) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 import analysis
 from ray_contract import PACKAGES
-from tests.sweep.conftest import ROOT, Folder
+from tests.sweep.conftest import ON_RAY, ROOT, Folder
 
 NEIGHBOURS = [name for name in PACKAGES if name not in ("sweep", "train_core")]
 
@@ -44,19 +44,19 @@ def test_a_task_imports_its_neighbour_and_all_of_ours_runs(folder: Folder, name:
 
 
 def test_in_rays_workers_too(folder: Folder) -> None:
-    folder.write(("executor: inline\n", ""))
+    folder.write(("executor: inline\n", ON_RAY))
     with_neighbour(folder, "runlog")
     ended = folder.sweep("run", "study.yaml")
     assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("name", ["sweep", "train_core"])
-@pytest.mark.parametrize("executor", ["inline", "ray"])
+@pytest.mark.parametrize("executor", ["executor: inline\n", ON_RAY], ids=["inline", "ray"])
 def test_a_file_with_the_name_of_what_a_task_is_written_with_changes_nothing(
     folder: Folder, name: str, executor: str
 ) -> None:
     """Of the console script: `python -m sweep` is asked for the user's sweep.py itself."""
-    folder.write(("executor: inline", f"executor: {executor}"))
+    folder.write(("executor: inline\n", executor))
     (folder.path / f"{name}.py").write_text("raise SystemExit('the user\\'s')\n")
     script = folder.path / "bin" / "run"
     script.parent.mkdir()

@@ -101,7 +101,7 @@ def _where() -> str:
     address = init(ignore_reinit_error=True, logging_level=logging.ERROR).address_info  # the one there is
     metrics = f"metrics: http://{address['node_ip_address']}:{address['metrics_export_port']}/metrics"
     if not address.get("webui_url"):
-        return f"Ray's dashboard did not start; {metrics}"
+        return f"Ray's dashboard does not run; {metrics}"
     login = ""
     if os.environ.get("RAY_AUTH_MODE", "").lower() == "token":
         own, cluster = Path(sys.executable).with_name("ray"), os.environ.get("RAY_AUTH_TOKEN_PATH")

@@ -17,6 +17,13 @@ class RayFactory:
 
     traits = Traits(uses_cluster=True, has_dashboard=True)
 
+    def __init__(self, dashboard: bool = True) -> None:
+        """`dashboard` False starts this machine's Ray without its dashboard, in less time and memory.
+
+        A cluster's head has the dashboard that it was started with.
+        """
+        self._dashboard = dashboard
+
     def prepare(self, cluster: Cluster | None) -> None:
         """Begin to import Ray: that takes as long as to look at a small task.
 
@@ -36,7 +43,8 @@ class RayFactory:
 
         settings, study = assignment.settings, assignment.study
         if assignment.cluster is None:
-            return RayExecutor(settings, OwnRayCluster(assignment.slots, assignment.gpus), name=study)
+            own = OwnRayCluster(assignment.slots, assignment.gpus, dashboard=self._dashboard)
+            return RayExecutor(settings, own, name=study)
         folder = assignment.folder.resolve()
         package = StudyPackage(folder, (folder / "runs", assignment.runs))
         there = replace(settings, task=TaskRef(".", settings.task.target))

@@ -33,9 +33,10 @@ class OwnRayCluster:
     notices_s = 0.0
     _head: GcsClient
 
-    def __init__(self, slots: int, gpus: int) -> None:
+    def __init__(self, slots: int, gpus: int, *, dashboard: bool = True) -> None:
         self.slots = slots
         self._gpus = gpus
+        self._dashboard = dashboard
         self._polled = -POLL_EVERY_S
 
     def start(self) -> None:
@@ -47,7 +48,7 @@ class OwnRayCluster:
                 resources={SLOT_RESOURCE: float(self.slots)},
                 labels={NODE_LABEL: "slot"},
                 object_store_memory=OBJECT_STORE_BYTES,
-                include_dashboard=True,
+                include_dashboard=self._dashboard,
                 job_config=JobConfig(_py_driver_sys_path=_OwnCodeFirst([str(ROOT)])),
                 log_to_driver=False,
                 logging_level=logging.ERROR,

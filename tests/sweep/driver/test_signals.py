@@ -17,7 +17,7 @@ from sweep.driver.signals import interrupting
 from sweep.spec.parse import load
 from tests.logs import records
 from tests.processes import actors, wait_for
-from tests.sweep.conftest import Folder
+from tests.sweep.conftest import ON_RAY, Folder
 from tests.sweep.ten_trials import check_whole
 
 pytestmark = pytest.mark.slow
@@ -93,7 +93,7 @@ def test_a_study_runs_off_the_main_thread_and_leaves_signals_alone(
 @pytest.fixture
 def ray_folder(folder: Folder) -> Folder:
     folder.write(
-        ("executor: inline\n", ""),
+        ("executor: inline\n", ON_RAY),
         ("slow: 0.0", "slow: 0.3"),
         ("epochs: 3", "epochs: 6"),
         ("trials: 4", "trials: 10"),
@@ -114,7 +114,7 @@ def test_ctrl_c_in_a_terminal_reaches_ray_too_and_loses_nothing(ray_folder: Fold
     assert not actors(driver.pid)
     if times == 1:
         assert records(ray_folder.run_dir, "checkpoint"), "what ran is saved"
-    ray_folder.study.write_text(ray_folder.study.read_text() + "executor: inline\n")
+    ray_folder.without_ray()
     ended = ray_folder.sweep("run", "study.yaml")
     assert ended.returncode == 0, ended.stderr
     check_whole(ray_folder)
@@ -122,7 +122,7 @@ def test_ctrl_c_in_a_terminal_reaches_ray_too_and_loses_nothing(ray_folder: Fold
 
 def test_a_hung_trial_is_ended_from_outside_and_the_study_goes_on(ray_folder: Folder) -> None:
     ray_folder.write(
-        ("executor: inline\n", ""),
+        ("executor: inline\n", ON_RAY),
         ("line.py:Line", "line.py:Faulty"),
         ("  accumulation_steps: {choices: [1, 2]}\n", "  fault: {choices: [none, hang]}\n"),
         ("length: {epochs: 3}", "length: {epochs: 3}, timeout: 2s"),
@@ -149,7 +149,7 @@ def test_ray_killed_under_a_study_loses_nothing(ray_folder: Folder) -> None:
         os.kill(int(pid), signal.SIGKILL)
     driver.communicate(timeout=300)
     if len(records(ray_folder.run_dir, "told")) < 10:
-        ray_folder.study.write_text(ray_folder.study.read_text() + "executor: inline\n")
+        ray_folder.without_ray()
         ended = ray_folder.sweep("run", "study.yaml")
         assert ended.returncode == 0, ended.stderr
     check_whole(ray_folder)

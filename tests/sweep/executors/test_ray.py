@@ -10,7 +10,7 @@ import pytest
 import analysis
 from tests.logs import records
 from tests.processes import actors, children, title, wait_for, wait_until_gone
-from tests.sweep.conftest import Folder
+from tests.sweep.conftest import ON_RAY, Folder
 from tests.sweep.ten_trials import check_whole
 
 pytestmark = pytest.mark.slow
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def ray_folder(folder: Folder) -> Folder:
     folder.write(
-        ("executor: inline\n", "checkpoints: {every: 1s}\n"),
+        ("executor: inline\n", ON_RAY + "checkpoints: {every: 1s}\n"),
         ("slow: 0.0", "slow: 0.2"),
         ("epochs: 3", "epochs: 6"),
         ("trials: 4", "trials: 10"),
@@ -29,7 +29,7 @@ def ray_folder(folder: Folder) -> Folder:
 
 def undisturbed(folder: Folder) -> list[float]:
     """The trials' values where the same study runs in one process to its end."""
-    folder.study.write_text(folder.study.read_text() + "executor: inline\n")
+    folder.without_ray()
     ended = folder.sweep("run", "study.yaml", "--runs", "undisturbed", "--json")
     assert ended.returncode == 0, ended.stderr
     return list(analysis.load(folder.path / "undisturbed" / "line").trials.value)
@@ -59,7 +59,7 @@ def test_invariant_3_worker_ray_and_driver_killed_end_with_the_undisturbed_table
 def test_invariant_3_lanes_go_on_each_from_its_own_checkpoint_after_a_kill(folder: Folder) -> None:
     """Those of one slot were saved at the same moment, under the same name in their trials' folders."""
     folder.write(
-        ("executor: inline\n", "checkpoints: {every: 0.2s}\n"),
+        ("executor: inline\n", ON_RAY + "checkpoints: {every: 0.2s}\n"),
         ("lanes: 1", "lanes: 4"),
         ("epochs: 3", "epochs: 150"),
         ("trials: 4", "trials: 8"),

@@ -14,14 +14,14 @@ import pytest
 import tests.mac
 from tests.logs import records
 from tests.processes import actors, children, title, wait_for, wait_until, wait_until_gone
-from tests.sweep.conftest import Folder
+from tests.sweep.conftest import ON_RAY, Folder
 
 AS_ON_MACOS = Path(tests.mac.__file__).parent / "ray_as_on_macos"
 
 
 @pytest.fixture
 def ray_folder(folder: Folder) -> Folder:
-    folder.write(("executor: inline\n", ""), ("slow: 0.0", "slow: 0.3"), ("trials: 4", "trials: 1000"))
+    folder.write(("executor: inline\n", ON_RAY), ("slow: 0.0", "slow: 0.3"), ("trials: 4", "trials: 1000"))
     return folder
 
 
@@ -49,6 +49,7 @@ def test_invariant_13_a_local_study_listens_on_loopback_only(
 ) -> None:
     """Whatever the shell has set: with this variable Ray binds to the address of the network."""
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "1")
+    ray_folder.study.write_text(ray_folder.study.read_text().replace(ON_RAY, "executor: ray\n"))
     driver = ray_folder.start("run", "study.yaml")
     wait_for(lambda: records(ray_folder.run_dir, "told"), driver)
     found = listening([driver.pid, *children(driver.pid)])
