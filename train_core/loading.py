@@ -30,20 +30,27 @@ class TaskLoadError(Exception):
 
 def load_task(folder: str, target: str) -> Any:
     """An instance of the task's class. Raises TaskLoadError."""
+    found = load_object(folder, target, "class")
+    try:
+        return found()
+    except Exception as error:
+        name = target.rpartition(":")[2]
+        raise _own_error(error, f"{name}() cannot be built without arguments") from error
+
+
+def load_object(folder: str, target: str, kind: str) -> Any:
+    """What a reference names, called `kind` in messages. Raises TaskLoadError."""
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise TaskLoadError(f"{target!r} is not a task: write file.py:Class or package.module:Class")
     module = _import(folder, place)
     found = getattr(module, name, None)
     if found is None:
-        classes = [key for key, value in vars(module).items() if isinstance(value, type)]
-        near = difflib.get_close_matches(name, classes, n=1)
+        names = [key for key, value in vars(module).items() if callable(value)]
+        near = difflib.get_close_matches(name, names, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise TaskLoadError(f"{place} has no class {name}{hint}", getattr(module, "__file__", None))
-    try:
-        return found()
-    except Exception as error:
-        raise _own_error(error, f"{name}() cannot be built without arguments") from error
+        raise TaskLoadError(f"{place} has no {kind} {name}{hint}", getattr(module, "__file__", None))
+    return found
 
 
 def source_hash(folder: str, target: str) -> str | None:

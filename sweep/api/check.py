@@ -15,7 +15,7 @@ from sweep.spec.plans import listed_values, longest, programs
 from sweep.spec.resolve import with_fixed
 from sweep.spec.schema import Choices, Entry, FloatRange, IntRange, StudySpec
 from sweep.spec.task_description import Description
-from sweep.vocabulary.trial import Length, Signature
+from sweep.vocabulary.trial import UNBOUNDED, Length, Signature
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Check:
             "trials": self.spec.budget.trials,
             "space": {name: entry_text(entry) for name, entry in self.spec.space.items()},
             "programs": [dict(program) for program in self.programs],
-            "examples": self.length.examples,
+            "examples": self.length.examples if self.length.examples < UNBOUNDED else None,
             "report_every": self.length.report_every,
-            "reports": self.length.reports,
+            "reports": self.length.reports if self.length.examples < UNBOUNDED else None,
             "updates": dict(self.updates()),
             "metrics": list(self.description.metrics),
             "device": self.description.device,
@@ -49,15 +49,9 @@ class Check:
         spec, described = self.spec, self.description
         objectives = ", ".join(f"{objective.direction} {objective.metric}" for objective in spec.objective)
         trials = f"{spec.budget.trials} trials" if spec.budget.trials else "as many trials as time allows"
-        updates = ", ".join(f"{count} at k={k}" for k, count in self.updates())
         lines = [
             f"{spec.name}: {trials}, {objectives}; sampler {spec.sampler.name}, pruner {spec.pruner.name}",
-            f"task: {spec.task}, {described.train_examples} examples to train on, "
-            f"{described.validation_examples} to validate on; reports {', '.join(described.metrics)}",
-            f"each trial: {self.length.examples} examples, a report every {self.length.report_every} "
-            f"({self.length.reports} in all); updates: {updates}",
-            f"programs: {len(self.programs)}, each compiled once, by their static hyperparameters:",
-            *(f"  {_signature_text(program)}" for program in self.programs[:16]),
+            *(self._function_text() if self.length.open else self._task_text()),
             f"device: {described.device} ({described.chip})",
             "space:",
             *(f"  {name}: {entry_text(entry)}" for name, entry in spec.space.items()),
@@ -68,8 +62,29 @@ class Check:
             lines.append(f"lanes: one only, since {described.vmap_incompatibility}")
         return "\n".join(lines)
 
+    def _task_text(self) -> Iterator[str]:
+        spec, described = self.spec, self.description
+        updates = ", ".join(f"{count} at k={k}" for k, count in self.updates())
+        yield (
+            f"task: {spec.task}, {described.train_examples} examples to train on, "
+            f"{described.validation_examples} to validate on; reports {', '.join(described.metrics)}"
+        )
+        yield (
+            f"each trial: {self.length.examples} examples, a report every {self.length.report_every} "
+            f"({self.length.reports} in all); updates: {updates}"
+        )
+        yield f"programs: {len(self.programs)}, each compiled once, by their static hyperparameters:"
+        yield from (f"  {_signature_text(program)}" for program in self.programs[:16])
+
+    def _function_text(self) -> Iterator[str]:
+        examples = self.length.examples
+        yield f"task: {self.spec.task}, a function"
+        yield f"each trial: {f'at most {examples} examples' if examples < UNBOUNDED else 'until it returns'}"
+
     def updates(self) -> list[tuple[int, int]]:
-        """(k, optimizer steps of a trial) for each number of accumulation steps k."""
+        """(k, optimizer steps of a trial) for each number of accumulation steps k; of a function none."""
+        if self.length.open:
+            return []
         batch = (
             with_fixed(self.spec, {}).get("micro_batch_size")
             or listed_values(self.spec, "micro_batch_size")[0]

@@ -21,6 +21,7 @@ from sweep.spec.hyperparameters import LENGTH
 from sweep.spec.parse import parse
 from sweep.spec.resolve import extent_of, resolved
 from sweep.spec.schema import StudySpec
+from sweep.vocabulary.turn import Trainable
 
 
 def extend(
@@ -66,6 +67,11 @@ def study_text(
             f"{run}: is not a run directory: it has no {missing[0]}. Give one, such as runs/digits"
         )
     parent = parse((run / layout.STUDY).read_bytes(), str(run / layout.STUDY))
+    if parent.trainable is not Trainable.TASK:
+        raise RunDirError(
+            f"{run}: cannot be extended: its task {parent.task} is a function, which decides itself how long "
+            "it trains. Start another study with `warm_start`"
+        )
     if own := [name for name in LENGTH if name in parent.space]:
         raise RunDirError(
             f"{run}: each trial has its own length, by `{own[0]}` in `space`, and cannot be extended to one"

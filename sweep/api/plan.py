@@ -15,13 +15,14 @@ from sweep.driver.driver import Driver
 from sweep.driver.limits import concurrency
 from sweep.driver.monitor.progress import Progress, Quiet, duration
 from sweep.driver.result import DriverResult
-from sweep.errors import SweepError
+from sweep.errors import SpecError, SweepError
 from sweep.executors.simulated import SimulatedExecutor, World
 from sweep.rundir.null import NullRunDir
 from sweep.spec.given import Study, study_of
 from sweep.spec.schema import Extent, Stop, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import RunId
+from sweep.vocabulary.turn import Trainable
 
 FULL = 0.9
 """Nodes that are busy for this share of the time are what limits."""
@@ -77,6 +78,11 @@ def plan(
     if (trial_seconds is None) == (measured is None):
         raise SweepError("plan: needs either the seconds of a trial or a run to take them from")
     spec = study_of(study)
+    if spec.trainable is not Trainable.TASK and spec.trial.length is None:
+        what = "is missing: a plan needs to know how long a function trains"
+        raise SpecError(
+            [spec.document.problem(("trial", "length"), what, "", "add length: {examples: 1000}")]
+        )
     check_choices(spec)
     times = (
         measured_times(Path(measured), spec.trial.replicates)
@@ -101,7 +107,7 @@ def forecast(
         nodes=nodes,
         run_s=times.of,
         value=_learning_curve(spec),
-        metrics=description.metrics,
+        metrics=description.metrics or tuple(each.metric for each in spec.objective),
         compile_s=times.compile_s,
         start_s=times.start_s,
         mtbf_s=mtbf_s,

@@ -47,7 +47,14 @@ def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
     """The task as its own process describes it. Raises SpecError with all that does not fit the file."""
     line = spec.document.line(("task",))
     file = str(spec.document.file)
-    description = describe(task_ref(spec), sample_values(spec), key_line=line, file=file, purity=purity)
+    description = describe(
+        task_ref(spec),
+        sample_values(spec),
+        key_line=line,
+        file=file,
+        purity=purity,
+        trainable=spec.trainable,
+    )
     problems = validate_against(spec, description)
     if problems:
         raise SpecError(problems)
@@ -108,6 +115,7 @@ def make_executor(
         keep_best_report=spec.checkpoints.keep_best > 0 and spec.checkpoints.keep_best_report,
         slots=slots,
         limit_bytes=spec.worker.memory_bytes,
+        trainable=spec.trainable,
     )
     assignment = Assignment(spec.name, settings, spec.folder, runs, slots, int(on_gpu), cluster)
     return executors.factory(spec).make(assignment)

@@ -12,7 +12,7 @@ from typing import Any
 from sweep.errors import Problem, SpecError, SweepError
 from sweep.spec.task_description import Description
 from sweep.vocabulary.own_packages import ROOT
-from sweep.vocabulary.turn import TaskRef
+from sweep.vocabulary.turn import TaskRef, Trainable
 
 DEADLINE_S = 600.0
 """How long a task may take to load its data and answer once."""
@@ -25,6 +25,7 @@ def describe(
     key_line: int | None,
     file: str,
     purity: bool = False,
+    trainable: Trainable = Trainable.TASK,
 ) -> Description:
     """Load the task once, elsewhere, with one set of hyperparameters.
 
@@ -36,6 +37,7 @@ def describe(
         "target": ref.target,
         "hyperparameters": hyperparameters,
         "purity": purity,
+        "trainable": trainable,
     }
     found = _ask(ref, request)
     if "problem" in found:

@@ -16,6 +16,7 @@ from sweep.rundir.checkpoints import read_chunks
 from sweep.rundir.history import History, read_history
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Scalar, Snapshot, TrialPlan, TrialState
+from sweep.vocabulary.turn import Trainable
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ def problems(spec: StudySpec) -> list[Problem]:
     """What is wrong with the run that a study extends."""
     if spec.extends is None:
         return []
+    if spec.trainable is not Trainable.TASK:
+        what = "trials of a function cannot be extended: it decides itself how long it trains"
+        return [spec.document.problem(("extends",), what, "", "remove it, or use `warm_start`")]
     try:
         Extension(spec)
     except SpecError as error:

@@ -79,6 +79,9 @@ class Resuming:
 
         def is_covered(snapshot: Snapshot) -> bool:
             """Whether the log has all that the run reported before: a power cut may have taken the last."""
+            if length.open:
+                last = reports.get(snapshot.replicate, ())[-1:]
+                return snapshot.examples <= (last[0].examples if last else 0)
             begun = length.boundaries(start[snapshot.replicate].examples) if start else 0
             return length.boundaries(snapshot.examples) <= begun + recorded.get(snapshot.replicate, 0)
 

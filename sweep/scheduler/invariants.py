@@ -50,6 +50,12 @@ def check_runs(trials: Trials, slots: Slots, waiting: Queues) -> None:
 
 
 def _check_recorded(run: LiveRun) -> None:
+    if run.key.limit is not None and run.key.limit < 1:
+        broken("a limit on the width is at least 1", run)
+    if run.length.open:  # it reports when it likes and ends when it says
+        if run.finished and run.slot is not None:
+            broken("a finished run is in no slot", run)
+        return
     reports, recorded = run.length.reports, run.recorded
     if recorded > reports:
         broken("a run records no more reports than its length has", run)
@@ -57,8 +63,6 @@ def _check_recorded(run: LiveRun) -> None:
         broken("a finished run has recorded all its reports and is in no slot", run)
     if run.checkpoint is not None and run.length.boundaries(run.seen) > recorded:
         broken("a checkpoint stands nowhere beyond the recorded reports", run)
-    if run.key.limit is not None and run.key.limit < 1:
-        broken("a limit on the width is at least 1", run)
 
 
 def check_slots(trials: Trials, slots: Slots, turns: int) -> None:

@@ -25,6 +25,8 @@ class LiveRun:
     key          faults (a halved limit)         the queue that it waits in, if it waits
     since        faults                          when it last began to wait, on the driver's clock
     recorded     transition                      reports written down; never above `length.reports`
+    reported     transition                      where the last of them stands, in examples
+    latest       transition                      what it holds
     checkpoint   transition                      the last one collected; never beyond what is recorded
     slot         turns (load), faults, transition   the slot that holds it, None in a queue or finished
     attempt      faults                          grows by one whenever the run is sent elsewhere
@@ -39,6 +41,8 @@ class LiveRun:
     length: Length
     since: float
     recorded: int = 0
+    reported: int = 0
+    latest: Mapping[str, float] = field(default_factory=dict)
     checkpoint: Snapshot | None = None
     slot: str | None = None
     attempt: int = 0
@@ -54,11 +58,24 @@ class LiveRun:
 
     def reports_left(self) -> int:
         """How many advances it takes from its checkpoint to the end."""
+        if self.length.open:
+            return self.length.reports
         return self.length.reports - self.length.boundaries(self.seen)
 
     def expected(self) -> int:
-        """The boundary of the next report to be written down."""
+        """The boundary of the next report to be written down; of an open length the earliest."""
+        if self.length.open:
+            return self.reported + 1
         return min((self.recorded + 1) * self.length.report_every, self.length.examples)
+
+    def is_new(self, examples: int) -> bool:
+        """Whether a report there is the next to be written down, and repeats none that was."""
+        return examples >= self.expected() if self.length.open else examples == self.expected()
+
+    def enter(self, report: Report) -> None:
+        """Count a report that was written down."""
+        self.recorded += 1
+        self.reported, self.latest = report.examples, report.metrics
 
 
 @dataclass
@@ -111,6 +128,13 @@ class LiveTrial:
         self.last = mean_metrics(self.each)
         return self.last
 
+    def level(self) -> None:
+        """Where runs of an open length ended apart from one another, their last reports count together."""
+        if self.boundaries and all(run.latest for run in self.runs.values()):
+            self.boundaries.clear()
+            self.each = tuple(self.runs[replicate].latest for replicate in sorted(self.runs))
+            self.last = mean_metrics(self.each)
+
     @property
     def finished(self) -> bool:
         """Whether all its runs are."""
@@ -118,8 +142,9 @@ class LiveTrial:
 
 
 def mean_metrics(reports: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """The mean of each metric over replicates; one replicate's values stay as they are, bit for bit."""
+    """The mean of each metric that all replicates have; one replicate's values stay bit for bit."""
     rows = list(reports)
     if len(rows) == 1:
         return dict(rows[0])
-    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+    shared = [name for name in rows[0] if all(name in row for row in rows)]
+    return {name: sum(row[name] for row in rows) / len(rows) for name in shared}

@@ -102,9 +102,10 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
         run.checkpoint = event.checkpoints.get(replicate, run.checkpoint)
         run.lane_s = event.lane_s.get(replicate, 0.0)
         for report in event.reports.get(replicate, ()):
-            run.recorded += 1
+            run.enter(report)
             trial.enter_report(report)
-        run.finished = run.recorded >= run.length.reports
+        ended = run.checkpoint is not None and run.checkpoint.final
+        run.finished = ended if run.length.open else run.recorded >= run.length.reports
         if run.finished:
             queues.unqueue(state, run)
     if trial.finished:
@@ -149,7 +150,7 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
 def _enter_lane_time(state: State, flight: Flight, result: TurnResult) -> None:
     """A lane was useful where its run reported what was not known before."""
     reported = [(state.run(report.run), report.examples) for report in result.reports]
-    useful = sum(run is not None and examples == run.expected() for run, examples in reported)
+    useful = sum(run is not None and run.is_new(examples) for run, examples in reported)
     state.lane_time.add(result.turn_s, flight.width, useful)
     if not state.all_asked:
         state.lane_time_while_asking.add(result.turn_s, flight.width, useful)
@@ -160,7 +161,7 @@ def _enter_spent(state: State, result: TurnResult) -> None:
     repeated = set()
     for report in result.reports:
         run = state.run(report.run)
-        if run is not None and report.examples != run.expected():
+        if run is not None and not run.is_new(report.examples):
             repeated.add(report.run)
     for id, spent in result.spent.items():
         run = state.run(id)
@@ -172,9 +173,9 @@ def _enter_spent(state: State, result: TurnResult) -> None:
 def _report(state: State, report: Report, out: list[Instruction]) -> None:
     """Write down what is new, and judge once all replicates are there."""
     run = state.run(report.run)
-    if run is None or report.examples != run.expected():
+    if run is None or not run.is_new(report.examples):
         return
-    run.recorded += 1
+    run.enter(report)
     run.losses = 0  # it has come further than where its worker was lost
     out.append(Record(report, run.lane_s))
     trial = state.trials[report.trial]
@@ -194,6 +195,8 @@ def _finish(state: State, slot: Slot, id: RunId, out: list[Instruction]) -> None
     run.finished, run.slot = True, None
     trial = state.trials[id.trial]
     if trial.finished:
+        if run.length.open:
+            trial.level()
         endings.complete(state, trial, out)
 
 

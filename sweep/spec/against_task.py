@@ -12,10 +12,13 @@ from sweep.spec.resolve import resolve_length, with_fixed
 from sweep.spec.schema import Choices, Entry, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import LEDGER, Scalar
+from sweep.vocabulary.turn import Trainable
 
 
 def validate_against(spec: StudySpec, description: Description) -> list[Problem]:
     """The problems that only the task can tell, in the order of the file."""
+    if spec.trainable is not Trainable.TASK:  # what a function reads and reports shows when it runs
+        return []
     problems = [
         *_metric_problems(spec, description),
         *_static_problems(spec, description),

@@ -57,6 +57,6 @@ def _plain(value: Any, *, names: bool = False) -> Any:
 
 
 def _default(value: Any) -> Any:
-    return (
-        {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
-    )
+    if not isinstance(value, dict):
+        return value
+    return {key: _default(item) for key, item in value.items() if item is not None}

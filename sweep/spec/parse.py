@@ -35,6 +35,7 @@ from sweep.spec.schema import (
     StudySpec,
     Trial,
     Worker,
+    trainable,
 )
 from sweep.vocabulary.trial import Scalar
 
@@ -188,7 +189,7 @@ def _draft(document: Document, sections: Mapping[str, Any]) -> rules.Draft:
     }
     keys = ("objective", "trial", "sampler", "pruner", "stop", "cluster", "require")
     optional = {key: sections.get(key) for key in keys}
-    for key in ("sampler", "pruner", "stop", "cluster", "require"):
+    for key in ("trial", "sampler", "pruner", "stop", "cluster", "require"):
         if key not in document.value:
             optional[key] = StudySpec.model_fields[key].default
     return rules.Draft(
@@ -198,6 +199,7 @@ def _draft(document: Document, sections: Mapping[str, Any]) -> rules.Draft:
         space=sections.get("space", {}),
         fixed=sections.get("fixed", {}),
         enqueue=sections.get("enqueue", ()),
+        trainable=trainable(sections.get("task", "a:Task")),
         **optional,
     )
 

@@ -14,7 +14,8 @@ from configfile import yamlfile
 from sweep.errors import Problem, SpecError
 from sweep.spec.hyperparameters import LENGTH
 from sweep.spec.schema import Extent, StudySpec
-from sweep.vocabulary.trial import Length, Scalar
+from sweep.vocabulary.trial import UNBOUNDED, Length, Scalar
+from sweep.vocabulary.turn import Trainable
 
 
 def with_fixed(spec: StudySpec, params: Mapping[str, Scalar]) -> dict[str, Scalar]:
@@ -30,6 +31,8 @@ def resolve_length(spec: StudySpec, train_examples: int, hyperparameters: Mappin
 
     Raises SpecError where the trial would end before its first report.
     """
+    if spec.trainable is not Trainable.TASK:
+        return _open_length(spec)
     length = Length(
         examples=_examples(extent_of(spec, hyperparameters), train_examples, hyperparameters),
         report_every=_examples(spec.trial.report_every, train_examples, hyperparameters),
@@ -44,6 +47,11 @@ def extent_of(spec: StudySpec, hyperparameters: Mapping[str, Scalar]) -> Extent:
     if spec.trial.length is not None:
         return spec.trial.length
     return Extent(**{name: hyperparameters[name] for name in LENGTH if name in hyperparameters})  # type: ignore[arg-type]
+
+
+def _open_length(spec: StudySpec) -> Length:
+    length = spec.trial.length.examples if spec.trial.length is not None else None
+    return Length(length or UNBOUNDED, spec.trial.report_every.examples or 1, open=True)
 
 
 def _examples(extent: Extent, train_examples: int, hyperparameters: Mapping[str, Scalar]) -> int:

@@ -15,6 +15,7 @@ from sweep.spec.conditions import Circle, can_hold, contains, dependency_order, 
 from sweep.spec.fields import MAX_COUNT
 from sweep.spec.hyperparameters import CORE, LENGTH, WORDS, Numbers, Values, remedy
 from sweep.spec.schema import (
+    REPORT_EVERY,
     Choices,
     Entry,
     FloatRange,
@@ -27,6 +28,7 @@ from sweep.spec.schema import (
     Trial,
 )
 from sweep.vocabulary.trial import Scalar
+from sweep.vocabulary.turn import Trainable
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Draft:
     enqueue: tuple[Mapping[str, Scalar], ...]
     objective: tuple[Objective, ...] | None
     trial: Trial | None
+    trainable: Trainable
     sampler: Sampler | None
     pruner: Pruner | None
     stop: Stop | None
@@ -68,8 +71,9 @@ def problems(draft: Draft) -> Iterator[Problem]:
 
 def _names(draft: Draft) -> Iterator[Problem]:
     say = draft.document.problem
+    read_by_attribute = draft.trainable is Trainable.TASK
     for section, names in (("space", draft.space_names), ("fixed", draft.fixed_names)):
-        for name in sorted(names):
+        for name in sorted(names) if read_by_attribute else ():
             if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("_"):
                 what = f"{value_text(name)} is no name that a task can read as `hp.name`"
                 yield say((section, name), what, "", "use letters, digits and _")
@@ -121,7 +125,7 @@ def _choices(document: Document, path: Path, entry: Choices) -> Iterator[Problem
 
 
 def _core(draft: Draft) -> Iterator[Problem]:
-    for name, core in CORE.items():
+    for name, core in CORE.items() if draft.trainable is Trainable.TASK else ():
         if name in draft.fixed:
             yield from _core_value(draft.document, ("fixed", name), core, draft.fixed[name])
         path: Path = ("space", name)
@@ -138,7 +142,9 @@ def _core(draft: Draft) -> Iterator[Problem]:
 
 
 def _lengths(draft: Draft) -> Iterator[Problem]:
-    """A name that is a trial's length is one of the units of `trial.length`."""
+    """A name that is the length of a task's trial is one of the units of `trial.length`."""
+    if draft.trainable is not Trainable.TASK:
+        return
     for name, values in LENGTHS.items():
         if name in draft.fixed:
             yield from _core_value(draft.document, ("fixed", name), values, draft.fixed[name])
@@ -232,6 +238,9 @@ def _trial(draft: Draft) -> Iterator[Problem]:
     if draft.trial is None:
         return
     say, trial = draft.document.problem, draft.trial
+    if draft.trainable is not Trainable.TASK:
+        yield from _open_length(draft, trial)
+        return
     for name in LENGTH:
         length, every = getattr(trial.length, name, None), getattr(trial.report_every, name)
         if length is not None and every is not None and every > length:
@@ -242,6 +251,21 @@ def _trial(draft: Draft) -> Iterator[Problem]:
         what = f"`updates` is another number of examples in each trial, as {' and '.join(varied)} varies"
         yield say(("trial", "report_every"), what, "", "give it in epochs or examples")
     yield from _micro_batch(draft, trial)
+
+
+def _open_length(draft: Draft, trial: Trial) -> Iterator[Problem]:
+    """A function says itself when it reports and ends; what the study says of it is in examples."""
+    say = draft.document.problem
+    if trial.length is not None and trial.length.examples is None:
+        what = "the length of a function is in examples, as it reports them"
+        yield say(("trial", "length"), what, "", "write length: {examples: 1000}, or remove it")
+    if trial.report_every != REPORT_EVERY and trial.report_every.examples is None:
+        what = "a function reports when it likes; pruners need to know how many examples that is"
+        yield say(("trial", "report_every"), what, "", "write report_every: {examples: 100}, or remove it")
+    pruner = draft.pruner
+    if trial.length is None and pruner is not None and pruner.name == "hyperband":
+        what = "is missing: hyperband needs to know how long a trial can be"
+        yield say(("trial", "length"), what, "", "add length: {examples: 1000}, or choose another pruner")
 
 
 def _micro_batch(draft: Draft, trial: Trial) -> Iterator[Problem]:

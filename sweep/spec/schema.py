@@ -39,6 +39,7 @@ from sweep.spec.fields import (
     class_name,
     matching,
 )
+from sweep.vocabulary.turn import Trainable
 
 _STORE_RULE = "must be a URL that fsspec knows, such as file:///Volumes/share/sweeps or s3://bucket/sweeps"
 _STORAGE_RULE = "must be the URL of an Optuna storage, such as sqlite:///study.db"
@@ -112,14 +113,18 @@ class Extent(Section):
         return self
 
 
+REPORT_EVERY = Extent(epochs=1)
+"""How often a task reports where its study does not say."""
+
+
 class Trial(Section):
     """How each trial trains and reports."""
 
     micro_batch_size: Count | None = None
-    """Examples per step; required, here or in `space` or `fixed`."""
+    """Examples per step; a task needs it, here or in `space` or `fixed`."""
     length: Extent | None = None
     """How long a trial trains: `{epochs}`, `{examples}` or `{updates}`; or by `space` or `fixed`."""
-    report_every: Extent = Extent(epochs=1)
+    report_every: Extent = REPORT_EVERY
     """How often metrics are reported and the pruner judges; in the same units."""
     replicates: Count = 1
     """Runs of each trial with different random keys; the trial's value is their mean."""
@@ -298,6 +303,12 @@ class Extends(Section):
     """Whether learning rate schedules end where they did, or stretch over the new length."""
 
 
+def trainable(task: str) -> Trainable:
+    """What a study's `task` names: a class where the name begins with a capital letter, else a function."""
+    name = task.rpartition(":")[2]
+    return Trainable.TASK if name[:1].isupper() else Trainable.FUNCTION
+
+
 class StudySpec(Section):
     """A study file that can be run: every default filled in, every rule of the file alone kept.
 
@@ -309,7 +320,7 @@ class StudySpec(Section):
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
     """The seed of training and of the sampler."""
     task: TaskPath
-    """`file.py:Class`, a file beside this one or below, or `package.module:Class`."""
+    """`file.py:Class` or `file.py:function`, a file beside this one or below, or `package.module:Class`."""
     objective: tuple[Objective, ...]
     """What to optimize: `{metric, direction}`, or a list of them."""
     space: Mapping[str, Entry]
@@ -324,7 +335,7 @@ class StudySpec(Section):
     """A run directory whose trials the sampler learns from; its path from this file's folder."""
     extends: Extends | None = None
     """Trials of another run to continue; `sweep extend` writes it."""
-    trial: Trial
+    trial: Trial = Trial.model_validate({})
     """How each trial trains and reports."""
     sampler: Sampler = Sampler()
     """What proposes hyperparameters."""
@@ -362,6 +373,11 @@ class StudySpec(Section):
     def document(self) -> Document:
         """The file this was read from, for lines in messages."""
         return self._document
+
+    @property
+    def trainable(self) -> Trainable:
+        """What `task` names: a class where the name begins with a capital letter, else a function."""
+        return trainable(self.task)
 
     @property
     def folder(self) -> Path:

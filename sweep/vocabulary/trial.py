@@ -21,20 +21,29 @@ Signature = tuple[tuple[str, Scalar], ...]
 class Length:
     """How long a run trains and how often it reports, both in examples seen.
 
-    `horizon` is where its schedule ends, None for the run's own end.
+    `horizon` is where its schedule ends, None for the run's own end. An `open` length is that of a function
+    or a command, which reports and ends when it likes: `examples` is where it is stopped, UNBOUNDED where
+    nowhere, and `report_every` what pruners take for one report.
     """
 
     examples: int
     report_every: int
     horizon: int | None = None
+    open: bool = False
 
     def boundaries(self, examples: int) -> int:
-        """How many reports a run that has seen so many examples has given."""
+        """How many reports a run that has seen so many examples has given; not of an open length."""
+        assert not self.open, "an open length has no boundaries"
         return self.reports if examples >= self.examples else examples // self.report_every
 
     @property
     def reports(self) -> int:
+        """How many reports a whole run gives; of an open length at most."""
         return -(-self.examples // self.report_every)
+
+
+UNBOUNDED = 2**53
+"""The examples of an open length that ends by itself."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,15 @@ class TaskRef:
         return self.target
 
 
+class Trainable(StrEnum):
+    """What a study's trials are."""
+
+    TASK = "task"
+    """Lanes of a population that trains a task's class."""
+    FUNCTION = "function"
+    """Calls of a Python function."""
+
+
 @dataclass(frozen=True)
 class WorkerSettings:
     """What a worker knows of the study for as long as it lives.
@@ -42,6 +51,7 @@ class WorkerSettings:
     limit_bytes: float | None = None
     objective: tuple[str, str] | None = None
     keep_best_report: bool = False
+    trainable: Trainable = Trainable.TASK
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import sys
 from typing import Any
 
 import train_core
-from sweep.vocabulary.turn import TaskRef
-from sweep.worker.task_loading import load_task
+from sweep.vocabulary.turn import TaskRef, Trainable
+from sweep.worker.task_loading import load_function, load_task
+from train_core import device
 from train_core.loading import TaskLoadError
 
 
@@ -21,8 +22,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
     {"problem", "file", "line"} where the task cannot be loaded or does not run.
     """
+    ref = TaskRef(request["folder"], request["target"])
     try:
-        task = load_task(TaskRef(request["folder"], request["target"]))
+        if request["trainable"] == Trainable.FUNCTION:
+            load_function(ref)
+            return _of_function()
+        task = load_task(ref)
         data = train_core.DeviceDataset.of(task)
         found = {}
         if request["purity"]:
@@ -35,6 +40,22 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"problem": error.problem, "file": error.file, "line": error.line}
     except train_core.TrainingError as error:
         return {"problem": str(error), "file": None, "line": None}
+
+
+def _of_function() -> dict[str, Any]:
+    """What there is to know of a function before it runs: where it will."""
+    return {
+        "static": [],
+        "switches": [],
+        "dynamic": [],
+        "metrics": [],
+        "train_size": 0,
+        "validation_size": 0,
+        "vmap_incompatibility": "a function trains one trial at a time",
+        "device": device.kind(),
+        "chip": device.chip(),
+        "memory_bytes": device.memory_bytes(),
+    }
 
 
 def main() -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import mlx.core as mx
 
 import train_core
-from sweep.vocabulary.trial import RunId, Snapshot
-from sweep.vocabulary.turn import Load, Spent, WorkerSettings
+from sweep.vocabulary.trial import Snapshot
+from sweep.vocabulary.turn import WorkerSettings
+from sweep.worker.content import Occupant
 from sweep.worker.spool import Spool
 from train_core.device_errors import is_device_lost
 
@@ -20,24 +20,20 @@ FIRST_MICRO_BATCHES = 64
 """How far an advance goes before anything is known of its speed, and at least."""
 
 
-@dataclass
-class Occupant:
-    """The run in a lane: what loaded it, when it was last saved, what it has spent in this turn.
-
-    `best` is the best objective that it has reported since it was loaded, greater being better.
-    """
-
-    load: Load
-    saved_at: float
-    spent: Spent = field(default_factory=Spent)
-    best: float = -math.inf
-
-    @property
-    def run(self) -> RunId:
-        return self.load.run
-
-
 Lanes = Mapping[int, Occupant]
+
+
+def objective_at(
+    settings: WorkerSettings, occupant: Occupant, metrics: Mapping[str, float]
+) -> tuple[float | None, bool]:
+    """The objective in a report, and whether it is the run's best so far, which the occupant then knows."""
+    metric, direction = settings.objective or ("", "")
+    sign = 1 if direction == "maximize" else -1
+    value = metrics.get(metric)
+    better = value is not None and sign * value > occupant.best
+    if value is not None and better:
+        occupant.best = sign * value
+    return value, better
 
 
 class Snapshots:
@@ -75,13 +71,8 @@ class Snapshots:
         self, population: train_core.Population, lanes: Lanes, report: train_core.LaneReport
     ) -> list[Snapshot]:
         """Save a run that has reported, at its end or at its best report, where the settings ask for it."""
-        settings, occupant = self._settings, lanes[report.lane]
-        metric, direction = settings.objective or ("", "")
-        sign = 1 if direction == "maximize" else -1
-        value = report.metrics.get(metric)
-        better = value is not None and sign * value > occupant.best
-        if value is not None and better:
-            occupant.best = sign * value
+        settings = self._settings
+        value, better = objective_at(settings, lanes[report.lane], report.metrics)
         if report.finished and settings.keep_final:
             return self.save(population, lanes, [report.lane], final=True, value=value)
         if better and settings.keep_best_report:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from sweep.vocabulary.turn import TaskRef
@@ -9,13 +11,31 @@ from sweep.worker import neighbours
 from train_core import loading
 from train_core.loading import TaskLoadError
 
-__all__ = ["TaskLoadError", "load_task", "source_hash"]
+__all__ = ["TaskLoadError", "load_function", "load_task", "source_hash"]
 
 
 def load_task(ref: TaskRef) -> Any:
     """An instance of the task's class. Raises TaskLoadError."""
     neighbours.serve(ref.folder)
     return loading.load_task(ref.folder, ref.target)
+
+
+def load_function(ref: TaskRef) -> Callable[[Any], Any]:
+    """The function that trains a trial. Raises TaskLoadError."""
+    neighbours.serve(ref.folder)
+    found: Callable[[Any], Any] = loading.load_object(ref.folder, ref.target, "function")
+    name = ref.target.rpartition(":")[2]
+    if isinstance(found, type):
+        raise TaskLoadError(f"{name} is a class, and a task's name begins with a capital letter; rename it")
+    if not callable(found):
+        raise TaskLoadError(f"{name} is not a function")
+    file = inspect.getsourcefile(found) if inspect.isfunction(found) else None
+    line = inspect.getsourcelines(found)[1] if file else None
+    try:
+        inspect.signature(found).bind("trial")
+    except TypeError as error:
+        raise TaskLoadError(f"{name} is called as {name}(trial): {error}", file, line) from error
+    return found
 
 
 def source_hash(ref: TaskRef) -> str | None:

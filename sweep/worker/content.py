@@ -1,0 +1,48 @@
+"""What a worker trains, behind one seam: lanes of a population, or calls of a function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sweep.vocabulary.trial import RunId, TrialPlan
+from sweep.vocabulary.turn import Load, Spent, Turn, TurnResult
+from train_core import keys
+
+
+class Content(Protocol):
+    """The trainable content of a worker; only one thread calls it, and what it raises fails its turn."""
+
+    def carry_out(self, turn: Turn, waited_s: float) -> TurnResult:
+        """Drop, load, advance, save, as the turn says; the worker had waited so long for it, in seconds."""
+
+    def forget(self) -> None:
+        """Give up all runs: a turn failed as a whole."""
+
+    def take_notes(self) -> tuple[str, ...]:
+        """Messages for a person since the last time."""
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class Occupant:
+    """The run in a lane: what loaded it, when it was last saved, what it has spent in this turn.
+
+    `best` is the best objective that it has reported since it was loaded, greater being better.
+    """
+
+    load: Load
+    saved_at: float
+    spent: Spent = field(default_factory=Spent)
+    best: float = float("-inf")
+
+    @property
+    def run(self) -> RunId:
+        return self.load.run
+
+
+def run_key(plan: TrialPlan, replicate: int) -> Any:
+    """The key of one run: fold_in(fold_in(key(seed), number), replicate); uint32 (2,)."""
+    number = plan.number if plan.key_number is None else plan.key_number
+    return keys.fold_in(keys.fold_in(keys.key(plan.seed), number), replicate)

@@ -1,0 +1,94 @@
+"""What a function yields or returns, as a report; and what it raises, in words."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+COLUMNS = ("trial", "replicate", "attempt", "width", "lane", "host", "time")
+"""Names that a table of reports has of its own."""
+
+FOREIGN = ("site-packages", "<frozen", "/sweep/worker/")
+"""Files whose frames are not the user's."""
+
+
+class ReportError(Exception):
+    """A yielded or returned value is no report; the text says why."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A report before it is one of a run."""
+
+    examples: int
+    epoch: float
+    updates: int
+    metrics: Mapping[str, float]
+
+
+def reported(value: Any, *, after: int, objective: str | None = None) -> Reported:
+    """A yielded mapping as a report. Raises ReportError where it is none.
+
+    `after` is where the trial reported last, in examples. The key None stands for the `objective`.
+    """
+    if not isinstance(value, Mapping):
+        raise ReportError(
+            f"the function yielded {_short(value)}, which is no report. "
+            'Yield a dict such as {"examples": 100, "validation_loss": loss}'
+        )
+    values = {str(name if name is not None else objective): item for name, item in value.items()}
+    examples = _examples(values, after)
+    for name in values:
+        if name in COLUMNS:
+            raise ReportError(f"the metric {name} has the name of a table's own column. Call it otherwise")
+    numbers = {name: _number(name, item) for name, item in values.items() if name != "examples"}
+    epoch = numbers.pop("epoch", 0.0)
+    updates = numbers.pop("updates", 0.0)
+    return Reported(examples, epoch, int(updates), numbers)
+
+
+def _examples(values: Mapping[str, Any], after: int) -> int:
+    if "examples" not in values:
+        raise ReportError(
+            f"the function yielded {', '.join(values) or 'nothing'} without `examples`. "
+            'Add how many examples it has seen, such as {"examples": 100, ...}'
+        )
+    number = _number("examples", values["examples"])
+    if not number.is_integer() or number < 0:
+        raise ReportError(f"`examples` is {number:g}, not a count. Report how many examples it has seen")
+    if number < 1:
+        raise ReportError("`examples` is 0. Report after the first example that was seen")
+    if number <= after:
+        raise ReportError(
+            f"`examples` is {number:g} after {after}. Report more with each yield; "
+            "a trial that resumes continues from what it saved"
+        )
+    return int(number)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return float(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError):
+        raise ReportError(f"`{name}` is {_short(value)}, which is no number") from None
+
+
+def _short(value: object) -> str:
+    text = repr(value).splitlines()[0] if repr(value) else ""
+    return f"{type(value).__name__} {text[:60]}"
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """An error in a line, with the user's own line of it, and its traceback from there on."""
+    if isinstance(error, ReportError):
+        return str(error), ""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not any(part in frame.filename for part in FOREIGN)]
+    where = f" ({own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno})" if own else ""
+    message = str(error).splitlines()[0] if str(error) else ""
+    first = f"{type(error).__name__}: {message}{where}" if message else f"{type(error).__name__}{where}"
+    return first, "".join(traceback.format_exception(error)).rstrip()
