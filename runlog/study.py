@@ -44,6 +44,7 @@ class TrialRow:
     replicates: tuple[tuple[float, ...], ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
     parent: tuple[str, int] | None = None
+    diverged: bool = False
 
     @property
     def feasible(self) -> bool:
@@ -102,6 +103,7 @@ class StudyState:
             values = record["values"]
             row.values = None if values is None else tuple(map(decode_number, values))
             row.reason = record["reason"]
+            row.diverged = record.get("diverged", False)
             row.ledger = decode_mapping(record["ledger"])
             row.constraints = decode_mapping(record.get("constraints", {}))
             row.replicates = tuple(
@@ -153,8 +155,8 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
     """Lay the trials out as columns, one row a trial in number order, under the names Optuna gives them.
 
     `number, value` (with several objectives `values_<metric>`), `datetime_start, datetime_complete,
-    duration, params_<name>, state`, then `reason` and `ledger_<name>`; with constraints
-    `feasible` and `constraints_<name>`, with replicates `spread` (or `spread_<metric>`);
+    duration, params_<name>, state`, then `reason`, `diverged` (where some did) and `ledger_<name>`;
+    with constraints `feasible` and `constraints_<name>`, with replicates `spread` (or `spread_<metric>`);
     where trials extend another run's, `parent_run` and `parent_trial`.
     Times are aware, in UTC.
     """
@@ -170,11 +172,17 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
         **_spread("params_", [row.params for row in rows]),
         "state": [row.state for row in rows],
         "reason": [row.reason for row in rows],
+        **_diverged_column(rows),
         **_spread("ledger_", [row.ledger for row in rows]),
         **_parent_columns(rows),
         **_constraint_columns(rows),
         **_replicate_columns(study, rows),
     }
+
+
+def _diverged_column(rows: list[TrialRow]) -> dict[str, list[Any]]:
+    """Which failed trials failed because their loss was not finite; no column where none did."""
+    return {"diverged": [row.diverged for row in rows]} if any(row.diverged for row in rows) else {}
 
 
 def _parent_columns(rows: list[TrialRow]) -> dict[str, list[Any]]:

@@ -53,7 +53,7 @@ class Summary:
     """How a study stands when the command ends; `top` holds the best trials first, at most five.
 
     `in_process` says that trials ran in this very process, `followed` that the study ran on its cluster's
-    head, whose own summary was shown.
+    head, whose own summary was shown. `diverged` of the failed trials had a loss that was not finite.
     """
 
     study: str
@@ -68,6 +68,7 @@ class Summary:
     totals: Mapping[str, float | None]
     ledger: Mapping[str, object] = field(default_factory=dict)
     followed: bool = False
+    diverged: int = 0
 
     @property
     def best(self) -> BestTrial | None:
@@ -222,4 +223,5 @@ def _summary(
         wall_s=time.monotonic() - began,
         reason=reason,
         totals=totals,
+        diverged=sum(outcome.diverged for outcome in told.values()),
     )

@@ -39,7 +39,8 @@ class Status:
     `pid` is the live writer's, None where none writes; `trials` counts by state; `budget_trials` is the
     total asked for; `reports_per_s` is over the last minute of reports; `last_report` is in seconds since
     1970; `ledger` says where the last session's time went; `closed` is why the last session ended, None
-    where it runs or was killed; `damage` names lines that cannot be read.
+    where it runs or was killed; `damage` names lines that cannot be read. `diverged` of the failed trials had
+    a loss that was not finite.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Status:
     messages: tuple[str, ...]
     ledger: Mapping[str, Any]
     damage: tuple[str, ...]
+    diverged: int = 0
 
 
 def read_status(run_dir: str | Path) -> Status:
@@ -84,6 +86,7 @@ def read_status(run_dir: str | Path) -> Status:
         ledger=study.ledger,
         messages=tuple(text for _, _, text in study.messages[-5:]),
         damage=damage,
+        diverged=sum(row.diverged for row in study.trials.values()),
     )
 
 
@@ -152,6 +155,7 @@ def as_text(status: Status, *, now: float | None = None) -> str:
     counts = (
         ", ".join(f"{count} {state.lower()}" for state, count in status.trials.items()) or "no trials yet"
     )
+    counts += f" ({status.diverged} diverged)" if status.diverged else ""
     total = f" of {status.budget_trials}" if status.budget_trials is not None else ""
     lines = [f"{status.name}: {counts}{total}; {liveness(status)}"]
     if status.best is not None:

@@ -126,6 +126,7 @@ def plan(
 
 def _print_summary(summary: Summary, study: Path) -> None:
     counts = ", ".join(f"{count} {state.lower()}" for state, count in summary.trials.items() if count)
+    counts += f" ({summary.diverged} diverged)" if summary.diverged else ""
     print(f"{summary.study}: {counts or 'no trials'}; {_ending(summary, study)}")
     if summary.top:
         _print_best(summary)

@@ -288,7 +288,8 @@ class Driver:
         self._collector.trial_told(outcome)
         if outcome.state is TrialState.FAIL:
             reason = (outcome.reason or "").splitlines()[:1]
-            self._progress.note(f"trial {outcome.number} failed: {''.join(reason)}")
+            word = "diverged" if outcome.diverged else "failed"
+            self._progress.note(f"trial {outcome.number} {word}: {''.join(reason)}")
 
     def _enter_told(self, outcome: Outcome) -> None:
         self._trials.told[outcome.number] = outcome

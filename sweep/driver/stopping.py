@@ -19,8 +19,9 @@ class Stopping:
         self._since_best = 0
 
     def enter(self, outcome: Outcome) -> None:
-        """One trial has ended; failures say nothing of how well the search goes."""
-        if outcome.state is TrialState.FAIL or len(self._directions) > 1:
+        """One trial has ended; what broke says nothing of how well the search goes."""
+        broke = outcome.state is TrialState.FAIL and not outcome.diverged
+        if broke or len(self._directions) > 1:
             return
         self._since_best += 1
         found = cost(outcome, self._directions)

@@ -186,7 +186,16 @@ def lane_time(outcome: Outcome) -> float:
 
 def _outcome(row: TrialRow) -> Outcome:
     state = TrialState(row.state)
-    return Outcome(row.number, state, row.values, row.reason, row.ledger, row.constraints, row.replicates)
+    return Outcome(
+        row.number,
+        state,
+        row.values,
+        row.reason,
+        row.ledger,
+        row.constraints,
+        row.replicates,
+        diverged=row.diverged,
+    )
 
 
 def _unfinished(row: TrialRow, records: list[Record], checkpoints: dict[RunId, Snapshot]) -> UnfinishedTrial:

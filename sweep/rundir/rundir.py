@@ -209,6 +209,7 @@ class RunDir:
             ledger=dict(outcome.ledger),
             constraints=dict(outcome.constraints),
             replicates=[list(values) for values in outcome.replicates],
+            **({"diverged": True} if outcome.diverged else {}),
         )
 
     def record_slot(self, slot: str, *, host: str, chip: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 
 from sweep.scheduler.limits import Constraint
 from sweep.scheduler.live import LiveTrial
@@ -14,18 +15,18 @@ from sweep.vocabulary.trial import LEDGER, Outcome, RunId, TrialState
 
 
 def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
-    """All runs have ended; a trial without a number for each objective fails."""
-    absent = [name for name in state.limits.objectives if math.isnan(trial.last.get(name, math.nan))]
-    if absent:
-        _tell(state, trial, TrialState.FAIL, out, _why_absent(trial, absent[0]))
-    else:
-        _tell(state, trial, TrialState.COMPLETE, out)
-
-
-def _why_absent(trial: LiveTrial, objective: str) -> str:
-    if objective in trial.last:
-        return f"objective {objective} is NaN in the last report"
-    return f"objective {objective} is missing from the last report"
+    """All runs have ended; a trial without a finite number for each objective fails."""
+    for name in state.limits.objectives:
+        if name not in trial.last:
+            _tell(state, trial, TrialState.FAIL, out, f"objective {name} is missing from the last report")
+            return
+    for name in state.limits.objectives:
+        if not math.isfinite(value := trial.last[name]):
+            found = "NaN" if math.isnan(value) else f"{value:+g}"
+            reason = f"objective {name} is {found} in the last report"
+            _tell(state, trial, TrialState.FAIL, out, reason, diverged=True)
+            return
+    _tell(state, trial, TrialState.COMPLETE, out)
 
 
 def prune(state: State, number: int, out: list[Instruction]) -> None:
@@ -35,18 +36,24 @@ def prune(state: State, number: int, out: list[Instruction]) -> None:
         _tell(state, trial, TrialState.PRUNED, out)
 
 
-def fail(state: State, id: RunId, reason: str, out: list[Instruction]) -> None:
-    """A run failed by itself, and its trial with it."""
+def fail(state: State, id: RunId, reason: str, out: list[Instruction], *, diverged: bool = False) -> None:
+    """A run failed by itself, and its trial with it; `diverged` where its loss was not finite."""
     trial = state.trials.get(id.trial)
     if trial is not None:
-        _tell(state, trial, TrialState.FAIL, out, reason)
+        _tell(state, trial, TrialState.FAIL, out, reason, diverged=diverged)
 
 
 def _tell(
-    state: State, trial: LiveTrial, end: TrialState, out: list[Instruction], reason: str | None = None
+    state: State,
+    trial: LiveTrial,
+    end: TrialState,
+    out: list[Instruction],
+    reason: str | None = None,
+    *,
+    diverged: bool = False,
 ) -> None:
     """A told trial leaves: its lanes are dropped with the next turn, what it still reports is ignored."""
-    out.append(Tell(_outcome(state, trial, end, reason)))
+    out.append(Tell(replace(_outcome(state, trial, end, reason), diverged=diverged)))
     del state.trials[trial.plan.number]
     state.unjudged.discard(trial.plan.number)
     state.told += 1

@@ -141,7 +141,7 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
         wanted = snapshot.final or state.run(snapshot.run) is not None
         out.append(Collect(slot.id, snapshot) if wanted else Discard(slot.id, snapshot))
     for failure in result.failures:
-        endings.fail(state, failure.run, failure.reason, out)
+        endings.fail(state, failure.run, failure.reason, out, diverged=failure.diverged)
     for id in result.finished:
         _finish(state, slot, id, out)
     faults.check_timeouts(state, result, out)

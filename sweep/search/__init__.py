@@ -2,6 +2,7 @@
 
 study             ask, report, judge and tell
 storage           a study's trials in Optuna's storage: opened, restored, compared with the log, committed
+ends              how trials end, as Optuna is told and as it is read back
 space             the study file's space as Optuna's distributions
 samplers          samplers by name
 grid              the grid sampler, every point once

@@ -15,17 +15,11 @@ from optuna.trial import FrozenTrial
 
 from sweep.errors import JournalError, SpecError
 from sweep.search import optuna_internals, space
+from sweep.search.ends import DIVERGED, STATES, end_of, outcome_of
 from sweep.search.in_memory import InMemoryStorage
 from sweep.search.journal import Journal
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, Scalar, TrialState
-
-STATES = {
-    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
-    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
-    TrialState.FAIL: optuna.trial.TrialState.FAIL,
-}
-"""Our ends of a trial as Optuna's."""
 
 WARM_START_TRIALS = "warm_start_trials"
 
@@ -75,11 +69,8 @@ class StudyStorage:
 
     def told(self) -> dict[int, Outcome]:
         """The outcomes of trials that have ended in Optuna, by number."""
-        ends = {theirs: ours for ours, theirs in STATES.items()}
-        return {
-            trial.number: Outcome(trial.number, ends[trial.state], tuple(trial.values or ()) or None)
-            for trial in self.trials(*ends)
-        }
+        ended = self.trials(*STATES.values())
+        return {trial.number: outcome_of(trial) for trial in ended}
 
     def restore(
         self,
@@ -97,9 +88,12 @@ class StudyStorage:
         if number != self.count:
             raise ValueError(f"trial {number} cannot be restored: trial {self.count} comes first")
         distributions = space.distributions(self._spec)
+        running = optuna.trial.TrialState.RUNNING
+        state, ended_with = (running, None) if outcome is None else end_of(self._spec, outcome)
         trial = optuna.trial.create_trial(
-            state=optuna.trial.TrialState.RUNNING if outcome is None else STATES[outcome.state],
-            values=list(outcome.values) if outcome is not None and outcome.values else None,
+            state=state,
+            values=ended_with,
+            user_attrs={DIVERGED: True} if outcome is not None and outcome.diverged else None,
             params=dict(params),
             distributions={name: distributions[name] for name in params},
             system_attrs=dict(notes),

@@ -12,12 +12,13 @@ import optuna
 
 from sweep.search import optuna_internals, pruner_adapters, pruners, samplers, space, terminators, warm_start
 from sweep.search.distinct import Distinct
+from sweep.search.ends import DIVERGED, STATES, end_of
 from sweep.search.grid import Grid
-from sweep.search.storage import STATES, StudyStorage
+from sweep.search.storage import StudyStorage
 from sweep.spec.conditions import dependency_order
 from sweep.spec.points import Points
 from sweep.spec.schema import FloatRange, StudySpec
-from sweep.vocabulary.trial import BoundaryRow, Length, Outcome, Scalar, TrialState
+from sweep.vocabulary.trial import BoundaryRow, Length, Outcome, Scalar
 
 
 @dataclass(frozen=True)
@@ -135,18 +136,19 @@ class Study:
     def tell(self, outcome: Outcome) -> None:
         """End a trial, unless that was done before a kill."""
         trial = self._trials.pop(outcome.number, None)
-        values = list(outcome.values) if outcome.state is TrialState.COMPLETE and outcome.values else None
-        if outcome.reason is not None and trial is not None:
-            trial.set_user_attr("reason", outcome.reason.splitlines()[0])
         if trial is not None:
             self._note(trial, outcome)
-        target = trial if trial is not None else outcome.number
-        optuna_internals.tell(self._study, target, values, STATES[outcome.state])
+        state, values = end_of(self._spec, outcome)
+        optuna_internals.tell(self._study, trial if trial is not None else outcome.number, values, state)
         if self._adapter is not None:
             self._tell_adapter(outcome)
 
     def _note(self, trial: optuna.Trial, outcome: Outcome) -> None:
         """What samplers, terminators and readers of the journal want to know beside the values."""
+        if outcome.reason is not None:
+            trial.set_user_attr("reason", outcome.reason.splitlines()[0])
+        if outcome.diverged:
+            trial.set_user_attr(DIVERGED, True)
         known = trial.constraints if outcome.constraints else {}
         for name, excess in outcome.constraints.items():
             if name not in known:

@@ -14,17 +14,12 @@ from runlog import layout
 from sweep.errors import Problem, RunDirError, SpecError
 from sweep.rundir.history import History, boundary_rows, read_history, read_reports
 from sweep.search import samplers, space
+from sweep.search.ends import DIVERGED, end_of
 from sweep.search.optuna_internals import first_generation
 from sweep.spec.differences import differences
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, TrialState
-
-_ENDS = {
-    TrialState.COMPLETE: optuna.trial.TrialState.COMPLETE,
-    TrialState.PRUNED: optuna.trial.TrialState.PRUNED,
-}
-"""Failures teach a sampler nothing."""
 
 
 def problems(spec: StudySpec) -> list[Problem]:
@@ -44,7 +39,7 @@ def read(spec: StudySpec) -> list[FrozenTrial]:
     Raises SpecError where it cannot be read, or is a study of another space or other objectives.
     """
     path, history = _source(spec)
-    outcomes = [outcome for _, outcome in sorted(history.told.items()) if outcome.state in _ENDS]
+    outcomes = [outcome for _, outcome in sorted(history.told.items()) if _teaches(outcome)]
     reports = read_reports(path, {outcome.number for outcome in outcomes}) if outcomes else {}
     notes = first_generation(samplers.sampler_class(spec))  # genetic samplers breed from it on
     found = []
@@ -53,6 +48,11 @@ def read(spec: StudySpec) -> list[FrozenTrial]:
         values = {examples: fmean(row) for examples, row in rows} if len(spec.objective) == 1 else {}
         found.append(_trial(spec, history, outcome, values, notes))
     return found
+
+
+def _teaches(outcome: Outcome) -> bool:
+    """Whether the trial says something of its hyperparameters: what broke does not."""
+    return outcome.state is not TrialState.FAIL or outcome.diverged
 
 
 def source_trials(spec: StudySpec, given: Sequence[FrozenTrial]) -> dict[str, Any]:
@@ -92,14 +92,18 @@ def _trial(
 ) -> FrozenTrial:
     distributions = space.distributions(spec)
     params = history.study.trials[outcome.number].params
-    complete = outcome.state is TrialState.COMPLETE and outcome.values is not None
+    state, values_told = end_of(spec, outcome)
     return optuna.trial.create_trial(
-        state=_ENDS[outcome.state],
-        values=list(outcome.values) if complete and outcome.values else None,
+        state=state,
+        values=values_told,
         params=dict(params),
         distributions={name: distributions[name] for name in params},
         intermediate_values=values,
-        user_attrs={"warm_start": spec.warm_start, "warm_start_number": outcome.number},
+        user_attrs={
+            "warm_start": spec.warm_start,
+            "warm_start_number": outcome.number,
+            **({DIVERGED: True} if outcome.diverged else {}),
+        },
         system_attrs=notes,
         constraints=dict(outcome.constraints),
     )

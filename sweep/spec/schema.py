@@ -337,6 +337,8 @@ class StudySpec(Section):
     """Trials of another run to continue; `sweep extend` writes it."""
     trial: Trial = Trial.model_validate({})
     """How each trial trains and reports."""
+    diverged: Literal["worst", "pruned", "failed"] = "worst"
+    """What the sampler is told of a trial whose loss is not finite."""
     sampler: Sampler = Sampler()
     """What proposes hyperparameters."""
     pruner: Pruner = Pruner()

@@ -84,7 +84,8 @@ class Outcome:
 
     `ledger` says where its time went, in seconds, beside counts (examples, traces, bytes). `constraints`
     says by how much each is broken, at most 0 where it holds. `replicates` holds the values of all
-    replicates for each objective, nothing where there is one replicate.
+    replicates for each objective, nothing where there is one replicate. `diverged` tells a FAIL whose loss or
+    objective was not finite, which the sampler learns from, from one that broke.
     """
 
     number: int
@@ -94,6 +95,7 @@ class Outcome:
     ledger: Mapping[str, float | int | str] = field(default_factory=dict)
     constraints: Mapping[str, float] = field(default_factory=dict)
     replicates: tuple[tuple[float, ...], ...] = ()
+    diverged: bool = False
 
     @property
     def feasible(self) -> bool:

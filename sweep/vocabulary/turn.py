@@ -135,10 +135,11 @@ WATCHDOG_ADVICE = (
 
 @dataclass(frozen=True)
 class RunFailure:
-    """A run that failed by itself, and why."""
+    """A run that failed by itself, and why; `diverged` where its loss was not finite."""
 
     run: RunId
     reason: str
+    diverged: bool = False
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class Lanes:
                 awaited.discard(report.lane)
                 run = self._lanes[report.lane].run
                 if report.error is not None:
-                    failures.append(RunFailure(run, report.error))
+                    failures.append(RunFailure(run, report.error, diverged=True))  # a lane has no other error
                 else:
                     reports.append(self._report(turn, report))
                     snapshots += self._snapshots.save_report(population, self._lanes, report)

@@ -14,10 +14,14 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.search import ends
 from sweep.search.optuna_internals import infeasible_score, pruned_score
 
-COMPLETE, PRUNED, INFEASIBLE = range(3)
-"""In this order trials are good: completed ones first, those that keep no constraint last."""
+COMPLETE, PRUNED, DIVERGED, INFEASIBLE = range(4)
+"""In this order trials are good: completed ones first, those that keep no constraint last.
+
+Optuna's own has no place for those that diverged: told as complete they would be better than pruned ones.
+"""
 
 Numbers = NDArray[np.int64]
 
@@ -70,6 +74,8 @@ class Ranking:
     def _place(self, trial: FrozenTrial) -> tuple[int, float, float]:
         if (violation := infeasible_score(trial)) > 0:
             return INFEASIBLE, violation, 0.0
+        if trial.user_attrs.get(ends.DIVERGED):
+            return DIVERGED, 0.0, 0.0
         if trial.state == TrialState.PRUNED:
             return PRUNED, *pruned_score(trial, self._study)
         value = trial.value
