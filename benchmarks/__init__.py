@@ -10,9 +10,10 @@ live_view       what the live view takes of the driver's time
 first_report    how long until the first report
 concurrency     what trials in flight cost a model-based sampler
 pruning         what each sampler and pruner finds for how many examples
+search          what the search finds beside Optuna's default and random points
 analysis_load   how long opening a large run takes
 scaling         several nodes beside one
 cluster         doctor, up and down over ten machines
 
-measure, ours, small_models, toy are what those share.
+measure, ours, search_objectives, small_models, toy are what those share.
 """

@@ -31,7 +31,7 @@ task: task.py:Task
 objective: {{metric: loss, direction: minimize}}
 sampler: {{name: {sampler}}}
 seed: {seed}
-trial: {{epochs: 1, report_every: {{epochs: 1}}}}
+trial: {{micro_batch_size: 32, length: {{epochs: 1}}, report_every: {{epochs: 1}}}}
 budget: {{trials: 60}}
 space:
   {space}
@@ -65,6 +65,7 @@ def ours(objective: Objective, sampler: str, seed: int, trials: int) -> Found:
 
 def theirs(objective: Objective, seed: int, trials: int) -> Found:
     """Optuna's default, where a value that is not finite is an error of the objective."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     spec, noise = spec_of(objective, "tpe", seed), random.Random(seed)
     study, order = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed)), dependency_order(spec.space)
     values = []
@@ -104,7 +105,6 @@ def chance(better: int, worse: int) -> float:
 
 def main() -> int:
     told = measure.arguments(str(__doc__).splitlines()[0], seeds=20, trials=60, start=0)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.simplefilter("ignore")
     report = measure.Benchmark("The least value found, median over seeds", packages=("optuna", "numpy"))
     chances, diverging = [], []

@@ -108,10 +108,18 @@ def _cliff(point: Point, _: random.Random) -> float:
     return abs(above) + {"sgd": 0.0, "adamw": 0.2, "lion": 0.3}[optimizer]
 
 
+def _one_diverges(point: Point, _: random.Random) -> float:
+    """One of three optimizers diverges at high rates; the others only train badly there."""
+    above, optimizer = _decades(point, "rate", BEST_RATE[str(point["optimizer"])]), str(point["optimizer"])
+    if above > math.log10(20):
+        return math.nan if optimizer == "sgd" else 3.0
+    return abs(above) + {"sgd": 0.0, "adamw": 0.2, "lion": 0.3}[optimizer]
+
+
 def _edge(point: Point, _: random.Random) -> float:
     """The best rate is just below the one that diverges, as with plain gradient descent."""
-    rate = _decades(point, "rate", 1.0)
-    return math.inf if rate > 0.02 else -rate + 0.5 * (_at(point, "momentum") - 0.9) ** 2
+    below = -_decades(point, "rate", 0.02)
+    return math.inf if below < 0 else below + 0.5 * (_at(point, "momentum") - 0.9) ** 2
 
 
 def _corner(point: Point, _: random.Random) -> float:
@@ -162,6 +170,7 @@ OBJECTIVES = (
         "categories", tuple(f'{name}: {{choices: ["1", "2", "3", "4", "5"]}}' for name in "abcd"), _categories
     ),
     Objective("cliff", ("rate: {low: 1.0e-3, high: 1.0e+2, log: true}", OPTIMIZER), _cliff),
+    Objective("one diverges", ("rate: {low: 1.0e-3, high: 1.0e+2, log: true}", OPTIMIZER), _one_diverges),
     Objective("edge", (RATE, "momentum: {low: 0.0, high: 0.99}"), _edge),
     Objective("corner", (RATE, "scale: {low: 1.0e-3, high: 1.0e+3, log: true}"), _corner),
     Objective("precision", (RATE, "precision: {choices: [float32, bfloat16, float16]}"), _precision),

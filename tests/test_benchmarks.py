@@ -18,6 +18,7 @@ PARTS = {
     "realistic_loops",
     "realistic_models",
     "realistic_torch",
+    "search_objectives",
     "small_models",
     "toy",
 }

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweep.search import ends
 from sweep.search.optuna_internals import infeasible_score, pruned_score
+from sweep.search.tpe.divergence import Divergence
 
 COMPLETE, PRUNED, DIVERGED, INFEASIBLE = range(4)
 """In this order trials are good: completed ones first, those that keep no constraint last.
@@ -41,6 +42,7 @@ class Ranking:
         self._is_ranked = np.zeros(0, bool)
         self._unended: list[int] = []
         self._seen = 0
+        self.divergence = Divergence()
 
     def __len__(self) -> int:
         return len(self._ranked)
@@ -68,6 +70,7 @@ class Ranking:
     def _enter(self, trial: FrozenTrial) -> None:
         if trial.state == TrialState.FAIL:
             return
+        self.divergence.enter(trial)
         insort(self._ranked, (*self._place(trial), trial.number))
         self._is_ranked[trial.number] = True
 
