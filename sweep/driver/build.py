@@ -17,6 +17,7 @@ from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
 from sweep.spec.against_task import validate_against
 from sweep.spec.plans import longest, sample_values
+from sweep.spec.pruner_lengths import pruner_in_examples
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.turn import TaskRef, WorkerSettings
@@ -75,6 +76,7 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
     """Optuna's side; a journal that is damaged is set aside, and the driver builds it again from the log."""
     from sweep.search.study import Study
 
+    spec = pruner_in_examples(spec, description.train_examples)
     length = longest(spec, description)
     asked = {number: row.params for number, row in run.history.study.trials.items()}
     study = None
@@ -95,6 +97,7 @@ def study_in_memory(spec: StudySpec, description: Description) -> Study:
     """Optuna's side of a study that is written nowhere."""
     from sweep.search.study import Study
 
+    spec = pruner_in_examples(spec, description.train_examples)
     return Study(spec, None, longest(spec, description))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import optuna
@@ -13,6 +13,7 @@ from sweep.errors import Problem, SpecError
 from sweep.search.optuna_internals import successive_halving_numbers
 from sweep.search.samplers import quietly
 from sweep.spec import classes
+from sweep.spec.pruner_lengths import SOME_EXAMPLES, pruner_in_examples
 from sweep.spec.registry import Registered, Registry
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Length
@@ -38,6 +39,7 @@ OWN = ("name", "metric")
 
 def problems(spec: StudySpec) -> list[Problem]:
     """What is wrong with the pruner and its arguments; needs Optuna, which reading the file does not."""
+    spec = pruner_in_examples(spec, SOME_EXAMPLES)
     given = {"name": spec.pruner.name, **spec.pruner.arguments}
     try:
         found = [*_problems(spec, PATH, given), *_replicate_problems(spec)]
@@ -76,16 +78,29 @@ def rungs(pruner: optuna.pruners.BasePruner, length: Length) -> tuple[int, ...] 
     return tuple(found)
 
 
-def _make(spec: StudySpec, path: Path, given: Mapping[str, Any], length: Length) -> optuna.pruners.BasePruner:
-    cls = _class(spec, path, given)
+def effective(
+    spec: StudySpec, given: Mapping[str, Any], length: Length, *, path: Path = PATH
+) -> dict[str, Any]:
+    """Every argument that a pruner is built with: the file's, ours, the class's own defaults."""
+    known = classes.parameters(pruner_class(spec, path, given))
+    defaults = {name: each.default for name, each in known.items() if each.default is not each.empty}
+    return defaults | _arguments(known, given, length)
+
+
+def _arguments(known: Container[str], given: Mapping[str, Any], length: Length) -> dict[str, Any]:
     ours: dict[str, Any] = {
         "min_resource": length.report_every,
         "max_resource": length.examples,
         "n_warmup_steps": length.report_every,
     }
-    known = classes.parameters(cls)
     values = {name: value for name, value in ours.items() if name in known}
-    values |= {name: value for name, value in given.items() if name not in OWN}
+    return values | {name: value for name, value in given.items() if name not in OWN}
+
+
+def _make(spec: StudySpec, path: Path, given: Mapping[str, Any], length: Length) -> optuna.pruners.BasePruner:
+    cls = pruner_class(spec, path, given)
+    known = classes.parameters(cls)
+    values = _arguments(known, given, length)
     if WRAPPED in known:
         inner = given.get(WRAPPED)
         values[WRAPPED] = None if inner is None else _make(spec, (*path, WRAPPED), inner, length)
@@ -96,7 +111,7 @@ def _make(spec: StudySpec, path: Path, given: Mapping[str, Any], length: Length)
 
 
 def _problems(spec: StudySpec, path: Path, given: Mapping[str, Any]) -> Iterator[Problem]:
-    cls = _class(spec, path, given)
+    cls = pruner_class(spec, path, given)
     if path != PATH and cls is optuna.pruners.WilcoxonPruner:
         what = "wilcoxon cannot be wrapped in another pruner"
         yield spec.document.problem((*path, "name"), what, "", "use it alone")
@@ -110,7 +125,7 @@ def _problems(spec: StudySpec, path: Path, given: Mapping[str, Any]) -> Iterator
     yield from classes.problems(spec.document, path, cls, values, own=optional, withheld={})
 
 
-def _class(spec: StudySpec, path: Path, given: object) -> type[optuna.pruners.BasePruner]:
+def pruner_class(spec: StudySpec, path: Path, given: object) -> type[optuna.pruners.BasePruner]:
     """Raises SpecError where there is no such pruner, or what it needs is not installed."""
     document = spec.document
     if not isinstance(given, Mapping) or "name" not in given:

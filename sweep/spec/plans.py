@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice, product
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
-from sweep.spec.conditions import dependency_order, is_active
+from sweep.spec.conditions import dependency_order, holds, is_active
+from sweep.spec.points import listed, size_of
 from sweep.spec.resolve import resolve_length, with_fixed
-from sweep.spec.schema import Choices, Entry, IntRange, StudySpec
+from sweep.spec.schema import Choices, Entry, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import Length, Scalar, Signature, TrialPlan
 
 MAX_PROGRAMS = 1000
 """More programs are counted as this many."""
+
+MAX_SHAPES = 100 * MAX_PROGRAMS
+"""So many combinations are looked at; equal ones are few."""
 
 
 def plan(spec: StudySpec, description: Description, number: int, params: Mapping[str, Scalar]) -> TrialPlan:
@@ -34,34 +38,62 @@ def signature(hyperparameters: Mapping[str, Scalar], description: Description) -
     return tuple(sorted(shaping.items()))
 
 
-def listed_values(spec: StudySpec, name: str) -> tuple[Scalar, ...]:
-    """The values that a hyperparameter can take, where they can be listed."""
+def listed_values(spec: StudySpec, name: str) -> Sequence[Scalar]:
+    """The values that a hyperparameter can take, in order; nothing where they cannot be listed."""
     if name in spec.fixed:
         return (spec.fixed[name],)
-    match spec.space.get(name):
-        case Choices(choices=choices):
-            return choices
-        case IntRange(low=low, high=high, step=step):
-            return tuple(range(low, high + 1, step))
-        case _:
-            return ()
+    entry = spec.space.get(name)
+    return () if entry is None or size_of(entry) is None else listed(entry)
 
 
 def programs(spec: StudySpec, description: Description) -> tuple[Signature, ...]:
     """The signature of every program that the study can need, at most MAX_PROGRAMS."""
-    return tuple(islice(_programs(spec, description), MAX_PROGRAMS))
+    shaping = {*description.static, *description.switches}
+    names = [name for name in dependency_order(spec.space) if name in shaping]
+    made = (signature(with_fixed(spec, params), description) for params in _shapes(spec, names, description))
+    return tuple(islice(dict.fromkeys(islice(made, MAX_SHAPES)), MAX_PROGRAMS))
 
 
-def _programs(spec: StudySpec, description: Description) -> Iterator[Signature]:
-    names = [name for name in description.static if name in spec.space]
-    seen: set[Signature] = set()
-    for combination in product(*(listed_values(spec, name) for name in names)):
-        values = {**spec.fixed, **dict(zip(names, combination, strict=True))}
-        params = {name: values[name] for name in names if is_active(spec.space[name], values)}
-        made = signature(with_fixed(spec, params), description)
-        if made not in seen:
-            seen.add(made)
-            yield made
+def _shapes(
+    spec: StudySpec,
+    names: Sequence[str],
+    description: Description,
+    params: Mapping[str, Scalar] | None = None,
+) -> Iterator[Mapping[str, Scalar]]:
+    """Every combination of the values that shape a program; an entry applies where its `when` can hold."""
+    params = params or {}
+    if not names:
+        yield params
+        return
+    name, rest = names[0], names[1:]
+    entry = spec.space[name]
+    known = {
+        parent: each for parent, each in (entry.when or {}).items() if _is_known(spec, parent, description)
+    }
+    values = {**spec.fixed, **params}
+    applies = all(parent in values and holds(each, values[parent]) for parent, each in known.items())
+    if not applies or len(known) < len(entry.when or ()):
+        yield from _shapes(spec, rest, description, params)
+    if applies:
+        for value in _shaping_values(entry, is_switch=name in description.switches):
+            yield from _shapes(spec, rest, description, {**params, name: value})
+
+
+def _is_known(spec: StudySpec, name: str, description: Description) -> bool:
+    """Whether a name's value is known when shapes are listed; others may be anything."""
+    return name in spec.fixed or name in description.static
+
+
+def _shaping_values(entry: Entry, *, is_switch: bool) -> Iterable[Scalar]:
+    """The values that make programs of their own; of a switch one that is on and one that is off."""
+    if not is_switch and size_of(entry) is None:
+        assert not isinstance(entry, Choices)
+        width = entry.high - entry.low
+        return (entry.low + width * place / MAX_PROGRAMS for place in range(MAX_PROGRAMS))
+    if not is_switch:
+        return listed(entry)
+    values = entry.choices if isinstance(entry, Choices) else (entry.low, entry.high)
+    return {bool(value): value for value in values}.values()
 
 
 def sample_values(spec: StudySpec) -> dict[str, Scalar]:

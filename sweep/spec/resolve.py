@@ -34,8 +34,8 @@ def resolve_length(spec: StudySpec, train_examples: int, hyperparameters: Mappin
     if spec.trainable is not Trainable.TASK:
         return _open_length(spec)
     length = Length(
-        examples=_examples(extent_of(spec, hyperparameters), train_examples, hyperparameters),
-        report_every=_examples(spec.trial.report_every, train_examples, hyperparameters),
+        examples=extent_examples(extent_of(spec, hyperparameters), train_examples, hyperparameters),
+        report_every=extent_examples(spec.trial.report_every, train_examples, hyperparameters),
     )
     if length.report_every > length.examples:
         raise SpecError([_report_problem(spec, length)])
@@ -54,7 +54,8 @@ def _open_length(spec: StudySpec) -> Length:
     return Length(length or UNBOUNDED, spec.trial.report_every.examples or 1, open=True)
 
 
-def _examples(extent: Extent, train_examples: int, hyperparameters: Mapping[str, Scalar]) -> int:
+def extent_examples(extent: Extent, train_examples: int, hyperparameters: Mapping[str, Scalar]) -> int:
+    """A length in examples."""
     if extent.epochs is not None:
         return max(1, round(extent.epochs * train_examples))
     if extent.examples is not None:
