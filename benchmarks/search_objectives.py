@@ -1,4 +1,4 @@
-"""Objectives for comparing samplers: known functions, what tuning a model looks like, and regions that diverge."""
+"""Objectives for comparing samplers: known functions, what tuning looks like, regions that diverge."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ def _rate_and_decay(point: Point, _: random.Random) -> float:
 def _mixed(point: Point, _: random.Random) -> float:
     activation = {"relu": 0.1, "gelu": 0.0, "tanh": 0.3}[str(point["activation"])]
     layers = 0.05 * abs(_at(point, "layers") - 5)
-    return _decades(point, "rate", 1e-3) ** 2 + layers + activation + 0.5 * (_at(point, "dropout") - 0.15) ** 2
+    return (
+        _decades(point, "rate", 1e-3) ** 2 + layers + activation + 0.5 * (_at(point, "dropout") - 0.15) ** 2
+    )
 
 
 def _conditional(point: Point, _: random.Random) -> float:

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep.api.cluster import inventory_of
 from sweep.driver.build import check_choices, describe_task
 from sweep.errors import SpecError
 from sweep.spec.against_task import missing_files
 from sweep.spec.given import Study, study_of
-from sweep.spec.plans import listed_values, longest, programs
+from sweep.spec.plans import MAX_PROGRAMS, listed_values, longest, programs
+from sweep.spec.points import Points
 from sweep.spec.resolve import with_fixed
 from sweep.spec.schema import Choices, Entry, FloatRange, IntRange, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import UNBOUNDED, Length, Signature
 
+if TYPE_CHECKING:
+    from sweep.search.pruning.reach import Reach
+
 
 @dataclass(frozen=True)
 class Check:
-    """A study that can run, and what that would be."""
+    """A study that can run, and what that would be; `notes` say what was hardly meant so."""
 
     spec: StudySpec
     description: Description
     length: Length
     programs: tuple[Signature, ...]
+    pruner: Reach
+    notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """What `check --json` prints."""
@@ -42,6 +48,8 @@ class Check:
             "device": self.description.device,
             "lanes_stopped_by": self.description.vmap_incompatibility,
             "purity": self.description.purity,
+            "rungs": list(self.pruner.rungs or ()),
+            "notes": list(self.notes),
         }
 
     def as_text(self) -> str:
@@ -52,6 +60,7 @@ class Check:
         lines = [
             f"{spec.name}: {trials}, {objectives}; sampler {spec.sampler.name}, pruner {spec.pruner.name}",
             *(self._function_text() if self.length.open else self._task_text()),
+            *self._pruner_text(),
             f"device: {described.device} ({described.chip})",
             "space:",
             *(f"  {name}: {entry_text(entry)}" for name, entry in spec.space.items()),
@@ -60,6 +69,7 @@ class Check:
             lines += _purity_text(described.purity)
         if described.vmap_incompatibility:
             lines.append(f"lanes: one only, since {described.vmap_incompatibility}")
+        lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
     def _task_text(self) -> Iterator[str]:
@@ -81,6 +91,15 @@ class Check:
         yield f"task: {self.spec.task}, a function"
         yield f"each trial: {f'at most {examples} examples' if examples < UNBOUNDED else 'until it returns'}"
 
+    def _pruner_text(self) -> Iterator[str]:
+        """Where the pruner decides, in the units that a study file has."""
+        if not self.pruner.rungs:
+            return
+        size = self.description.train_examples
+        units = "examples (epochs)" if size else "examples"
+        rungs = ", ".join(f"{rung} ({rung / size:.3g})" if size else str(rung) for rung in self.pruner.rungs)
+        yield f"pruner: {self.spec.pruner.name} decides from these {units} on: {rungs}"
+
     def updates(self) -> list[tuple[int, int]]:
         """(k, optimizer steps of a trial) for each number of accumulation steps k; of a function none."""
         if self.length.open:
@@ -100,6 +119,9 @@ def check(study: Study) -> Check:
 
     `study` is a path, YAML text, a mapping with the study file's keys, or a StudySpec.
     """
+    from sweep.search.pruning.lengths import pruner_in_examples
+    from sweep.search.pruning.reach import reach
+
     spec = study_of(study)
     inventory_of(spec)
     check_choices(spec)
@@ -107,7 +129,35 @@ def check(study: Study) -> Check:
     if missing:
         raise SpecError(missing)
     description = describe_task(spec, purity=True)
-    return Check(spec, description, longest(spec, description), programs(spec, description))
+    length, needed = longest(spec, description), programs(spec, description)
+    pruner = reach(pruner_in_examples(spec, description.train_examples), length)
+    notes = (*budget_notes(spec, needed), *pruner.notes)
+    return Check(spec, description, length, needed, pruner, notes)
+
+
+def budget_notes(spec: StudySpec, needed: tuple[Signature, ...]) -> Iterator[str]:
+    """Points and programs held against the number of trials."""
+    trials = spec.budget.trials
+    if trials is None:
+        return
+    points = Points(spec).total
+    if points is not None and points < trials and not spec.sampler.repeat:
+        yield (
+            f"the space has {points} points, the budget {trials} trials: the study ends after {points}. "
+            f"Write budget: {{trials: {points}}}, or widen the space"
+        )
+    if len(spec.enqueue) > trials:
+        yield (
+            f"enqueue has {len(spec.enqueue)} points, the budget {trials} trials: "
+            f"the last {len(spec.enqueue) - trials} are never tried"
+        )
+    if len(needed) > max(1, trials // 2):
+        most = f"{len(needed)} or more" if len(needed) == MAX_PROGRAMS else str(len(needed))
+        names = ", ".join(dict.fromkeys(name for each in needed for name, _ in each if name in spec.space))
+        yield (
+            f"{most} programs for {trials} trials: most compile their own and share no step. "
+            f"Give fewer choices of {names}"
+        )
 
 
 def _purity_text(purity: Mapping[str, Any]) -> Iterator[str]:

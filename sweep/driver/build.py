@@ -17,7 +17,6 @@ from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
 from sweep.spec.against_task import validate_against
 from sweep.spec.plans import longest, sample_values
-from sweep.spec.pruner_lengths import pruner_in_examples
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.turn import TaskRef, WorkerSettings
@@ -36,7 +35,8 @@ def check_choices(spec: StudySpec) -> None:
     from sweep.driver import checkpoint_store as store
     from sweep.driver import extension
     from sweep.driver.loggers import choosing as loggers
-    from sweep.search import pruners, samplers, terminators, warm_start
+    from sweep.search import samplers, terminators, warm_start
+    from sweep.search.pruning import pruners
 
     choosers = (samplers, pruners, terminators, warm_start, executors, store, extension, loggers)
     problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
@@ -74,6 +74,7 @@ def logging_to(spec: StudySpec, run: RunDir, progress: Progress) -> AbstractCont
 
 def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
     """Optuna's side; a journal that is damaged is set aside, and the driver builds it again from the log."""
+    from sweep.search.pruning.lengths import pruner_in_examples
     from sweep.search.study import Study
 
     spec = pruner_in_examples(spec, description.train_examples)
@@ -95,6 +96,7 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
 
 def study_in_memory(spec: StudySpec, description: Description) -> Study:
     """Optuna's side of a study that is written nowhere."""
+    from sweep.search.pruning.lengths import pruner_in_examples
     from sweep.search.study import Study
 
     spec = pruner_in_examples(spec, description.train_examples)

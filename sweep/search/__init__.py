@@ -7,13 +7,12 @@ space             the study file's space as Optuna's distributions
 samplers          samplers by name
 grid              the grid sampler, every point once
 distinct          any sampler, held to points that were not tried
-pruners           pruners by name
 terminators       stop rules by name
-pruner_adapters   what a pruner is shown of several objectives or replicates
 warm_start        trials of an earlier run
 journal           Optuna's journal, committed in groups
 in_memory         a storage that keeps nothing
 ended_trial       trials that have ended, read without copying
 optuna_internals  Optuna's private names behind plain functions
 tpe               TPE at a lower cost (a package)
+pruning           which trials end early (a package)
 """

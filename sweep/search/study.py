@@ -10,10 +10,11 @@ from typing import Any
 
 import optuna
 
-from sweep.search import optuna_internals, pruner_adapters, pruners, samplers, space, terminators, warm_start
+from sweep.search import optuna_internals, samplers, space, terminators, warm_start
 from sweep.search.distinct import Distinct
 from sweep.search.ends import DIVERGED, STATES, end_of
 from sweep.search.grid import Grid
+from sweep.search.pruning import adapters, pruners
 from sweep.search.storage import StudyStorage
 from sweep.spec.conditions import dependency_order
 from sweep.spec.points import Points
@@ -53,7 +54,7 @@ class Study:
         self.storage = StudyStorage(spec, journal)
         pruner = pruners.make(spec, length)
         self.rungs = pruners.rungs(pruner, length)
-        self._adapter = pruner_adapters.make(spec, pruner)
+        self._adapter = adapters.make(spec, pruner)
         self._study = _Study(
             spec.name,
             self.storage.backend,
@@ -159,7 +160,7 @@ class Study:
 
     def _tell_adapter(self, outcome: Outcome) -> None:
         assert self._adapter is not None
-        value = outcome.values[pruner_adapters.judged_objective(self._spec)] if outcome.values else None
+        value = outcome.values[adapters.judged_objective(self._spec)] if outcome.values else None
         self._adapter.tell(outcome.number, STATES[outcome.state], value)
 
     def _ask(self) -> Proposal:

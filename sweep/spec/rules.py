@@ -11,7 +11,6 @@ from math import isfinite
 from configfile import nearest
 from configfile.yamlfile import Document, Path, value_text
 from sweep.errors import Problem
-from sweep.spec import pruner_lengths
 from sweep.spec.conditions import Circle, can_hold, contains, dependency_order, holds, is_active, off_step
 from sweep.spec.fields import MAX_COUNT
 from sweep.spec.hyperparameters import CORE, LENGTH, WORDS, Numbers, Values, remedy
@@ -326,11 +325,6 @@ def _sampler(draft: Draft) -> Iterator[Problem]:
             )
 
 
-def _pruner(draft: Draft) -> Iterator[Problem]:
-    if draft.pruner is not None:
-        yield from pruner_lengths.problems(draft.document, draft.pruner, draft.space_names)
-
-
 def _stop(draft: Draft) -> Iterator[Problem]:
     if draft.stop is None or len(draft.objective or ()) < 2:
         return
@@ -355,6 +349,6 @@ def _space(draft: Draft) -> Iterator[Problem]:
 
 
 RULES: tuple[Rule, ...] = (
-    _space, _names, _ranges, _core, _lengths, _conditions, _enqueue, _trial, _objectives, _sampler, _pruner, _stop,
+    _space, _names, _ranges, _core, _lengths, _conditions, _enqueue, _trial, _objectives, _sampler, _stop,
     _require,
 )  # fmt: skip

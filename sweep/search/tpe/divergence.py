@@ -49,7 +49,7 @@ class Divergence:
         self.seen = self.seen or diverged
 
     def log_chance_finite(self, points: Mapping[str, Array], space: Mapping[str, BaseDistribution]) -> Array:
-        """At each point, the log of the chance that a trial there does not diverge; inside Optuna's numbers."""
+        """The log of the chance that a trial does not diverge, at each point, in Optuna's own numbers."""
         diverged = np.array(self._diverged)
         squares = np.zeros((len(next(iter(points.values()))), len(diverged)))
         for name, values in points.items():
@@ -87,7 +87,7 @@ def _scaled(values: Array, distribution: BaseDistribution) -> Array:
 
 
 def _relevance(column: Array, diverged: NDArray[np.bool_], distribution: BaseDistribution) -> float:
-    """How much a hyperparameter alone tells of divergence, up to 1 more than the least: distances count so much."""
+    """How much a hyperparameter alone tells of divergence: its distances count as much."""
     known = ~np.isnan(column)
     values, labels = column[known], diverged[known]
     if labels.all() or not labels.any():

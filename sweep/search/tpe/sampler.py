@@ -32,10 +32,6 @@ class _Kept(NamedTuple):
     densities: dict[tuple[str, ...], Density]
 
 
-STARTUP_DRAWS = 8
-"""How often a random value is drawn again at most where it would likely diverge."""
-
-
 class TPESampler(optuna.samplers.TPESampler):
     """Proposes what Optuna's proposes, bit for bit, in less time the more trials there are.
 
@@ -72,29 +68,6 @@ class TPESampler(optuna.samplers.TPESampler):
         best = self._compare(candidates, gains)
         return {name: each.to_external_repr(best[name]) for name, each in search_space.items()}
 
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """A random value at first: another one where it would likely diverge."""
-        for _ in range(STARTUP_DRAWS):
-            value = super().sample_independent(study, trial, param_name, param_distribution)
-            divergence = self._diverged_at_startup(study)
-            if divergence is None:
-                break
-            space, inside = {param_name: param_distribution}, param_distribution.to_internal_repr(value)
-            chance = _log_chance_finite(divergence, trial, {param_name: np.array([inside])}, space)
-            if np.log(self._rng.rng.random_sample()) < chance[0]:
-                break
-        return value
-
-    def _diverged_at_startup(self, study: optuna.Study) -> Divergence | None:
-        """What is known of divergence, while values are drawn at random; None where nothing is."""
-        if len(study.directions) > 1:
-            return None
-        ranking = self._kept_of(study).ranking
-        ranking.follow(study._get_trials(deepcopy=False, use_cache=True))
-        return ranking.divergence if ranking.divergence.seen and len(ranking) < self._n_startup_trials else None
-
     def _get_internal_repr(
         self, trials: list[FrozenTrial], search_space: dict[str, BaseDistribution], study: optuna.Study
     ) -> dict[str, NDArray[np.float64]]:
@@ -119,12 +92,16 @@ class TPESampler(optuna.samplers.TPESampler):
 
 
 def _log_chance_finite(
-    divergence: Divergence, trial: FrozenTrial, points: Mapping[str, NDArray[np.float64]], space: Mapping[str, BaseDistribution]
+    divergence: Divergence,
+    trial: FrozenTrial,
+    points: Mapping[str, NDArray[np.float64]],
+    space: Mapping[str, BaseDistribution],
 ) -> NDArray[np.float64]:
     """At candidates for some hyperparameters of a trial that has others already."""
     count = len(next(iter(points.values())))
     distributions = {**trial.distributions, **space}
     given = {
-        name: np.full(count, distributions[name].to_internal_repr(value)) for name, value in trial.params.items()
+        name: np.full(count, distributions[name].to_internal_repr(value))
+        for name, value in trial.params.items()
     }
     return divergence.log_chance_finite({**given, **points}, distributions)

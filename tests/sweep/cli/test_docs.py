@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from configfile import yamlfile
-from sweep.search import pruners, samplers, terminators
+from sweep.search import samplers, terminators
+from sweep.search.pruning import pruners
 from sweep.spec.differences import LOCKED
 from sweep.spec.parse import parse
 from sweep.spec.schema import PRUNERS, SAMPLERS, Stop, StudySpec, Trial

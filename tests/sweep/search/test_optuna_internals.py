@@ -67,8 +67,8 @@ PRIVATE = {
     "_trial_id": Private(
 "trial", (INTERNALS, JOURNAL, "analysis/importance.py"), "ask the storage for it by study and number"),
     "_cached_frozen_trial": Private("trial", (INTERNALS,), "keep the steps of live trials in search.study"),
-    "_min_resource": Private("pruner", (INTERNALS,), "take it from what search.pruners gives"),
-    "_reduction_factor": Private("pruner", (INTERNALS,), "take it from what search.pruners gives"),
+    "_min_resource": Private("pruner", (INTERNALS,), "take it from what search.pruning.pruners gives"),
+    "_reduction_factor": Private("pruner", (INTERNALS,), "take it from what search.pruning.pruners gives"),
     "_get_generation_key": Private(
         "optuna.samplers:NSGAIISampler", (INTERNALS,), "leave generations of warm starts out"
     ),

@@ -11,7 +11,7 @@ import pytest
 import analysis
 from sweep.api.run import Summary, run_study
 from sweep.driver.monitor.progress import Quiet
-from sweep.search import pruner_adapters, pruners
+from sweep.search.pruning import adapters, pruners
 from sweep.search.study import Study
 from sweep.spec.parse import load, parse
 from sweep.spec.schema import StudySpec
@@ -158,7 +158,7 @@ def test_replicates_are_compared_at_the_boundary_that_both_have_reached(directio
     spec = with_pruner("{name: wilcoxon}", ("epochs: 3}", "epochs: 3}, replicates: 4"))
     pruner = pruners.make(spec, Length(2, 1))
     assert isinstance(pruner, optuna.pruners.WilcoxonPruner)
-    view = pruner_adapters.ReplicatesAdapter(pruner, direction)
+    view = adapters.ReplicatesAdapter(pruner, direction)
     complete = optuna.trial.TrialState.COMPLETE
     for number, each in enumerate((1.0, worse, 1.0)):
         view.enter(number)

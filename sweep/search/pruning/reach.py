@@ -16,12 +16,10 @@ from optuna.pruners import (
     ThresholdPruner,
 )
 
-from sweep.search import pruners
+from sweep.search.pruning import pruners
+from sweep.search.pruning.lengths import RESOURCES
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Length
-
-IN_EXAMPLES = ("min_resource", "max_resource", "n_warmup_steps", "interval_steps")
-"""Arguments of pruners that count examples, as reports do."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def _unit_notes(given: Mapping[str, Any], length: Length) -> list[str]:
     return [
         f"pruner: {name} {value} is in examples, less than one report ({length.report_every}). "
         f"Write {{epochs: {value}}} for epochs"
-        for name in IN_EXAMPLES
+        for name in RESOURCES
         if isinstance(value := given.get(name), int) and 0 < value < length.report_every
     ]
 

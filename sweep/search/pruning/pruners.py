@@ -11,9 +11,9 @@ import optuna
 from configfile.yamlfile import Path
 from sweep.errors import Problem, SpecError
 from sweep.search.optuna_internals import successive_halving_numbers
+from sweep.search.pruning import lengths
 from sweep.search.samplers import quietly
 from sweep.spec import classes
-from sweep.spec.pruner_lengths import SOME_EXAMPLES, pruner_in_examples
 from sweep.spec.registry import Registered, Registry
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Length
@@ -36,10 +36,15 @@ PATH: Path = ("pruner",)
 WRAPPED = "wrapped_pruner"
 OWN = ("name", "metric")
 
+SOME_EXAMPLES = 1_000_000
+"""The size of a training set, where the task is not known yet and any will do."""
+
 
 def problems(spec: StudySpec) -> list[Problem]:
     """What is wrong with the pruner and its arguments; needs Optuna, which reading the file does not."""
-    spec = pruner_in_examples(spec, SOME_EXAMPLES)
+    if found := list(lengths.problems(spec)):
+        return found
+    spec = lengths.pruner_in_examples(spec, SOME_EXAMPLES)
     given = {"name": spec.pruner.name, **spec.pruner.arguments}
     try:
         found = [*_problems(spec, PATH, given), *_replicate_problems(spec)]
