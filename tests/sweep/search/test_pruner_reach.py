@@ -53,7 +53,7 @@ def test_a_wrong_length_is_named(text: str, key: str, words: str) -> None:
     [
         ("{name: successive_halving}", (1000, 4000)),
         ("{name: successive_halving, min_resource: {epochs: 2}, reduction_factor: 2}", (2000, 4000)),
-        ("{name: median}", None),
+        ("{name: median, n_startup_trials: 2}", None),
         ("{name: none}", None),
     ],
 )

@@ -23,14 +23,14 @@ NOISE = FloatDistribution(0.0, 1.0)
 OPTIMIZER = CategoricalDistribution(["sgd", "adamw"])
 
 
-def entered(space: Mapping[str, BaseDistribution], *trials: tuple[dict[str, object], bool]) -> Divergence:
+def entered(space: Mapping[str, BaseDistribution], *trials: tuple[Mapping[str, object], bool]) -> Divergence:
     found = Divergence()
     for params, diverged in trials:
         found.enter(
             create_trial(
                 state=TrialState.COMPLETE,
                 value=1.0,
-                params=params,
+                params=dict(params),
                 distributions={name: space[name] for name in params},
                 user_attrs={DIVERGED: True} if diverged else {},
             )
@@ -48,9 +48,7 @@ def test_the_edge_lies_between_the_nearest_trials_at_any_scale() -> None:
     found = entered({"rate": RATE}, *(({"rate": rate}, rate > 1.15) for rate in rates))
     assert found.seen
     likely, edge, hopeless = chances(found, {"rate": RATE}, rate=[0.05, 1.15, 20.0])
-    assert likely > 0.9
-    assert likely > edge > hopeless
-    assert hopeless < 0.2
+    assert likely > 0.7 > edge > 0.4 > hopeless
 
 
 def test_what_has_nothing_to_do_with_it_hardly_counts() -> None:
