@@ -13,6 +13,7 @@ from sweep.errors import Problem
 from sweep.spec.hyperparameters import LENGTH
 from sweep.spec.resolve import extent_examples, with_fixed
 from sweep.spec.schema import Extent, Pruner, StudySpec
+from sweep.vocabulary.turn import Trainable
 
 VARIED = ("accumulation_steps", "micro_batch_size")
 """With these in `space`, an update is another number of examples in each trial."""
@@ -31,7 +32,9 @@ def problems(spec: StudySpec) -> Iterator[Problem]:
         except ValidationError as error:
             yield from validation.problems(document, path, error, lambda path: LENGTH)
             continue
-        if extent.updates is not None and any(name in spec.space for name in VARIED):
+        if extent.examples is None and spec.trainable is not Trainable.TASK:
+            yield document.problem(path, "a function counts examples only", "", "give it in examples")
+        elif extent.updates is not None and any(name in spec.space for name in VARIED):
             what = "`updates` is another number of examples in each trial"
             yield document.problem(path, what, "", "give it in epochs or examples")
 

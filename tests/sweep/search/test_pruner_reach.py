@@ -48,6 +48,17 @@ def test_a_wrong_length_is_named(text: str, key: str, words: str) -> None:
     assert words in str(problem)
 
 
+def test_a_function_has_no_epochs() -> None:
+    task = [
+        ("Line", "line"),
+        ("micro_batch_size: 16, length: {epochs: 3}", "timeout: 1m"),
+        ("lanes: 1\n", ""),
+    ]
+    (problem,) = pruners.problems(with_pruner("{name: median, n_warmup_steps: {epochs: 2}}", *task))
+    assert problem.remedy == "give it in examples"
+    assert not pruners.problems(with_pruner("{name: median, n_warmup_steps: {examples: 2}}", *task))
+
+
 @pytest.mark.parametrize(
     ("text", "rungs"),
     [
