@@ -21,6 +21,8 @@ from tests.sweep.conftest import Folder
 
 pytestmark = pytest.mark.slow
 
+PROMISED = json.loads((Path(__file__).parents[2] / "data/promise-0.2.json").read_text())
+
 
 def refused(folder: Folder, *arguments: str) -> str:
     """What a command that must end with exit code 2 says, on stderr alone and without a traceback."""
@@ -35,6 +37,7 @@ def test_run_prints_one_json_object_and_nothing_else_on_stdout(folder: Folder) -
     ended = folder.sweep("run", "study.yaml", "--json")
     assert ended.returncode == 0, ended.stderr
     result = json.loads(ended.stdout)
+    assert set(PROMISED["json"]["run"]) - result.keys() == set()
     assert result["study"] == "line"
     assert result["trials"]["COMPLETE"] == 4
     assert result["run_dir"] == "runs/line"

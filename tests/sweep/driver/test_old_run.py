@@ -52,6 +52,7 @@ def test_an_old_run_opens_as_tables_and_is_reported(old: Folder) -> None:
     assert len(run.metrics) == 66
     assert sorted(run.checkpoints.trial) == [0, 6, 9, 14]
     assert f"trial {BEST}" in write(old.run_dir).read_text("utf-8")
+    assert run.weights(BEST).keys() == {"weight", "bias"}
 
 
 def test_an_old_run_is_resumed(old: Folder) -> None:
