@@ -93,8 +93,8 @@ def _study(folder: Path, name: str, sampler: str, pruner: str) -> dict[str, floa
 
     ledger = analysis.load(folder / name).trials.ledger_examples
     return {
-        "complete": summary.trials["COMPLETE"],
-        "pruned": summary.trials["PRUNED"],
+        "complete": summary.counts["COMPLETE"],
+        "pruned": summary.counts["PRUNED"],
         "best": round(summary.best.value, 4),
         "examples": int(ledger.sum()),
         "wall_s": round(summary.wall_s, 1),

@@ -16,6 +16,8 @@ METRICS = "metrics"
 TRIALS = "trials.parquet"
 CHECKPOINTS = "checkpoints"
 REPORT = "report.html"
+TASK = "task"
+"""Where the source of a task lies that was written in a notebook."""
 LOCK = "lock"
 
 _CHECKPOINT = re.compile(

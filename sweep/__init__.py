@@ -1,6 +1,9 @@
 """Hyperparameter sweeps on Macs: `sweep.run("study.yaml").best`, or `python -m sweep run study.yaml`.
 
-run         run a study to its budget, or resume it
+run         run a study to its budget, or resume it: a file's, or a class or function of Python
+start       the same beside what a notebook does next
+Study       trials that a program asks for, trains itself and tells of
+float, int, choices   entries of a space in few words
 check       what would run, and everything that is wrong
 plan        how long a study would take
 extend      train the best trials of a run for longer
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
     from sweep.api.extend import extend
     from sweep.api.list_runs import list_runs
     from sweep.api.plan import plan
+    from sweep.api.python.asked import Study
+    from sweep.api.python.handle import start
+    from sweep.api.python.space import choices, float_, int_
     from sweep.api.remove import remove
     from sweep.api.run import run
     from sweep.api.show import read_trial as show
@@ -51,31 +57,40 @@ if TYPE_CHECKING:
     from sweep.errors import SweepError
     from sweep.spec.schema import StudySpec
 
+    float = float_
+    int = int_
     __version__: str
 
 _HOMES = {
+    "Study": "sweep.api.python.asked",
     "StudySpec": "sweep.spec.schema",
     "SweepError": "sweep.errors",
     "check": "sweep.api.check",
+    "choices": "sweep.api.python.space",
     "compare": "sweep.api.compare",
     "extend": "sweep.api.extend",
+    "float": "sweep.api.python.space",
+    "int": "sweep.api.python.space",
     "list_runs": "sweep.api.list_runs",
     "load": "analysis.load",
     "plan": "sweep.api.plan",
     "remove": "sweep.api.remove",
     "run": "sweep.api.run",
     "show": "sweep.api.show",
+    "start": "sweep.api.python.handle",
     "status": "sweep.api.status",
 }
-_INNER = {"show": "read_trial", "status": "read_status"}
-"""What a function is called where the verb's own name is the module's."""
+_INNER = {"float": "float_", "int": "int_", "show": "read_trial", "status": "read_status"}
+"""What a function is called where its name is a module's or a built-in's."""
 
 
 __all__ = [
+    "Study",
     "StudySpec",
     "SweepError",
     "__version__",
     "check",
+    "choices",
     "compare",
     "extend",
     "list_runs",
@@ -84,8 +99,10 @@ __all__ = [
     "remove",
     "run",
     "show",
+    "start",
     "status",
 ]
+"""What `from sweep import *` gives; `float` and `int` are left out, as it would hide the built-in ones."""
 
 
 def __getattr__(name: str) -> Any:
@@ -99,4 +116,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__]
+    return sorted({*__all__, *_HOMES})

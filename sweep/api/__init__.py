@@ -16,4 +16,5 @@ init        a study and a task to start from
 ui          optuna-dashboard on a run
 remote      a study on its cluster's head: detach, follow, stop, fetch
 cluster     the cluster that a study names
+python      studies written in Python (a package)
 """

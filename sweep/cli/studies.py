@@ -125,7 +125,7 @@ def plan(
 
 
 def _print_summary(summary: Summary, study: Path) -> None:
-    counts = ", ".join(f"{count} {state.lower()}" for state, count in summary.trials.items() if count)
+    counts = ", ".join(f"{count} {state.lower()}" for state, count in summary.counts.items() if count)
     counts += f" ({summary.diverged} diverged)" if summary.diverged else ""
     print(f"{summary.study}: {counts or 'no trials'}; {_ending(summary, study)}")
     if summary.top:
@@ -169,6 +169,6 @@ def _exit_for(summary: Summary) -> None:
     """130 after Ctrl-C, 1 where trials ended and not one of them well, else 0."""
     if summary.reason == "interrupted":
         raise typer.Exit(130)
-    if summary.trials.get("FAIL") and not summary.trials.get("COMPLETE"):
+    if summary.counts.get("FAIL") and not summary.counts.get("COMPLETE"):
         print("no trial ended well. The table's column `reason` says why", file=sys.stderr)
         raise typer.Exit(1)

@@ -5,11 +5,12 @@ driver                 the loop: events in, instructions performed, in the order
 result                 what a session came to
 trials                 proposals become plans, and reports reach Optuna
 resuming               what earlier sessions left, brought together
-signals                what ends a study in order, or at once
+signals                what ends a session in order, or at once
 build                  the parts of a study, made from its file
 limits                 what the scheduler goes by
 stopping               when no further trials are asked for
 extension              trials that begin at another run's checkpoints
+task_source            a task that lies in no file of its own
 describe               a task described by a process of its own
 checkpoint_collector   checkpoints brought from workers into the run directory
 checkpoint_store       checkpoints in a fsspec store

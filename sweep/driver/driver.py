@@ -9,7 +9,9 @@ nothing; the disk is waited for at most every COMMIT_EVERY_S, so that waiting do
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from math import inf
 from typing import assert_never
 
@@ -108,18 +110,39 @@ class Driver:
 
     def run(self) -> DriverResult:
         """Train until the budget is used or a signal interrupts; what is unfinished stays resumable."""
+        with self.session():
+            while not self.done:
+                self.step()
+        return self.result()
+
+    def limit_live(self, most: int) -> None:
+        """Ask for no trial from here on while so many are live."""
+        self._state.limits = replace(self._state.limits, max_concurrent=most)
+
+    @property
+    def live(self) -> int:
+        """How many trials were asked for and not told."""
+        return len(self._state.trials)
+
+    @property
+    def told(self) -> Mapping[int, Outcome]:
+        """How trials have ended, those of earlier sessions too."""
+        return self._trials.told
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Enter what earlier sessions left, and start workers; at the end all is on disk."""
         try:
             self._resume()
-            if not self._done:
+            if not self.done:
                 self._executor.start()
-            while not self._done:
-                self._step()
+            yield
             self._commit()
         finally:
             self._collector.close()
-        return self._result()
 
-    def _result(self) -> DriverResult:
+    def result(self) -> DriverResult:
+        """What the session has come to so far."""
         state = self._state
         return DriverResult(
             told=dict(self._trials.told),
@@ -136,7 +159,7 @@ class Driver:
         )
 
     @property
-    def _done(self) -> bool:
+    def done(self) -> bool:
         """Nothing is left to train or to fetch."""
         return self._state.ended and not self._collector.busy
 
@@ -150,7 +173,8 @@ class Driver:
         self._settle(resumed.events)
         self._commit()
 
-    def _step(self) -> None:
+    def step(self) -> None:
+        """Wait for what happens next, and do all that follows from it."""
         if self._interrupts and self._state.phase is not Phase.STOPPING:
             self._settle([Interrupted()])
         with self._ledger.doing("wait"):
@@ -161,7 +185,7 @@ class Driver:
             self._commit()
         self._run.maintain()
         self._collector.look_at_store()
-        if self._done or time.monotonic() - self._shown >= SHOW_EVERY_S:
+        if self.done or time.monotonic() - self._shown >= SHOW_EVERY_S:
             self._shown = time.monotonic()
             self._progress.show(self._counters.view(self._state, self._clock() - self._began))
 

@@ -3,19 +3,24 @@
 open_run      the directory, refused where it belongs to another study
 finished      whether nothing is left to do, without starting anything
 drive         train until the study ends or is interrupted
+driving       the driver of a session, for one who takes its steps
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runlog import layout
 from sweep.driver.build import logging_to, make_executor, open_study, task_ref
 from sweep.driver.monitor.progress import Progress
-from sweep.driver.signals import interrupting
+from sweep.driver.signals import Interrupter, interrupting
+from sweep.driver.task_source import TaskSource
 from sweep.errors import RunDirError, SpecError
 from sweep.executors.awake import awake
+from sweep.executors.base import Executor
 from sweep.executors.choosing import traits
 from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
@@ -27,15 +32,23 @@ from sweep.spec.task_description import Description
 from sweep.worker.task_loading import source_hash
 
 if TYPE_CHECKING:
+    from sweep.driver.driver import Driver
     from sweep.driver.result import DriverResult
 
 
-def open_run(spec: StudySpec, runs: Path, *, accept_changed_task: bool) -> RunDir:
-    """Hold the run directory. Raises RunDirError where another process does, or it is another study's."""
+def open_run(
+    spec: StudySpec, runs: Path, *, accept_changed_task: bool, source: TaskSource | None = None
+) -> RunDir:
+    """Hold the run directory, and write the task's `source` there where it lies in no file of its own.
+
+    Raises RunDirError where another process holds it, or it is another study's.
+    """
     run = RunDir.open(runs, spec.name)
     try:
         _check_same_study(spec, run)
-        _check_same_task(spec, run, accept_changed_task)
+        _check_same_task(spec, run, accept_changed_task, source)
+        if source is not None:
+            source.write(run.path)
     except BaseException:
         run.release()
         raise
@@ -74,9 +87,10 @@ def _check_same_study(spec: StudySpec, run: RunDir) -> None:
         )
 
 
-def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
+def _check_same_task(spec: StudySpec, run: RunDir, accept: bool, source: TaskSource | None) -> None:
     before = (run.provenance or {}).get("task_sha256")
-    if before and not accept and before != (source_hash(task_ref(spec)) or ""):
+    now = source.sha256 if source is not None else source_hash(task_ref(spec)) or ""
+    if before and not accept and before != now:
         raise RunDirError(
             f"{run.path}: cannot resume: the source of task {spec.task} changed since the run started. "
             "Restore it, rename the study, or pass --accept-changed-task"
@@ -84,13 +98,31 @@ def _check_same_task(spec: StudySpec, run: RunDir, accept: bool) -> None:
 
 
 def drive(
-    spec: StudySpec, description: Description, run: RunDir, progress: Progress, cluster: Cluster | None
+    spec: StudySpec,
+    description: Description,
+    run: RunDir,
+    progress: Progress,
+    cluster: Cluster | None,
+    *,
+    interrupter: Interrupter | None = None,
 ) -> DriverResult:
     """Record what runs, and drive the study until it ends or is interrupted."""
-    from sweep.driver.checkpoint_store import open_store
-    from sweep.driver.driver import Driver
+    record_session(spec, run)
+    executor = make_executor(spec, description, cluster, runs=run.path.parent)
+    if traits(spec).has_dashboard:
+        from sweep.driver.monitor.prometheus import RayMetrics
 
-    store = open_store(spec)
+        progress = RayMetrics(spec.name, spec.objective[0].metric, progress)
+    with driving(spec, description, run, progress, executor) as driver:
+        if interrupter is not None:
+            interrupter.attach(driver.interrupt)
+        progress.stage("starting workers")
+        with interrupting(driver.interrupt, progress.note), awake():
+            return driver.run()
+
+
+def record_session(spec: StudySpec, run: RunDir) -> None:
+    """Record that this session runs the study, as it is resolved."""
     run.write_study(resolved_text(spec))
     task = task_ref(spec)
     run.write_provenance(task_hash=source_hash(task) or "", hosts=[], folder=task.folder)
@@ -100,25 +132,32 @@ def drive(
         trials=spec.budget.trials,
     )
     run.commit()
-    study = open_study(spec, description, run)
-    executor = make_executor(spec, description, cluster, runs=run.path.parent)
-    if traits(spec).has_dashboard:
-        from sweep.driver.monitor.prometheus import RayMetrics
 
-        progress = RayMetrics(spec.name, spec.objective[0].metric, progress)
-    driver = Driver(
-        spec=spec,
-        description=description,
-        run=run,
-        study=study,
-        executor=executor,
-        progress=progress,
-        store=store,
-    )
-    progress.stage("starting workers")
-    try:
-        with logging_to(spec, run, progress), interrupting(driver.interrupt, progress.note), awake():
-            return driver.run()
-    finally:
-        executor.close()
-        study.storage.close()
+
+@contextmanager
+def driving(
+    spec: StudySpec,
+    description: Description,
+    run: RunDir,
+    progress: Progress,
+    executor: Executor,
+) -> Iterator[Driver]:
+    """The driver of a session that was recorded; at the end its executor, storage and loggers are closed."""
+    from sweep.driver.checkpoint_store import open_store
+    from sweep.driver.driver import Driver
+
+    with ExitStack() as closing:
+        closing.callback(executor.close)
+        study = open_study(spec, description, run)
+        closing.callback(study.storage.close)
+        driver = Driver(
+            spec=spec,
+            description=description,
+            run=run,
+            study=study,
+            executor=executor,
+            progress=progress,
+            store=open_store(spec),
+        )
+        closing.enter_context(logging_to(spec, run, progress))
+        yield driver

@@ -1,4 +1,4 @@
-"""What SIGINT, SIGTERM and SIGHUP do while a study runs: the first ends it in order, the second at once."""
+"""What ends a session in order: SIGINT, SIGTERM, SIGHUP, another thread; a second signal ends it at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,29 @@ from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that end a study."""
+
+
+class Interrupter:
+    """Asks a session in another thread to end in order, whether it has begun or not."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = False
+        self._interrupt: Callable[[], None] | None = None
+
+    def attach(self, interrupt: Callable[[], None]) -> None:
+        """This is what ends the session, from here on."""
+        with self._lock:
+            self._interrupt = interrupt
+            if self._asked:
+                interrupt()
+
+    def interrupt(self) -> None:
+        """Ask for an orderly end, once."""
+        with self._lock:
+            if not self._asked and self._interrupt is not None:
+                self._interrupt()
+            self._asked = True
 
 
 @contextmanager

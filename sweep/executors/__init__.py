@@ -3,6 +3,7 @@
 base               what an executor is, and a factory of them
 choosing           the executor that a study file names
 inline             one worker in this process
+asked              trials that a Python program asks for and trains itself
 trainer            a thread that MLX lives in
 ray                workers as Ray actors (a package)
 simulated          nodes that train nothing, on a clock of their own: plans and tests

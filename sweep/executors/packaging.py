@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from configfile.quantities import format_size
+from runlog import layout
 from sweep.errors import SweepError
 from sweep.vocabulary.own_packages import ROOT
 
@@ -40,8 +41,13 @@ class StudyPackage:
         }
 
     def _left_here(self) -> list[Path]:
-        """The folders of runs in the study's folder, which are not sent; relative to it."""
+        """What is not sent, relative to the study's folder: the folders of runs in it.
+
+        Where that is a run directory, its task was written in a notebook, and is all that is sent.
+        """
         folder = self.folder.resolve()
+        if (folder / layout.LOG).is_file():
+            return sorted(Path(each.name) for each in folder.iterdir() if each.name != layout.TASK)
         found = [path.resolve() for path in self.runs]
         return sorted({path.relative_to(folder) for path in found if folder in path.parents})
 
@@ -53,7 +59,7 @@ class StudyPackage:
             folders[:] = sorted(
                 name for name in folders if name not in LEFT_OUT and Path(place, name) not in left_here
             )
-            paths = [Path(place, name) for name in sorted(names)]
+            paths = [Path(place, name) for name in sorted(names) if Path(place, name) not in left_here]
             yield from (path.relative_to(folder) for path in paths if path.is_file())
 
     def check(self) -> None:

@@ -367,6 +367,7 @@ class StudySpec(Section):
     """Where else trials are logged: a list of `tensorboard`, `mlflow` or `{name, ...}`."""
 
     _document: Document = PrivateAttr()
+    _folder: Path | None = PrivateAttr(None)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StudySpec) and self.__dict__ == other.__dict__
@@ -384,4 +385,10 @@ class StudySpec(Section):
     @property
     def folder(self) -> Path:
         """Where the study file lies; the task's file is looked for from here."""
-        return Path(self._document.file).parent
+        return self._folder if self._folder is not None else Path(self._document.file).parent
+
+    def in_folder(self, folder: Path) -> Self:
+        """The same study, its task and other files looked for from another folder."""
+        moved = self.model_copy()
+        moved._folder = folder
+        return moved

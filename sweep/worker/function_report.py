@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 COLUMNS = ("trial", "replicate", "attempt", "width", "lane", "host", "time")
@@ -88,7 +91,17 @@ def explain(error: BaseException) -> tuple[str, str]:
         return str(error), ""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not any(part in frame.filename for part in FOREIGN)]
-    where = f" ({own[-1].filename.rpartition('/')[2]}, line {own[-1].lineno})" if own else ""
+    where = f" ({_written_at(own[-1])})" if own else ""
     message = str(error).splitlines()[0] if str(error) else ""
     first = f"{type(error).__name__}: {message}{where}" if message else f"{type(error).__name__}{where}"
     return first, "".join(traceback.format_exception(error)).rstrip()
+
+
+def _written_at(frame: traceback.FrameSummary) -> str:
+    """Where a person finds a frame's line: in its file, or in the notebook's cell that it came from."""
+    path, at = Path(frame.filename), frame.lineno or 0
+    with suppress(OSError, ValueError):
+        for first, last, line, place in json.loads(path.with_suffix(".lines").read_text("utf-8")):
+            if first <= at <= last:
+                return f"line {line + at - first} of {place}: {frame.line}"
+    return f"{path.name}, line {at}"

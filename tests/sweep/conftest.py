@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,8 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from sweep.vocabulary.turn import TaskRef
 
 STUDIES = Path(__file__).parent / "studies"
 ROOT = Path(__file__).parent.parent.parent
@@ -114,6 +118,18 @@ class Folder:
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+
+
+@pytest.fixture
+def described_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For studies of which a task's description in a process of its own is not what is tested."""
+
+    def ask(ref: TaskRef, request: dict[str, Any]) -> Any:
+        from sweep.worker.describe_task import answer
+
+        return json.loads(json.dumps(answer(request)))
+
+    monkeypatch.setattr("sweep.driver.describe._ask", ask)
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, call: int, 
 
 def stop_after(folder: Folder, monkeypatch: pytest.MonkeyPatch, event: str, count: int) -> None:
     """Run until the log holds so many records of a kind."""
-    step = Driver._step
+    step = Driver.step
 
     def stepping(self: Driver) -> None:
         step(self)
@@ -57,6 +57,6 @@ def stop_after(folder: Folder, monkeypatch: pytest.MonkeyPatch, event: str, coun
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Driver, "_step", stepping)
+        patch.setattr(Driver, "step", stepping)
         with contextlib.suppress(Killed):
             run(folder)

@@ -10,8 +10,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from sweep.driver.monitor.progress import StudyView, duration, time_left_s
-from sweep.vocabulary.trial import Scalar
+from sweep.driver.monitor.progress import StudyView, facts
 
 DRAW_EVERY_S = 0.5
 """How often it is drawn at most: a drawing takes milliseconds of the driver's time."""
@@ -74,29 +73,6 @@ def live_table(name: str, view: StudyView, width: int) -> Table:
     total = view.budget or max(view.done, 1)
     bar = max(4, min(BAR_WIDTH, width - min(len(name), width // 3) - 4))
     table.add_row(name, ProgressBar(total=total, completed=view.done, width=bar))
-    table.add_row("trials", _trials(view))
-    slots = f"{view.slots_busy} of {view.slots} slots busy" if view.slots else "waiting for workers"
-    table.add_row("lanes", f"{view.lanes_busy} of {view.lanes} lanes busy, {slots}")
-    table.add_row("speed", f"{view.examples_per_s:,.0f} examples/s")
-    table.add_row("best", _best(view))
-    left = time_left_s(view)
-    about = f", about {duration(left)} left" if left is not None and not view.stopping else ""
-    table.add_row("time", f"{duration(view.elapsed_s)}{about}" + (", stopping" if view.stopping else ""))
+    for label, text in facts(view):
+        table.add_row(label, text)
     return table
-
-
-def _trials(view: StudyView) -> str:
-    ended = [f"{count} {state.lower()}" for state, count in view.ended.items() if count]
-    total = f", {view.budget} in all" if view.budget is not None else ""
-    return ", ".join([*(ended or ["none ended yet"]), f"{view.running} running"]) + total
-
-
-def _best(view: StudyView) -> str:
-    if view.best is None:
-        return "none yet"
-    params = " ".join(f"{key}={_short(value)}" for key, value in view.best.params.items())
-    return f"{view.best.value:.6g}, trial {view.best.number}: {params}"
-
-
-def _short(value: Scalar) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -134,6 +134,37 @@ def one_line(view: StudyView) -> str:
     return ", ".join([*parts, duration(view.elapsed_s)])
 
 
+def facts(view: StudyView) -> list[tuple[str, str]]:
+    """What a live view shows of a study: a word for each fact, and the fact."""
+    slots = f"{view.slots_busy} of {view.slots} slots busy" if view.slots else "waiting for workers"
+    left = time_left_s(view)
+    about = f", about {duration(left)} left" if left is not None and not view.stopping else ""
+    return [
+        ("trials", _trials(view)),
+        ("lanes", f"{view.lanes_busy} of {view.lanes} lanes busy, {slots}"),
+        ("speed", f"{view.examples_per_s:,.0f} examples/s"),
+        ("best", _best(view)),
+        ("time", f"{duration(view.elapsed_s)}{about}" + (", stopping" if view.stopping else "")),
+    ]
+
+
+def _trials(view: StudyView) -> str:
+    ended = [f"{count} {state.lower()}" for state, count in view.ended.items() if count]
+    total = f", {view.budget} in all" if view.budget is not None else ""
+    return ", ".join([*(ended or ["none ended yet"]), f"{view.running} running"]) + total
+
+
+def _best(view: StudyView) -> str:
+    if view.best is None:
+        return "none yet"
+    params = " ".join(f"{key}={_short(value)}" for key, value in view.best.params.items())
+    return f"{view.best.value:.6g}, trial {view.best.number}: {params}"
+
+
+def _short(value: Scalar) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def duration(seconds: float) -> str:
     """`1h 02m`, `2m 05s` or `7s`."""
     whole = round(seconds)

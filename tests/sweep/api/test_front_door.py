@@ -77,7 +77,7 @@ FORMS = {"path": lambda folder: folder.study, "words": lambda folder: str(folder
 def test_a_study_is_run_in_every_form(form: str, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.path)
     summary = sweep.run(FORMS[form](folder), runs=folder.runs, trials=2, progress=Quiet())
-    assert summary.trials["COMPLETE"] == 2
+    assert summary.counts["COMPLETE"] == 2
     best = summary.best
     assert best is not None
     table = sweep.load(summary.run_dir).trials
@@ -85,7 +85,7 @@ def test_a_study_is_run_in_every_form(form: str, folder: Folder, monkeypatch: py
     assert best.params["learning_rate"] == table.set_index("number").params_learning_rate[best.number]
     assert str(best).startswith(f"trial {best.number}, validation_loss {best.value:.6g}: ")
     again = sweep.run(FORMS[form](folder), runs=folder.runs, trials=3, progress=Quiet())
-    assert again.trials["COMPLETE"] == 3
+    assert again.counts["COMPLETE"] == 3
 
 
 def test_a_study_runs_in_a_thread_and_the_process_ends_well(folder: Folder) -> None:
@@ -111,7 +111,7 @@ def test_the_verbs_give_values_and_print_nothing(folder: Folder, capfd: pytest.C
     assert sweep.show(folder.run_dir, 0).trial.number == 0
     assert sweep.compare([folder.run_dir, folder.run_dir]).at == 4
     longer = sweep.extend(folder.run_dir, "4 epochs", best=1, runs=folder.runs, progress=Quiet())
-    assert (longer.study, longer.trials["COMPLETE"]) == ("line-4-epochs", 1)
+    assert (longer.study, longer.counts["COMPLETE"]) == ("line-4-epochs", 1)
     removed = sweep.remove(folder.run_dir, keep_best=0)
     assert removed.checkpoints
     assert not list(folder.run_dir.glob("checkpoints/**/*.safetensors"))

@@ -47,7 +47,7 @@ def test_each_template_runs(template: Template, tmp_path: Path, monkeypatch: pyt
     study.write_text(shorter.replace("lanes: auto", "") + "\nexecutor: inline\nlanes: 1\n")
     spec = with_budget_trials(load(study), 2)
     summary = run_study(spec, runs=tmp_path / "runs", progress=Quiet())
-    assert summary.trials["COMPLETE"] == 2
+    assert summary.counts["COMPLETE"] == 2
 
 
 def test_nothing_is_replaced(tmp_path: Path) -> None:

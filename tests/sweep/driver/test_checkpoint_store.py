@@ -116,7 +116,7 @@ def test_what_the_store_refuses_stays_here_and_the_log_says_so(folder: Folder, t
     (share / "line").mkdir(parents=True)
     (share / "line" / "checkpoints").write_text("in the way")
     summary = run(folder, f"{{keep_best: 2, store: 'file://{share}'}}")
-    assert summary.trials["COMPLETE"] == 4
+    assert summary.counts["COMPLETE"] == 4
     assert len(files(folder.run_dir)) == 2
     assert any("The store answered" in str(record["text"]) for record in records(folder, "message"))
     (share / "line" / "checkpoints").unlink()

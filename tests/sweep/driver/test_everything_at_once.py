@@ -49,9 +49,9 @@ def test_objectives_constraints_conditional_space_replicates_and_hyperband_at_on
             kill_at(patch, owner, name, call, after=False)
             run_study(spec, runs=folder.runs, progress=Quiet())
     summary = run_study(spec, runs=folder.runs, progress=Quiet())
-    assert sum(summary.trials.values()) == 12
-    assert summary.trials["RUNNING"] == summary.trials["FAIL"] == 0
-    assert summary.trials["PRUNED"] > 0
+    assert sum(summary.counts.values()) == 12
+    assert summary.counts["RUNNING"] == summary.counts["FAIL"] == 0
+    assert summary.counts["PRUNED"] > 0
 
     loaded = analysis.load(folder.run_dir)
     trials, metrics = loaded.trials, loaded.metrics

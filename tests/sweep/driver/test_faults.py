@@ -55,7 +55,7 @@ def test_a_task_that_raises_in_training_fails_those_trials_with_its_words_and_th
     expected = {number: ends[fault] for number, fault in faults(folder).items()}
     assert states == expected
     assert set(expected.values()) == {"FAIL", "COMPLETE"}
-    assert summary.trials["RUNNING"] == 0
+    assert summary.counts["RUNNING"] == 0
     reasons = analysis.load(folder.run_dir).trials.reason.dropna()
     assert all("this model cannot be built" in reason for reason in reasons)
 
@@ -126,7 +126,7 @@ def test_a_full_disk_ends_the_command_with_what_to_do_and_the_same_command_goes_
         patch.setattr("sweep.rundir.log.os.write", fill)
         with pytest.raises(RunDirError, match=r"the disk is full .* run the same command to resume"):
             run(folder)
-    assert run(folder).trials["COMPLETE"] == 4
+    assert run(folder).counts["COMPLETE"] == 4
     assert table(folder) == table(undisturbed)
 
 
@@ -148,7 +148,7 @@ def test_a_real_limit_on_files_ends_the_command_without_a_traceback(folder: Fold
     assert ended.returncode == 2, ended.stderr
     assert "the disk is full" in ended.stderr
     assert "Traceback" not in ended.stderr
-    assert run(folder).trials["COMPLETE"] == 4
+    assert run(folder).counts["COMPLETE"] == 4
 
 
 def test_a_worker_whose_disk_is_full_trains_on_without_snapshots(
@@ -158,7 +158,7 @@ def test_a_worker_whose_disk_is_full_trains_on_without_snapshots(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("sweep.worker.worker.train_core.save", refuse)
-    assert run(folder).trials["COMPLETE"] == 4
+    assert run(folder).counts["COMPLETE"] == 4
     assert "was not saved" in messages(folder)
     assert analysis.load(folder.run_dir).checkpoints.empty
 
@@ -244,7 +244,7 @@ def test_damaged_provenance_is_set_aside_and_written_anew(folder: Folder) -> Non
     damage(path)
     path.write_bytes(b"{" + path.read_bytes())
     folder.write(("trials: 4", "trials: 5"))
-    assert run(folder).trials["COMPLETE"] == 5
+    assert run(folder).counts["COMPLETE"] == 5
     assert json.loads(path.read_text())["session"] == 2
     assert path.with_name("provenance.json.damaged").exists()
     assert "provenance.json is damaged and was set aside" in messages(folder)
@@ -258,7 +258,7 @@ def test_a_damaged_study_file_of_the_run_is_refused_with_what_to_do(folder: Fold
     with pytest.raises(RunDirError, match=r"(?s)is damaged.*move the damaged file away"):
         run(folder)
     (folder.run_dir / "study.yaml").unlink()
-    assert run(folder).trials["COMPLETE"] == 5
+    assert run(folder).counts["COMPLETE"] == 5
 
 
 def test_a_damaged_line_of_the_log_is_named_and_its_report_is_trained_again(

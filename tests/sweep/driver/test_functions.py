@@ -29,6 +29,9 @@ budget: {trials: 4}
 """
 
 
+pytestmark = pytest.mark.usefixtures("described_here")
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -46,7 +49,7 @@ def run(*changes: tuple[str, str]) -> Summary:
 
 def test_a_generator_s_yields_are_reports(folder: Path) -> None:
     summary = run()
-    assert summary.trials["COMPLETE"] == 4
+    assert summary.counts["COMPLETE"] == 4
     found = analysis.load(summary.run_dir)
     assert list(found.metrics[found.metrics.trial == 0].examples) == [100, 200, 300, 400, 500]
     rate = found.trials.set_index("number").params_learning_rate[0]
@@ -71,8 +74,8 @@ def test_random_numbers_hang_on_the_study_s_seed_and_the_trial_alone(folder: Pat
 
 def test_pruning_closes_the_generator(folder: Path) -> None:
     summary = run(("trials: 4", "trials: 20"), ("{name: random}", "{name: random}\npruner: {name: median}"))
-    assert summary.trials["PRUNED"] > 0
-    assert summary.trials["COMPLETE"] + summary.trials["PRUNED"] == 20
+    assert summary.counts["PRUNED"] > 0
+    assert summary.counts["COMPLETE"] + summary.counts["PRUNED"] == 20
     found = analysis.load(summary.run_dir)
     pruned = found.trials[found.trials.state == "PRUNED"].number
     assert found.metrics[found.metrics.trial.isin(pruned)].groupby("trial").examples.max().max() < 500
@@ -113,7 +116,7 @@ def test_invariant_3_a_study_that_was_killed_resumes_from_what_its_functions_sav
         interrupted(monkeypatch, after, run)
     summary = run()
     found = analysis.load(summary.run_dir)
-    assert summary.trials["COMPLETE"] == 4
+    assert summary.counts["COMPLETE"] == 4
     assert found.trials.value.tolist() == whole.trials.value.tolist()
     columns = ["trial", "examples", "loss"]
     rows, others = (each.metrics[columns].sort_values(columns[:2]) for each in (found, whole))
@@ -158,7 +161,7 @@ FAULTS = {
 def test_invariant_10_what_a_function_does_wrong_fails_its_trial_in_a_line(fault: str, folder: Path) -> None:
     fixed = ("budget: {trials: 4}", f"budget: {{trials: 2}}\nfixed: {{fault: {fault}}}")
     summary = run(("functions.py:train", "functions.py:faulty"), fixed)
-    assert (summary.trials["FAIL"], summary.trials["COMPLETE"]) == (1, 1)
+    assert (summary.counts["FAIL"], summary.counts["COMPLETE"]) == (1, 1)
     table = analysis.load(summary.run_dir).trials.set_index("number")
     (reason,) = table.reason.dropna()
     assert re.match(FAULTS[fault], reason.splitlines()[0]), reason
@@ -173,7 +176,7 @@ def test_a_generator_that_ignores_being_closed_is_a_note(folder: Path) -> None:
         ),
     )
     summary = run(*changes)
-    assert summary.trials["COMPLETE"] == 1
+    assert summary.counts["COMPLETE"] == 1
     messages = sweep.status(summary.run_dir).messages
     assert any(
         "trial 1 did not end when it was closed: RuntimeError: generator ignored" in each for each in messages
@@ -197,7 +200,7 @@ def test_invariant_10_a_function_that_cannot_be_called_is_said_before_anything_r
 
 def test_a_function_that_returns_nothing(folder: Path) -> None:
     summary = run(("functions.py:train", "functions.py:nothing"))
-    assert summary.trials["FAIL"] == 4
+    assert summary.counts["FAIL"] == 4
     assert "the function returned nothing" in analysis.load(summary.run_dir).trials.reason[0]
 
 

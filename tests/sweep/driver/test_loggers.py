@@ -213,7 +213,7 @@ def test_a_logger_that_fails_is_said_once_and_ends_no_study(
     own = f"{__name__}:Breaking"
     folder.study.write_text(folder.study.read_text() + f"loggers: [{{name: {own}, after: 1}}, tensorboard]\n")
     summary = run_study(load(folder.study), runs=folder.runs, progress=Quiet())
-    assert summary.trials["COMPLETE"] == 4
+    assert summary.counts["COMPLETE"] == 4
     said = capsys.readouterr().err
     assert said.count(own) == 1
     assert f"logger {own} failed and is off for this session: the disk of the logger is full (the" in said

@@ -35,7 +35,7 @@ def optuna_study(run_dir: Path) -> optuna.Study:
 
 def test_a_study_leaves_tables_that_agree_with_optuna_and_with_its_reports(folder: Folder) -> None:
     summary = run(folder)
-    assert summary.trials == {"COMPLETE": 4, "PRUNED": 0, "FAIL": 0, "RUNNING": 0}
+    assert summary.counts == {"COMPLETE": 4, "PRUNED": 0, "FAIL": 0, "RUNNING": 0}
     loaded = analysis.load(folder.run_dir)
     metrics = loaded.metrics
     assert not metrics.duplicated(["trial", "replicate", "examples"]).any()
@@ -66,7 +66,7 @@ def test_boundaries_that_one_micro_batch_passes_are_all_reported(
     folder: Folder, every: str, boundaries: list[int]
 ) -> None:
     folder.write(("length: {epochs: 3}", f"length: {{epochs: 3}}, report_every: {{examples: {every}}}"))
-    assert run(folder).trials["COMPLETE"] == 4
+    assert run(folder).counts["COMPLETE"] == 4
     metrics = analysis.load(folder.run_dir).metrics
     assert list(metrics[metrics.trial == 0].examples) == boundaries
 
@@ -93,7 +93,7 @@ def test_invariant_6_extending_a_study_changes_no_earlier_trial(folder: Folder) 
     folder.write(("trials: 4", "trials: 6"))
     summary = run(folder)
     after = table(folder)
-    assert summary.trials["COMPLETE"] == len(after) == 6
+    assert summary.counts["COMPLETE"] == len(after) == 6
     assert {number: after[number] for number in before} == before
 
 
@@ -122,7 +122,7 @@ def test_invariant_3_a_driver_killed_anywhere_ends_with_the_same_table(
             kill_at(patch, owner, name, call, after=after)
             with contextlib.suppress(Killed):
                 run(folder)
-    assert run(folder).trials["COMPLETE"] == 4
+    assert run(folder).counts["COMPLETE"] == 4
     assert table(folder) == table(undisturbed)
     told = [trial.number for trial in optuna_study(folder.run_dir).trials if trial.state.is_finished()]
     assert told == [0, 1, 2, 3]
@@ -204,8 +204,8 @@ def test_pruners_end_trials_early_and_tell_them_pruned(folder: Folder, pruner: s
         ("high: 1.0e-1", "high: 3.0"),
     )
     summary = run(folder)
-    assert summary.trials["PRUNED"] > 0
-    assert sum(summary.trials.values()) == 12
+    assert summary.counts["PRUNED"] > 0
+    assert sum(summary.counts.values()) == 12
     loaded = analysis.load(folder.run_dir)
     pruned = loaded.trials[loaded.trials.state == "PRUNED"].number
     reports = loaded.metrics.groupby("trial").size()
@@ -216,7 +216,7 @@ def test_replicates_train_under_their_own_keys_and_count_as_one_trial(folder: Fo
     folder.write(("length: {epochs: 3}", "length: {epochs: 3}, replicates: 2"))
     summary = run(folder)
     loaded = analysis.load(folder.run_dir)
-    assert summary.trials["COMPLETE"] == len(loaded.trials) == 4
+    assert summary.counts["COMPLETE"] == len(loaded.trials) == 4
     last = loaded.metrics[loaded.metrics.examples == 192].pivot(
         index="trial", columns="replicate", values="validation_loss"
     )

@@ -86,7 +86,7 @@ def test_a_study_runs_off_the_main_thread_and_leaves_signals_alone(
         summary = thread.submit(
             lambda: run_study(load(folder.study), runs=folder.runs, progress=Quiet())
         ).result(timeout=120)
-    assert summary.trials["COMPLETE"] == 4
+    assert summary.counts["COMPLETE"] == 4
     assert signal.getsignal(signal.SIGINT) is before
 
 

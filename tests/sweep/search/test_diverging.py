@@ -76,7 +76,7 @@ def test_tables_and_status_say_what_diverged_and_optuna_is_told(
         ("{name: random}", f"{{name: grid}}\ndiverged: {option}"),
     )
     summary = run_study(load(folder.study), runs=folder.runs, progress=Quiet())
-    assert (summary.trials["COMPLETE"], summary.trials["FAIL"], summary.diverged) == (2, 2, 2)
+    assert (summary.counts["COMPLETE"], summary.counts["FAIL"], summary.diverged) == (2, 2, 2)
     table = analysis.load(folder.run_dir).trials
     blown_up = table[table.params_learning_rate.astype(float) > 1]
     assert list(blown_up.state) == ["FAIL", "FAIL"]

@@ -75,7 +75,7 @@ def test_constraints_on_the_ledger_are_checked_when_a_trial_ends() -> None:
 def test_enqueued_points_are_tried_first_and_count(folder: Folder) -> None:
     points = "[{learning_rate: 0.02, accumulation_steps: 2}, {accumulation_steps: 1}]"
     summary = run(folder, with_end(f"budget: {{trials: 3}}\nenqueue: {points}"))
-    assert summary.trials["COMPLETE"] == 3
+    assert summary.counts["COMPLETE"] == 3
     assert summary.params[0] == {"learning_rate": 0.02, "accumulation_steps": 2}
     assert summary.params[1]["accumulation_steps"] == 1
     assert len(optuna_study(folder.run_dir).trials) == 3
@@ -96,10 +96,10 @@ def test_warm_start_shows_the_sampler_earlier_trials_and_does_not_count_them(
     run(folder)
     warm = (("name: line", "name: warm"), ("{name: random}", f"{sampler}\nwarm_start: runs/line"))
     summary = run(folder, *warm)
-    assert summary.trials["COMPLETE"] == 4
+    assert summary.counts["COMPLETE"] == 4
     assert sorted(summary.params) == [4, 5, 6, 7], "the earlier trials have the numbers before"
     again = run(folder, *warm, with_end("budget: {trials: 5}"))
-    assert again.trials["COMPLETE"] == 5
+    assert again.counts["COMPLETE"] == 5
     backend = optuna.storages.journal.JournalFileBackend(str(folder.runs / "warm" / "optuna.journal"))
     theirs = optuna.load_study(study_name="warm", storage=optuna.storages.JournalStorage(backend)).trials
     assert [trial.user_attrs.get("warm_start_number") for trial in theirs] == [0, 1, 2, 3, *[None] * 5]
@@ -108,7 +108,7 @@ def test_warm_start_shows_the_sampler_earlier_trials_and_does_not_count_them(
 def test_warm_start_gives_cmaes_what_it_learns_from(folder: Folder) -> None:
     run(folder, with_end("budget: {trials: 12}"), ("lanes: 1", "lanes: 4"))
     warm = (("name: line", "name: warm"), ("{name: random}", "{name: cmaes}\nwarm_start: runs/line"))
-    assert run(folder, *warm).trials["COMPLETE"] == 4
+    assert run(folder, *warm).counts["COMPLETE"] == 4
 
 
 def test_warm_start_from_another_space_says_what_differs(folder: Folder) -> None:
@@ -163,9 +163,9 @@ def test_stop_rules_for_time_count_all_sessions(folder: Folder) -> None:
 def test_a_study_stops_at_its_target_and_stays_stopped(folder: Folder) -> None:
     more = with_end("budget: {trials: 50}\nstop: {target: 1000.0}")
     summary = run(folder, more)
-    assert 1 <= summary.trials["COMPLETE"] <= 3
+    assert 1 <= summary.counts["COMPLETE"] <= 3
     again = run(folder, more)
-    assert again.trials == summary.trials
+    assert again.counts == summary.counts
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_stop_by_one_of_optunas_terminators(folder: Folder, terminator: str) -> 
         pytest.importorskip("torch", reason="pip install 'sweep-mlx[samplers]'")
     stop = f"budget: {{trials: 12}}\nstop: {{terminator: {{name: {terminator}}}}}"
     summary = run(folder, with_end(stop))
-    assert 3 <= summary.trials["COMPLETE"] <= 12
+    assert 3 <= summary.counts["COMPLETE"] <= 12
 
 
 TERMINATORS = [
@@ -224,7 +224,7 @@ def test_conditional_entries_may_be_nested_and_of_any_kind(folder: Folder) -> No
         )
     )
     summary = run(folder, ("accumulation_steps: {choices: [1, 2]}", nested), with_end("budget: {trials: 12}"))
-    assert summary.trials["COMPLETE"] == 12
+    assert summary.counts["COMPLETE"] == 12
     for values in summary.params.values():
         assert ("b" in values) == (values["a"] in (0.5, True) and values["a"] != 0)
         assert ("c" in values) == (values.get("b", 0) in (4, 8) and values["a"] is True)

@@ -53,15 +53,15 @@ def run(folder: Folder, pruner: str, *changes: tuple[str, str]) -> Summary:
 )
 def test_each_pruner_ends_trials_early_and_the_study_ends(folder: Folder, pruner: str) -> None:
     summary = run(folder, pruner)
-    assert summary.trials["PRUNED"] > 0
-    assert sum(summary.trials.values()) == 12
+    assert summary.counts["PRUNED"] > 0
+    assert sum(summary.counts.values()) == 12
 
 
 def test_the_wilcoxon_pruner_compares_replicates_with_those_of_the_best_trial(folder: Folder) -> None:
     pytest.importorskip("scipy", reason="pip install 'sweep-mlx[samplers]'")
     summary = run(folder, "{name: wilcoxon}", ("epochs: 6}", "epochs: 3}, replicates: 4"))
-    assert summary.trials["PRUNED"] > 0
-    assert sum(summary.trials.values()) == 12
+    assert summary.counts["PRUNED"] > 0
+    assert sum(summary.counts.values()) == 12
 
 
 def test_resources_are_in_examples_and_can_be_given() -> None:
@@ -113,7 +113,7 @@ def test_several_objectives_are_pruned_on_the_named_metric_and_optuna_hears_of_n
         "{name: successive_halving, reduction_factor: 2, metric: validation_loss}",
         ("{metric: validation_loss, direction: minimize}", TWO),
     )
-    assert summary.trials["PRUNED"] > 0
+    assert summary.counts["PRUNED"] > 0
     storage = optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(folder.run_dir / "optuna.journal"))
     )

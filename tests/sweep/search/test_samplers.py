@@ -51,7 +51,7 @@ def test_each_sampler_runs_a_study_to_the_end(folder: Folder, sampler: str) -> N
         if find_spec(package) is None:
             pytest.skip(f"{package} is not installed: pip install 'sweep-mlx[samplers]'")
     changes = [(GRID, "learning_rate: {choices: [0.01, 0.02, 0.05]}")] if "Brute" in sampler else []
-    assert run(folder, sampler, *changes).trials["COMPLETE"] == 4
+    assert run(folder, sampler, *changes).counts["COMPLETE"] == 4
 
 
 def test_the_grid_sampler_tries_every_point_once_and_then_has_nothing_further(folder: Folder) -> None:
@@ -61,7 +61,7 @@ def test_the_grid_sampler_tries_every_point_once_and_then_has_nothing_further(fo
         (GRID, "learning_rate: {low: 0.25, high: 0.75, step: 0.25}"),
         ("trials: 4", "trials: 99"),
     )
-    assert summary.trials["COMPLETE"] == 6
+    assert summary.counts["COMPLETE"] == 6
     tried = {(row["learning_rate"], row["accumulation_steps"]) for row in summary.params.values()}
     assert tried == {(rate, steps) for rate in (0.25, 0.5, 0.75) for steps in (1, 2)}
 
@@ -130,4 +130,4 @@ def test_a_sampler_of_ones_own_is_imported_by_name(folder: Folder, monkeypatch: 
     source = "import optuna\nclass Mine(optuna.samplers.RandomSampler):\n    pass\n"
     Path(folder.path / "my_sampler.py").write_text(source)
     monkeypatch.syspath_prepend(folder.path)
-    assert run(folder, "{name: my_sampler:Mine}").trials["COMPLETE"] == 4
+    assert run(folder, "{name: my_sampler:Mine}").counts["COMPLETE"] == 4

@@ -1,0 +1,185 @@
+"""Trials that a program asks for and tells of: the same run directory, verdicts and resuming."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+import sweep
+from sweep.api.python.asked import Study, Trial
+from sweep.errors import RunDirError, SweepError
+from tests.logs import records
+
+KEYS: Any = {
+    "name": "mine",
+    "space": {"x": sweep.float(-1, 1)},
+    "objective": "loss",
+    "direction": "minimize",
+    "budget": 4,
+    "sampler": "random",
+}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def study(**changes: Any) -> Study:
+    return sweep.Study(**{**KEYS, **changes})
+
+
+def square(trial: Trial) -> float:
+    x = trial.params["x"]
+    assert isinstance(x, float)
+    return x * x
+
+
+def test_a_program_asks_and_tells_until_the_budget_is_used() -> None:
+    with study() as mine:
+        told = []
+        while trial := mine.ask():
+            told.append(mine.tell(trial, square(trial)))
+        assert mine.best is not None
+        assert told == ["COMPLETE"] * 4
+    table = sweep.load("runs/mine").trials
+    assert table.value.tolist() == (table.params_x**2).tolist()
+    assert mine.best.value == table.value.min()
+    assert "4 complete, finished" in mine._repr_html_()
+    journal = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend("runs/mine/optuna.journal")
+    )
+    assert [each.value for each in optuna.load_study(study_name="mine", storage=journal).trials] == list(
+        table.value
+    )
+    with study() as again:
+        assert again.ask() is None
+
+
+def test_a_proposal_is_made_when_it_is_asked_for_and_knows_all_that_was_told() -> None:
+    with study(sampler="tpe", budget=30) as mine:
+        for count in range(3):
+            trial = mine.ask()
+            assert trial is not None
+            assert len(records(Path("runs/mine"), "asked")) == count + 1
+            mine.tell(trial, square(trial))
+            assert len(records(Path("runs/mine"), "asked")) == count + 1
+
+
+def test_several_trials_are_held_at_once() -> None:
+    with study() as mine:
+        held = [mine.ask() for _ in range(5)]
+        assert [each.number if each else None for each in held] == [0, 1, 2, 3, None]
+        for trial in reversed(held[:4]):
+            assert trial is not None
+            mine.tell(trial, float(trial.number))
+    assert sweep.load("runs/mine").trials.value.tolist() == [0, 1, 2, 3]
+
+
+def test_pruning() -> None:
+    with study(budget=12, pruner={"name": "median", "n_startup_trials": 2}) as mine:
+        while trial := mine.ask():
+            for step in range(1, 6):
+                trial.report(10 * step, loss=square(trial) / step)
+                if trial.should_prune():
+                    break
+            mine.tell(trial)
+        counts = mine.summary.counts
+    assert counts["PRUNED"] > 0
+    assert counts["PRUNED"] + counts["COMPLETE"] == 12
+    found = sweep.load("runs/mine")
+    pruned = found.trials[found.trials.state == "PRUNED"].number
+    assert found.metrics[found.metrics.trial.isin(pruned)].groupby("trial").examples.max().max() < 50
+
+
+def test_what_was_not_told_is_asked_for_again_by_the_next_session() -> None:
+    first = study()
+    trials = [first.ask(), first.ask()]
+    assert trials[0] is not None
+    assert trials[1] is not None
+    trials[1].report(10, loss=0.5)
+    seeds = [trial.seed for trial in trials if trial is not None]
+    first.close()
+    first.close()
+    with pytest.raises(SweepError, match=r"mine: is closed. Open it again with sweep.Study"):
+        first.ask()
+    with study() as second:
+        again = [second.ask(), second.ask(), second.ask()]
+        assert [trial.number for trial in again if trial is not None] == [0, 1, 2]
+        assert [trial.seed for trial in again[:2] if trial is not None] == seeds
+        assert again[1] is not None
+        assert again[1].examples == 10
+        with pytest.raises(SweepError, match=r"trial 1: `examples` is 10 after 10. Report more"):
+            again[1].report(10, loss=0.4)
+        second.tell(again[1], 0.25)
+    assert sweep.load("runs/mine").metrics[["examples", "loss"]].values.tolist() == [[10, 0.5], [11, 0.25]]
+
+
+def test_how_trials_end() -> None:
+    with study(budget=8) as mine:
+        ends: dict[str, str] = {}
+        for name in ("value", "same", "more", "failed", "nothing", "nan", "metrics"):
+            trial = mine.ask()
+            assert trial is not None
+            match name:
+                case "value":
+                    ends[name] = mine.tell(trial, 1.0)
+                case "same":
+                    trial.report(5, loss=1.0, accuracy=0.5)
+                    ends[name] = mine.tell(trial, 1.0)
+                case "more":
+                    trial.report(5, loss=1.0)
+                    ends[name] = mine.tell(trial, 0.5)
+                case "failed":
+                    ends[name] = mine.tell(trial, failed="the kiln was cold")
+                case "nothing":
+                    ends[name] = mine.tell(trial)
+                case "nan":
+                    ends[name] = mine.tell(trial, float("nan"))
+                case "metrics":
+                    ends[name] = mine.tell(trial, {"loss": 2.0, "accuracy": 0.25})
+    done = ("value", "same", "more", "metrics")
+    assert ends == {name: "COMPLETE" if name in done else "FAIL" for name in ends}
+    found = sweep.load("runs/mine")
+    assert found.trials.value.dropna().tolist() == [1.0, 1.0, 0.5, 2.0]
+    assert found.trials.reason.dropna().tolist() == [
+        "the kiln was cold",
+        "objective loss is missing from the last report",
+        "objective loss is NaN in the last report",
+    ]
+    assert len(found.metrics) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"executor": "inline"}, "mine: this program trains the trials. Remove `executor`"),
+        ({"trial": {"replicates": 2}}, r"mine: each trial is asked for once. Remove `trial.replicates`"),
+        ({"space": {"x": {"low": 1}}}, r"space\.x"),
+    ],
+)
+def test_what_is_wrong_is_said(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(SweepError, match=said):
+        study(**changes)
+
+
+def test_a_value_that_is_no_number_and_a_trial_that_was_told() -> None:
+    with study() as mine:
+        trial = mine.ask()
+        assert trial is not None
+        with pytest.raises(SweepError, match="trial 0: `loss` is str 'low', which is no number"):
+            mine.tell(trial, "low")  # type: ignore[arg-type]
+        assert mine.tell(trial, 1.0) == "COMPLETE"
+        with pytest.raises(SweepError, match=r"trial 0 was told before. Ask for another one"):
+            mine.tell(trial, 1.0)
+        with pytest.raises(RunDirError, match="in use by"):
+            study()
+
+
+def test_no_command_can_train_these_trials(described_here: None) -> None:
+    study().close()
+    with pytest.raises(SweepError, match=r"asked for by a Python program. Run that program again"):
+        sweep.run("runs/mine/study.yaml")

@@ -1,0 +1,148 @@
+"""Classes and functions of a notebook's cells, run to their end, resumed, shown."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sweep
+from sweep.api.run import Summary
+from sweep.driver.driver import Driver
+from sweep.driver.monitor.progress import Quiet
+from sweep.errors import RunDirError
+from tests.sweep.api.python.cells import Kernel
+
+TRAIN = """
+    STEPS = 3
+
+    def train(trial):
+        x = 2.0
+        for step in range(1, STEPS + 1):
+            x -= trial.params["learning_rate"] * 2 * x
+            yield {"examples": 10 * step, "loss": x * x}
+"""
+KEYS: dict[str, Any] = {
+    "name": "line",
+    "space": {"learning_rate": sweep.float(0.01, 0.4, log=True)},
+    "objective": "loss",
+    "direction": "minimize",
+    "budget": 4,
+    "sampler": "random",
+    "executor": "inline",
+}
+
+
+pytestmark = pytest.mark.usefixtures("described_here")
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(task: Any, **changes: Any) -> Summary:
+    return sweep.run(task=task, progress=Quiet(), **{**KEYS, **changes})
+
+
+def test_a_function_of_a_cell_is_run_and_resumed_by_the_same_cell_run_again() -> None:
+    kernel = Kernel()
+    summary = run(kernel.run(TRAIN)["train"])
+    assert summary.counts["COMPLETE"] == 4
+    assert len(summary.metrics) == 12
+    assert summary.best is not None
+    assert summary.best.value == summary.trials.value.min()
+    again = run(Kernel().run(TRAIN)["train"], budget=5)
+    assert (again.counts["COMPLETE"], again.trials.value[:4].tolist()) == (5, summary.trials.value.tolist())
+    changed = Kernel().run(TRAIN.replace("STEPS = 3", "STEPS = 4"))["train"]
+    with pytest.raises(RunDirError, match=r"source of task task/cell\.py:train changed since the run"):
+        run(changed, budget=6)
+    accepted = run(changed, budget=6, accept_changed_task=True)
+    assert accepted.metrics.groupby("trial").size().tolist() == [3] * 5 + [4]
+
+
+def test_the_run_directory_s_own_study_file_resumes_it_too() -> None:
+    summary = run(Kernel().run(TRAIN)["train"], budget=1)
+    again = sweep.run(summary.run_dir / "study.yaml", trials=2, progress=Quiet())
+    assert again.counts["COMPLETE"] == 2
+
+
+def test_two_cells_of_one_name_are_not_one_study() -> None:
+    kernel = Kernel()
+    run(kernel.run(TRAIN)["train"], budget=1)
+    with pytest.raises(RunDirError, match=r"(?s)keys differ.*space.learning_rate.high: was 0.4, is 0.5"):
+        run(kernel.names["train"], space={"learning_rate": sweep.float(0.01, 0.5, log=True)})
+
+
+def test_a_class_of_a_cell_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+    text = (Path(__file__).parents[2] / "studies" / "line.py").read_text()
+    fixed = {"fixed": {"optimizer": "sgd", "slow": 0.0}}
+    trial = {"micro_batch_size": 16, "length": {"epochs": 1}}
+    task = Kernel().run(text.replace("from __future__ import annotations", ""))["Line"]
+    summary = run(task, objective="validation_loss", trial=trial, budget=1, lanes=1, **fixed)
+    assert summary.counts["COMPLETE"] == 1
+
+
+def test_an_exception_names_the_line_of_the_cell() -> None:
+    cell = "\n\ndef train(trial):\n    value = {}\n    return value['loss']\n"
+    summary = run(Kernel().run(cell)["train"], budget=1)
+    assert summary.trials.reason[0].splitlines()[0] == (
+        "KeyError: 'loss' (line 5 of the cell: return value['loss'])"
+    )
+
+
+def test_a_notebook_shows_counts_the_best_and_a_curve() -> None:
+    summary = run(Kernel().run(TRAIN)["train"])
+    shown = summary._repr_html_()
+    assert "<b>line</b>: 4 complete, finished." in shown
+    assert shown.count("<circle") == shown.count("<tr>") - 1 == 4
+    assert "loss by trial" in shown
+
+
+def test_an_interrupt_ends_it_in_order_and_running_it_again_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
+    step, steps = Driver.step, 0
+
+    def interrupting(driver: Driver) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 6:
+            signal.raise_signal(signal.SIGINT)
+        step(driver)
+
+    task = Kernel().run(TRAIN)["train"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Driver, "step", interrupting)
+        summary = run(task)
+    assert summary.reason == "interrupted"
+    assert "Run it again to resume" in summary._repr_html_()
+    assert run(task).counts["COMPLETE"] == 4
+
+
+def test_a_started_study_leaves_the_process_free_until_it_is_stopped() -> None:
+    task = Kernel().run(
+        """
+        def train(trial):
+            for step in range(1, 10**9):
+                yield {"examples": step, "loss": 1.0}
+        """
+    )["train"]
+    handle = sweep.start(task=task, **KEYS)
+    assert handle.running
+    assert handle.status().pid is not None
+    with pytest.raises(RunDirError, match="in use by"):
+        sweep.start(task=task, **KEYS)
+    with pytest.raises(TimeoutError, match="line has not ended within 0 s"):
+        handle.wait(0)
+    summary = handle.stop()
+    assert summary.reason == "interrupted"
+    assert repr(handle).endswith("ended")
+    assert handle.run.trials.state.isin(["RUNNING", "COMPLETE"]).all()
+
+
+def test_a_started_study_ends_by_itself() -> None:
+    handle = sweep.start(task=Kernel().run(TRAIN)["train"], **KEYS)
+    assert handle.wait(60).counts["COMPLETE"] == 4
+    assert not handle.running
