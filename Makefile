@@ -32,7 +32,7 @@ test-fast: $(INSTALLED)
 # of its own: whether MLX compiles is settled once a process, and tests of studies do without. COVERAGE=--cov prints
 # which branches of what decides what a study does were not taken.
 test: $(INSTALLED)
-	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(COVERAGE) --ignore=tests/train_core
+	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25 $(COVERAGE) --ignore=tests/train_core
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/train_core
 
 bench: $(INSTALLED)
