@@ -79,6 +79,23 @@ def test_the_map_s_tree_is_the_folders() -> None:
     assert module.MISSING not in block[1]
 
 
+def opened() -> dict[str, str]:
+    """Each row of what to open to add something, by what is added."""
+    text = (ROOT / "docs/architecture.md").read_text().partition("## To add something")[2]
+    return dict(re.findall(r"^\| (an? [^|]+) (\|.*)$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("added", opened())
+def test_what_to_open_holds_the_names_that_the_map_says(added: str) -> None:
+    spans_of_row = SPAN.findall(opened()[added])
+    paths = [ROOT / span for span in spans_of_row if "/" in span]
+    files = [path for each in paths for path in (each.glob("*.py") if each.is_dir() else [each])]
+    held = set(re.findall(r"\w+", " ".join(path.read_text() for path in files if path.suffix == ".py")))
+    names = {span for span in spans_of_row if span.isidentifier()}
+    assert paths
+    assert names - held == set()
+
+
 def test_the_readme_names_each_package() -> None:
     text = (ROOT / "README.md").read_text().partition("## The tree")[2]
     assert [name for name in tree_module().packages() if f"`{name}/`" not in text] == []
