@@ -9,7 +9,7 @@ from sweep.errors import SweepError
 from sweep.rundir.disk import disk_errors
 from sweep.spec.json_schema import FILE, study_schema_text
 
-Template = Literal["digits", "module", "lm"]
+Template = Literal["digits", "module", "lm", "function"]
 
 
 def templates_folder() -> Path:

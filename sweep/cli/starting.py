@@ -17,12 +17,16 @@ class Template(StrEnum):
     digits = "digits"
     module = "module"
     lm = "lm"
+    function = "function"
 
 
 def init(
     template: Annotated[
         Template,
-        typer.Argument(help="digits: handwritten digits. module: a model of your own. lm: a language model."),
+        typer.Argument(
+            help="digits: handwritten digits. module: a model of your own. lm: a language model. "
+            "function: any function."
+        ),
     ] = Template.digits,
     into: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")] = Path("."),
 ) -> None:

@@ -23,6 +23,13 @@ STUDY_CHANGES = (
     ("sampler: {name: random}", "sampler: {name: random}\ncheckpoints: {every: 0.05s}"),
 )
 
+FUNCTION_CHANGES = (
+    ("line.py:Line", "train.py:train"),
+    ("trial: {micro_batch_size: 16, length: {epochs: 4}}\n", ""),
+    ("fixed: {optimizer: sgd, slow: 0.02}\n", ""),
+)
+"""Made after the others, where the task is a function."""
+
 KINDS = {"worker": 70, "driver": 18, "raylet": 8, "gcs_server": 4}
 """What is killed, and how often of a hundred times."""
 
@@ -67,10 +74,26 @@ class Watch:
         return f"{self._said}: {self._said.read_text()[-3000:]}"
 
 
+FUNCTION = """\
+    x, step = 2.0, 0
+    if trial.checkpoint is not None:
+        x, step = trial.checkpoint["x"], trial.checkpoint["step"]
+    while step < 8:
+        step += 1
+        x -= 10 * trial.params["learning_rate"] * x / trial.params["accumulation_steps"]
+        trial.save(x=x, step=step)
+        time.sleep(0.002)
+        yield {"examples": 16 * step, "validation_loss": x * x, "train_loss": x}
+"""
+"""A function as the task: it saves each step, and where it resumes it continues."""
+
+
 class Study:
     """The same study in folders of its own, run by `tests.chaos.session` or by the command itself."""
 
-    def __init__(self, path: Path, *, trials: int, executor: str, lanes: int = 1) -> None:
+    def __init__(
+        self, path: Path, *, trials: int, executor: str, lanes: int = 1, function: bool = False
+    ) -> None:
         path.mkdir(parents=True)
         self.folder = Folder(path)
         self.trials = trials
@@ -81,7 +104,10 @@ class Study:
             ("trials: 4", f"trials: {trials}"),
             ("lanes: 1", f"lanes: {lanes}"),
             ("executor: inline", f"executor: {executor}"),
+            *(FUNCTION_CHANGES if function else ()),
         )
+        if function:
+            (path / "train.py").write_text(f"import time\n\n\ndef train(trial):\n{FUNCTION}")
 
     @property
     def run_dir(self) -> Path:

@@ -21,7 +21,12 @@ from sweep.spec.parse import load
 from sweep.spec.resolve import with_budget_trials
 
 ROOT = Path(__file__).parents[3]
-SHORTER = {"digits": "epochs: 20", "module": "epochs: 10", "lm": "epochs: 2"}
+SHORTER = {
+    "digits": ("epochs: 20", "epochs: 1"),
+    "module": ("epochs: 10", "epochs: 1"),
+    "lm": ("epochs: 2", "epochs: 1"),
+    "function": ("trials: 16", "trials: 3"),
+}
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def test_each_template_runs(template: Template, tmp_path: Path, monkeypatch: pyt
     assert text.startswith(f"# yaml-language-server: $schema={schema.name}\n")
     assert "python -m sweep run study.yaml" in text
     task.write_text(task.read_text().replace("40_000", "4_000"))
-    shorter = text.replace(SHORTER[template], "epochs: 1").replace("report_every: {epochs: 2}", "")
+    shorter = text.replace(*SHORTER[template]).replace("report_every: {epochs: 2}", "")
     assert shorter != text
     shorter = re.sub(r"micro_batch_size: \d+", "micro_batch_size: 256", shorter)
     study.write_text(shorter.replace("lanes: auto", "") + "\nexecutor: inline\nlanes: 1\n")

@@ -1,0 +1,73 @@
+"""examples/notebook/study.ipynb: executed, its kernel killed in the middle, executed again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
+
+import sweep
+from analysis.run import Run
+from tests.analysis.conftest import environment
+from tests.logs import records
+
+NOTEBOOK = Path(__file__).parents[4] / "examples" / "notebook" / "study.ipynb"
+
+
+def killing(client: NotebookClient, run_dir: Path) -> threading.Thread:
+    """Kill the kernel as soon as the study has some reports."""
+
+    def kill() -> None:
+        while len(records(run_dir, "report")) < 30:
+            time.sleep(0.005)
+        os.kill(client.km.provisioner.process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_and_resumes_after_its_kernel_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**environment(), "MLX_DISABLE_COMPILE": "1"}.items():
+        monkeypatch.setenv(name, value)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3")
+    killer = killing(client, tmp_path / "runs" / "fit")
+    with pytest.raises(DeadKernelError):
+        client.execute(cwd=str(tmp_path))
+    killer.join()
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute(cwd=str(tmp_path))
+    _check_resumed(sweep.load(tmp_path / "runs" / "fit"))
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    shown = [
+        "".join(str(output.get("data", {}).get("text/html", "")) for output in cell.outputs) for cell in cells
+    ]
+    assert "8 complete, finished" in shown[1]
+    assert shown[1].count("<progress") == 1, "progress is one output, updated in place"
+    assert "4 complete, finished" in shown[3]
+    assert "6 complete, finished" in shown[4]
+    assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
+
+
+def _check_resumed(found: Run) -> None:
+    assert list(found.sessions.reason.fillna("killed")) == ["killed", "finished"]
+    assert found.metrics.groupby("trial").size().tolist() == [20] * 8
+    assert not found.metrics.duplicated(["trial", "examples"]).any()
+
+
+def test_no_outputs_are_committed() -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert cells
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells)
