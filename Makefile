@@ -6,6 +6,9 @@ INSTALLED := .venv/.installed
 BENCHMARKS ?= step memory lanes
 FAST := not slow and not cluster and not gpu
 
+# Where this is set every process compiles our modules anew, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test test-fast bench chaos simulate docs lint lock check-lock clean
 
 help:
