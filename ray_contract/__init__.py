@@ -3,7 +3,16 @@
 Neither of the two may import the other, so these values stand here, once. Imports nothing.
 """
 
-PACKAGES = ("analysis", "clusters", "configfile", "ray_contract", "runlog", "sweep", "train_core")
+PACKAGES = (
+    "analysis",
+    "clusters",
+    "configfile",
+    "ray_contract",
+    "runlog",
+    "selftest",
+    "sweep",
+    "train_core",
+)
 """This project's packages, which are sent to nodes whole."""
 
 SLOT_RESOURCE = "mlx_slot"

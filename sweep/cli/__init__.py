@@ -8,6 +8,7 @@ exporting     a run's tables in other formats: export
 reporting     a run's report: report
 keeping       checkpoints no longer wanted: rm
 watching      a study in the browser: ui
+selftest      this project's claims on this machine: selftest
 detaching     a study on its cluster's head: attach, stop, fetch
 ending        how a command ends: its errors, its exit code, its one JSON object
 options       arguments that several verbs share
@@ -19,7 +20,18 @@ from __future__ import annotations
 import typer
 
 from clusters import commands as cluster
-from sweep.cli import detaching, exporting, extending, keeping, reporting, runs, starting, studies, watching
+from sweep.cli import (
+    detaching,
+    exporting,
+    extending,
+    keeping,
+    reporting,
+    runs,
+    selftest,
+    starting,
+    studies,
+    watching,
+)
 
 app = typer.Typer(
     name="sweep",
@@ -55,6 +67,7 @@ for verb in (
     watching.ui,
     keeping.rm,
     starting.schema,
+    selftest.selftest,
 ):
     app.command()(verb)
 app.command("list")(runs.list_)

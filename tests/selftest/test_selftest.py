@@ -1,0 +1,146 @@
+"""`python -m sweep selftest`: what it finds, how it says it, and that it tells nothing personal."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import platform
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from selftest import exactness, groups, machine, memory, page, records, suite
+from selftest.results import Result, Status, agreement
+from train_core import device
+
+ROOT = Path(__file__).parents[2]
+
+
+def found(*results: Result) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "date": "2026-01-02",
+        "quick": True,
+        "seconds": 61.5,
+        "machine": {
+            "chip": "Apple M4 <Pro>",
+            "device": "gpu",
+            "memory_gb": 24,
+            "cores": 12,
+            "architecture": "arm64",
+            "system": "macOS 26.1",
+        },
+        "versions": {"python": "3.13.5", "mlx": "0.32.4"},
+        "results": [result.as_json() for result in results],
+    }
+
+
+GREEN = Result("lanes", "dense", "lanes equal", Status.GREEN, "bit for bit", 0.0, "relative difference")
+RED = Result("study", "report", "it is written", Status.RED, "<script>no</script>")
+
+
+@pytest.mark.parametrize(
+    ("difference", "exact", "status"),
+    [
+        (0.0, True, Status.GREEN),
+        (0.0, False, Status.GREEN),
+        (1e-6, True, Status.RED),
+        (1e-6, False, Status.AMBER),
+        (0.5, False, Status.RED),
+        (float("nan"), False, Status.RED),
+    ],
+)
+def test_a_difference_is_red_where_none_is_allowed(difference: float, exact: bool, status: Status) -> None:
+    assert agreement(difference, exact=exact, tolerance=1e-3)[0] is status
+
+
+def test_keys_have_their_recorded_values_and_others_are_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    (result,) = exactness.key_values(quick=True)
+    assert result.status is Status.GREEN
+    monkeypatch.setattr(records, "keys", lambda: {**exactness.recorded_values(), "key": [0, 1]})
+    (result,) = exactness.key_values(quick=True)
+    assert (result.status, result.saw) == (Status.RED, "differ: key")
+
+
+def test_the_rules_of_lanes_agree() -> None:
+    results = list(exactness.rules(quick=True))
+    assert len(results) == 8
+    assert all(result.status is not Status.RED for result in results), results
+
+
+def test_memory_is_guarded_and_cached_within_limits() -> None:
+    results = [*memory.guard(quick=True), *memory.cache(quick=True)]
+    assert [result.status for result in results] == [Status.GREEN, Status.GREEN], results
+
+
+def test_a_group_that_breaks_is_red_and_ends_nothing_else() -> None:
+    (result,) = groups.run("nothing", quick=True)
+    assert result.status is Status.RED
+    assert "invalid choice: 'nothing'" in result.saw
+    assert suite.is_red([GREEN, result])
+    assert not suite.is_red([GREEN])
+
+
+def test_results_and_their_page_say_the_same(tmp_path: Path) -> None:
+    held = json.loads(json.dumps(found(GREEN, RED)))
+    assert suite.results_of(held) == [GREEN, RED]
+    text = page.html(held, [found(GREEN)])
+    assert "<script>" not in text
+    assert "&lt;script&gt;no&lt;/script&gt;" in text
+    assert "Apple M4 &lt;Pro&gt;, GPU, macOS 26.1" in text
+    assert "1 green, 0 amber, 1 red" in text
+    assert "http" not in text, "nothing is fetched from elsewhere"
+    for status in ("green", "red"):
+        assert f'class="status {status}">{status}<' in text, "colours are said in words"
+    parser = HTMLParser()
+    parser.feed(text)
+    parser.close()
+
+
+def test_nothing_personal_is_told() -> None:
+    text = json.dumps([machine.describe(), machine.versions()])
+    for secret in (platform.node(), str(Path.home()), str(ROOT)):
+        assert secret not in text
+    assert not (len(getpass.getuser()) > 3 and getpass.getuser() in text)
+    assert device.kind() in text
+
+
+def test_every_recorded_chip_can_be_shown() -> None:
+    chips = records.chips()
+    assert chips
+    for chip in chips:
+        assert suite.results_of(chip)
+        assert records.label(chip) in page.html(chip, chips)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    command = [sys.executable, "-m", "sweep", "selftest", "--into", str(tmp_path / "file" / "x")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("Pass --into DIR\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_whole_of_it_quick(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sweep", "selftest", "--quick", "--json", "--into", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    said = json.loads(done.stdout)
+    assert [each for each in said["results"] if each["status"] == "red"] == []
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "selftest.json").read_text()) == said
+    names = {(each["group"], each["name"]) for each in said["results"]}
+    assert {
+        ("study", "killed worker"),
+        ("study", "Ctrl-C"),
+        ("study", "report"),
+        ("lanes", "attention"),
+    } <= names
+    for secret in (platform.node(), str(Path.home()), str(ROOT), str(tmp_path)):
+        assert secret not in done.stdout
+    assert "</html>" in (tmp_path / "selftest.html").read_text()
