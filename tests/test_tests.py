@@ -19,20 +19,9 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-PENDING = {
-    "sweep/search/test_distinct.py",
-    "sweep/spec/test_against_task.py",
-    "sweep/spec/test_lengths.py",
-    "sweep/spec/test_points.py",
-    "train_core/step/test_batch_norm.py",
-    "train_core/vmap/test_fused.py",
-}
-"""Still import another test's helpers, which belong in modules of their own; to be emptied."""
-
-
 def test_no_module_of_tests_is_imported_by_another() -> None:
     modules = {
         ".".join(path.relative_to(TESTS.parent).with_suffix("").parts) for path in TESTS.rglob("test_*.py")
     }
     uses = {str(path.relative_to(TESTS)): imported(path) & modules for path in TESTS.rglob("*.py")}
-    assert {path for path, found in uses.items() if found} <= PENDING
+    assert {path: found for path, found in uses.items() if found} == {}

@@ -12,7 +12,7 @@ from sweep.search.space import grid
 from sweep.search.study import Study
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Length, Outcome, TrialState
-from tests.sweep.spec.test_points import spec_of
+from tests.sweep.spec.minimal import spec_of
 
 ENTRIES = (
     "a: {choices: [x, y, z]}",

@@ -8,7 +8,7 @@ import pytest
 
 from sweep.spec.against_task import validate_against
 from sweep.spec.parse import parse
-from tests.sweep.spec.test_resolve import MINIMAL, PLAIN, only, with_space
+from tests.sweep.spec.minimal import MINIMAL, PLAIN, only, with_space
 
 READS = replace(PLAIN, dynamic=("a",))
 

@@ -8,7 +8,7 @@ from sweep.spec.against_task import validate_against
 from sweep.spec.parse import parse
 from sweep.spec.plans import longest, plan
 from sweep.vocabulary.trial import Length
-from tests.sweep.spec.test_resolve import PLAIN, only, problems_in
+from tests.sweep.spec.minimal import PLAIN, only, problems_in
 
 STUDY = """\
 name: lengths

@@ -6,17 +6,9 @@ from itertools import product
 
 import pytest
 
-from sweep.spec.parse import parse
 from sweep.spec.points import Points
-from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Scalar
-from tests.sweep.spec.test_resolve import MINIMAL
-
-
-def spec_of(*entries: str) -> StudySpec:
-    space = "\n".join(f"  {entry}" for entry in entries)
-    head, _, tail = MINIMAL.partition("space:\n")
-    return parse(f"{head}space:\n{space}\n{tail[tail.index('trial:') :]}", "study.yaml")
+from tests.sweep.spec.minimal import spec_of
 
 
 @pytest.mark.parametrize(

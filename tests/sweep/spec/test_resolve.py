@@ -8,63 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import Problem, SpecError
+from sweep.errors import SpecError
 from sweep.spec.against_task import missing_files, validate_against
 from sweep.spec.differences import differences
 from sweep.spec.parse import load, parse
 from sweep.spec.resolve import resolve_length, resolved_text, with_budget_trials, with_fixed
 from sweep.spec.schema import Choices, FloatRange, IntRange, StudySpec
-from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import Length
+from tests.sweep.spec.minimal import DIGITS, MINIMAL, PLAIN, changed, only, problems_in, with_space
 
-MINIMAL = """\
-name: digits
-task: task.py:Digits
-objective: {metric: validation_accuracy, direction: maximize}
-space:
-  learning_rate: {low: 1e-4, high: 1e-1, log: true}
-trial:
-  micro_batch_size: 32
-  length: {epochs: 20}
-budget: {trials: 4}
-"""
-DIGITS = Description(
-    static=("hidden", "micro_batch_size", "optimizer", "precision"),
-    switches=("gradient_clip",),
-    dynamic=("dropout",),
-    metrics=("train_loss", "validation_loss", "validation_accuracy"),
-    train_examples=1437,
-    validation_examples=360,
-    device="cpu",
-    chip="a chip",
-    memory_bytes=10**9,
-    vmap_incompatibility=None,
-)
-PLAIN = replace(DIGITS, static=())
 EXAMPLE = Path(__file__).parents[3] / "examples" / "digits" / "study.yaml"
-
-
-def changed(old: str, new: str) -> str:
-    assert MINIMAL.count(old) == 1
-    return MINIMAL.replace(old, new)
-
-
-def problems_in(text: str) -> list[Problem]:
-    with pytest.raises(SpecError) as caught:
-        parse(text, "study.yaml")
-    return caught.value.problems
-
-
-def only(problems: list[Problem]) -> Problem:
-    assert len(problems) == 1, [str(problem) for problem in problems]
-    return problems[0]
-
-
-def with_space(entries: str, **extra: str) -> str:
-    """The minimal study with more entries of space from line 6 on, and further sections at the end."""
-    space = "".join(f"  {line}\n" for line in entries.splitlines())
-    text = changed("trial:\n", space + "trial:\n")
-    return text + "".join(f"{key}: {value}\n" for key, value in extra.items())
 
 
 def test_defaults_of_a_minimal_study() -> None:

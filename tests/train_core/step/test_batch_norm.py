@@ -7,7 +7,7 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from tests.train_core.vmap.test_rules import assert_lanes_equal_alone
+from tests.train_core.vmap.operations import assert_lanes_equal_alone
 from train_core.step.batch_norm import BatchNorm
 from train_core.step.embedding import SmallEmbedding
 

@@ -10,11 +10,9 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from tests.train_core.vmap.test_rules import WIDTH, as_on_gpu, assert_lanes_equal_alone, gradients
+from tests.train_core.vmap.operations import WIDTH, assert_lanes_equal_alone, gradients
 from train_core.vmap import activations, custom, fused
 from train_core.vmap.rules import alone, over_lanes
-
-__all__ = ["as_on_gpu"]
 
 Q, KV = (2, 4, 8, 16), (2, 2, 8, 16)
 

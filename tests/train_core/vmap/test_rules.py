@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -13,44 +12,15 @@ import pytest
 
 import train_core
 from tests.train_core.conftest import EXACT, assert_equal, program_of
+from tests.train_core.vmap.operations import WIDTH, assert_lanes_equal_alone
 from train_core import Dataset, Length, Mean, Population, Task, device, keys
 from train_core.vmap import im2col
 from train_core.vmap.im2col import Geometry
-from train_core.vmap.rules import alone, over_lanes
+from train_core.vmap.rules import over_lanes
 
-WIDTH = 3
 LENGTH = Length(examples=44, report_every=22)
-Operation = Callable[..., mx.array]
 
 exact = pytest.mark.skipif(not EXACT, reason="bit for bit on the x86-64 Linux CPU build only")
-
-
-def gradients(operation: Operation, *arguments: mx.array) -> tuple[mx.array, ...]:
-    """Return the operation's value and the gradients of a nonlinear function of it."""
-    numbers = tuple(range(len(arguments)))
-    found = mx.grad(lambda *a: mx.sin(operation(*a)).sum(), argnums=numbers)(*arguments)
-    return operation(*arguments), *((found,) if isinstance(found, mx.array) else found)
-
-
-def assert_lanes_equal_alone(
-    operation: Operation, *shapes: tuple[int, ...], dtype: mx.Dtype = mx.float32
-) -> None:
-    """Exact on a CPU, else to rounding."""
-
-    def lane(*arguments: mx.array) -> tuple[mx.array, ...]:
-        return gradients(operation, *arguments)
-
-    drawn = [mx.random.normal((WIDTH, *s), key=mx.random.key(i)) for i, s in enumerate(shapes)]
-    lanes = [leaf.astype(dtype) for leaf in drawn]
-    mapped = over_lanes(lane)(*lanes)
-    for i in range(WIDTH):
-        for found, expected in zip(mapped, alone(lane)(*(leaf[i] for leaf in lanes)), strict=True):
-            assert found.dtype == expected.dtype
-            one, other = (np.array(leaf.astype(mx.float32)) for leaf in (found[i], expected))
-            if EXACT:
-                np.testing.assert_array_equal(one, other)
-            else:
-                np.testing.assert_allclose(one, other, rtol=2e-2, atol=2e-2 * abs(other).max())
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -151,12 +121,6 @@ def test_products_over_windows_are_the_convolution_and_its_gradients(geometry: G
             forward = geometry.convolve(x[i], w[i])
         for found, wanted in ((y[i], forward), (to_x[i], by_x[i]), (to_w[i], by_w[i])):
             np.testing.assert_allclose(np.array(found), np.array(wanted), rtol=1e-4, atol=1e-3)
-
-
-@pytest.fixture
-def as_on_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the rules that a GPU takes."""
-    monkeypatch.setattr(device, "kind", lambda: "gpu")
 
 
 @pytest.mark.usefixtures("as_on_gpu", "uncompiled")
