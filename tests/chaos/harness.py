@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
+
 from tests.chaos.tally import Tally
 from tests.processes import actors, children, title
 from tests.sweep.conftest import Folder
@@ -155,7 +157,7 @@ class OwnRayChaos:
         self.kills = kills
         self._chance = chance
         self._tally = tally
-        self._orphans: dict[int, str] = {}
+        self._orphans: dict[int, float | None] = {}
 
     def run(self, study: Study, description: Path) -> None:
         """Session after session, until one comes to the study's end."""
@@ -196,12 +198,12 @@ def _rays(pid: int, program: str) -> list[int]:
     return [process for process in children(pid) if f"/{program}" in title(process).split("\0")[0]]
 
 
-def _born(pid: int) -> str:
-    """When a process was started, which tells it from a later one of the same id; empty once it is gone."""
+def _born(pid: int) -> float | None:
+    """When a process was started, which tells it from a later one of the same id; None once it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _kill(processes: Iterable[int]) -> int:

@@ -24,7 +24,9 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from tests.processes import wait_until
+import psutil
+
+from tests.processes import title, wait_until
 
 ROOT = Path(__file__).parents[2]
 FIRST_ID = 4242
@@ -210,8 +212,7 @@ class Lab:
     def close(self) -> None:
         for kept in self.path.glob("*/.sweep/clusters/*/supervisor.json"):  # of a test that broke off
             pid = json.loads(kept.read_text())["pid"]
-            arguments = Path(f"/proc/{pid}/cmdline")
-            if arguments.exists() and str(self.path) in arguments.read_text():
+            if str(self.path) in title(pid):
                 os.kill(pid, signal.SIGKILL)
         for name in list(self._sshds):
             self.kill(name)
@@ -344,5 +345,4 @@ class Lab:
 
     def _child_of(self, process: subprocess.Popen[bytes]) -> int:
         """The first process of a machine, as the host counts."""
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        return int(children[0])
+        return psutil.Process(process.pid).children()[0].pid
