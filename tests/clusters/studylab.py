@@ -37,9 +37,12 @@ budget: {trials: 9}
 checkpoints: {every: 1s}
 """
 
+MEETING = (":Pausing", ":Meeting")
+"""Changes a study so that all machines report."""
+
 PYTHON = """\
 #!/bin/sh
-export MLX_DISABLE_COMPILE=1 PATH="$HOME/bin:$PATH"
+export MLX_DISABLE_COMPILE=1 MEET={meet} PATH="$HOME/bin:$PATH"
 exec {python} "$@"
 """
 CAFFEINATE = """\
@@ -56,12 +59,17 @@ class StudyLab:
         self.lab = lab
         self.head = lab.names[0]
         self.folder = lab.tree(self.head) / "study"
+        self.meet = lab.path / "meet"
 
     def __enter__(self) -> StudyLab:
         for name in self.lab.names:
-            write_program(self.lab.tree(name) / "python", PYTHON.format(python=sys.executable))
+            write_program(
+                self.lab.tree(name) / "python", PYTHON.format(python=sys.executable, meet=self.meet)
+            )
             write_program(self.lab.tree(name) / "bin" / "caffeinate", CAFFEINATE)
         self.folder.mkdir()
+        self.meet.mkdir()
+        self.meet.chmod(0o777)
         for task in TASKS:
             shutil.copy(task, self.folder)
         for name in self.lab.names:
@@ -84,6 +92,7 @@ class StudyLab:
         (self.folder / "lab.yaml").write_text(self.lab.inventory.read_text())
         done = self.lab.cluster("up")
         assert done.returncode == 0, done.stdout + done.stderr
+        (self.meet / "wanted").write_text(str(len(names)))
         return done.stdout
 
     def write(self, name: str, *changes: tuple[str, str]) -> Path:
@@ -93,6 +102,8 @@ class StudyLab:
             assert old in text, old
             text = text.replace(old, new)
         (self.folder / f"{name}.yaml").write_text(text)
+        for machine in self.lab.names:  # of an earlier study that met
+            (self.meet / machine).unlink(missing_ok=True)
         return self.folder / "runs" / name
 
     def sweep(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:

@@ -1,16 +1,24 @@
-"""A study that a laptop outside the inventory sends to the head: followed, left, stopped, fetched."""
+"""A study that a laptop outside the inventory sends to the head: followed, left, stopped, fetched.
+
+Its cluster is of two machines, each with a user who cannot read the other's home. Its links are encrypted.
+The tests stand in the order in which things happen to it.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 import analysis
+from tests.clusters.drivers import ASK, driver
 from tests.clusters.lab import Lab, reason_against
-from tests.clusters.studylab import Laptop, StudyLab
+from tests.clusters.studylab import MEETING, Laptop, StudyLab
 from tests.logs import records
 
 pytestmark = [
@@ -18,16 +26,48 @@ pytestmark = [
     pytest.mark.skipif(reason_against() is not None, reason=str(reason_against())),
 ]
 
+USERS = {"a": "alice", "b": "bob"}
+KNOCK = """
+import socket, ssl, sys
+context = ssl.create_default_context(cafile=sys.argv[2])
+plain = socket.create_connection((sys.argv[1], 6379), 5)
+try:
+    with context.wrap_socket(plain, server_hostname=sys.argv[1]) as door:
+        print(door.version()[:3], end=": ")
+        print("speaks" if door.read() else "closed")
+except (ssl.SSLError, ConnectionResetError):
+    print("closed")
+"""
+
 
 @pytest.fixture(scope="module")
 def laptop() -> Iterator[Laptop]:
-    with Lab(("a", "b"), subnet="10.213.11") as lab, StudyLab(lab) as cluster:
-        cluster.up("a", "b")
+    with Lab(("a", "b"), subnet="10.213.11", users=USERS) as lab, StudyLab(lab) as cluster:
+        cluster.up("a", "b", changes=(("ssh: {config", "auth: {tls: auto}\nssh: {config"),))
+        for name in lab.names:
+            lab.tree(name).chmod(0o700)
         yield Laptop(cluster)
 
 
-def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop: Laptop) -> None:
-    run_dir = laptop.write("away", ("trials: 9", "trials: 20"))
+def knock(lab: Lab) -> str:
+    """What the head's port says to one who speaks TLS and trusts it, but has no certificate to show."""
+    authority_file = str(lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "ca.crt")
+    command = lab.outside(sys.executable, "-c", KNOCK, lab.ip("a"), authority_file)
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def test_drivers_join_by_tls_and_who_has_no_certificate_does_not(laptop: Laptop) -> None:
+    lab = laptop.cluster.lab
+    said = driver(lab, "b", ASK, str(lab.inventory)).stdout
+    assert json.loads(said.splitlines()[-1]).keys() == {"a", "b"}
+    assert json.loads(lab.cluster("status", "--json").stdout)["is_up"]
+    key = lab.tree("b") / "s" / "clusters" / "lab" / "tls" / "node.key"
+    assert oct(key.stat().st_mode)[-3:] == "600"
+    assert knock(lab) == "TLS: closed"
+
+
+def test_a_laptops_study_outlives_it_is_stopped_resumed_and_fetched(laptop: Laptop) -> None:
+    run_dir = laptop.write("away", ("trials: 9", "trials: 20"), MEETING)
     begun = laptop.sweep("run", "away.yaml", "--detach")
     assert begun.returncode == 0, begun.stderr
     assert "away: runs on a and continues without this machine" in begun.stderr
@@ -67,6 +107,15 @@ def test_a_laptops_study_outlives_it_is_stopped_gone_on_with_and_fetched(laptop:
     assert "away: is not running on a" in gone.stderr
 
 
+def test_each_machines_files_are_its_users_and_no_home_of_the_others_is_made(laptop: Laptop) -> None:
+    lab = laptop.cluster.lab
+    for name, other in ("a", "b"), ("b", "a"):
+        assert (lab.tree(name) / "s" / "r").stat().st_uid == lab.tree(name).stat().st_uid
+        folder = f"{lab.path}/home-{USERS[other]}/s"
+        said = lab.run(name, "/bin/sh", "-c", f"ls -d {folder} 2>/dev/null || echo none")
+        assert said == "none\n", "the home of the other machine is not there"
+
+
 def test_results_of_this_machine_are_never_written_over(laptop: Laptop) -> None:
     run_dir = laptop.write("own")
     run_dir.mkdir(parents=True)
@@ -86,5 +135,13 @@ def test_invariant_10_a_head_that_is_not_reached_is_one_line(laptop: Laptop) -> 
     finally:
         laptop.cluster.lab.plug("a")
     assert ended.returncode == 2
-    assert ended.stderr.startswith("a: ssh root@a:")
+    assert ended.stderr.startswith("a: ssh alice@a:")
     assert "Traceback" not in ended.stderr
+
+
+def test_down_leaves_nothing_of_either(laptop: Laptop) -> None:
+    lab = laptop.cluster.lab
+    done = lab.cluster("down")
+    assert (done.returncode, done.stdout) == (0, "a: down\nb: down\n")
+    for name in lab.names:
+        assert "raylet" not in lab.run(name, "ps", "-eo", "args")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from sweep.api.run import run_study
 from sweep.driver.monitor.progress import Quiet
 from sweep.spec.parse import load
 from tests.clusters.lab import Lab, reason_against
-from tests.clusters.studylab import StudyLab
+from tests.clusters.studylab import MEETING, StudyLab
 from tests.logs import records
 from tests.processes import wait_for
 
@@ -68,7 +69,7 @@ def locally(cluster: StudyLab, name: str, monkeypatch: pytest.MonkeyPatch) -> li
     """The values of the same study on this machine alone, undisturbed."""
     monkeypatch.setenv("PAUSE_S", "0")
     monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
-    text = (cluster.folder / f"{name}.yaml").read_text().replace(":Counting", ":Pausing")
+    text = re.sub(":(Counting|Meeting)", ":Pausing", (cluster.folder / f"{name}.yaml").read_text())
     study = cluster.folder / "local.yaml"
     study.write_text(text.replace("cluster: lab.yaml", "cluster: local\nexecutor: inline"))
     run_study(load(study), runs=cluster.folder / "alone", progress=Quiet())
@@ -76,7 +77,7 @@ def locally(cluster: StudyLab, name: str, monkeypatch: pytest.MonkeyPatch) -> li
 
 
 def test_three_machines_end_with_the_table_of_one(cluster: StudyLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_dir = cluster.write("whole")
+    run_dir = cluster.write("whole", MEETING)
     ended = cluster.sweep("run", "whole.yaml", "--no-report", "--json")
     assert ended.returncode == 0, ended.stderr
     table = analysis.load(run_dir)

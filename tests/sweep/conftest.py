@@ -96,12 +96,13 @@ class Folder:
         """Python in this folder, leading a process group of its own."""
         return self.start_command(sys.executable, *arguments)
 
-    def start_command(self, *command: str) -> subprocess.Popen[str]:
+    def start_command(self, *command: str, stdin: int | None = None) -> subprocess.Popen[str]:
         """A command in this folder, leading a process group of its own."""
         process = subprocess.Popen(
             command,
             cwd=self.path,
             env=self.environment(),
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -116,8 +117,9 @@ class Folder:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import analysis
 from tests.logs import records
 from tests.processes import actors, children, title, wait_for, wait_until_gone
-from tests.sweep.conftest import ON_RAY, Folder
+from tests.sweep.conftest import ON_RAY, STUDIES, Folder
 from tests.sweep.ten_trials import check_whole
 
 pytestmark = pytest.mark.slow
@@ -35,13 +36,20 @@ def undisturbed(folder: Folder) -> list[float]:
     return list(analysis.load(folder.path / "undisturbed" / "line").trials.value)
 
 
-def test_invariant_3_worker_ray_and_driver_killed_end_with_the_undisturbed_table(ray_folder: Folder) -> None:
+def test_invariant_3_gpu_worker_ray_and_driver_killed_end_with_the_undisturbed_table(
+    ray_folder: Folder,
+) -> None:
+    """The GPU's watchdog strikes first: from then on it refuses a worker, as on a Mac."""
+    shutil.copy(STUDIES / "watchdog.py", ray_folder.path)
+    ray_folder.study.write_text(ray_folder.study.read_text().replace("line.py:Line", "watchdog.py:Line"))
     driver = ray_folder.start("run", "study.yaml")
+    wait_for(lambda: records(ray_folder.run_dir, "lost"), driver)
+    assert "METAL" in records(ray_folder.run_dir, "lost")[0]["reason"]
     wait_for(lambda: records(ray_folder.run_dir, "told"), driver)
     workers = actors(driver.pid)
     assert workers
     os.kill(workers[0], signal.SIGKILL)
-    wait_for(lambda: records(ray_folder.run_dir, "lost"), driver)
+    wait_for(lambda: len(records(ray_folder.run_dir, "lost")) > 1, driver)
     (head,) = [pid for pid in children(driver.pid) if "/gcs_server" in title(pid).split("\0")[0]]
     os.kill(head, signal.SIGKILL)
     wait_for(lambda: "ended" in records(ray_folder.run_dir, "lost")[-1]["reason"], driver)

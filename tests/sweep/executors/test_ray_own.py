@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
+import sys
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -17,6 +19,10 @@ from tests.processes import actors, children, title, wait_for, wait_until, wait_
 from tests.sweep.conftest import ON_RAY, Folder
 
 AS_ON_MACOS = Path(tests.mac.__file__).parent / "ray_as_on_macos"
+TERMINAL = "import pty, sys; pty.spawn(sys.argv[1:])"
+"""Runs a command in a terminal, at which is typed what comes to stdin."""
+
+CTRL_C = "\x03"
 
 
 @pytest.fixture
@@ -66,18 +72,21 @@ def on_a_mac(ray_folder: Folder) -> Folder:
     return ray_folder
 
 
-def test_ctrl_c_reaches_a_study_under_make_where_ray_is_as_on_macos(on_a_mac: Folder) -> None:
-    """A terminal sends it to the group in front: make's, a script's, `uv run`'s."""
-    run = shlex.join(on_a_mac.command("run", "study.yaml"))
-    shell = on_a_mac.start_command("sh", "-c", f"trap : INT; {run}; echo ended with $?")
-    wait_for(lambda: records(on_a_mac.run_dir, "told"), shell)
-    left = children(shell.pid)
+def test_ctrl_c_in_a_terminal_under_make_ends_a_study_where_ray_is_as_on_macos(
+    on_a_mac: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The terminal sends it to the group in front: make's, a script's, `uv run`'s."""
+    monkeypatch.setenv("TERM", "dumb")  # without a live view, which would fill the pipe
+    (on_a_mac.path / "Makefile").write_text(f"run:\n\t{shlex.join(on_a_mac.command('run', 'study.yaml'))}\n")
+    terminal = on_a_mac.start_command(sys.executable, "-c", TERMINAL, "make", "run", stdin=subprocess.PIPE)
+    wait_for(lambda: records(on_a_mac.run_dir, "told"), terminal)
+    left = children(terminal.pid)
+    (make,) = [pid for pid in left if title(pid).startswith("make\0")]
     reapers = [pid for pid in left if "ray_process_reaper.py" in title(pid)]
     assert reapers, "Ray is not as on macOS"
-    assert os.getpgid(reapers[0]) != shell.pid, "with the driver Ray ends its own group, not make's"
-    os.killpg(shell.pid, signal.SIGINT)
-    said, _ = shell.communicate()
-    assert "ended with 130" in said, said
+    assert os.getpgid(reapers[0]) != os.getpgid(make), "with the driver Ray ends its own group, not make's"
+    said, _ = terminal.communicate(CTRL_C)
+    assert "Resume with: python -m sweep run study.yaml" in said
     assert records(on_a_mac.run_dir, "closed")[-1]["reason"] == "interrupted"
     wait_until_gone(left)
 
