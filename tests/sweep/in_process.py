@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from typer.testing import CliRunner, Result
 
 import analysis
 from sweep.api.run import Summary, run_study
+from sweep.cli import app
 from sweep.driver.driver import Driver
 from sweep.driver.monitor.progress import Quiet
 from sweep.spec.parse import load
@@ -17,6 +19,12 @@ from tests.sweep.conftest import Folder
 def run(folder: Folder) -> Summary:
     """The folder's study, to its end."""
     return run_study(load(folder.study), runs=folder.runs, progress=Quiet())
+
+
+def sweep(folder: Folder, *arguments: str) -> Result:
+    """The command line in the folder, without a process of its own."""
+    with contextlib.chdir(folder.path):
+        return CliRunner().invoke(app, arguments)
 
 
 def table(folder: Folder) -> dict[int, tuple[str, float]]:

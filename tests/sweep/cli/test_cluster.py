@@ -10,6 +10,7 @@ from sweep.api.cluster import joined
 from sweep.errors import SpecError
 from sweep.spec.parse import load
 from tests.sweep.conftest import Folder
+from tests.sweep.in_process import sweep
 
 NODES = (
     Node("a", None, "10.0.0.1", True, 1, ("fast", "quiet")),
@@ -26,8 +27,8 @@ def write(folder: Folder, inventory: str | None) -> None:
 def test_invariant_10_an_inventory_that_is_not_there_is_said_with_the_studys_line(folder: Folder) -> None:
     write(folder, None)
     for verb in ("run", "check"):
-        ended = folder.sweep(verb, "study.yaml")
-        assert (ended.returncode, ended.stdout) == (2, "")
+        ended = sweep(folder, verb, "study.yaml")
+        assert (ended.exit_code, ended.stdout) == (2, "")
         line = folder.study.read_text().splitlines().index("cluster: lab.yaml") + 1
         assert f"study.yaml:{line}: cluster: must" in ended.stderr
         assert "Traceback" not in ended.stderr
@@ -37,16 +38,16 @@ def test_invariant_10_an_inventory_that_is_not_there_is_said_with_the_studys_lin
 def test_invariant_10_what_is_wrong_in_an_inventory_is_said_with_its_own_line(folder: Folder) -> None:
     write(folder, "nodes:\n  - {name: a, ip: 10.0.0.1}\n  - {name: a, ip: 10.0.0.2}\n")
     for verb in ("run", "check"):
-        ended = folder.sweep(verb, "study.yaml")
-        assert (ended.returncode, ended.stdout) == (2, "")
+        ended = sweep(folder, verb, "study.yaml")
+        assert (ended.exit_code, ended.stdout) == (2, "")
         assert "lab.yaml:3: nodes[1].name: must be one node's alone" in ended.stderr
 
 
 def test_invariant_10_a_cluster_that_is_not_up_is_one_line_that_says_what_to_type(folder: Folder) -> None:
     # An inventory may not type 127.0.0.1; a name that is looked up may well be this machine.
     write(folder, "nodes: [{name: a, ssh: localhost}]\n")
-    ended = folder.sweep("run", "study.yaml")
-    assert ended.returncode == 2
+    ended = sweep(folder, "run", "study.yaml")
+    assert ended.exit_code == 2
     assert ended.stderr == "a: Ray is not running here; run python -m sweep cluster up lab.yaml\n"
 
 

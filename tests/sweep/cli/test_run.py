@@ -18,24 +18,25 @@ from sweep.cli import app
 from tests.logs import records
 from tests.processes import wait_for
 from tests.sweep.conftest import Folder
+from tests.sweep.in_process import sweep
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncompiled")]
 
 PROMISED = json.loads((Path(__file__).parents[2] / "data/promise-0.2.json").read_text())
 
 
 def refused(folder: Folder, *arguments: str) -> str:
     """What a command that must end with exit code 2 says, on stderr alone and without a traceback."""
-    ended = folder.sweep(*arguments)
-    assert ended.returncode == 2, ended.stderr
+    ended = sweep(folder, *arguments)
+    assert ended.exit_code == 2, ended.output
     assert "Traceback" not in ended.stderr
     assert not ended.stdout
     return ended.stderr
 
 
 def test_run_prints_one_json_object_and_nothing_else_on_stdout(folder: Folder) -> None:
-    ended = folder.sweep("run", "study.yaml", "--json")
-    assert ended.returncode == 0, ended.stderr
+    ended = sweep(folder, "run", "study.yaml", "--json")
+    assert ended.exit_code == 0, ended.stderr
     result = json.loads(ended.stdout)
     assert set(PROMISED["json"]["run"]) - result.keys() == set()
     assert result["study"] == "line"
@@ -56,30 +57,30 @@ def test_what_a_task_prints_stays_off_the_result(folder: Folder) -> None:
 
 
 def test_run_says_where_the_results_are_and_runs_elsewhere_when_told(folder: Folder) -> None:
-    ended = folder.sweep("run", "study.yaml", "--runs", "elsewhere", "--trials", "2")
-    assert ended.returncode == 0
+    ended = sweep(folder, "run", "study.yaml", "--runs", "elsewhere", "--trials", "2")
+    assert ended.exit_code == 0
     assert "elsewhere/line" in ended.stdout
     assert "Best trials" in ended.stdout
-    again = folder.sweep("run", "study.yaml", "--runs", "elsewhere", "--trials", "2")
+    again = sweep(folder, "run", "study.yaml", "--runs", "elsewhere", "--trials", "2")
     assert "finished before" in again.stdout
 
 
 def test_status_speaks_of_a_finished_study(folder: Folder) -> None:
-    folder.sweep("run", "study.yaml")
-    ended = folder.sweep("status", "runs/line")
+    sweep(folder, "run", "study.yaml")
+    ended = sweep(folder, "status", "runs/line")
     assert ended.stdout.startswith("line: 4 complete of 4; finished")
-    found = json.loads(folder.sweep("status", "runs/line", "--json").stdout)
+    found = json.loads(sweep(folder, "status", "runs/line", "--json").stdout)
     assert found["trials"] == {"COMPLETE": 4}
 
 
 def test_check_says_what_would_run(folder: Folder) -> None:
-    ended = folder.sweep("check", "study.yaml", "--json")
-    assert ended.returncode == 0, ended.stderr
+    ended = sweep(folder, "check", "study.yaml", "--json")
+    assert ended.exit_code == 0, ended.stderr
     found = json.loads(ended.stdout)
     assert (found["examples"], found["reports"], found["updates"]) == (192, 3, {"1": 12, "2": 6})
     assert len(found["programs"]) == 1
     assert not folder.runs.exists()
-    assert "learning_rate: number from 0.001 to 0.1, log" in folder.sweep("check", "study.yaml").stdout
+    assert "learning_rate: number from 0.001 to 0.1, log" in sweep(folder, "check", "study.yaml").stdout
 
 
 def test_no_such_study_file(folder: Folder) -> None:
@@ -147,11 +148,11 @@ def test_ctrl_c_saves_what_runs_and_the_same_command_goes_on(folder: Folder) -> 
     assert "Traceback" not in said
     assert "Resume with: python -m sweep run study.yaml" in said
     folder.write(("trials: 4", "trials: 8"))
-    ended = folder.sweep("run", "study.yaml", "--accept-changed-task")
-    assert ended.returncode == 2
+    ended = sweep(folder, "run", "study.yaml", "--accept-changed-task")
+    assert ended.exit_code == 2
     assert "fixed.slow" in ended.stderr
     folder.write(("slow: 0.0", "slow: 0.2"), ("trials: 4", "trials: 8"))
-    ended = folder.sweep("run", "study.yaml", "--json")
+    ended = sweep(folder, "run", "study.yaml", "--json")
     assert json.loads(ended.stdout)["trials"]["COMPLETE"] == 8
     metrics = analysis.load(folder.run_dir).metrics
     assert not metrics.duplicated(["trial", "replicate", "examples"]).any()
@@ -159,8 +160,8 @@ def test_ctrl_c_saves_what_runs_and_the_same_command_goes_on(folder: Folder) -> 
 
 def test_a_study_all_of_whose_trials_fail_ends_with_exit_code_1_and_reasons(folder: Folder) -> None:
     folder.write(("low: 1.0e-3, high: 1.0e-1", "low: 1.0e+30, high: 1.0e+31"))
-    ended = folder.sweep("run", "study.yaml")
-    assert ended.returncode == 1
+    ended = sweep(folder, "run", "study.yaml")
+    assert ended.exit_code == 1
     assert "4 fail" in ended.stdout
     assert "trial 0 failed:" in ended.stderr
     reasons = analysis.load(folder.run_dir).trials.reason
@@ -242,4 +243,4 @@ def test_the_dashboard_is_open_beside_a_study_that_runs_and_leaves_no_lock(folde
     assert (ui.returncode, said.strip()) == (130, "stopped")
     assert driver.returncode == 130
     assert not [path for path in folder.run_dir.iterdir() if path.name.endswith(".lock")]
-    assert folder.sweep("run", "study.yaml", "--trials", "1").returncode == 0
+    assert sweep(folder, "run", "study.yaml", "--trials", "1").exit_code == 0

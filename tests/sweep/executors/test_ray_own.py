@@ -1,13 +1,11 @@
-"""A Ray of the study's own: who can reach it, and who can stop the study."""
+"""A Ray of the study's own where it is as on macOS: who can stop the study, and what ends with it."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import signal
 import subprocess
 import sys
-from ipaddress import ip_address
 from pathlib import Path
 
 import psutil
@@ -26,50 +24,10 @@ CTRL_C = "\x03"
 
 
 @pytest.fixture
-def ray_folder(folder: Folder) -> Folder:
+def on_a_mac(folder: Folder) -> Folder:
     folder.write(("executor: inline\n", ON_RAY), ("slow: 0.0", "slow: 0.3"), ("trials: 4", "trials: 1000"))
+    folder.python_path.insert(0, str(AS_ON_MACOS))
     return folder
-
-
-def listening(pids: list[int]) -> dict[str, set[str]]:
-    """The addresses on which these processes listen, with the processes' names."""
-    found: dict[str, set[str]] = {}
-    for pid in pids:
-        try:
-            process = psutil.Process(pid)
-            for socket in process.net_connections("inet"):
-                if socket.status == psutil.CONN_LISTEN:
-                    found.setdefault(socket.laddr.ip, set()).add(process.name())
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
-def is_loopback(address: str) -> bool:
-    found = ip_address(address)
-    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
-
-
-def test_invariant_13_a_local_study_listens_on_loopback_only(
-    ray_folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever the shell has set: with this variable Ray binds to the address of the network."""
-    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "1")
-    ray_folder.study.write_text(ray_folder.study.read_text().replace(ON_RAY, "executor: ray\n"))
-    driver = ray_folder.start("run", "study.yaml")
-    wait_for(lambda: records(ray_folder.run_dir, "told"), driver)
-    found = listening([driver.pid, *children(driver.pid)])
-    os.kill(driver.pid, signal.SIGINT)
-    said, _ = driver.communicate()
-    assert driver.returncode == 130, said
-    assert found, "Ray's processes were not seen to listen at all"
-    assert {address: who for address, who in found.items() if not is_loopback(address)} == {}
-
-
-@pytest.fixture
-def on_a_mac(ray_folder: Folder) -> Folder:
-    ray_folder.python_path.insert(0, str(AS_ON_MACOS))
-    return ray_folder
 
 
 def test_ctrl_c_in_a_terminal_under_make_ends_a_study_where_ray_is_as_on_macos(
@@ -87,6 +45,8 @@ def test_ctrl_c_in_a_terminal_under_make_ends_a_study_where_ray_is_as_on_macos(
     assert os.getpgid(reapers[0]) != os.getpgid(make), "with the driver Ray ends its own group, not make's"
     said, _ = terminal.communicate(CTRL_C)
     assert "Resume with: python -m sweep run study.yaml" in said
+    assert "Traceback" not in said
+    assert records(on_a_mac.run_dir, "checkpoint"), "what ran is saved"
     assert records(on_a_mac.run_dir, "closed")[-1]["reason"] == "interrupted"
     wait_until_gone(left)
 
