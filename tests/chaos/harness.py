@@ -201,7 +201,7 @@ def _rays(pid: int, program: str) -> list[int]:
 def _born(pid: int) -> float | None:
     """When a process was started, which tells it from a later one of the same id; None once it is gone."""
     try:
-        return psutil.Process(pid).create_time()
+        return float(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
         return None
 

@@ -345,4 +345,4 @@ class Lab:
 
     def _child_of(self, process: subprocess.Popen[bytes]) -> int:
         """The first process of a machine, as the host counts."""
-        return psutil.Process(process.pid).children()[0].pid
+        return int(psutil.Process(process.pid).children()[0].pid)

@@ -9,8 +9,7 @@ from sweep.api.check import budget_notes
 from sweep.spec.parse import parse
 from sweep.spec.plans import programs
 from tests.sweep.conftest import Folder
-from tests.sweep.spec.test_points import spec_of
-from tests.sweep.spec.test_resolve import DIGITS, MINIMAL
+from tests.sweep.spec.minimal import DIGITS, MINIMAL, spec_of
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from sweep.search import samplers
 from sweep.search.space import grid
 from sweep.search.study import Study
-from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Length, Outcome, TrialState
+from tests.sweep.search.specs import with_sampler
 from tests.sweep.spec.minimal import spec_of
 
 ENTRIES = (
@@ -21,10 +21,6 @@ ENTRIES = (
     "d: {choices: [1, 2]}",
 )
 TOTAL = (2 * 3 + 4) * 2
-
-
-def with_sampler(spec: StudySpec, name: str, **arguments: object) -> StudySpec:
-    return spec.model_copy(update={"sampler": type(spec.sampler)(name=name, **arguments)})  # type: ignore[arg-type]
 
 
 def tried(study: Study, most: int = 1000) -> list[dict[str, object]]:

@@ -17,8 +17,8 @@ from sweep.search.study import Study
 from sweep.spec.parse import load
 from sweep.vocabulary.trial import Length, Outcome, TrialState
 from tests.sweep.conftest import Folder
-from tests.sweep.search.test_distinct import with_sampler
-from tests.sweep.spec.test_points import spec_of
+from tests.sweep.search.specs import with_sampler
+from tests.sweep.spec.minimal import spec_of
 
 Option = Literal["worst", "pruned", "failed"]
 BASIN = ("learning_rate: {low: 1.0e-3, high: 1.0e2, log: true}", "optimizer: {choices: [sgd, adamw, lion]}")

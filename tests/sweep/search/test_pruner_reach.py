@@ -7,7 +7,7 @@ import pytest
 from sweep.search.pruning import lengths, pruners
 from sweep.search.pruning.reach import Reach, reach
 from sweep.vocabulary.trial import Length
-from tests.sweep.search.test_pruners import with_pruner
+from tests.sweep.search.specs import with_pruner
 
 LENGTH = Length(6000, 1000)
 """Six epochs of a thousand examples, a report after each."""

@@ -13,10 +13,10 @@ from sweep.api.run import Summary, run_study
 from sweep.driver.monitor.progress import Quiet
 from sweep.search.pruning import adapters, pruners
 from sweep.search.study import Study
-from sweep.spec.parse import load, parse
-from sweep.spec.schema import StudySpec
+from sweep.spec.parse import load
 from sweep.vocabulary.trial import Length, Outcome, TrialState
-from tests.sweep.conftest import STUDY, Folder
+from tests.sweep.conftest import Folder
+from tests.sweep.search.specs import with_pruner
 
 HARD = (
     ("trials: 4}", "trials: 12}"),
@@ -27,14 +27,6 @@ HARD = (
 
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
-
-
-def with_pruner(text: str, *changes: tuple[str, str]) -> StudySpec:
-    study = STUDY + f"pruner: {text}\n"
-    for old, new in changes:
-        assert old in study
-        study = study.replace(old, new)
-    return parse(study, "study.yaml")
 
 
 def run(folder: Folder, pruner: str, *changes: tuple[str, str]) -> Summary:

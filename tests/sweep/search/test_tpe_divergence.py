@@ -15,8 +15,8 @@ from sweep.search.tpe.divergence import Divergence
 from sweep.spec.schema import Objective
 from sweep.vocabulary.trial import Length, Outcome
 from sweep.vocabulary.trial import TrialState as OurState
-from tests.sweep.search.test_distinct import with_sampler
-from tests.sweep.spec.test_points import spec_of
+from tests.sweep.search.specs import with_sampler
+from tests.sweep.spec.minimal import spec_of
 
 RATE = FloatDistribution(1e-3, 1e2, log=True)
 NOISE = FloatDistribution(0.0, 1.0)

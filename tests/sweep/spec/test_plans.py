@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sweep.spec.plans import MAX_PROGRAMS, programs
-from tests.sweep.spec.test_points import spec_of
-from tests.sweep.spec.test_resolve import PLAIN
+from tests.sweep.spec.minimal import PLAIN, spec_of
 
 
 @pytest.mark.parametrize(
