@@ -74,18 +74,18 @@ _TEXT = ("text", "reason", "state", "path", "chip")
 
 
 def trials(study: StudyState) -> pd.DataFrame:
-    """One row a trial, as the log has it."""
+    """One row per trial, as the log has it."""
     columns = trial_columns(study)
     return pd.DataFrame({name: _series(name, values, study.choices) for name, values in columns.items()})
 
 
 def stored_trials(run_dir: Path, study: StudyFile) -> pd.DataFrame:
-    """One row a trial, as trials.parquet has it. Raises RunError where that cannot be read."""
+    """One row per trial, as trials.parquet has it. Raises RunError where that cannot be read."""
     path = run_dir / layout.TRIALS
     try:
         frame = pd.read_parquet(path)
     except FileNotFoundError:
-        warn(f"{path}: is not there, the study did not come to an end; no trial is known")
+        warn(f"{path}: is missing: the study did not finish; no trial is known")
         return trials(StudyState())
     except (pa.ArrowInvalid, OSError) as error:
         raise RunError(f"{path}: cannot be read ({error}), and there is no log to make it from") from error
@@ -138,7 +138,7 @@ def checkpoints(run_dir: Path, records: Iterable[Record]) -> pd.DataFrame:
 
 
 def events(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a record."""
+    """One row per record."""
     rows, session = [], 0
     for record in records:
         session = record["session"] if record["event"] == "opened" else session
@@ -148,7 +148,7 @@ def events(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def sessions(records: Iterable[Record]) -> pd.DataFrame:
-    """One row an `opened`, with the `closed` that belongs to it."""
+    """One row per `opened`, with the `closed` that belongs to it."""
     rows: list[dict[str, Any]] = []
     for record in records:
         if record["event"] == "opened":

@@ -48,7 +48,7 @@ _TOP_TRIALS = 5
 def importance(
     trials: pd.DataFrame, objectives: Sequence[Objective], space: Mapping[str, Mapping[str, Any]]
 ) -> pd.DataFrame:
-    """A row a hyperparameter: `importance, low, high, chance`; for several objectives, of the front.
+    """A row per hyperparameter: `importance, low, high, chance`; for several objectives, of the front.
 
     `trials` has the columns of `Run.trials`, `objectives` name those of them that hold values, and `space`
     has the study file's entries. Raises RunError where too few trials are complete.

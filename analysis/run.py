@@ -42,7 +42,7 @@ class Run:
 
     @cached_property
     def trials(self) -> pd.DataFrame:
-        """One row a trial, RUNNING ones too, in Optuna's column names.
+        """One row per trial, RUNNING ones too, in Optuna's column names.
 
         `number, value` (several objectives: `values_<metric>`), `datetime_start, datetime_complete`
         (aware, UTC), `duration` (timedelta), `params_<name>` (category where the study file lists choices;
@@ -54,10 +54,10 @@ class Run:
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        """One row a report, no (trial, replicate, examples) twice, in the order of the log.
+        """One row per report, no (trial, replicate, examples) twice, in the order of the log.
 
         `trial, replicate, examples, epoch, updates, attempt, width, lane, host, time` (aware, UTC), and a
-        float column a metric.
+        float column per metric.
         """
         table = self._reading(self._read_metrics)
         frame: pd.DataFrame = table.to_pandas()
@@ -65,7 +65,7 @@ class Run:
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
-        """One row a trial: where its time went, as timedeltas, and what it took.
+        """One row per trial: where its time went, as timedeltas, and what it took.
 
         `number, state, queue, compile, train, evaluate, checkpoint, idle, lost`, then `examples`,
         `examples_per_s` of training, `traces, peak_memory_bytes` and what else the ledger holds.
@@ -74,7 +74,7 @@ class Run:
 
     @cached_property
     def checkpoints(self) -> pd.DataFrame:
-        """One row a checkpoint that is kept: `trial, replicate, examples, path, bytes, sha256, final, time`.
+        """One row per kept checkpoint: `trial, replicate, examples, path, bytes, sha256, final, time`.
 
         `path` is absolute, or a URL where the study has a store; `time` aware in UTC.
         """
@@ -82,7 +82,7 @@ class Run:
 
     @cached_property
     def events(self) -> pd.DataFrame:
-        """One row an event that is no report, in the order of the log.
+        """One row per event that is no report, in the order of the log.
 
         `time` (aware, UTC), `session, event` (category), `trial, replicate, examples, slot, host, level`
         and `text`: a reason, a message, a path or a chip.
@@ -91,7 +91,7 @@ class Run:
 
     @cached_property
     def sessions(self) -> pd.DataFrame:
-        """One row a session of the command: `session, opened, closed, reason, host, pid` and its ledger.
+        """One row per session of the command: `session, opened, closed, reason, host, pid` and its ledger.
 
         The ledger's entries are timedeltas: `wall, starting, driver_<what>` and, summed over slots,
         `slots_<what>`; missing where the session was killed or runs still.
@@ -127,7 +127,7 @@ class Run:
         return frames.rows(self.trials, ranking.front(self._candidates(), self._directions))
 
     def curves(self, metric: str | None = None) -> pd.DataFrame:
-        """A metric over training: a row a boundary in examples, a column a trial, mean over replicates.
+        """A metric over training: a row per boundary in examples, a column per trial, mean over replicates.
 
         Without a name, the first objective. Raises RunError where no report holds the metric.
         """
@@ -138,7 +138,7 @@ class Run:
     def importance(self, metric: str | None = None) -> pd.DataFrame:
         """How much each hyperparameter decides whether a trial is among the best; see `analysis.importance`.
 
-        A row a hyperparameter, most important first: `importance` (they sum to 1), `low` and `high`
+        A row per hyperparameter, most important first: `importance` (they sum to 1), `low` and `high`
         (quartiles over resampled trials) and `chance` (what one that does nothing would reach).
         """
         if metric not in self._importance:

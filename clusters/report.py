@@ -16,7 +16,7 @@ _STYLES = {Status.GREEN: "green", Status.WARN: "yellow", Status.RED: "bold red",
 
 
 def show(findings: Sequence[Finding], console: Console) -> None:
-    """Print a row a check and a column a node, then every finding that is not green."""
+    """Print a row per check and a column per node, then every finding that is not green."""
     nodes = list(dict.fromkeys(found.node for found in findings))
     by_check: dict[str, dict[str, Finding]] = {check: {} for check in _in_order(findings)}
     for found in findings:
@@ -60,7 +60,7 @@ def say_state(state: NodeProgress) -> None:
 
 
 def show_status(found: ClusterStatus, console: Console) -> None:
-    """Print a row a node, what is wrong, and how to reach the dashboard."""
+    """Print a row per node, what is wrong, and how to reach the dashboard."""
     table = Table(box=None)
     for heading in ("node", "state", "held by", "slots busy", "chip", "heat"):
         table.add_column(heading)

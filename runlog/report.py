@@ -14,7 +14,7 @@ from runlog.numbers import decode_mapping, decode_number
 
 
 class RunId(NamedTuple):
-    """One training run: a trial is one run a replicate; a run occupies one lane."""
+    """One training run: a trial is one run per replicate; a run occupies one lane."""
 
     trial: int
     replicate: int

@@ -152,7 +152,7 @@ def read_study(run_dir: Path, *, on_damage: OnDamage) -> StudyState:
 
 
 def trial_columns(study: StudyState) -> dict[str, list[Any]]:
-    """Lay the trials out as columns, one row a trial in number order, under the names Optuna gives them.
+    """Lay the trials out as columns, one row per trial in number order, under the names Optuna gives them.
 
     `number, value` (with several objectives `values_<metric>`), `datetime_start, datetime_complete,
     duration, params_<name>, state`, then `reason`, `diverged` (where some did) and `ledger_<name>`;

@@ -1,4 +1,4 @@
-"""Metrics as an Arrow table, one row a report: from records, or from Parquet parts and the log's tail."""
+"""Metrics as an Arrow table, one row per report: from records, or from Parquet parts and the log's tail."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def report_columns(kind: type[Report] = Report) -> pa.Schema:
 
 
 SCHEMA = report_columns()
-"""Columns of the metrics table; a float64 column a metric follows."""
+"""Columns of the metrics table; a float64 column per metric follows."""
 
 DEFAULTS = {each.name: each.default for each in fields(Report) if each.default is not MISSING}
 """What rows of older versions have in the columns that these did not know."""

@@ -43,7 +43,7 @@ def is_device_lost(error: BaseException) -> bool:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error and what it was raised from: the task's errors are raised anew with their place."""
+    """Yield the error and what it was raised from: the task's errors are raised again with their place."""
     while error is not None:
         yield error
         error = error.__cause__

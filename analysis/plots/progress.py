@@ -54,7 +54,7 @@ def history(run: Run) -> Plot:
 
 
 def curves(run: Run, metric: str | None = None) -> Plot:
-    """A metric over training, a line a trial, the best trials in colour."""
+    """A metric over training, one line per trial, the best trials in colour."""
     name = run.metric_column(metric)
     table = run.curves(metric)
     best = run.best(len(_BEST))["number"].tolist()

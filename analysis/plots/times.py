@@ -106,7 +106,7 @@ def _rows(spans: pd.DataFrame, host: str) -> int:
 
 
 def _spans(run: Run) -> pd.DataFrame:
-    """A row a stay of a run in a lane: `host, trial, start, stop`, and a `row` no two share at once.
+    """A row per stay of a run in a lane: `host, trial, start, stop`, and a `row` no two share at once.
 
     Raises RunError where no trial has reported.
     """

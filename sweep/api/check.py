@@ -136,7 +136,7 @@ def check(study: Study) -> Check:
 
 
 def budget_notes(spec: StudySpec, needed: tuple[Signature, ...]) -> Iterator[str]:
-    """Points and programs held against the number of trials."""
+    """Points and programs compared with the number of trials."""
     trials = spec.budget.trials
     if trials is None:
         return

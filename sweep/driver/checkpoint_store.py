@@ -155,7 +155,7 @@ class StoreThread:
         self._begin(snapshot, url)
 
     def answers(self) -> list[Answer]:
-        """What has come to its end since this was asked last."""
+        """What has finished since the last call."""
         found = []
         while not self._done.empty():
             found.append(self._done.get())

@@ -56,7 +56,7 @@ def open_run(
 
 
 def finished(spec: StudySpec, run: RunDir) -> bool:
-    """Whether the budget is used up, no trial is open, and the last session came to its end.
+    """Whether the budget is used up, no trial is open, and the last session ended normally.
 
     One that was killed may have told the log what Optuna has not heard.
     """

@@ -29,7 +29,7 @@ def command(pid: int) -> list[str] | None:
 
 
 def hold_awake() -> subprocess.Popen[bytes] | None:
-    """Hold sleep off until this process ends; None where it cannot be: a study runs all the same."""
+    """Hold sleep off until this process ends; None where it cannot be: the study runs anyway."""
     found = command(os.getpid())
     with suppress(OSError):
         if found is not None:

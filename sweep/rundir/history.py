@@ -1,4 +1,4 @@
-"""What the log tells the driver when a study is taken up again: a reducer over every record, reading only."""
+"""What the log tells the driver when a study resumes: a reducer over every record, reading only."""
 
 from __future__ import annotations
 

@@ -248,7 +248,7 @@ class RunDir:
             self.record_message("warning", failure)
 
     def set_aside(self, path: str, why: str) -> None:
-        """Rename a damaged file that is made anew to `.damaged`, and say so in the log."""
+        """Rename a damaged file that will be rebuilt to `.damaged`, and say so in the log."""
         self.record_message("warning", set_aside(self.path, path, why))
 
     def close(self, reason: str, *, ledger: Mapping[str, object] | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Live trials: asked and not told, with one run a replicate."""
+"""Live trials: asked and not told, with one run per replicate."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def has_report(trial: optuna.Trial, step: int) -> bool:
 def set_param(
     study: optuna.Study, trial: FrozenTrial, name: str, value: Any, distribution: BaseDistribution
 ) -> None:
-    """Give a trial a hyperparameter that it was suggested before; the public way would sample anew."""
+    """Give a trial a hyperparameter that it was suggested before; the public way would sample again."""
     internal = distribution.to_internal_repr(value)
     study._storage.set_trial_param(trial._trial_id, name, internal, distribution)
 

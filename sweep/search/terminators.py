@@ -65,7 +65,7 @@ def problems(spec: StudySpec) -> list[Problem]:
 def make(spec: StudySpec) -> Terminator | None:
     """The study's terminator, if it has one. Raises SpecError.
 
-    The regret bound is held against the error of replicates, EMMR against its own median, stagnation
+    The regret bound is compared with the error of replicates, EMMR against its own median, stagnation
     against nothing.
     """
     chosen = spec.stop.terminator

@@ -1,4 +1,4 @@
-"""A class named in the study file and its arguments there, held against the class's own signature."""
+"""A class named in the study file and its arguments there, checked against the class's own signature."""
 
 from __future__ import annotations
 

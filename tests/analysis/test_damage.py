@@ -85,7 +85,7 @@ def test_a_lost_log_leaves_the_tables(own_run: Path) -> None:
 def test_a_log_lost_before_the_end_leaves_metrics(own_run: Path) -> None:
     (own_run / "log.jsonl").unlink()
     (own_run / "trials.parquet").unlink()
-    with said("has lost its log.jsonl", "trials.parquet: is not there, the study did not come to an end"):
+    with said("has lost its log.jsonl", "trials.parquet: is missing: the study did not finish"):
         run = analysis.load(own_run)
         assert run.trials.empty
     assert not run.metrics.empty

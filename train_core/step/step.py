@@ -193,7 +193,7 @@ class Step:
     ) -> dict[str, tuple[mx.array, mx.array]]:
         """Return for each metric its weighted values and its weights, both float32 (B,).
 
-        Nothing drops out and no statistic moves; a task that draws all the same draws under `key`.
+        Nothing drops out and no statistic moves; a task that draws anyway draws under `key`.
         """
         with self._called("evaluate", leaves, model, key, hp) as (held, namespace):
             metrics = self.task.evaluate(held.model, batch, namespace)

@@ -1,7 +1,7 @@
 """Activations of `mlx.nn` on a GPU: in float32 inside one kernel, and one for the gradient; pure.
 
 The compiler keeps what forward and backward share, so a GELU writes its inner values to memory and reads them
-again. Here the gradient is computed anew from the input. Below float32 nothing is rounded in between.
+again. Here the gradient is computed again from the input. Below float32 nothing is rounded in between.
 """
 
 from __future__ import annotations

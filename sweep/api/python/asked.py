@@ -199,12 +199,12 @@ class Study:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row a trial, as things stand."""
+        """One row per trial, as things stand."""
         return self.tables.trials
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row a report, as things stand."""
+        """One row per report, as things stand."""
         return self.tables.metrics
 
     @property

@@ -83,12 +83,12 @@ class Summary:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """One row a trial: hyperparameters, value, state, where its time went."""
+        """One row per trial: hyperparameters, value, state, where its time went."""
         return self.tables.trials
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """One row a report."""
+        """One row per report."""
         return self.tables.metrics
 
     def _repr_html_(self) -> str:

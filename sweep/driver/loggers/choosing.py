@@ -1,4 +1,4 @@
-"""The study file's `loggers`: each by its name with its arguments, held against the class's own signature."""
+"""The study file's `loggers`: each by its name, its arguments checked against the class's signature."""
 
 from __future__ import annotations
 

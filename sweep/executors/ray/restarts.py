@@ -49,7 +49,7 @@ class RestartPolicy:
         self._forget((node, ""))
 
     def forget_all(self) -> None:
-        """Start counting anew: a worker is replaced because the scheduler asks for it."""
+        """Start counting from 0: a worker is replaced because the scheduler asks for it."""
         self._forget(self._starts.keys() | self._restarts.keys())
 
     def _forget(self, nodes: Iterable[str]) -> None:

@@ -89,7 +89,7 @@ class Ranking:
 class Rows:
     """The hyperparameters of trials as Optuna numbers them inside.
 
-    A trial without some of the names has no row. One that runs is entered anew each time: it may yet be
+    A trial without some of the names has no row. One that runs is entered again each time: it may yet be
     given hyperparameters, and a sampler is told its relative ones before the trial itself is.
     """
 

@@ -30,7 +30,7 @@ class TensorBoardLogger:
         return [int(path.parent.name.removeprefix("trial-")) for path in paths]
 
     def asked(self, row: TrialRow) -> None:
-        """Begin a trial's folder anew: what a session that was killed wrote is in the log, too."""
+        """Begin a trial's folder again: what a session that was killed wrote is in the log, too."""
         folder = self._trial(row.number)
         if folder.is_dir():
             shutil.rmtree(folder)
