@@ -55,9 +55,9 @@ class IntRange(Section):
     log: bool = False
     """Sample on a log scale."""
     step: Count = 1
-    """The distance between values; divides `high - low`, not with `log`."""
+    """The distance between values; it divides `high - low`, and cannot be used with `log`."""
     when: When | None = None
-    """The entry applies only where all of this holds: a name and its value, values or {low, high}."""
+    """Conditions, all needed: the name of another entry, and its value, values or {low, high}."""
 
 
 class FloatRange(Section):
@@ -70,9 +70,9 @@ class FloatRange(Section):
     log: bool = False
     """Sample on a log scale."""
     step: Annotated[FiniteFloat, Field(gt=0)] | None = None
-    """The distance between values; divides `high - low`, not with `log`."""
+    """The distance between values; it divides `high - low`, and cannot be used with `log`."""
     when: When | None = None
-    """The entry applies only where all of this holds: a name and its value, values or {low, high}."""
+    """Conditions, all needed: the name of another entry, and its value, values or {low, high}."""
 
 
 class Choices(Section):
@@ -81,7 +81,7 @@ class Choices(Section):
     choices: Annotated[tuple[Value, ...], Field(strict=False)]
     """Numbers, words, true, false or null."""
     when: When | None = None
-    """The entry applies only where all of this holds: a name and its value, values or {low, high}."""
+    """Conditions, all needed: the name of another entry, and its value, values or {low, high}."""
 
 
 Entry = IntRange | FloatRange | Choices
