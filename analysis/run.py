@@ -180,6 +180,14 @@ class Run:
             hyperparameters = self.study.trials[trial].hyperparameters
             return model(path, hyperparameters, self._task() if task is None else task)
 
+    def export_adapter(self, trial: int, out: Path, replicate: int = 0) -> list[str]:
+        """Write a trial's adapter as its task does; gives the commands that use it. Raises RunError."""
+        from analysis.weights import export
+
+        path = self._checkpoint_path(trial, replicate)
+        with self._located():
+            return export(path, self.study.trials[trial].hyperparameters, self._task(), out)
+
     def metric_column(self, metric: str | None = None) -> str:
         """The column of `metrics` that holds a metric, by default the first objective. Raises RunError."""
         if metric is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -30,6 +31,18 @@ def model(path: str, hyperparameters: Mapping[str, Any], task: object) -> Any:
         return inference.trained_model(built, hyperparameters, checkpoint)
     except TrainingError as error:
         raise RunError(f"the model of {path} cannot be built: {error}") from error
+
+
+def export(path: str, hyperparameters: Mapping[str, Any], task: Any, out: Path) -> list[str]:
+    """What a checkpoint's task writes for the library that its model comes from. Raises RunError."""
+    if not hasattr(task, "export"):
+        name = type(task).__name__
+        raise RunError(f"the task {name} has no adapter to export; run.model(trial) gives its model")
+    try:
+        commands: list[str] = task.export(weights(path), hyperparameters, out)
+    except TrainingError as error:
+        raise RunError(str(error)) from error
+    return commands
 
 
 def load_task(folder: str, target: str, recorded_hash: str | None) -> Any:

@@ -7,6 +7,7 @@ PACKAGES = (
     "analysis",
     "clusters",
     "configfile",
+    "lm",
     "ray_contract",
     "runlog",
     "selftest",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("sweep", "train_core", "clusters", "analysis", "runlog", "configfile")
+PACKAGES = ("sweep", "train_core", "lm", "clusters", "analysis", "runlog", "configfile")
 MOST_MODULES = 16
 MOST_ENTRIES_OF_SWEEP = 14
 

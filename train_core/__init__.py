@@ -79,6 +79,7 @@ _HOMES = {
     "purity": "inspect.purity",
     "save": "checkpoint",
     "split": "hyperparameters",
+    "split_for": "task",
     "token_mean": "task",
     "trainable": "step.functional",
     "value_and_grad": "step.functional",

@@ -19,12 +19,12 @@ Scalar = bool | int | float | str | None
 """What a hyperparameter can be; `betas` may also be a sequence of two numbers."""
 
 PRECISIONS = ("float32", "float16", "bfloat16")
-SCHEDULES = ("constant", "linear", "cosine")
+SCHEDULES = ("constant", "linear", "cosine", "exponential", "step")
 
 
 @dataclass(frozen=True)
 class OptimizerFacts:
-    """An optimizer's class in `mlx.optimizers` and the defaults it brings.
+    """An optimizer's class in `mlx.optimizers` and the defaults it brings, those that it does not use too.
 
     `elementwise` says that it treats every number by itself, whatever leaf it is in.
     """
@@ -33,11 +33,12 @@ class OptimizerFacts:
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = 0.0
     weight_decay: float = 0.0
+    eps: float = 1e-8
     elementwise: bool = True
 
 
 OPTIMIZERS: Mapping[str, OptimizerFacts] = {
-    "adadelta": OptimizerFacts("AdaDelta"),
+    "adadelta": OptimizerFacts("AdaDelta", eps=1e-6),
     "adafactor": OptimizerFacts("Adafactor", elementwise=False),
     "adagrad": OptimizerFacts("Adagrad"),
     "adam": OptimizerFacts("Adam"),
@@ -107,26 +108,44 @@ class Pair:
         return pair_of(value) is not None
 
 
-Values = Words | Numbers | Pair
+@dataclass(frozen=True)
+class Flag:
+    """True or false, of which a program takes 1 or 0."""
+
+    rule: str = "true or false"
+
+    def accepts(self, value: object) -> bool:
+        return isinstance(value, bool)
+
+
+Values = Words | Numbers | Pair | Flag
 
 LARGEST_EXACT = 2**24
 """Up to here float32, in which programs take dynamic values, holds every integer."""
 
 _WHOLE = Numbers(1, LARGEST_EXACT, integer=True)
 _RATE = Numbers(0, 1, high_included=False)
+_UPDATES = Numbers(0, LARGEST_EXACT, integer=True)
 
 VALUES: Mapping[str, Values] = {
     "accumulation_steps": _WHOLE,
     "betas": Pair(),
+    "bias_correction": Flag(),
     "dropout": _RATE,
     "gradient_clip": Numbers(0, or_null=True),
     "learning_rate": Numbers(0),
     "micro_batch_size": _WHOLE,
     "momentum": _RATE,
     "optimizer": Words(tuple(OPTIMIZERS)),
+    "optimizer_eps": Numbers(0),
     "precision": Words(PRECISIONS),
     "schedule": Words(SCHEDULES),
+    "schedule_decay": Numbers(0, 1, low_included=False),
+    "schedule_end": Numbers(0),
+    "schedule_updates": _UPDATES,
     "warmup_fraction": Numbers(0, 1),
+    "warmup_start": Numbers(0, 1),
+    "warmup_updates": _UPDATES,
     "weight_decay": Numbers(0),
 }
 """The names that the core understands, and the values that each may have."""
@@ -147,6 +166,7 @@ DYNAMIC = tuple(name for name in CORE if name not in (*STATIC, *SWITCHES))
 
 DEFAULTS: Mapping[str, Scalar] = {
     "accumulation_steps": 1,
+    "bias_correction": True,
     "dropout": 0.0,
     "gradient_clip": None,
     "learning_rate": 1e-3,
@@ -154,9 +174,14 @@ DEFAULTS: Mapping[str, Scalar] = {
     "optimizer": "adamw",
     "precision": "float32",
     "schedule": "constant",
+    "schedule_decay": 1.0,
+    "schedule_end": 0.0,
+    "schedule_updates": 0,
     "warmup_fraction": 0.0,
+    "warmup_start": 0.0,
+    "warmup_updates": 0,
 }
-"""Defaults that no optimizer changes; those of betas, momentum and weight_decay are in OPTIMIZERS."""
+"""Defaults that no optimizer changes; those of betas, eps, momentum and weight_decay are in OPTIMIZERS."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +216,12 @@ def split(
         )
     optimizer = _checked("optimizer", given["optimizer"])
     facts = OPTIMIZERS[optimizer]
-    given = {"betas": facts.betas, "momentum": facts.momentum, "weight_decay": facts.weight_decay} | given
+    given = {
+        "betas": facts.betas,
+        "momentum": facts.momentum,
+        "optimizer_eps": facts.eps,
+        "weight_decay": facts.weight_decay,
+    } | given
     clip = _threshold(given["gradient_clip"])
     static = Static(
         precision=_checked("precision", given["precision"]),
@@ -207,8 +237,11 @@ def _core_dynamic(given: Mapping[str, object], clip: float) -> dict[str, float]:
     beta_1, beta_2 = _betas(given["betas"])
     schedule = SCHEDULES.index(_checked("schedule", given["schedule"]))
     numbers = {
-        name: float(_checked(name, given[name])) for name in DYNAMIC if isinstance(VALUES[name], Numbers)
+        name: float(_checked(name, given[name]))
+        for name in DYNAMIC
+        if isinstance(VALUES[name], Numbers | Flag)
     }
+    _check_schedule(str(given["schedule"]), numbers)
     return {
         **numbers,
         "beta_1": beta_1,
@@ -216,6 +249,16 @@ def _core_dynamic(given: Mapping[str, object], clip: float) -> dict[str, float]:
         "schedule": float(schedule),
         "gradient_clip": clip,
     }
+
+
+def _check_schedule(schedule: str, numbers: Mapping[str, float]) -> None:
+    """Refuse numbers that the schedule needs and has not, or that say one thing twice."""
+    if schedule in ("exponential", "step") and numbers["schedule_decay"] == 1:
+        raise HyperparameterError(f"schedule {schedule} needs schedule_decay below 1; add it")
+    if schedule == "step" and numbers["schedule_updates"] == 0:
+        raise HyperparameterError("schedule step needs schedule_updates, the updates of a step; add it")
+    if numbers["warmup_updates"] and numbers["warmup_fraction"]:
+        raise HyperparameterError("warmup_updates and warmup_fraction both say the warm-up; keep one")
 
 
 def _task_dynamic(given: Mapping[str, object], task_static: tuple[str, ...]) -> dict[str, float]:

@@ -12,9 +12,8 @@ from mlx.utils import tree_unflatten
 from train_core import keys
 from train_core.checkpoint import Checkpoint
 from train_core.errors import CheckpointError
-from train_core.hyperparameters import split
 from train_core.step import functional
-from train_core.task import Task, task_errors
+from train_core.task import Task, split_for, task_errors
 
 
 def weight_tree(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -29,11 +28,14 @@ def trained_model(task: Task, hyperparameters: Mapping[str, object], checkpoint:
     The global generator is left as it is. Raises HyperparameterError, TaskError, and CheckpointError where
     the weights are not this model's.
     """
-    static, _ = split(hyperparameters, task.static)
+    static, _ = split_for(task, hyperparameters)
     with keys.generator(keys.key(0)), task_errors(task, "model"):
         model = task.model(**dict(static.task))
     wanted = functional.flatten(model.parameters())
+    shared = {path for path in functional.model_state(model) if not functional.is_statistic(path)}
     for path in sorted({*wanted, *checkpoint.weights}):
+        if path in shared and path not in checkpoint.weights:  # a frozen base, which all trials share
+            continue
         shapes = [tuple(tree[path].shape) if path in tree else None for tree in (wanted, checkpoint.weights)]
         if shapes[0] != shapes[1]:
             raise CheckpointError(

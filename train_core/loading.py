@@ -32,7 +32,9 @@ def load_task(folder: str, target: str) -> Any:
     """An instance of the task's class. Raises TaskLoadError."""
     found = load_object(folder, target, "class")
     try:
-        return found()
+        task = found()
+        task.folder = Path(folder)
+        return task
     except Exception as error:
         name = target.rpartition(":")[2]
         raise _own_error(error, f"{name}() cannot be built without arguments") from error

@@ -8,12 +8,11 @@ import mlx.core as mx
 
 from train_core.checkpoint import Checkpoint
 from train_core.data.device_dataset import DeviceDataset
-from train_core.hyperparameters import split
 from train_core.lanes.evaluation import LaneReport
 from train_core.lanes.lane import Length
 from train_core.lanes.population import Population
 from train_core.lanes.program import Program
-from train_core.task import Task
+from train_core.task import Task, split_for
 
 
 class Run:
@@ -33,7 +32,7 @@ class Run:
         data: DeviceDataset | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> None:
-        static, _ = split(hyperparameters, task.static)
+        static, _ = split_for(task, hyperparameters)
         self._population = Population(Program(task, static, data), 1)
         if checkpoint is None:
             self._population.load(0, key=key, hyperparameters=hyperparameters, length=length)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from train_core.data.sources import Source
 from train_core.errors import TaskError, TrainingError
-from train_core.hyperparameters import Scalar, Static
+from train_core.hyperparameters import Scalar, Static, split
 
 Batch = dict[str, mx.array]
 
@@ -51,13 +51,19 @@ class Task:
     `static` names the hyperparameters the model is built from; `model` receives these as keywords.
     A method `augment(self, example, key)` is optional: it gets one example (a dict of arrays without
     the batch dimension) and one key, and is mapped over the batch. With `deterministic` the model's
-    embeddings are `train_core.Embedding`: on a GPU two runs then agree bit for bit.
+    embeddings are `train_core.Embedding`: on a GPU two runs then agree bit for bit. `data` may name static
+    hyperparameters as its own keywords. `folder` is where the study file lies, once the task is loaded.
     """
 
     static: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[bool] = False
+    folder: Path = Path()
 
-    def data(self) -> Dataset:
+    def filled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a trial's hyperparameters with what the task adds where the study says nothing."""
+        return given
+
+    def data(self, *args: Any, **static: Any) -> Dataset:
         raise NotImplementedError
 
     def model(self, *args: Any, **static: Any) -> nn.Module:  # so typed, any parameters may override
@@ -93,6 +99,13 @@ class Hyperparameters:
     def dynamic_read(self) -> tuple[str, ...]:
         """The dynamic names read so far."""
         return tuple(sorted(self._read))
+
+
+def split_for(task: Task, hyperparameters: Mapping[str, Any]) -> tuple[Static, dict[str, float]]:
+    """Sort a trial's hyperparameters, with what the task adds, into static and dynamic ones (see `split`)."""
+    with task_errors(task, "filled"):
+        filled = task.filled(hyperparameters)
+    return split(filled, task.static)
 
 
 def static_values(static: Static) -> dict[str, Scalar]:

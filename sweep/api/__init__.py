@@ -9,7 +9,7 @@ list_runs   all runs of a folder
 show        one trial
 compare     runs side by side
 extend      a study that trains the best trials for longer
-export      a run's tables in other formats
+export      a run's tables and adapters in formats of others
 report      a run as one HTML file
 remove      delete checkpoints
 init        a study and a task to start from

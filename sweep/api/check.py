@@ -21,6 +21,9 @@ from sweep.vocabulary.trial import UNBOUNDED, Length, Signature
 if TYPE_CHECKING:
     from sweep.search.pruning.reach import Reach
 
+SHOWN = 4
+"""Parameters without a gradient that are named."""
+
 
 @dataclass(frozen=True)
 class Check:
@@ -162,7 +165,9 @@ def budget_notes(spec: StudySpec, needed: tuple[Signature, ...]) -> Iterator[str
 
 def _purity_text(purity: Mapping[str, Any]) -> Iterator[str]:
     """Of a task without problems: what was tried and held, and what else is worth knowing."""
-    unreached = ", ".join(purity["unreached"])
+    unreached = ", ".join(purity["unreached"][:SHOWN])
+    if (more := len(purity["unreached"]) - SHOWN) > 0:
+        unreached += f" and {more} more"
     yield "purity: the task is pure"
     yield "  inputs unchanged; global generators undrawn; same key, same result; traces under compile"
     yield f"  random: {'yes, another key, another result' if purity['random'] else 'no'}"

@@ -1,4 +1,4 @@
-"""`sweep export`: a run's tables as the bytes of a CSV, JSON or Parquet file."""
+"""`sweep export`, `sweep export-adapter`: a run's tables and adapters in formats of others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from sweep.errors import RunDirError
+from sweep.errors import RunDirError, SweepError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,29 @@ def export(run_dir: str | Path, table: TableName = "trials", form: Format = "csv
         except analysis.RunError as error:
             raise RunDirError(str(error)) from error
     return Exported(encode(frame, form), tuple(dict.fromkeys(str(each.message) for each in caught)))
+
+
+def export_adapter(run_dir: str | Path, out: Path, trial: int | None = None) -> tuple[int, list[str]]:
+    """Write a trial's adapter, the best trial's by default; gives its number and the commands that use it.
+
+    Raises SweepError where there is no such trial or checkpoint, or the task has no adapters.
+    """
+    import analysis
+
+    if (out / "adapters.safetensors").exists():
+        raise SweepError(f"{out}: already holds an adapter and is not overwritten. Choose another folder")
+    try:
+        run = analysis.load(run_dir)
+        if trial is None:
+            best = run.best()
+            if best.empty:
+                raise RunDirError(f"{run_dir}: no trial is complete. Pass --trial N")
+            trial = int(best["number"].iloc[0])
+        return trial, run.export_adapter(trial, out)
+    except analysis.RunError as error:
+        raise RunDirError(str(error)) from error
+    except OSError as error:
+        raise SweepError(f"{out}: cannot be written: {error.strerror or error}") from error
 
 
 def encode(frame: pd.DataFrame, form: Format) -> bytes:

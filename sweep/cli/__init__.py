@@ -4,7 +4,7 @@ starting      before a study: init, schema
 studies       on a study file: run, check, plan
 runs          on run directories: status, list, show, compare
 extending     a finished run for longer: extend
-exporting     a run's tables in other formats: export
+exporting     a run's tables and adapters in formats of others: export, export-adapter
 reporting     a run's report: report
 keeping       checkpoints no longer wanted: rm
 watching      a study in the browser: ui
@@ -71,6 +71,7 @@ for verb in (
 ):
     app.command()(verb)
 app.command("list")(runs.list_)
+app.command("export-adapter")(exporting.export_adapter)
 app.add_typer(cluster.app, name="cluster")
 
 

@@ -1,4 +1,4 @@
-"""`sweep export`: a run's tables in other formats."""
+"""`sweep export`, `sweep export-adapter`: a run's tables and adapters in formats of others."""
 
 from __future__ import annotations
 
@@ -60,3 +60,23 @@ def export(
         except OSError as error:
             raise SweepError(f"{to}: cannot be written: {error.strerror or error}") from error
     print(f"wrote {to}")
+
+
+def export_adapter(
+    run: RunDirectory,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
+    trial: Annotated[int | None, typer.Option("--trial", "-t", help="Not the best, but this one.")] = None,
+) -> None:
+    """Write the adapter that a trial learned, as mlx-lm does.
+
+    \b
+    sweep export-adapter runs/lora adapters
+    sweep export-adapter runs/lora adapters --trial 7
+    """
+    from sweep.api.export import export_adapter as write_adapter
+
+    with errors_end_the_command():
+        number, commands = write_adapter(run, out, trial)
+    print(f"wrote trial {number} to {out}")
+    for command in commands:
+        print(command)

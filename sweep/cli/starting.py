@@ -17,6 +17,7 @@ class Template(StrEnum):
     digits = "digits"
     module = "module"
     lm = "lm"
+    lora = "lora"
     function = "function"
 
 
@@ -25,7 +26,7 @@ def init(
         Template,
         typer.Argument(
             help="digits: handwritten digits. module: a model of your own. lm: a language model. "
-            "function: any function."
+            "lora: one that is fine-tuned. function: any function."
         ),
     ] = Template.digits,
     into: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")] = Path("."),
@@ -35,13 +36,16 @@ def init(
     \b
     sweep init                      the digits study, here
     sweep init lm --into my-lm      a small language model, in a folder of its own
+    sweep init lora                 fine-tune a language model with mlx-lm's configuration
     """
-    from sweep.api.init import write_template
+    from sweep.api.init import set_up, write_template
 
     with errors_end_the_command():
         written = write_template(template.value, into)
-    for path in written:
-        print(f"wrote {path}")
+        for path in written:
+            print(f"wrote {path}")
+        if said := set_up(template.value, into):
+            print(said)
     study = written[0]
     print(f"next: python -m sweep check {study}")
     print(f"then: python -m sweep run {study}")

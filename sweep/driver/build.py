@@ -16,7 +16,7 @@ from sweep.executors.base import Assignment, Executor
 from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
 from sweep.spec.against_task import validate_against
-from sweep.spec.plans import longest, sample_values
+from sweep.spec.plans import greatest_values, longest, sample_values
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.turn import TaskRef, WorkerSettings
@@ -51,6 +51,7 @@ def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
     description = describe(
         task_ref(spec),
         sample_values(spec),
+        greatest=greatest_values(spec),
         key_line=line,
         file=file,
         purity=purity,

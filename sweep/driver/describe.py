@@ -24,10 +24,11 @@ def describe(
     *,
     key_line: int | None,
     file: str,
+    greatest: dict[str, Any] | None = None,
     purity: bool = False,
     trainable: Trainable = Trainable.TASK,
 ) -> Description:
-    """Load the task once, elsewhere, with one set of hyperparameters.
+    """Load the task once, elsewhere, with one set of hyperparameters; `greatest` are only looked at.
 
     Raises SpecError where the task does not load or does not run, with the task's own error and line, or
     where `purity` is asked for and is lacking; what the task itself prints goes to stderr.
@@ -36,6 +37,7 @@ def describe(
         "folder": ref.folder,
         "target": ref.target,
         "hyperparameters": hyperparameters,
+        "greatest": greatest or hyperparameters,
         "purity": purity,
         "trainable": trainable,
     }
@@ -57,6 +59,7 @@ def describe(
         chip=found["chip"],
         memory_bytes=found["memory_bytes"],
         vmap_incompatibility=found["vmap_incompatibility"],
+        filled=tuple(found.get("filled", ())),
         purity=report,
     )
 

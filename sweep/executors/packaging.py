@@ -20,7 +20,7 @@ LEFT_OUT = (".git", ".venv", "venv", "__pycache__")
 LIMIT_BYTES = 500_000_000
 """Ray's head holds the folder in its memory, and refuses half a gigabyte."""
 
-WORKER_PACKAGES = ("sweep", "train_core", "configfile", "runlog", "ray_contract")
+WORKER_PACKAGES = ("sweep", "train_core", "lm", "configfile", "runlog", "ray_contract")
 """Workers run the driver's own code, whatever is installed on a node."""
 
 

@@ -49,7 +49,7 @@ def _constraint_problems(spec: StudySpec, description: Description) -> Iterator[
 
 def _static_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
     for name in description.static:
-        if name not in CORE and name not in spec.space.keys() | spec.fixed.keys():
+        if name not in {*CORE, *description.filled} and name not in spec.space.keys() | spec.fixed.keys():
             what = "is missing: the task builds its model from it"
             remedy = f"add {name} to `space` or `fixed`"
             yield spec.document.problem(("fixed", name), what, "", remedy)

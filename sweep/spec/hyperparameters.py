@@ -16,6 +16,7 @@ from train_core.hyperparameters import (
     LENGTH,
     STATIC,
     VALUES,
+    Flag,
     Numbers,
     Pair,
     Values,
@@ -34,21 +35,28 @@ CORE: Mapping[str, Values] = {
 }
 """Every other name reaches the task as it is."""
 
-WORDS = frozenset(name for name, values in CORE.items() if isinstance(values, Words | Pair))
+WORDS = frozenset(name for name, values in CORE.items() if isinstance(values, Words | Pair | Flag))
 """Core names whose values are words, static or not."""
 
 MEANINGS: Mapping[str, str] = {
     "accumulation_steps": "Micro-batches whose gradients are summed for one update",
     "betas": "Decay rates of the two running means of adam, adamw, adamax and lion",
+    "bias_correction": "Whether adam and adamw correct their means for having begun at 0",
     "dropout": "A dropout rate, which the task reads as `hp.dropout`",
     "gradient_clip": "The global norm that gradients are clipped to",
     "learning_rate": "The peak learning rate",
     "micro_batch_size": "Examples per step; may also stand in `trial`",
     "momentum": "Momentum of sgd and muon",
     "optimizer": "The optimizer of `mlx.optimizers`",
+    "optimizer_eps": "What optimizers add to a denominator; adafactor has its own",
     "precision": "The dtype of the forward and backward pass",
-    "schedule": "How the learning rate decays from its peak to 0; `constant` does not decay",
+    "schedule": "How the learning rate decays after the warm-up; `constant` does not decay",
+    "schedule_decay": "What `exponential` multiplies the rate by each update, `step` each `schedule_updates`",
+    "schedule_end": "Where `linear` and `cosine` end, as a fraction of the learning rate",
+    "schedule_updates": "Updates that `linear` and `cosine` fall over, 0 for the rest; a step of `step`",
     "warmup_fraction": "The fraction of a trial over which the learning rate rises to its peak",
+    "warmup_start": "Where a warm-up by `warmup_updates` begins, as a fraction of the learning rate",
+    "warmup_updates": "Updates over which the learning rate rises, instead of `warmup_fraction`",
     "weight_decay": "Weight decay; an L2 penalty for optimizers that have none",
 }
 

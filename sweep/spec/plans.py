@@ -101,9 +101,14 @@ def sample_values(spec: StudySpec) -> dict[str, Scalar]:
     return with_fixed(spec, _params(spec, _first))
 
 
+def greatest_values(spec: StudySpec) -> dict[str, Scalar]:
+    """Another set that it could try: the greatest choices and upper ends."""
+    return with_fixed(spec, _params(spec, _greatest))
+
+
 def longest(spec: StudySpec, description: Description) -> Length:
     """The longest that a trial of the study can be, and its report interval, in examples."""
-    return resolve_length(spec, description.train_examples, with_fixed(spec, _params(spec, _greatest)))
+    return resolve_length(spec, description.train_examples, greatest_values(spec))
 
 
 def _params(spec: StudySpec, pick: Callable[[Entry], Scalar]) -> dict[str, Scalar]:

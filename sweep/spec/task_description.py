@@ -12,9 +12,10 @@ class Description:
     """A task, as its own process described it.
 
     `static` are the names that shape the program (the core's and the task's own), `switches` those of
-    which only on or off does, `dynamic` those that the task's functions read; `metrics` is what is
-    reported; `device` is "cpu" or "gpu"; `vmap_incompatibility` says why two lanes cannot train in one step,
-    None where they can; `purity` is `train_core.Purity` as JSON, without problems, where it was asked for.
+    which only on or off does, `dynamic` those that the task's functions read, `filled` those that the task
+    gives itself where the study does not; `metrics` is what is reported; `device` is "cpu" or "gpu";
+    `vmap_incompatibility` says why two lanes cannot train in one step, None where they can; `purity` is
+    `train_core.Purity` as JSON, without problems, where it was asked for.
     """
 
     static: tuple[str, ...]
@@ -27,4 +28,5 @@ class Description:
     chip: str
     memory_bytes: int
     vmap_incompatibility: str | None
+    filled: tuple[str, ...] = ()
     purity: Mapping[str, Any] | None = None

@@ -20,6 +20,7 @@ from train_core.loading import TaskLoadError
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Describe a task, and where "purity" is asked for, try that first: with problems it is all there is.
 
+    The "greatest" hyperparameters of the study are only checked, so that no trial meets a limit later.
     {"problem", "file", "line"} where the task cannot be loaded or does not run.
     """
     ref = TaskRef(request["folder"], request["target"])
@@ -28,7 +29,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             load_function(ref)
             return _of_function()
         task = load_task(ref)
-        data = train_core.DeviceDataset.of(task)
+        train_core.split_for(task, request.get("greatest", request["hyperparameters"]))
+        static, _ = train_core.split_for(task, request["hyperparameters"])
+        data = train_core.DeviceDataset.of(task, static)
         found = {}
         if request["purity"]:
             purity = train_core.purity(task, request["hyperparameters"], data)

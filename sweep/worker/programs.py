@@ -9,6 +9,7 @@ from sweep.vocabulary.trial import Signature, TrialPlan
 from sweep.vocabulary.turn import Probe, TaskRef
 from sweep.worker import width_cache
 from sweep.worker.task_loading import load_task, source_hash
+from train_core.data.device_dataset import data_arguments
 from train_core.lanes import width
 
 
@@ -19,17 +20,19 @@ class Programs:
         self._ref = task
         self._limit_bytes = limit_bytes
         self._task: Any = None
-        self._data: train_core.DeviceDataset | None = None
+        self._data: dict[tuple[Any, ...], train_core.DeviceDataset] = {}
         self._programs: dict[Signature, train_core.Program] = {}
 
     def get(self, signature: Signature, plan: TrialPlan) -> train_core.Program:
         """The program of a signature, `plan` being any trial that has it. Raises TaskLoadError."""
         if self._task is None:
             self._task = load_task(self._ref)
-            self._data = train_core.DeviceDataset.of(self._task)
         if signature not in self._programs:
-            static, _ = train_core.split(plan.hyperparameters, self._task.static)
-            self._programs[signature] = train_core.Program(self._task, static, self._data)
+            static, _ = train_core.split_for(self._task, plan.hyperparameters)
+            data = tuple(data_arguments(self._task, static).items())
+            if data not in self._data:
+                self._data[data] = train_core.DeviceDataset.of(self._task, static)
+            self._programs[signature] = train_core.Program(self._task, static, self._data[data])
         return self._programs[signature]
 
     def rates(self, signature: Signature, probe: Probe) -> dict[int, float]:

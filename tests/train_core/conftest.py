@@ -34,7 +34,7 @@ from train_core import (
     Task,
     device,
     keys,
-    split,
+    split_for,
 )
 
 EXACT = device.kind() == "cpu" and platform.machine() in ("x86_64", "AMD64")
@@ -149,7 +149,7 @@ def against_alone(task: Task, *settings: dict[str, object], length: Length = LEN
 
 def program_of(task: Task, **hyperparameters: object) -> Program:
     """Return the program of one setting."""
-    return Program(task, split(hyperparameters, task.static)[0])
+    return Program(task, split_for(task, hyperparameters)[0])
 
 
 @pytest.fixture

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
+from mlx.optimizers import schedulers
 
 from train_core import Dropout, cross_entropy, keys
 from train_core.step import schedule
@@ -29,13 +32,20 @@ def test_dropout_keeps_the_mean_and_is_off_in_evaluation() -> None:
     assert layer(x, mx.array(0.25)) is x
 
 
-def rates(code: int, warmup: float, total: int) -> list[float]:
-    hp = {
-        "learning_rate": mx.array(2.0),
-        "schedule": mx.array(float(code)),
-        "warmup_fraction": mx.array(warmup),
-        "total_updates": mx.array(float(total)),
+def rates(code: int, warmup: float, total: int, **others: float) -> list[float]:
+    numbers = {
+        "learning_rate": 2.0,
+        "schedule": code,
+        "schedule_decay": 1.0,
+        "schedule_end": 0.0,
+        "schedule_updates": 0,
+        "warmup_fraction": warmup,
+        "warmup_start": 0.0,
+        "warmup_updates": 0,
+        "total_updates": total,
+        **others,
     }
+    hp = {name: mx.array(value, mx.float32) for name, value in numbers.items()}
     return [float(schedule.learning_rate(hp, mx.array(u))) for u in range(total)]
 
 
@@ -43,4 +53,27 @@ def test_schedules_warm_up_and_fall() -> None:
     assert rates(0, 0.0, 4) == [2.0, 2.0, 2.0, 2.0]
     assert rates(0, 0.5, 4) == [1.0, 2.0, 2.0, 2.0]
     assert rates(1, 0.0, 4) == pytest.approx([2.0, 1.5, 1.0, 0.5])
+    assert rates(1, 0.0, 4, schedule_end=0.5) == pytest.approx([2.0, 1.75, 1.5, 1.25])
     assert rates(2, 0.0, 4) == pytest.approx([2.0 * 0.5 * (1 + np.cos(np.pi * u / 4)) for u in range(4)])
+
+
+@pytest.mark.parametrize(
+    ("code", "others", "theirs"),
+    [
+        (1, {"schedule_end": 0.25, "schedule_updates": 5}, schedulers.linear_schedule(2.0, 0.5, 5)),
+        (2, {"schedule_end": 0.25, "schedule_updates": 5}, schedulers.cosine_decay(2.0, 5, 0.5)),
+        (3, {"schedule_decay": 0.75}, schedulers.exponential_decay(2.0, 0.75)),
+        (4, {"schedule_decay": 0.5, "schedule_updates": 3}, schedulers.step_decay(2.0, 0.5, 3)),
+    ],
+)
+@pytest.mark.parametrize("warmup", [0, 3])
+def test_schedules_by_updates_are_mlx_s(
+    code: int, others: dict[str, float], theirs: Callable[[mx.array], mx.array], warmup: int
+) -> None:
+    """As mlx-lm joins them: the warm-up begins at its start, and the schedule one update after its end."""
+    joined = theirs
+    if warmup:
+        rising = schedulers.linear_schedule(0.5, 2.0, warmup)
+        joined = schedulers.join_schedules([rising, theirs], [warmup + 1])
+    found = rates(code, 0.0, 12, warmup_updates=warmup, warmup_start=0.25, **others)
+    assert found == pytest.approx([float(joined(mx.array(u))) for u in range(12)], rel=1e-6)

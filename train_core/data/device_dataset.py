@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from train_core import keys, numpy_boundary
 from train_core.data.sources import Indices, Reader, Source, require_numbers
 from train_core.errors import TaskError
+from train_core.hyperparameters import Scalar, Static
 from train_core.task import Batch, Task, task_errors
 
 
@@ -31,13 +33,14 @@ class DeviceDataset:
     validation_reader: Reader | None = None
 
     @staticmethod
-    def of(task: Task) -> DeviceDataset:
+    def of(task: Task, static: Static | None = None) -> DeviceDataset:
         """Upload the task's arrays, once; raises TaskError where a part is neither arrays nor a source.
 
-        What `data` draws from MLX's global generator is the same in every process.
+        `data` gets those static hyperparameters that it names. What it draws from MLX's global generator is
+        the same in every process.
         """
         with keys.generator(keys.key(0)), task_errors(task, "data"):
-            dataset = task.data()
+            dataset = task.data(**data_arguments(task, static))
         train = _Part.of(task, "train", dataset.train)
         validation = _Part.of(task, "validation", dataset.validation)
         return DeviceDataset(
@@ -50,6 +53,12 @@ class DeviceDataset:
         if reader is None:
             return gather(self.train if part == "train" else self.validation, mx.array(index))
         return {name: mx.array(array) for name, array in reader.read(index).items()}
+
+
+def data_arguments(task: Task, static: Static | None) -> dict[str, Scalar]:
+    """The static hyperparameters that the task's `data` names: equal ones share a dataset."""
+    named = inspect.signature(task.data).parameters
+    return {name: value for name, value in (() if static is None else static.task) if name in named}
 
 
 class _Part(NamedTuple):

@@ -31,6 +31,7 @@ def describe(
     return {
         "static": sorted({*STATIC, *task.static}),
         "switches": list(SWITCHES),
+        "filled": sorted({*task.filled(hyperparameters)} - {*hyperparameters}),
         "core": list(CORE),
         "dynamic": sorted(probe.step.read),
         "metrics": ["train_loss", *(f"validation_{name}" for name in metrics), *scaled],

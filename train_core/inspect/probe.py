@@ -9,10 +9,9 @@ import numpy as np
 
 from train_core import keys
 from train_core.data.device_dataset import DeviceDataset
-from train_core.hyperparameters import split
 from train_core.lanes.program import Program
 from train_core.step.step import HIDDEN, LaneState
-from train_core.task import Batch, Task
+from train_core.task import Batch, Task, split_for
 
 Pairs = dict[str, tuple[mx.array, mx.array]]
 
@@ -23,7 +22,7 @@ class Probe:
     def __init__(
         self, task: Task, hyperparameters: Mapping[str, object], data: DeviceDataset | None = None
     ) -> None:
-        static, dynamic = split(hyperparameters, task.static)
+        static, dynamic = split_for(task, hyperparameters)
         self.task = task
         self.program = Program(task, static, data)
         self.step = self.program.step

@@ -22,7 +22,6 @@ from train_core.checkpoint import Checkpoint
 from train_core.data import index_sampler
 from train_core.data.prefetch import Prefetcher
 from train_core.errors import HyperparameterError, TrialError
-from train_core.hyperparameters import split
 from train_core.lanes.chunk import Chunk, plan
 from train_core.lanes.evaluation import Clock, Evaluation, LaneReport
 from train_core.lanes.lane import LaneRun, Length
@@ -30,7 +29,7 @@ from train_core.lanes.program import Program
 from train_core.step import accumulate
 from train_core.step.functional import flatten
 from train_core.step.step import HIDDEN, LaneState
-from train_core.task import Batch, task_errors
+from train_core.task import Batch, split_for, task_errors
 
 CHUNK = 64
 """Micro-batches whose indices and masks are built and uploaded at once."""
@@ -185,7 +184,7 @@ class Population:
     def _claim(self, lane: int, hyperparameters: Mapping[str, object]) -> dict[str, float]:
         if not 0 <= lane < self.width or lane in self._lanes:
             raise ValueError(f"lane must be free and < {self.width}, got {lane}; loaded: {self.loaded}")
-        static, dynamic = split(hyperparameters, self.program.task.static)
+        static, dynamic = split_for(self.program.task, hyperparameters)
         if static != self.program.static:
             raise HyperparameterError(
                 f"static hyperparameters {static} need another program than {self.program.static}"

@@ -58,7 +58,7 @@ class Program:
     def __init__(self, task: Task, static: Static, data: DeviceDataset | None = None) -> None:
         self.task = task
         self.static = static
-        self.data = DeviceDataset.of(task) if data is None else data
+        self.data = DeviceDataset.of(task, static) if data is None else data
         self.traces = 0
         template = self.build(keys.key(0))
         if not functional.trainable(template):

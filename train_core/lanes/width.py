@@ -18,10 +18,10 @@ import mlx.core as mx
 
 from train_core import device, keys
 from train_core.device_errors import is_out_of_memory
-from train_core.hyperparameters import split
 from train_core.lanes.lane import Length
 from train_core.lanes.population import Population
 from train_core.lanes.program import Program
+from train_core.task import split_for
 
 GAIN = 1.10
 """A wider population must do this many times the examples per second of the best narrower one."""
@@ -157,7 +157,7 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
     for lane in range(width):
         key = keys.fold_in(keys.key(0), lane)
         population.load(lane, key=key, hyperparameters=hyperparameters, length=length)
-    k = int(split(hyperparameters, program.task.static)[1]["accumulation_steps"])
+    k = int(split_for(program.task, hyperparameters)[1]["accumulation_steps"])
     compile_s = population.advance(k).compile_s
     steps, timed_s = k, 0.0
     taken: list[float] = []

@@ -21,7 +21,7 @@ from train_core.step.vector import Layout
 
 Tree = dict[str, Any]
 
-NUMBERS = ("beta_1", "beta_2", "momentum", "weight_decay")
+NUMBERS = ("beta_1", "beta_2", "bias_correction", "momentum", "optimizer_eps", "weight_decay")
 """Hyperparameters an optimizer may use besides its learning rate."""
 
 
@@ -54,8 +54,16 @@ class Traced:
     def __neg__(self) -> mx.array:
         return -self.value
 
+
+class Beta(Traced):
+    """A decay rate whose power is how much of a mean is still missing: 0 without bias correction."""
+
+    def __init__(self, value: mx.array, corrected: mx.array) -> None:
+        super().__init__(value)
+        self.corrected = corrected
+
     def __pow__(self, other: mx.array) -> mx.array:
-        return once(self.value**other)  # beta ** step: one power an update, not one an element
+        return once(self.value**other * self.corrected)  # one power an update, not one an element
 
 
 class Muon(mlx.optimizers.Muon):
@@ -170,7 +178,10 @@ class Optimizer:
     ) -> mx.array:
         """Give the optimizer its numbers; return the gradient, decayed where MLX has no decay for it."""
         if hasattr(optimizer, "betas"):
-            optimizer.betas = (Traced(numbers["beta_1"]), Traced(numbers["beta_2"]))
+            corrected = numbers["bias_correction"]
+            optimizer.betas = (Beta(numbers["beta_1"], corrected), Beta(numbers["beta_2"], corrected))
+        if isinstance(getattr(optimizer, "eps", None), float):  # Adafactor has two, and keeps its own
+            optimizer.eps = Traced(numbers["optimizer_eps"])
         if hasattr(optimizer, "momentum"):
             optimizer.momentum = Traced(numbers["momentum"])
         if hasattr(optimizer, "weight_decay"):
@@ -182,7 +193,7 @@ class Optimizer:
         match self.name:
             case "adafactor":  # by default it ignores the learning rate it is given
                 return self._class(learning_rate=0.0, relative_step=False)
-            case "adam" | "adamw":  # as in the papers; MLX leaves it out by default
+            case "adam" | "adamw":  # as in the papers; see Beta where it is off
                 return self._class(learning_rate=0.0, bias_correction=True)
             case _:
                 return self._class(learning_rate=0.0)

@@ -13,7 +13,7 @@ from typing import get_args
 import mlx.core as mx
 import pytest
 
-from sweep.api.init import Template, write_template
+from sweep.api.init import FILES, Template, write_template
 from sweep.api.run import run_study
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SweepError
@@ -21,7 +21,7 @@ from sweep.spec.parse import load
 from sweep.spec.resolve import with_budget_trials
 
 ROOT = Path(__file__).parents[3]
-SHORTER = {
+SHORTER: dict[Template, tuple[str, str]] = {
     "digits": ("epochs: 20", "epochs: 1"),
     "module": ("epochs: 10", "epochs: 1"),
     "lm": ("epochs: 2", "epochs: 1"),
@@ -38,7 +38,7 @@ def uncompiled() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("uncompiled")
-@pytest.mark.parametrize("template", get_args(Template))
+@pytest.mark.parametrize("template", SHORTER)
 def test_each_template_runs(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWEEP_CACHE", str(tmp_path / "cache"))
     study, task, schema = write_template(template, tmp_path / "new")
@@ -62,6 +62,20 @@ def test_nothing_is_replaced(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["task.py"]
 
 
+def test_what_the_set_up_of_a_template_would_replace_is_left_alone(tmp_path: Path) -> None:
+    pytest.importorskip("mlx_lm", reason="pip install 'sweep-mlx[lm]'")
+    (tmp_path / "data").mkdir()
+    with pytest.raises(SweepError, match=r"data: already exists and is not overwritten"):
+        write_template("lora", tmp_path)
+
+
+def test_a_template_that_needs_a_package_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlx_lm", None)
+    with pytest.raises(SweepError, match=r"lora needs mlx_lm.*Type: pip install 'sweep-mlx\[lm\]'"):
+        write_template("lora", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_wheel_holds_the_templates(tmp_path: Path) -> None:
     build = "import sys; from hatchling.build import build_wheel; build_wheel(sys.argv[1])"
     command = [sys.executable, "-c", build, str(tmp_path)]
@@ -69,6 +83,6 @@ def test_a_wheel_holds_the_templates(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:
         for template in get_args(Template):
-            for name in ("study.yaml", "task.py"):
+            for name in FILES.get(template, ("study.yaml", "task.py")):
                 held = files.read(f"sweep/templates/{template}/{name}")
                 assert held == (ROOT / "examples" / template / name).read_bytes()

@@ -20,7 +20,7 @@ def test_runs_stay_where_they_are_and_the_drivers_own_code_travels(tmp_path: Pat
     assert found["working_dir"] == str(tmp_path)
     assert found["excludes"] == [*REST, "/out/here", "/runs"]
     assert [Path(module).name for module in found["py_modules"]] == [
-        "sweep", "train_core", "configfile", "runlog", "ray_contract",
+        "sweep", "train_core", "lm", "configfile", "runlog", "ray_contract",
     ]  # fmt: skip
     assert all(Path(module, "__init__.py").is_file() for module in found["py_modules"])
 

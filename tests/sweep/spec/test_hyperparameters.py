@@ -33,6 +33,10 @@ def test_names_and_words_are_the_training_cores() -> None:
         ("betas", "0.9, 1.5", False),
         ("betas", 0.9, False),
         ("optimizer", None, False),
+        ("bias_correction", False, True),
+        ("bias_correction", 1, False),
+        ("schedule_decay", 0, False),
+        ("schedule_updates", 10, True),
     ],
 )
 def test_what_core_hyperparameters_accept(name: str, value: Scalar, accepted: bool) -> None:

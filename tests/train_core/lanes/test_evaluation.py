@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 
 from tests.train_core.conftest import BASE, TOLERANCE, Small, program_of
-from train_core import Dataset, Length, Mean, Population, Task, TrialError, cross_entropy, keys, token_mean
+from train_core import (
+    Dataset,
+    Length,
+    Mean,
+    Population,
+    Task,
+    TrialError,
+    cross_entropy,
+    keys,
+    split,
+    token_mean,
+)
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
 
@@ -89,9 +100,8 @@ def test_masked_tokens_weigh_as_tokens_in_validation() -> None:
 @pytest.mark.parametrize("split_at", [[4, 8], [1, 2, 3], [7], [11]])
 def test_invariant_5_holds_with_masked_tokens(split_at: list[int]) -> None:
     program = program_of(Tokens(), optimizer="sgd")
-    rest = {"learning_rate": 1.0, "total_updates": 5.0, "warmup_fraction": 0.0, "schedule": 0.0}
-    numbers = dict.fromkeys(("weight_decay", "momentum", "beta_1", "beta_2", "dropout"), 0.0)
-    hp = {name: mx.array(value) for name, value in {**rest, **numbers}.items()}
+    _, numbers = split({"optimizer": "sgd", "learning_rate": 1.0}, ())
+    hp = {name: mx.array(value) for name, value in {**numbers, "total_updates": 5.0}.items()}
     ends = []
     for cuts in ([], split_at):
         state = program.init(keys.key(0))

@@ -1,0 +1,19 @@
+"""Language models of mlx-lm, fine-tuned: `task: lm:FineTune`. The only package that imports mlx-lm.
+
+fine_tune     the task: LoRA, DoRA and full fine-tuning by mlx-lm's own configuration
+settings      that configuration, read by its own keys
+optimization  its optimizer and schedule by the training core's names
+base          the model and tokenizer that a process reads once
+adapters      rank, scale, dropout and layers given for the time of a call
+examples      jsonl files as rows of tokens
+export        adapters as mlx-lm writes them
+"""
+
+try:
+    from lm.fine_tune import FineTune
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in ("mlx_lm", "transformers"):
+        raise
+    raise ModuleNotFoundError("mlx-lm is not installed. Type: pip install 'sweep-mlx[lm]'") from error
+
+__all__ = ["FineTune"]

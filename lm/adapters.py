@@ -1,0 +1,104 @@
+"""Adapters of mlx-lm whose rank, scale, dropout and layers are given for a call, and may be traced.
+
+The program is built for the largest rank and number of layers. A smaller rank leaves rows of `lora_b` out, a
+smaller number of layers scales an adapter by 0. Gradients of what is left out are 0: it stays as drawn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+from mlx.utils import tree_flatten
+from mlx_lm.tuner.utils import linear_to_lora_layers
+
+import train_core
+from train_core.errors import TaskError
+
+LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
+
+
+class GivenDropout(train_core.Dropout):
+    """Dropout whose rate is set from outside, since mlx-lm's layers call it with their input alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        give(self, "rate", 0.0)
+
+    def __call__(self, x: mx.array, rate: Any = None) -> mx.array:
+        return super().__call__(x, self.rate)
+
+
+def give(module: nn.Module, name: str, value: object) -> None:
+    """Set an attribute that is no parameter, even where it is an array."""
+    object.__setattr__(module, name, value)
+
+
+def add(model: nn.Module, *, kind: str, num_layers: int, rank: int, keys: list[str] | None) -> None:
+    """Put adapters into the last `num_layers` layers (all where it is negative), as mlx-lm does.
+
+    `model.adapters` then holds each with the number of its layer, None outside layers.
+    """
+    config: dict[str, Any] = {"rank": rank, "scale": 1.0, "dropout": 0.0}
+    if keys is not None:
+        config["keys"] = keys
+    linear_to_lora_layers(model, num_layers, config, use_dora=kind == "dora")
+    found = []
+    for path, part in model.named_modules():
+        if "lora_b" in part:
+            part.dropout = GivenDropout()
+            layer = LAYER.search(path)
+            found.append((int(layer[1]) if layer else None, part))
+    give(model, "adapters", found)
+
+
+def resume(model: nn.Module, file: Path) -> None:
+    """Begin with the arrays of a file that mlx-lm or an export wrote. Raises TaskError."""
+    try:
+        found: Any = mx.load(str(file))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise TaskError(f"resume_adapter_file: {file}: cannot be read: {error}") from error
+    there = dict(tree_flatten(model.trainable_parameters()))
+    for name, array in found.items():
+        if name not in there:
+            raise TaskError(
+                f"resume_adapter_file: {file}: {name} is not trained here; check num_layers and keys"
+            )
+        if array.shape != there[name].shape:
+            shapes = f"{tuple(array.shape)}, and {tuple(there[name].shape)} here"
+            raise TaskError(f"resume_adapter_file: {file}: {name} is {shapes}. Write its rank as max_rank")
+    model.load_weights(list(found.items()), strict=False)
+
+
+@contextmanager
+def given(model: Any, *, rank: Any, scale: Any, dropout: Any, num_layers: Any) -> Iterator[None]:
+    """Run a block with these in every adapter; the arrays that it changes are put back by the core."""
+    count = len(model.layers)
+    parts = model.adapters
+    try:
+        for layer, part in parts:
+            on = layer is None or (num_layers < 0) | (layer >= count - num_layers)
+            give(part, "scale", mx.where(on, scale, 0.0))
+            give(part.dropout, "rate", dropout)
+            part.lora_b = _first(part, rank)
+        yield
+    finally:
+        for _, part in parts:  # a module that keeps a tracer after its trace fails at its next call
+            give(part, "scale", 1.0)
+            give(part.dropout, "rate", 0.0)
+
+
+def _first(part: Any, rank: Any) -> mx.array:
+    """`lora_b` with nothing beyond the rank, which runs along its first axis, or the last in experts."""
+    b: mx.array = part.lora_b
+    axis = b.ndim - 1 if b.ndim == 3 else 0
+    shape = [1] * b.ndim
+    shape[axis] = b.shape[axis]
+    kept = (mx.arange(b.shape[axis]) < rank).reshape(shape)
+    cut: mx.array = b * kept.astype(b.dtype)
+    return cut

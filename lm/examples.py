@@ -1,0 +1,108 @@
+"""Train and validation examples of a folder of jsonl files, through mlx-lm's loader, as rows of tokens."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from mlx_lm.tuner.datasets import ChatDataset, CompletionsDataset, create_dataset
+
+from train_core.errors import TaskError
+
+PAD_TO = 32
+"""Rows are as long as the longest example, rounded up to a multiple of this, and one more, as in mlx-lm."""
+
+Rows = dict[str, npt.NDArray[np.int32]]
+
+
+def located(data: str, folder: Path) -> Path:
+    """Where the data lie: beside the study, or at a path. Raises TaskError."""
+    for path in (folder / data, Path(data)):
+        if path.is_dir():
+            return path
+    raise TaskError(
+        f"data: {folder / data}: there is no such folder. Write one that holds train.jsonl and valid.jsonl; "
+        "save a dataset of the hub as these first"
+    )
+
+
+def load(
+    folder: Path, tokenizer: Any, features: Mapping[str, Any], *, longest: int, validation: int | None
+) -> tuple[Rows, Rows]:
+    """Tokens `x` (N, T) and `span` (N, 2): where what counts begins and ends. Raises TaskError.
+
+    `features` are mlx-lm's: which of an example's keys hold what, and `mask_prompt`.
+    """
+    train, valid = (_part(folder, name, tokenizer, features) for name in ("train", "valid"))
+    rows = _rows(train, folder / "train.jsonl", longest, None)
+    return rows, _rows(valid, folder / "valid.jsonl", longest, validation)
+
+
+def _part(folder: Path, name: str, tokenizer: Any, features: Mapping[str, Any]) -> Any:
+    """A file's examples as mlx-lm understands them."""
+    file = folder / f"{name}.jsonl"
+    if not file.is_file():
+        raise TaskError(f"data: {folder} has no {file.name}; write it, one example in JSON a line")
+    examples = []
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+        try:
+            examples.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise TaskError(f"{file}:{number}: not an example in JSON: {error.msg}") from error
+    if not examples:
+        raise TaskError(f"data: {file} holds no example")
+    try:
+        part = create_dataset(examples, tokenizer, SimpleNamespace(**features))
+    except (ValueError, TypeError) as error:
+        raise TaskError(f"{file}: {_one_line(error)}") from error
+    if isinstance(part, ChatDataset | CompletionsDataset) and not tokenizer.has_chat_template:
+        raise TaskError(
+            f"{file}: the model's tokenizer has no chat template, which turns messages into text. "
+            'Write {"text": ...} examples, or choose a model with one'
+        )
+    return part
+
+
+def _rows(part: Any, file: Path, longest: int, most: int | None) -> Rows:
+    chosen = np.arange(len(part))
+    if most is not None and most < len(part):  # the same for every trial, and in any process
+        chosen = np.sort(np.random.default_rng(0).permutation(len(part))[:most])
+    found = [_tokens(part, int(index), file) for index in chosen]
+    _say_what_is_cut(found, file, longest)
+    length = min(longest, 1 + PAD_TO * -(-max(len(tokens) for tokens, _ in found) // PAD_TO))
+    x, span = np.zeros((len(found), length), np.int32), np.zeros((len(found), 2), np.int32)
+    for row, (tokens, offset) in enumerate(found):
+        kept = tokens[:length]
+        x[row, : len(kept)] = kept
+        span[row] = offset, len(kept)
+    return {"x": x, "span": span}
+
+
+def _tokens(part: Any, index: int, file: Path) -> tuple[list[int], int]:
+    try:
+        tokens, offset = part.process(part[index])
+    except Exception as error:  # templates are programs, and raise what they like
+        problem = f"{type(error).__name__}: {_one_line(error)}"
+        raise TaskError(f"{file}:{index + 1}: mlx-lm cannot read this example: {problem}") from error
+    return tokens, offset
+
+
+def _say_what_is_cut(found: list[tuple[list[int], int]], file: Path, longest: int) -> None:
+    cut = sum(len(tokens) > longest for tokens, _ in found)
+    lost = sum(offset >= longest for _, offset in found)
+    if cut:
+        left = f", and {lost} have no answer left" if lost else ""
+        print(
+            f"{file}: {cut} of {len(found)} examples are cut to max_seq_length {longest}{left}",
+            file=sys.stderr,
+        )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,81 @@
+"""What a trial learned, as mlx-lm writes it: adapters.safetensors and adapter_config.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import mlx.core as mx
+from mlx.utils import tree_flatten
+
+from lm import base, settings
+from lm.adapters import LAYER
+
+ADAPTER = ("lora_a", "lora_b", "m")
+"""What the arrays of an adapter are called."""
+
+
+def write(weights: Mapping[str, Any], filled: Mapping[str, Any], folder: Path, out: Path) -> list[str]:
+    """Write a trial's adapter, cut to its own rank and layers; gives the commands that use it."""
+    path = base.located(filled["model"], folder)
+    model: Any = base.model(path)
+    kind, count = filled["fine_tune_type"], len(model.layers)
+    layers = int(filled["num_layers"])
+    layers = count if layers < 0 else min(layers, count)
+    flat: dict[str, Any] = dict(tree_flatten(dict(weights)))
+    trained = {name: array for name, array in flat.items() if _is_in(name, count - layers)}
+    if kind == "full":  # trained in float32, used in the type of the model
+        stored = dict(tree_flatten(model.parameters()))
+        trained = {name: array.astype(stored[name].dtype) for name, array in trained.items()}
+    else:
+        trained = {
+            name: _cut(name, array, int(filled["rank"]))
+            for name, array in trained.items()
+            if name.rpartition(".")[2] in ADAPTER
+        }
+    adapter: dict[str, Any] = {"rank": int(filled["rank"]), "scale": float(filled["scale"])}
+    adapter["dropout"] = float(filled["dropout"])
+    keys = settings.lora_keys(filled["config"], folder)
+    if keys is not None:
+        adapter["keys"] = keys
+    written = {
+        "fine_tune_type": kind,
+        "num_layers": layers,
+        "lora_parameters": None if kind == "full" else adapter,
+        "model": str(path),
+        "data": filled["data"],
+        "mask_prompt": filled["mask_prompt"],
+        "max_seq_length": filled["max_seq_length"],
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    mx.save_safetensors(str(out / "adapters.safetensors"), trained)
+    (out / "adapter_config.json").write_text(json.dumps(written, indent=4, sort_keys=True) + "\n")
+    model_path, adapter_path = _shown(path), _shown(out)
+    return [
+        f"mlx_lm.generate --model {model_path} --adapter-path {adapter_path} --prompt '...'",
+        f"mlx_lm.fuse --model {model_path} --adapter-path {adapter_path} --save-path fused",
+    ]
+
+
+def _shown(path: Path) -> str:
+    """A path as one would type it here."""
+    here = Path.cwd()
+    return str(path.resolve().relative_to(here)) if here in path.resolve().parents else str(path)
+
+
+def _is_in(name: str, first: int) -> bool:
+    """Whether a weight belongs to the layers that the trial trained; those outside layers always do."""
+    layer = LAYER.search(name)
+    return layer is None or int(layer[1]) >= first
+
+
+def _cut(name: str, array: mx.array, rank: int) -> mx.array:
+    """An adapter's array without what lies beyond its rank."""
+    leaf = name.rpartition(".")[2]
+    if leaf == "lora_a":
+        return array[:, :rank]
+    if leaf == "lora_b":
+        return array[..., :rank] if array.ndim == 3 else array[:rank]
+    return array

@@ -1,0 +1,108 @@
+"""The task: a model of mlx-lm, fine-tuned by adapters or in full; one program for all ranks and scales."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+
+import train_core
+from lm import adapters, base, examples, export, settings
+from train_core import Dataset, Mean, Task
+from train_core.errors import TaskError
+
+
+class FineTune(Task):
+    """LoRA, DoRA or full fine-tuning; `fixed: {config: lora_config.yaml}` is mlx-lm's own configuration.
+
+    `rank`, `scale`, `dropout`, `num_layers` and the core's own are dynamic: changing one compiles nothing.
+    `max_rank` and `max_num_layers` are the largest that the study tries. Without a `precision` in the study
+    it is the type that the model is stored in.
+    """
+
+    static = ("config", *settings.STATIC, "max_rank", "max_num_layers")
+
+    def filled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        found = settings.filled(given, self.folder)
+        return {"precision": base.precision(base.located(found["model"], self.folder))} | found
+
+    def data(
+        self,
+        config: str | None,
+        model: str,
+        data: str,
+        mask_prompt: bool,
+        max_seq_length: int,
+        val_batches: int,
+        trust_remote_code: bool,
+        chat_feature: str,
+        completion_feature: str,
+        prompt_feature: str,
+        text_feature: str,
+    ) -> Dataset:
+        features = {
+            "mask_prompt": mask_prompt,
+            "chat_feature": chat_feature,
+            "completion_feature": completion_feature,
+            "prompt_feature": prompt_feature,
+            "text_feature": text_feature,
+        }
+        train, validation = examples.load(
+            examples.located(data, self.folder),
+            base.tokenizer(base.located(model, self.folder), trust_remote_code=trust_remote_code),
+            features,
+            longest=max_seq_length,
+            validation=settings.validation_examples(config, self.folder, val_batches),
+        )
+        if note := settings.left_to_the_study(config, self.folder):
+            print(note, file=sys.stderr)
+        return Dataset(train=train, validation=validation)
+
+    def model(self, **static: Any) -> nn.Module:
+        path = base.located(static["model"], self.folder)
+        model = base.model(path, trust_remote_code=static["trust_remote_code"])
+        layers, count = static["max_num_layers"], len(model.layers)
+        if layers > count:
+            raise TaskError(
+                f"num_layers {layers} is above {count}, the layers of {path}. Lower it, or write -1"
+            )
+        if static["fine_tune_type"] == "full":
+            for layer in model.layers[-max(layers, 0) :]:
+                layer.unfreeze()
+        else:
+            keys = settings.lora_keys(static["config"], self.folder)
+            kind = static["fine_tune_type"]
+            adapters.add(model, kind=kind, num_layers=layers, rank=static["max_rank"], keys=keys)
+            if not model.adapters:
+                raise TaskError(
+                    f"lora_parameters.keys: {', '.join(keys or [])}: no layer of {path} is called so"
+                )
+        if static["resume_adapter_file"] is not None:
+            adapters.resume(model, self.folder / static["resume_adapter_file"])
+        return model
+
+    def loss(self, model: Any, batch: dict[str, mx.array], hp: Any) -> Mean:
+        inputs, targets = batch["x"][:, :-1], batch["x"][:, 1:]
+        places = mx.arange(1, targets.shape[1] + 1)
+        counted = (places >= batch["span"][:, :1]) & (places <= batch["span"][:, 1:])
+        with self._given(model, hp):
+            logits = model(inputs)
+        return train_core.token_mean(train_core.cross_entropy(logits, targets), counted)
+
+    def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:
+        return {"loss": self.loss(model, batch, hp)}
+
+    def export(self, weights: Mapping[str, Any], hyperparameters: Mapping[str, Any], out: Any) -> list[str]:
+        """Write what a trial learned as mlx-lm does; gives the commands that use it."""
+        return export.write(weights, self.filled(hyperparameters), self.folder, out)
+
+    def _given(self, model: Any, hp: Any) -> Any:
+        if hp.fine_tune_type == "full":
+            return nullcontext()
+        return adapters.given(
+            model, rank=hp.rank, scale=hp.scale, dropout=hp.dropout, num_layers=hp.num_layers
+        )

@@ -1,0 +1,93 @@
+"""docs/language-models.md: its transcript is typed here, from an empty folder, on a study cut short."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("mlx_lm", reason="pip install 'sweep-mlx[lm]'")
+
+from mlx_lm.generate import main as generate
+
+from lm import settings
+from sweep.api import init
+from sweep.cli import app
+
+PAGE = (Path(__file__).parents[2] / "docs" / "language-models.md").read_text()
+TYPED = re.findall(r"^```console\n\$ (.*?)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
+
+def typed(command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> str:
+    """What a command prints."""
+    program, *arguments = shlex.split(command)
+    capfd.readouterr()
+    if program == "sweep":
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        return capfd.readouterr().err + result.output
+    monkeypatch.setattr(sys, "argv", [program, *arguments])
+    generate()
+    return capfd.readouterr().out
+
+
+def shorten(study: Path) -> None:
+    text = study.read_text()
+    for old, new in (
+        ("budget: {trials: 12}", "budget: {trials: 2}\nexecutor: inline\nlanes: 2"),
+        ("length: {updates: 24}", "length: {updates: 2}"),
+        ("report_every: {updates: 8}", "report_every: {updates: 2}"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    study.write_text(text)
+
+
+def test_the_transcript_is_typed(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+    monkeypatch.setenv("SWEEP_CACHE", str(tmp_path / "cache"))
+    for folder in ("base", "data"):  # what the set-up makes was made before, by the same script
+        monkeypatch.setitem(init.MADE, "lora", ())
+        (tmp_path / folder).symlink_to(example / folder)
+    monkeypatch.setattr(init, "set_up", lambda *_: "base: a tiny Llama, loss 4.56 after 120 updates")
+    said = {}
+    for command, _ in TYPED:
+        said[command.split(" --")[0]] = typed(command, monkeypatch, capfd)
+        if command == "sweep init lora":
+            wanted = dict(TYPED)[command]
+            assert said[command] == wanted
+        elif command == "sweep check study.yaml":  # the last one of the study as the page has it
+            shown = [line for line in dict(TYPED)[command].splitlines() if not line.startswith("  ")]
+            assert [line for line in shown if line not in said[command]] == []
+            shorten(tmp_path / "study.yaml")
+    assert len(said) == 5
+    assert "2 complete" in said["sweep run study.yaml"]
+    assert re.search(r"^wrote trial [01] to adapters$", said["sweep export-adapter runs/lora adapters"], re.M)
+    assert "==========" in said["mlx_lm.generate"]
+
+
+def test_each_key_of_the_page_is_one_that_there_is() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    known = {*settings.TAKEN, *settings.LEFT_TO_THE_STUDY, *settings.REFUSED}
+    assert named - known == set()
+    assert {*settings.REFUSED} - named <= {"swanlab", "project_name"}
+
+
+def test_check_says_what_a_later_trial_would_meet(example: Path, tmp_path: Path) -> None:
+    """Without this the first trial of rank 16 would fail, after others have trained."""
+    study = tmp_path / "study.yaml"
+    for name in ("base", "data", "lora_config.yaml"):
+        (tmp_path / name).symlink_to(example / name)
+    study.write_text((example / "study.yaml").read_text().replace("[2, 4, 8]", "[2, 4, 16]"))
+    result = CliRunner().invoke(app, ["check", str(study)])
+    assert result.exit_code == 2
+    assert "rank 16 is above max_rank 8" in " ".join(result.output.split())
