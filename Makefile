@@ -9,7 +9,7 @@ FAST := not slow and not cluster and not gpu
 # Where this is set every process compiles our modules anew, and the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast bench chaos simulate docs lint lock check-lock clean
+.PHONY: help run test test-fast bench chaos simulate damage mutate docs lint lock check-lock clean
 
 help:
 	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
@@ -18,6 +18,8 @@ help:
 	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
 	@echo "make chaos   kill drivers, workers and machines of studies 200 times, and say what can be seen of it"
 	@echo "make simulate   play 10000 histories in which everything goes wrong, or more: make simulate SEEDS=100000"
+	@echo "make damage  damage a run directory 10000 times, or more: make damage DAMAGES=100000"
+	@echo "make mutate  read 10000 mutated study files, or more: make mutate FILES=100000"
 	@echo "make docs    write the tables of keys in docs/study.md and the tree in docs/architecture.md anew"
 	@echo "make lint    run ruff, mypy and the import contracts"
 	@echo "make lock    bring requirements.lock up to what pyproject.toml asks for (needs uv)"
@@ -46,6 +48,12 @@ chaos: $(INSTALLED)
 
 simulate: $(INSTALLED)
 	$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),10000) --start $(or $(START),0)
+
+damage: $(INSTALLED)
+	$(PYTHON) -m tests.damage --damages $(or $(DAMAGES),10000) --seed $(or $(SEED),0)
+
+mutate: $(INSTALLED)
+	$(PYTHON) -m tests.mutation --files $(or $(FILES),10000) --seed $(or $(SEED),0)
 
 docs: $(INSTALLED)
 	$(PYTHON) docs/tables.py

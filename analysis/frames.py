@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import pyarrow as pa
 
 from analysis.errors import RunError, warn
 from analysis.studyfile import StudyFile
-from runlog import layout
+from runlog import layout, parquet
 from runlog.checkpoints import CheckpointsState
 from runlog.ranking import Candidate
 from runlog.records import Record
@@ -83,12 +82,14 @@ def stored_trials(run_dir: Path, study: StudyFile) -> pd.DataFrame:
     """One row per trial, as trials.parquet has it. Raises RunError where that cannot be read."""
     path = run_dir / layout.TRIALS
     try:
-        frame = pd.read_parquet(path)
+        table = parquet.read(path)
+        parquet.check_stamp(table)
+        frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
     except FileNotFoundError:
         warn(f"{path}: is missing: the study did not finish; no trial is known")
         return trials(StudyState())
-    except (pa.ArrowInvalid, OSError) as error:
-        raise RunError(f"{path}: cannot be read ({error}), and there is no log to make it from") from error
+    except (parquet.DamagedTableError, OSError) as error:
+        raise RunError(f"{path}: is damaged ({error}), and there is no log to make it from") from error
     for name, choices in study.choices.items():
         column = f"params_{name}"
         if column in frame:

@@ -10,8 +10,9 @@ from analysis.errors import RunError, warn
 from analysis.run import Run, warn_of_damage
 from analysis.runs import Runs
 from runlog import layout
+from runlog.integrity import wholeness
 from runlog.reader import NewerFormatError, read_batches
-from runlog.tables import part_ranges
+from runlog.segments import parts_of
 
 
 @overload
@@ -47,8 +48,10 @@ def _one(path: Path) -> Run:
         return Run(path, has_log=False)
     except OSError as error:
         raise RunError(f"cannot be read: {error}") from error
+    for text in wholeness.problems(path):
+        warn(f"{path}: {text}")
     return Run(path)
 
 
 def _has_tables(path: Path) -> bool:
-    return (path / layout.TRIALS).is_file() or bool(part_ranges(path / layout.METRICS))
+    return (path / layout.TRIALS).is_file() or bool(parts_of(path))

@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from analysis.errors import warn
+from runlog.integrity.written_files import WrittenFiles
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Read provenance.json; empty, with a warning, where it is missing or damaged."""
+def read(path: Path, files: WrittenFiles) -> dict[str, Any]:
+    """Read provenance.json; empty, with a warning, where it is missing or not what `files` vouch for."""
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        data = path.read_bytes()
+        if not files.vouch_for(path.name, data):
+            warn(f"{path}: is not what the log recorded; versions and hosts are not known")
+            return {}
+        found = json.loads(data)
+    except (OSError, ValueError, RecursionError) as error:
         reason = "is not there" if isinstance(error, FileNotFoundError) else f"cannot be read ({error})"
         warn(f"{path}: {reason}; versions and hosts are not known")
         return {}

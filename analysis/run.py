@@ -111,12 +111,12 @@ class Run:
     @cached_property
     def study_file(self) -> StudyFile:
         """The study as it was resolved; empty, with a warning, where it cannot be read."""
-        return read_study_file(self.path / layout.STUDY)
+        return read_study_file(self.path / layout.STUDY, self.study.files)
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Versions, chips and hosts as recorded; empty, with a warning, where it cannot be read."""
-        return provenance.read(self.path / layout.PROVENANCE)
+        return provenance.read(self.path / layout.PROVENANCE, self.study.files)
 
     def best(self, n: int = 1) -> pd.DataFrame:
         """The rows of `trials` of the best COMPLETE trials that keep the constraints, best first."""

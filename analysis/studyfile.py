@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from analysis.errors import RunError, warn
+from runlog.integrity.written_files import WrittenFiles
 
 _TOP_LEVEL = re.compile(r"^(?=[^\s#])", re.MULTILINE)
 _NAME_LENGTH = 100
@@ -66,17 +67,21 @@ class StudyFile:
         return "".join({**blocks, **{key: f"{key}: {text}\n" for key, text in changed.items()}}.values())
 
 
-def read_study_file(path: Path) -> StudyFile:
-    """Read a run's study.yaml; empty, with a warning, where it is missing or damaged."""
+def read_study_file(path: Path, files: WrittenFiles) -> StudyFile:
+    """Read a run's study.yaml; empty, with a warning, where it is missing or not what `files` vouch for."""
     try:
-        text = path.read_text("utf-8")
+        data = path.read_bytes()
+        if not files.vouch_for(path.name, data):
+            warn(f"{path}: is not what the log recorded; its space is taken from the trials instead")
+            return StudyFile()
+        text = data.decode("utf-8")
         values = YAML(typ="safe", pure=True).load(text)
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         reason = "is not there" if isinstance(error, FileNotFoundError) else "cannot be read"
-        warn(f"{path}: {reason}; what it says of the space is taken from the trials instead")
+        warn(f"{path}: {reason}; its space is taken from the trials instead")
         return StudyFile()
     if not _is_study(values):
-        warn(f"{path}: holds no study; what it says of the space is taken from the trials instead")
+        warn(f"{path}: holds no study; its space is taken from the trials instead")
         return StudyFile()
     return StudyFile(values, text)
 

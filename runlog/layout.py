@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-FORMAT = 1
+FORMAT = 2
 """Version of everything in this package, kinds of records included; stands in each `opened` record."""
 
 STUDY = "study.yaml"

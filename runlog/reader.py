@@ -6,12 +6,14 @@ Bytes after the last newline are a line still being written, or torn by a kill: 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
+from copy import copy
 from pathlib import Path
 from typing import NamedTuple
 
+from runlog.integrity.chain import Chain
 from runlog.layout import FORMAT
-from runlog.records import PREFIX, Record, is_newer, is_record
+from runlog.records import FIELDS, PREFIX, Record, is_newer, is_record
 
 _BLOCK_BYTES = 1 << 17
 
@@ -21,13 +23,19 @@ class NewerFormatError(Exception):
 
 
 class Damage(NamedTuple):
-    """A line of the log that is not a record; `line` counts from 1."""
+    """A line of the log that is not as it was written, or with `gap` does not follow the one before it.
+
+    `line` counts from 1.
+    """
 
     path: Path
     line: int
-    found: str
+    found: str = ""
+    gap: bool = False
 
     def __str__(self) -> str:
+        if self.gap:
+            return f"{self.path.name}: records are missing or out of order before line {self.line}"
         return f"{self.path.name} line {self.line} is damaged and was skipped: {self.found}"
 
 
@@ -63,37 +71,26 @@ def read_batches(
     """Yield the records between two places of the log, in order, some hundreds at a time.
 
     `start` and `stop` lie between lines (`stop` None: the last whole line). With `kinds`, lines of
-    other kinds are not even parsed. Raises NewerFormatError after what came before it, and
-    FileNotFoundError.
+    other kinds are not even parsed. Each line that is read matches its checksum; a line that does not, and
+    a place where lines are missing, is told to `on_damage`. Raises NewerFormatError after what came before
+    it, and FileNotFoundError.
     """
-    wanted = tuple(PREFIX + kind.encode() + b'"' for kind in kinds) if kinds is not None else None
+    wanted = None if kinds is None else tuple(map(_beginning, kinds))
     end = whole_bytes(path) if stop is None else stop
+    chain = Chain.at(path, start)
     for offset, block in _blocks(path, start, end):
         lines = block.split(b"\n")[:-1]
-        positions: Sequence[int] = range(len(lines))
-        if wanted is not None:
-            positions = [
-                position
-                for position, line in enumerate(lines)
-                if line.startswith(wanted) or not line.startswith(PREFIX)
-            ]
-            lines = [lines[position] for position in positions]
-        if not lines:
-            continue
-        records = _parse(lines)
+        places = None if wanted is None else _places(lines, wanted)
+        before = copy(chain)
+        plain = chain.follow(lines, places)
+        records = None if plain is None else _parse(plain)
         if records is None:
-            first_line = _lines_before(path, offset) + 1
-            records = []
-            for position, line in zip(positions, lines, strict=True):
-                if one := _parse([line]):
-                    records += one
-                    if _newer(one) is not None:
-                        break
-                else:
-                    on_damage(Damage(path, first_line + position, repr(line[:60])))
+            chain = before
+            records = _sort_out(path, offset, lines, places, chain, on_damage)
         newer = _newer(records)
         if newer is None:
-            yield records
+            if records:
+                yield records
             continue
         if newer > 0:
             yield records[:newer]
@@ -101,6 +98,48 @@ def read_batches(
         raise NewerFormatError(
             f"{path} was written in format {found}, this version reads up to {FORMAT}: update sweep-mlx"
         )
+
+
+def _beginning(kind: str) -> bytes:
+    return PREFIX + kind.encode() + b'"'
+
+
+_KNOWN = tuple(map(_beginning, FIELDS))
+
+
+def _places(lines: list[bytes], wanted: tuple[bytes, ...]) -> list[int]:
+    """Which lines are to be read: those of a wanted kind, and those that begin as no kind does."""
+    return [
+        place for place, line in enumerate(lines) if line.startswith(wanted) or not line.startswith(_KNOWN)
+    ]
+
+
+def _sort_out(
+    path: Path,
+    offset: int,
+    lines: list[bytes],
+    places: list[int] | None,
+    chain: Chain,
+    on_damage: OnDamage,
+) -> list[Record]:
+    """Read a block in which something is wrong line by line, and say what."""
+    first = _lines_before(path, offset) + 1
+    reading = set(range(len(lines)) if places is None else places)
+    records: list[Record] = []
+    for place, line in enumerate(lines):
+        plain, gap = chain.step(line, lines[place + 1] if place + 1 < len(lines) else None)
+        if gap:
+            on_damage(Damage(path, first + place, gap=True))
+        if place not in reading:
+            continue
+        record = None if plain is None else _parse([plain])
+        if record is None:
+            on_damage(Damage(path, first + place, repr(line[:60])))
+            continue
+        records += record
+        if _newer(record) is not None:
+            break
+    return records
 
 
 def _blocks(path: Path, start: int, stop: int) -> Iterator[tuple[int, bytes]]:

@@ -33,6 +33,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
         "asked": "trial params hyperparameters seed",
         "report": _required(Report),
         "checkpoint": _required(Snapshot),
+        "file": "path bytes crc32",
         "checkpoint_stored": "path url",
         "checkpoint_removed": "path",
         "told": "trial state values reason ledger",

@@ -10,6 +10,7 @@ from statistics import stdev
 from typing import Any
 
 from runlog import layout
+from runlog.integrity.written_files import WrittenFiles
 from runlog.numbers import decode_mapping, decode_number
 from runlog.ranking import best
 from runlog.reader import OnDamage, read_batches
@@ -18,7 +19,7 @@ from runlog.records import Record
 RUNNING = "RUNNING"
 """State of a trial that was asked and not told."""
 
-KINDS = ("opened", "asked", "told", "message", "closed")
+KINDS = ("opened", "asked", "told", "message", "closed", "file")
 """The records that `StudyState` takes in."""
 
 
@@ -69,6 +70,7 @@ class StudyState:
     closed: str | None = None
     ledger: dict[str, Any] = field(default_factory=dict)
     messages: list[tuple[float, str, str]] = field(default_factory=list)
+    files: WrittenFiles = field(default_factory=WrittenFiles)
 
     def add(self, record: Record) -> None:
         """Take in one record; kinds that say nothing of trials are ignored."""
@@ -81,6 +83,8 @@ class StudyState:
                 self._opened(record)
             case "message":
                 self.messages.append((record["time"], record["level"], record["text"]))
+            case "file":
+                self.files.add(record)
             case "closed":
                 self.closed = record["reason"]
                 self.ledger = record.get("ledger", {})

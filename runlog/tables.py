@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from runlog import layout
 from runlog.numbers import decode_number
+from runlog.parquet import DamagedTableError, read_part
 from runlog.reader import OnDamage, read_batches, whole_bytes
 from runlog.records import Record
 from runlog.report import Report
-from runlog.segments import LogRange, Segment, segments
+from runlog.segments import LogRange, Part, Segment, parts_of, segments
 
 KEY = ("trial", "replicate", "examples")
 """What tells rows apart; of rows with equal keys the first counts."""
@@ -81,28 +81,20 @@ def concat(tables: list[pa.Table]) -> pa.Table:
     return pa.concat_tables([SCHEMA.empty_table(), *tables], promote_options="default").unify_dictionaries()
 
 
-def part_ranges(directory: Path) -> list[LogRange]:
-    """List the ranges that have a Parquet part."""
-    ranges = [LogRange.parse(path.name) for path in directory.glob("part-*.parquet")]
-    return sorted(each for each in ranges if each is not None)
-
-
 def read_segment(
     run_dir: Path, segment: Segment, *, on_damage: OnDamage, on_unreadable: OnUnreadable
 ) -> pa.Table:
-    """Read the rows of one segment; a part that cannot be read is named and its rows come from the log.
+    """Read the rows of one segment; a part that is damaged is named and its rows come from the log.
 
     Raises FileNotFoundError where the part has gone, merged into a longer one.
     """
-    if segment.from_part:
-        path = run_dir / layout.METRICS / segment.range.part
+    log, part = run_dir / layout.LOG, segment.part
+    if part is not None:
         try:
-            return _read_part(path)
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowInvalid, OSError) as error:
-            on_unreadable(f"{path.name} cannot be read ({error}): its rows come from the log")
-    return read_reports(run_dir / layout.LOG, segment.range, on_damage=on_damage)
+            return _completed(read_part(run_dir / layout.METRICS, part, log=log))
+        except DamagedTableError as error:
+            on_unreadable(f"{part.name} is damaged ({error}): its rows come from the log")
+    return read_reports(log, segment.range, on_damage=on_damage)
 
 
 def read_metrics(
@@ -110,19 +102,18 @@ def read_metrics(
 ) -> pa.Table:
     """Read every report of a run directory in the log's order, beside its writer if need be.
 
-    Without `log` (it is lost, or too new) only what Parquet parts hold; one that cannot be read is named.
+    Without `log` (it is lost, or too new) only what Parquet parts hold; one that is damaged is named. With
+    it, parts of versions without checksums are passed over: nothing tells a damaged one from a sound one.
     """
 
     def read_once() -> pa.Table:
-        parts = part_ranges(run_dir / layout.METRICS)
+        parts = parts_of(run_dir)
         if not log:
             return concat(_sound_parts(run_dir, parts, on_unreadable))
-        found = segments(parts, whole_bytes(run_dir / layout.LOG))
+        checked = [part for part in parts if part.is_checked]
+        found = segments(checked, whole_bytes(run_dir / layout.LOG))
         return concat(
-            [
-                read_segment(run_dir, segment, on_damage=on_damage, on_unreadable=on_unreadable)
-                for segment in found
-            ]
+            [read_segment(run_dir, each, on_damage=on_damage, on_unreadable=on_unreadable) for each in found]
         )
 
     for _ in range(_ATTEMPTS - 1):
@@ -131,23 +122,26 @@ def read_metrics(
     return read_once()
 
 
-def _read_part(path: Path) -> pa.Table:
-    with pq.ParquetFile(path) as part:
-        table = part.read()
-    for name, default in DEFAULTS.items():
-        if name not in table.column_names:
-            column = pa.array([default] * len(table), SCHEMA.field(name).type)
-            table = table.append_column(SCHEMA.field(name), column)
+def _completed(table: pa.Table) -> pa.Table:
+    """A part with the columns that its version did not know. Raises DamagedTableError where it is no part."""
+    for each in SCHEMA:
+        if each.name in table.column_names:
+            if table.schema.field(each.name).type != each.type:
+                raise DamagedTableError(f"its column {each.name} is of another type")
+        elif each.name in DEFAULTS:
+            table = table.append_column(each, pa.array([DEFAULTS[each.name]] * len(table), each.type))
+        else:
+            raise DamagedTableError(f"it has no column {each.name}")
     return table
 
 
-def _sound_parts(run_dir: Path, parts: list[LogRange], on_unreadable: OnUnreadable) -> list[pa.Table]:
+def _sound_parts(run_dir: Path, parts: list[Part], on_unreadable: OnUnreadable) -> list[pa.Table]:
     tables = []
-    for segment in segments(parts, max((part.stop for part in parts), default=0)):
-        if segment.from_part:
-            path = run_dir / layout.METRICS / segment.range.part
+    for segment in segments(parts, max((part.range.stop for part in parts), default=0)):
+        if segment.part is not None:
             try:
-                tables.append(_read_part(path))
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                on_unreadable(f"{path.name} cannot be read ({error}), and there is no log to make it from")
+                tables.append(_completed(read_part(run_dir / layout.METRICS, segment.part, log=None)))
+            except DamagedTableError as error:
+                name = segment.part.name
+                on_unreadable(f"{name} is damaged ({error}), and there is no log to make it from")
     return tables

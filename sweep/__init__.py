@@ -13,6 +13,7 @@ list_runs   all runs of a folder
 show        one trial
 compare     runs side by side
 remove      delete checkpoints
+verify      read every file of a run, say what is damaged
 StudySpec   a study file that was read
 SweepError  what all of these raise
 
@@ -45,12 +46,13 @@ if TYPE_CHECKING:
     from sweep.api.check import check
     from sweep.api.compare import compare
     from sweep.api.extend import extend
+    from sweep.api.keeping.remove import remove
+    from sweep.api.keeping.verify import verify
     from sweep.api.list_runs import list_runs
     from sweep.api.plan import plan
     from sweep.api.python.asked import Study
     from sweep.api.python.handle import start
     from sweep.api.python.space import choices, float_, int_
-    from sweep.api.remove import remove
     from sweep.api.run import run
     from sweep.api.show import read_trial as show
     from sweep.api.status import read_status as status
@@ -74,11 +76,12 @@ _HOMES = {
     "list_runs": "sweep.api.list_runs",
     "load": "analysis.load",
     "plan": "sweep.api.plan",
-    "remove": "sweep.api.remove",
+    "remove": "sweep.api.keeping.remove",
     "run": "sweep.api.run",
     "show": "sweep.api.show",
     "start": "sweep.api.python.handle",
     "status": "sweep.api.status",
+    "verify": "sweep.api.keeping.verify",
 }
 _INNER = {"float": "float_", "int": "int_", "show": "read_trial", "status": "read_status"}
 """What a function is called where its name is a module's or a built-in's."""
@@ -101,6 +104,7 @@ __all__ = [
     "show",
     "start",
     "status",
+    "verify",
 ]
 """What `from sweep import *` gives; `float` and `int` are left out, as it would hide the built-in ones."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
+from runlog.integrity import checksum
 from sweep.rundir.rundir import RunDir
 from sweep.vocabulary.trial import Length, Outcome, Report, Scalar, Snapshot, TrialPlan, TrialState
 
@@ -68,6 +70,21 @@ def snapshot(
 ) -> Snapshot:
     digest = hashlib.sha256(content).hexdigest()
     return Snapshot(number, replicate, examples, "/elsewhere/on/the/worker", len(content), digest, final)
+
+
+def rewrite(log: Path, change: Callable[[bytes], bytes]) -> None:
+    """Change the lines of a log as a version that writes them so would: with checksums that hold."""
+    previous, lines = checksum.START, []
+    for line in log.read_bytes().splitlines():
+        sealed, previous = checksum.seal(change(checksum.unsealed(line)) + b"\n", previous)
+        lines.append(sealed)
+    log.write_bytes(b"".join(lines))
+
+
+def write_recorded(run_dir: Path, name: str, text: str) -> None:
+    """Replace study.yaml or provenance.json as a session would, so that the log vouches for it."""
+    with RunDir.open(run_dir.parent, run_dir.name) as run:
+        run._replace(name, text.encode())
 
 
 def open_run(root: Path, clock: Clock | None = None) -> RunDir:

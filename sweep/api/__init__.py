@@ -11,7 +11,7 @@ compare     runs side by side
 extend      a study that trains the best trials for longer
 export      a run's tables and adapters in formats of others
 report      a run as one HTML file
-remove      delete checkpoints
+keeping     delete checkpoints; verify a run's files (a package)
 init        a study and a task to start from
 ui          optuna-dashboard on a run
 remote      a study on its cluster's head: detach, follow, stop, fetch

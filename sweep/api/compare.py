@@ -11,6 +11,7 @@ from runlog import layout, ranking
 from sweep.api.status import Best, load_study_state
 from sweep.errors import RunDirError, SpecError
 from sweep.rundir.history import History, lane_time, read_history
+from sweep.rundir.recorded_files import read_recorded
 from sweep.spec.differences import Difference, differences
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
@@ -92,8 +93,8 @@ def compare(runs: Sequence[str | Path]) -> Comparison:
 def _spec(run_dir: Path, notes: list[str]) -> StudySpec | None:
     path = run_dir / layout.STUDY
     try:
-        return parse(path.read_bytes(), str(path))
-    except (OSError, SpecError) as error:
+        return parse(read_recorded(run_dir, layout.STUDY), str(path))
+    except (OSError, RunDirError, SpecError) as error:
         why = error.strerror or str(error) if isinstance(error, OSError) else str(error).splitlines()[0]
         notes.append(f"{path}: cannot be compared: {why}")
         return None

@@ -16,7 +16,8 @@ from sweep.driver.monitor.progress import Progress
 from sweep.errors import RunDirError
 from sweep.rundir.disk import replace_file
 from sweep.rundir.history import History, read_history
-from sweep.rundir.provenance import read_provenance
+from sweep.rundir.provenance import parse_provenance
+from sweep.rundir.recorded_files import read_recorded
 from sweep.spec.hyperparameters import LENGTH
 from sweep.spec.parse import parse
 from sweep.spec.resolve import extent_of, resolved
@@ -66,7 +67,7 @@ def study_text(
         raise RunDirError(
             f"{run}: is not a run directory: it has no {missing[0]}. Give one, such as runs/digits"
         )
-    parent = parse((run / layout.STUDY).read_bytes(), str(run / layout.STUDY))
+    parent = parse(read_recorded(run, layout.STUDY), str(run / layout.STUDY))
     if parent.trainable is not Trainable.TASK:
         raise RunDirError(
             f"{run}: cannot be extended: its task {parent.task} is a function, which decides itself how long "
@@ -135,7 +136,9 @@ def _best(parents: Sequence[Parent], history: History, spec: StudySpec) -> list[
 
 def _folder(run: Path) -> Path:
     """Where the run's study file lies, and with it the task."""
-    folder = (read_provenance(run / layout.PROVENANCE) or {}).get("folder")
+    path = run / layout.PROVENANCE
+    found = parse_provenance(path, read_recorded(run, layout.PROVENANCE)) if path.exists() else {}
+    folder = found.get("folder")
     if not isinstance(folder, str) or not Path(folder).is_dir():
         raise RunDirError(
             f"{run / layout.PROVENANCE}: the folder of the study file and its task is not there: "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from runlog import layout
-from runlog.reader import NewerFormatError, whole_bytes
-from runlog.records import PREFIX, is_record
+from runlog.integrity import wholeness
+from runlog.reader import NewerFormatError, read_batches, whole_bytes
+from runlog.records import PREFIX
 from runlog.study import StudyState, read_study
 from sweep.errors import RunDirError
 from sweep.rundir.lock import holder
@@ -101,6 +101,7 @@ def load_study_state(run_dir: Path) -> tuple[StudyState, tuple[str, ...]]:
         raise RunDirError(f"{run_dir}: is not a run directory: {what}. Give the path of a run")
     try:
         study = read_study(run_dir, on_damage=lambda each: damage.append(str(each)))
+        damage += wholeness.problems(run_dir)
     except NewerFormatError as error:
         raise RunDirError(str(error)) from error
     except OSError as error:
@@ -127,21 +128,15 @@ def _count_reports(log: Path) -> int:
 
 
 def _last_report_times(log: Path) -> list[float]:
-    """Times of the reports near the end of the log, in its order."""
+    """Times of the reports near the end of the log, in its order; damage is named by `load_study_state`."""
     stop = whole_bytes(log)
-    with log.open("rb") as file:
-        file.seek(max(0, stop - _TAIL_BYTES))
-        tail = file.read(min(stop, _TAIL_BYTES))
-    times = []
-    for line in tail.split(b"\n"):
-        if line.startswith(_REPORT):
-            try:
-                record = json.loads(line)
-            except ValueError:  # named by read_study's caller where it lies on its way, never counted
-                continue
-            if is_record(record):
-                times.append(float(record["time"]))
-    return times
+    start = max(0, stop - _TAIL_BYTES)
+    if start:
+        with log.open("rb") as file:
+            file.seek(start)
+            start += len(file.readline())
+    batches = read_batches(log, start=start, stop=stop, kinds=("report",), on_damage=lambda _: None)
+    return [float(record["time"]) for batch in batches for record in batch]
 
 
 def _rate(times: list[float]) -> float:

@@ -19,6 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from runlog import layout
 from sweep.errors import RunDirError, SpecError, SweepError
+from sweep.rundir.recorded_files import read_recorded
 from sweep.spec.parse import parse
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -80,8 +81,8 @@ def open_storage(run_dir: Path) -> BaseStorage:
 def _storage_url(run_dir: Path) -> str | None:
     path = run_dir / layout.STUDY
     try:
-        return parse(path.read_bytes(), str(path)).storage
-    except (OSError, SpecError):  # then the journal beside it is what there is to see
+        return parse(read_recorded(run_dir, layout.STUDY), str(path)).storage
+    except (OSError, RunDirError, SpecError):  # then the journal beside it is what there is to see
         return None
 
 

@@ -6,7 +6,7 @@ runs          on run directories: status, list, show, compare
 extending     a finished run for longer: extend
 exporting     a run's tables and adapters in formats of others: export, export-adapter
 reporting     a run's report: report
-keeping       checkpoints no longer wanted: rm
+keeping       checkpoints no longer wanted, files that are sound: rm, verify
 watching      a study in the browser: ui
 selftest      this project's claims on this machine: selftest
 detaching     a study on its cluster's head: attach, stop, fetch
@@ -66,6 +66,7 @@ for verb in (
     reporting.report,
     watching.ui,
     keeping.rm,
+    keeping.verify,
     starting.schema,
     selftest.selftest,
 ):

@@ -1,14 +1,15 @@
-"""`sweep rm`: checkpoints that are no longer wanted; asks first."""
+"""`sweep rm` deletes checkpoints that are no longer wanted; `sweep verify` says whether a run is sound."""
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Annotated
 
 import typer
 
 from sweep.cli.ending import errors_end_the_command
-from sweep.cli.options import RunDirectory
+from sweep.cli.options import AsJson, RunDirectory
 from sweep.errors import SweepError
 
 
@@ -32,7 +33,7 @@ def rm(
     sweep rm runs/digits --keep-best 0      all
     sweep rm runs/digits --trial 3 --yes    those of trial 3, without asking
     """
-    from sweep.api.remove import carry_out, plan_removal
+    from sweep.api.keeping.remove import carry_out, plan_removal
 
     with errors_end_the_command():
         removal = plan_removal(run, keep_best=keep_best, trials=trial or ())
@@ -48,3 +49,28 @@ def rm(
                 return
         carry_out(removal)
     print("deleted")
+
+
+def verify(
+    run: RunDirectory,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Rebuild tables and Optuna's journal from the log.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read every file of a run, and say what is sound and what is damaged.
+
+    Ends with 1 where a file is damaged. Damaged checkpoints are set aside by --repair; lines of the log,
+    study.yaml and provenance.json cannot be rebuilt.
+
+    \b
+    sweep verify runs/digits
+    sweep verify runs/digits --repair
+    """
+    from sweep.api.keeping.verify import verify as verify_run
+
+    with errors_end_the_command():
+        found = verify_run(run, repair=repair)
+    print(json.dumps(found.as_json()) if as_json else found.as_text())
+    if not found.sound:
+        raise typer.Exit(1)

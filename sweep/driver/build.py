@@ -83,6 +83,8 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
     asked = {number: row.params for number, row in run.history.study.trials.items()}
     study = None
     try:
+        if spec.storage is None:
+            run.check_journal()
         study = Study(spec, run.journal_path, length)
         study.storage.check_against(asked, run.history.told)
     except JournalError as error:

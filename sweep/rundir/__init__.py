@@ -5,6 +5,8 @@ log                log.jsonl: appended, committed in groups, a torn end cut off
 lock               one process at a time
 disk               write whole files, or say what the disk refused
 naming             the names that a run directory may have
+recorded_files     files beside the log, read only where the log vouches for them
+soundness          every file read: what is sound and what is not
 history            what the log tells when a study is resumed
 tables             Parquet derived from the log
 tables_thread      Parquet derived beside the writer, a part a minute

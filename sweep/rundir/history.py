@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runlog import checkpoints, collector, layout
 from runlog.checkpoints import CheckpointsState
+from runlog.integrity import wholeness
 from runlog.reader import NewerFormatError, read_batches
 from runlog.records import Record
 from runlog.study import RUNNING, StudyState, TrialRow
@@ -45,8 +46,9 @@ class History:
 
     `checkpoints` maps paths of all recorded checkpoints that are on disk or in the store,
     `stored_checkpoints` gives the URLs of the latter, `damaged_checkpoints` names those that are there in
-    another size, `removed_checkpoints` those that are to be deleted; `damage` names lines of the log that
-    could not be read, `fresh_damage` those of them that no earlier session has recorded.
+    another size, `lost_checkpoints` those that are not there, `removed_checkpoints` those that are to be
+    deleted; `damage` names what of the log could not be read, `fresh_damage` those of them that no earlier
+    session has recorded.
     `lane_s` is the lane time of the told trials together, `elapsed_s` how long all sessions took, in seconds.
     """
 
@@ -56,6 +58,7 @@ class History:
     told: dict[int, Outcome] = field(default_factory=dict)
     checkpoints: dict[str, Snapshot] = field(default_factory=dict)
     damaged_checkpoints: tuple[str, ...] = ()
+    lost_checkpoints: tuple[str, ...] = ()
     stored_checkpoints: Mapping[str, str] = field(default_factory=dict)
     removed_checkpoints: frozenset[str] = frozenset()
     lane_s: float = 0.0
@@ -88,6 +91,7 @@ def read_history(run_dir: Path) -> History:
         raise RunDirError(str(error)) from error
     except OSError as error:
         raise RunDirError(f"{log}: cannot be read: {error.strerror or error}") from error
+    damage += wholeness.problems(run_dir)
     return reducer.history(run_dir, tuple(damage))
 
 
@@ -138,7 +142,7 @@ class _Reducer:
 
     def _enter_time(self, event: str, time: float) -> None:
         """Time passes within a session; what is noted of damage comes before it is opened."""
-        if event == "message" or event in checkpoints.KINDS:
+        if event in ("message", "file", *checkpoints.KINDS):
             return
         if event != "opened" and self.last is not None:
             self.elapsed_s += max(0.0, time - self.last)
@@ -168,6 +172,9 @@ class _Reducer:
             checkpoints={path: each.snapshot for path, each in present.items()},
             damaged_checkpoints=tuple(
                 path for path, size in sizes.items() if size is not None and path not in present
+            ),
+            lost_checkpoints=tuple(
+                path for path, size in sizes.items() if size is None and path not in present
             ),
             stored_checkpoints={path: each.url for path, each in present.items() if each.url is not None},
             removed_checkpoints=frozenset(self.checkpoints.removed),

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+from runlog.integrity import checksum
+from runlog.integrity.chain import sum_before
+from runlog.records import encode
 from sweep.errors import RunDirError
 from sweep.rundir.disk import disk_errors, flush, sync_directory
 
@@ -90,3 +95,18 @@ class LogWriter:
     def close(self) -> None:
         """Close the file; lines not written are dropped."""
         os.close(self._descriptor)
+
+
+class RecordLog(LogWriter):
+    """The log of a run directory: each line has a checksum and follows the one before it."""
+
+    def __init__(self, path: Path, *, size: int) -> None:
+        """As LogWriter."""
+        super().__init__(path, size=size)
+        with disk_errors(path):
+            self._previous = sum_before(path, size) or checksum.START
+
+    def record(self, event: str, time: float, fields: Mapping[str, Any]) -> None:
+        """Take one record for the next write."""
+        line, self._previous = checksum.seal(encode(event, time, fields), self._previous)
+        self.append(line)

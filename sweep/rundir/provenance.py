@@ -66,12 +66,10 @@ def with_session(
     return {**here, "sessions": [*(each for each in sessions if each.get("session") != session), here]}
 
 
-def read_provenance(path: Path) -> dict[str, Any] | None:
-    """Read provenance.json back; None where there is none yet. Raises RunDirError where it is damaged."""
+def parse_provenance(path: Path, data: bytes) -> dict[str, Any]:
+    """What a provenance.json holds. Raises RunDirError where it is damaged."""
     try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
+        found = json.loads(data)
     except ValueError as error:
         raise RunDirError(f"{path}: is damaged ({error}); move it away, a new one is written") from error
     if not isinstance(found, dict):

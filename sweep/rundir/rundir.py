@@ -17,17 +17,20 @@ from types import TracebackType
 from typing import Any, Self
 
 from runlog import layout
+from runlog.integrity import written_files
+from runlog.integrity.chain import sum_before
 from runlog.reader import whole_bytes
-from runlog.records import encode
-from sweep.errors import RunDirError
+from sweep.errors import JournalError, RunDirError
 from sweep.rundir.checkpoints import remove_partial
 from sweep.rundir.disk import disk_errors, replace_file, set_aside, sync_directory
 from sweep.rundir.history import read_history
 from sweep.rundir.kept_checkpoints import KeptCheckpoints
 from sweep.rundir.lock import WriterLock
-from sweep.rundir.log import LogWriter
+from sweep.rundir.log import RecordLog
 from sweep.rundir.naming import check_case, check_contents, checked_name
-from sweep.rundir.provenance import read_provenance, with_session
+from sweep.rundir.provenance import parse_provenance, with_session
+from sweep.rundir.recorded_files import read_recorded
+from sweep.rundir.tables import remove_damaged
 from sweep.rundir.tables_thread import TablesThread
 from sweep.vocabulary.trial import Outcome, Report, Scalar, TrialPlan
 
@@ -46,7 +49,7 @@ class RunDir:
         self._clock = clock
         size = whole_bytes(path / layout.LOG)
         self.history = read_history(path)
-        self._log = LogWriter(path / layout.LOG, size=size)
+        self._log = RecordLog(path / layout.LOG, size=size)
         self._told = set(self.history.told)
         self._keys = {
             number: {(report.replicate, report.examples) for report in trial.reports}
@@ -85,7 +88,11 @@ class RunDir:
 
     def _adopt(self) -> None:
         """Record what the log should say: what is damaged, and checkpoints whose record was cut off."""
+        if self._log.size and sum_before(self._log.path, self._log.size) is None:
+            self._vouch_for_head(layout.LOG)  # written by a version without checksums
         for text in self.history.fresh_damage:
+            self.record_message("warning", text)
+        for text in remove_damaged(self.path):
             self.record_message("warning", text)
         self.checkpoints.adopt(self.history)
 
@@ -97,15 +104,19 @@ class RunDir:
     @property
     def study_text(self) -> str | None:
         """The study file as last resolved; None where there is none yet."""
-        path = self.path / layout.STUDY
-        with disk_errors(path):
-            return path.read_text("utf-8", errors="replace") if path.exists() else None
+        try:
+            return self._recorded(layout.STUDY).decode("utf-8", errors="replace")
+        except FileNotFoundError:
+            return None
 
     @property
     def provenance(self) -> dict[str, Any] | None:
         """What `write_provenance` last wrote; None where there is none yet; a damaged file is set aside."""
+        path = self.path / layout.PROVENANCE
         try:
-            return read_provenance(self.path / layout.PROVENANCE)
+            return parse_provenance(path, self._recorded(layout.PROVENANCE))
+        except FileNotFoundError:
+            return None
         except RunDirError as error:
             self.set_aside(layout.PROVENANCE, str(error))
             return None
@@ -117,7 +128,7 @@ class RunDir:
 
     def write_study(self, text: str) -> None:
         """Replace study.yaml."""
-        replace_file(self.path / layout.STUDY, text.encode("utf-8"))
+        self._replace(layout.STUDY, text.encode("utf-8"))
 
     def write_provenance(self, *, task_hash: str, hosts: Sequence[str], folder: str | None = None) -> None:
         """Replace provenance.json: this session after the earlier ones; again when hosts join.
@@ -127,7 +138,7 @@ class RunDir:
         found = with_session(
             self.provenance, session=self.session, task_hash=task_hash, hosts=hosts, folder=folder
         )
-        replace_file(self.path / layout.PROVENANCE, json.dumps(found, indent=2).encode() + b"\n")
+        self._replace(layout.PROVENANCE, json.dumps(found, indent=2).encode() + b"\n")
 
     def record_opened(
         self,
@@ -190,7 +201,7 @@ class RunDir:
                 fields = report.as_fields()
                 if lane_s is not None:
                     fields["lane_s"] = round(lane_s, 3)
-                self._log.append(encode("report", fields.pop("time"), fields))
+                self._log.record("report", fields.pop("time"), fields)
                 new.append(report)
         return new
 
@@ -243,20 +254,44 @@ class RunDir:
 
     def maintain(self) -> None:
         """Derive what is due, beside the caller: call it often; it returns at once."""
-        failure = self._tables.maintain(self._log.size)
-        if failure is not None:
-            self.record_message("warning", failure)
+        for text in self._tables.maintain(self._log.size):
+            self.record_message("warning", text)
 
     def set_aside(self, path: str, why: str) -> None:
         """Rename a damaged file that will be rebuilt to `.damaged`, and say so in the log."""
         self.record_message("warning", set_aside(self.path, path, why))
+        if path in written_files.GROWING:
+            self._vouch_for_head(path)
+
+    def check_journal(self) -> None:
+        """Raise JournalError where Optuna's journal does not begin with what a session left there."""
+        if not self.journal_path.exists():
+            self._vouch_for_head(layout.JOURNAL)  # it is begun anew
+            return
+        try:
+            holds = self.history.study.files.vouch_for_head(self.journal_path)
+        except OSError as error:
+            raise JournalError(f"{self.journal_path} cannot be read: {error.strerror or error}") from error
+        if not holds:
+            raise JournalError(f"{self.journal_path} is not what the log recorded")
+
+    def vouch_for_journal(self) -> None:
+        """Record how Optuna's journal begins: all that it holds now."""
+        self._vouch_for_head(layout.JOURNAL)
+
+    def derive_tables(self) -> None:
+        """Derive all tables from the whole log, and wait; from here on none are derived beside the writer."""
+        self.commit()
+        for text in self._tables.finish(self._log.size):
+            self.record_message("warning", text)
+        self.commit()
 
     def close(self, reason: str, *, ledger: Mapping[str, object] | None = None) -> None:
         """Record why the session ends and where its time went, derive all tables, let the next writer in."""
         try:
+            self.vouch_for_journal()
             self._append("closed", reason=reason, **({"ledger": ledger} if ledger else {}))
-            self.commit()
-            self._tables.finish(self._log.size)
+            self.derive_tables()
         finally:
             self.release()
 
@@ -276,5 +311,23 @@ class RunDir:
     ) -> None:
         self.release()
 
+    def _recorded(self, name: str) -> bytes:
+        return read_recorded(self.path, name, self.history.study.files)
+
+    def _replace(self, name: str, data: bytes) -> None:
+        """Replace a file that the log vouches for: first it says what is to come."""
+        self._append(written_files.KIND, **written_files.fields(name, data))
+        self._log.commit()
+        self.history.study.files.add(written_files.fields(name, data))
+        replace_file(self.path / name, data)
+
+    def _vouch_for_head(self, name: str) -> None:
+        """Record how a growing file begins, so that the next session can tell whether it is the same one."""
+        fields = written_files.head_fields(self.path / name, self._log.size if name == layout.LOG else None)
+        if not fields["bytes"] and name not in self.history.study.files.heads:
+            return
+        self._append(written_files.KIND, **fields)
+        self.history.study.files.add(fields)
+
     def _append(self, event: str, **fields: Any) -> None:
-        self._log.append(encode(event, self._clock(), fields))
+        self._log.record(event, self._clock(), fields)

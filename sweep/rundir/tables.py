@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runlog import layout
-from runlog.segments import LogRange, Segment, segments
+from runlog.integrity import checksum
+from runlog.integrity.chain import sum_before
+from runlog.reader import whole_bytes
+from runlog.segments import LogRange, Part, Segment, parts_of, segments
 from runlog.study import read_study, trial_columns
 from sweep.rundir.disk import disk_errors, publish
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_MAGIC = b"PAR1"
 
 
 def _ignore(_: object) -> None:
@@ -25,52 +26,84 @@ def _ignore(_: object) -> None:
 
 
 def covered_bytes(run_dir: Path) -> int:
-    """Count the bytes of the log, from its start on, that sound parts hold."""
+    """Count the bytes of the log, from its start on, that parts with checksums hold."""
     position = 0
-    for segment in segments(_sound_parts(run_dir), (run_dir / layout.LOG).stat().st_size):
-        if not segment.from_part:
+    for segment in segments(_checked(run_dir), (run_dir / layout.LOG).stat().st_size):
+        if segment.part is None:
             break
         position = segment.range.stop
     return position
 
 
-def refresh_metrics(run_dir: Path, *, stop: int, compact: bool = False) -> None:
+def remove_damaged(run_dir: Path) -> list[str]:
+    """Remove the parts that are not as they were written: they are made again from the log; says which."""
+    said = []
+    for part in _checked(run_dir):
+        path = run_dir / layout.METRICS / part.name
+        with disk_errors(path):
+            if checksum.of_file(path.read_bytes()) != part.file_sum:
+                path.unlink()
+                said.append(f"{part.name} is damaged and is made again from the log")
+    return said
+
+
+def refresh_metrics(run_dir: Path, *, stop: int, compact: bool = False) -> list[str]:
     """Bring the parts up to byte `stop` of the log: one more part, what is missing or damaged made good.
 
     The new part takes in those before it that are at most twice as long, so that a log of n bytes has at
-    most log2(n) parts; with `compact`, all of them. Raises RunDirError where the disk refuses.
+    most log2(n) parts; with `compact`, all of them. Gives what it found damaged. Raises RunDirError where
+    the disk refuses.
     """
-    from runlog.tables import concat, part_ranges, read_segment
+    from runlog.tables import concat, read_segment
 
-    with disk_errors(run_dir / layout.METRICS):
-        found = segments(_sound_parts(run_dir), stop)
+    said: list[str] = []
+    folder = run_dir / layout.METRICS
+    with disk_errors(folder):
+        found = segments(_checked(run_dir), stop)
         first = 0 if compact else _first_to_merge(found)
-        if len(found) - first > 1 or any(not segment.from_part for segment in found):
+        if len(found) - first > 1 or any(segment.part is None for segment in found):
             tables = [
-                read_segment(run_dir, segment, on_damage=_ignore, on_unreadable=_ignore)
+                read_segment(run_dir, segment, on_damage=_ignore, on_unreadable=said.append)
                 for segment in found[first:]
             ]
-            range_ = LogRange(found[first].range.start, stop)
-            _write(run_dir / layout.METRICS / range_.part, concat(tables))
-            found = [*found[:first], Segment(range_, from_part=True)]
-        current = {segment.range for segment in found}
-        for replaced in set(part_ranges(run_dir / layout.METRICS)) - current:
-            (run_dir / layout.METRICS / replaced.part).unlink(missing_ok=True)
+            made = _write_part(run_dir, LogRange(found[first].range.start, stop), concat(tables))
+            found = [*found[:first], Segment(made.range, made)]
+        current = {segment.part for segment in found}
+        for replaced in set(parts_of(run_dir)) - current:
+            (folder / replaced.name).unlink(missing_ok=True)
+    return said
 
 
 def write_trials(run_dir: Path) -> None:
     """Write trials.parquet from the log. Raises RunDirError where the disk refuses."""
     import pyarrow as pa
 
-    columns = trial_columns(read_study(run_dir, on_damage=_ignore))
-    with disk_errors(run_dir / layout.TRIALS):
+    from runlog import parquet
+
+    log, path = run_dir / layout.LOG, run_dir / layout.TRIALS
+    with disk_errors(path):
+        stop = whole_bytes(log)
+        columns = trial_columns(read_study(run_dir, on_damage=_ignore))
         table = pa.table({name: _array(name, values) for name, values in columns.items()})
-        _write(run_dir / layout.TRIALS, table)
+        temporary = path.with_name(path.name + ".partial")
+        parquet.write(temporary, parquet.stamped(table, LogRange(0, stop), sum_before(log, stop)))
+        publish(temporary, path)
+
+
+def _write_part(run_dir: Path, log_range: LogRange, table: pa.Table) -> Part:
+    from runlog import parquet
+
+    folder = run_dir / layout.METRICS
+    temporary = folder / f"part-{log_range.start:015d}-{log_range.stop:015d}.parquet.partial"
+    parquet.write(temporary, table)
+    part = parquet.made_part(temporary, run_dir / layout.LOG, log_range)
+    publish(temporary, folder / part.name)
+    return part
 
 
 def _first_to_merge(found: list[Segment]) -> int:
     """Index of the first segment that the next part takes in; from the first hole on, all."""
-    first = next((index for index, segment in enumerate(found) if not segment.from_part), len(found))
+    first = next((index for index, segment in enumerate(found) if segment.part is None), len(found))
     length = sum(segment.range.length for segment in found[first:])
     while first > 0 and found[first - 1].range.length <= 2 * length:
         first -= 1
@@ -78,27 +111,8 @@ def _first_to_merge(found: list[Segment]) -> int:
     return first
 
 
-def _sound_parts(run_dir: Path) -> list[LogRange]:
-    directory = run_dir / layout.METRICS
-    ranges = {path: LogRange.parse(path.name) for path in directory.glob("part-*.parquet")}
-    return sorted(each for path, each in ranges.items() if each is not None and _looks_whole(path))
-
-
-def _looks_whole(path: Path) -> bool:
-    """Whether a file begins and ends as Parquet does; what is wrong inside shows when it is read."""
-    with path.open("rb") as file:
-        head = file.read(4)
-        size = file.seek(0, 2)
-        file.seek(max(0, size - 4))
-        return size > 12 and head == _MAGIC and file.read() == _MAGIC
-
-
-def _write(path: Path, table: pa.Table) -> None:
-    import pyarrow.parquet as pq
-
-    temporary = path.with_name(path.name + ".partial")
-    pq.write_table(table, temporary, compression="zstd")
-    publish(temporary, path)
+def _checked(run_dir: Path) -> list[Part]:
+    return [part for part in parts_of(run_dir) if part.is_checked]
 
 
 def _array(name: str, values: list[Any]) -> pa.Array:

@@ -20,27 +20,29 @@ class TablesThread:
         self._covered = covered_bytes(run_dir)
         self._refreshed = clock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tables")
-        self.refreshing: Future[None] | None = None
+        self.refreshing: Future[list[str]] | None = None
 
-    def maintain(self, log_size: int) -> str | None:
-        """Begin the next part where it is due; gives what the last one failed of, once."""
-        failure = None
+    def maintain(self, log_size: int) -> list[str]:
+        """Begin the next part where it is due; gives what went wrong with the last one, once."""
+        said: list[str] = []
         if self.refreshing is not None:
             if not self.refreshing.done():
-                return None
+                return []
             error = self.refreshing.exception()
+            failed = [f"tables will be derived again later: {error}"]
+            said = self.refreshing.result() if error is None else failed
             self.refreshing = None
-            failure = None if error is None else f"tables will be derived again later: {error}"
         if self._clock() - self._refreshed >= PART_EVERY_S and log_size > self._covered:
             self._refreshed, self._covered = self._clock(), log_size
             self.refreshing = self._thread.submit(refresh_metrics, self._run_dir, stop=log_size)
-        return failure
+        return said
 
-    def finish(self, log_size: int) -> None:
-        """Derive all tables from the whole log. Raises RunDirError where the disk refuses."""
+    def finish(self, log_size: int) -> list[str]:
+        """Derive all tables from the whole log; gives what was damaged. Raises RunDirError."""
         self._thread.shutdown()
-        refresh_metrics(self._run_dir, stop=log_size, compact=True)
+        said = refresh_metrics(self._run_dir, stop=log_size, compact=True)
         write_trials(self._run_dir)
+        return said
 
     def stop(self) -> None:
         """Begin nothing further."""

@@ -30,9 +30,20 @@ def rates_for(state: State, slot: Slot, key: QueueKey) -> Mapping[int, float] | 
         width = state.limits.width
         if width is None and _fair_share(state) > 1 and key.limit is None:
             return None
-        rates = halvings(width or key.limit or 1)
+        rates = _assumed(state, width or key.limit or 1)
     most = key.limit or max(rates)
     return {width: rate for width, rate in rates.items() if width <= most} or {1: 1.0}
+
+
+def _assumed(state: State, width: int) -> dict[int, float]:
+    """Rates at `width` and its halves, and at as many lanes as a slot can ever fill."""
+    limits = state.limits
+    rates = halvings(width)
+    if limits.max_concurrent is not None:
+        most = -(-limits.max_concurrent * limits.replicates // limits.slots)
+        if most < width:
+            rates |= halvings(most)
+    return rates
 
 
 def halvings(width: int) -> dict[int, float]:

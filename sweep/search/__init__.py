@@ -10,6 +10,7 @@ distinct          any sampler, held to points that were not tried
 terminators       stop rules by name
 warm_start        trials of an earlier run
 journal           Optuna's journal, committed in groups
+journal_check     whether the journal says what the log says
 in_memory         a storage that keeps nothing
 ended_trial       trials that have ended, read without copying
 optuna_internals  Optuna's private names behind plain functions

@@ -47,13 +47,9 @@ class Journal(InMemoryStorage):
         super().__init__()
         size = whole_bytes(path)
         if size:
-            stored = _Stored(path, size)
-            try:
-                with collector.held_off():
-                    self._adopt(JournalStorage(stored), stored.reports)
-            except (ValueError, LookupError, TypeError, AssertionError) as error:
-                # Whatever Optuna makes of a record that is none: the file as a whole is not to be trusted.
-                raise JournalError(f"{path} cannot be read as Optuna's journal: {error!r}") from error
+            storage, stored = _open(path, size)
+            with collector.held_off():
+                self._adopt(storage, stored.reports)
             self._max_study_id = stored.created[JournalOperation.CREATE_STUDY] - 1
             self._max_trial_id = stored.created[JournalOperation.CREATE_TRIAL] - 1
         self._log = LogWriter(path, size=size)
@@ -166,6 +162,39 @@ class Journal(InMemoryStorage):
             info.param_distribution.update(trial.distributions)
             self._trial_id_to_study_id_and_number[trial._trial_id] = (study._study_id, trial.number)
             self._update_cache(trial._trial_id, study._study_id)
+
+
+def read_studies(path: Path) -> list[tuple[FrozenStudy, list[FrozenTrial]]]:
+    """What a journal holds, read only. Raises JournalError where it cannot be read."""
+    storage, stored = _open(path, whole_bytes(path))
+    found = []
+    for study in storage.get_all_studies():
+        trials = storage.get_all_trials(study._study_id)
+        for trial in trials:
+            trial.intermediate_values.update(stored.reports.get(trial._trial_id, {}))
+        found.append((study, trials))
+    return found
+
+
+def _open(path: Path, size: int) -> tuple[JournalStorage, _Stored]:
+    """Have Optuna read a journal's first `size` bytes. Raises JournalError."""
+    stored = _Stored(path, size)
+    try:
+        with collector.held_off():
+            return JournalStorage(stored), stored
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        RecursionError,
+        OverflowError,
+    ) as error:
+        # Whatever Optuna makes of a record that is none: the file as a whole is not to be trusted.
+        raise JournalError(f"{path} cannot be read as Optuna's journal: {error!r}") from error
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _stamp(moment: datetime | None) -> str | None:

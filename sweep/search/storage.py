@@ -7,6 +7,7 @@ optuna-dashboard and `optuna.load_study` while the study runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,13 @@ class StudyStorage:
         distributions = space.distributions(self._spec)
         running = optuna.trial.TrialState.RUNNING
         state, ended_with = (running, None) if outcome is None else end_of(self._spec, outcome)
+        if (
+            state == optuna.trial.TrialState.PRUNED
+            and values
+            and not self._several
+            and not isnan(values[-1][1])
+        ):
+            ended_with = [values[-1][1]]  # as Optuna ends one that is told without a value
         trial = optuna.trial.create_trial(
             state=state,
             values=ended_with,

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 from runlog import layout
 from sweep.errors import Problem, RunDirError, SpecError
 from sweep.rundir.history import History, boundary_rows, read_history, read_reports
+from sweep.rundir.recorded_files import read_recorded
 from sweep.search import samplers, space
 from sweep.search.ends import DIVERGED, end_of
 from sweep.search.optuna_internals import first_generation
@@ -75,16 +76,17 @@ def _source(spec: StudySpec) -> tuple[Path, History]:
     if not (path / layout.LOG).is_file() or not (path / layout.STUDY).is_file():
         what, remedy = f"{path} is no run directory", "give its path from the study file's folder"
         raise SpecError([spec.document.problem(place, what, "", remedy)])
-    earlier = parse((path / layout.STUDY).read_bytes(), str(path / layout.STUDY))
+    try:
+        earlier = parse(read_recorded(path, layout.STUDY), str(path / layout.STUDY))
+        history = read_history(path)
+    except RunDirError as error:
+        raise SpecError([spec.document.problem(place, f"cannot be read: {error}", "")]) from error
     changes = differences(earlier, spec, ("space", "objective"))
     if changes:
         differing = "; ".join(f"{each.key} was {each.old} there, is {each.new}" for each in changes)
         what = f"that run has another space or objective: {differing}"
         raise SpecError([spec.document.problem(place, what, "", "make them the same, or remove it")])
-    try:
-        return path, read_history(path)
-    except RunDirError as error:
-        raise SpecError([spec.document.problem(place, f"cannot be read: {error}", "")]) from error
+    return path, history
 
 
 def _trial(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import analysis
-from tests.run_dirs import ask, begin, complete, open_run
+from tests.run_dirs import ask, begin, complete, open_run, rewrite
 
 
 @contextmanager
@@ -36,13 +36,13 @@ def whole(run_dir: Path) -> analysis.Run:
 
 
 def newer(log: Path) -> None:
-    log.write_bytes(log.read_bytes().replace(b'"format":1', b'"format":2'))
+    rewrite(log, lambda line: line.replace(b'"format":2', b'"format":3'))
 
 
 def test_a_newer_version_s_tables_are_shown(own_run: Path) -> None:
     before = whole(own_run)
     newer(own_run / "log.jsonl")
-    with said("format 2, this version reads up to 1: update sweep-mlx; shown is what its Parquet files hold"):
+    with said("format 3, this version reads up to 2: update sweep-mlx; shown is what its Parquet files hold"):
         run = analysis.load(own_run)
     assert run.trials.number.tolist() == before.trials.number.tolist()
     assert run.trials.dtypes["params_optimizer"] == "category"
@@ -56,11 +56,11 @@ def test_a_newer_version_s_tables_are_shown(own_run: Path) -> None:
 def test_a_newer_session_after_older_ones_ends_what_is_read(own_run: Path) -> None:
     before = whole(own_run)
     with (own_run / "log.jsonl").open("ab") as log:
-        log.write(b'{"event":"opened","time":1.0,"format":2}\n{"event":"other","time":1.0}\n')
-    with said("format 2, this version reads up to 1: update sweep-mlx; shown is what came before"):
+        log.write(b'{"event":"opened","time":1.0,"format":3}\n{"event":"other","time":1.0}\n')
+    with said("format 3, this version reads up to 2: update sweep-mlx; shown is what came before"):
         run = analysis.load(own_run)
         assert len(run.trials) == len(before.trials)
-    with said("format 2, this version reads up to 1: update sweep-mlx; shown is what its Parquet files hold"):
+    with said("format 3, this version reads up to 2: update sweep-mlx; shown is what its Parquet files hold"):
         assert len(run.metrics) == len(before.metrics)
 
 
@@ -76,9 +76,9 @@ def test_a_lost_log_leaves_the_tables(own_run: Path) -> None:
     part.write_bytes(b"PAR1")
     with said("has lost its"):
         run = analysis.load(own_run)
-    with pytest.raises(analysis.RunError, match=r"trials.parquet: cannot be read .* and there is no log"):
+    with pytest.raises(analysis.RunError, match=r"trials.parquet: is damaged .* and there is no log"):
         _ = run.trials
-    with said(f"{part.name} cannot be read"):
+    with said(f"{part.name} is damaged"):
         assert run.metrics.empty
 
 

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 import analysis
+from runlog.integrity import checksum
+from runlog.integrity.chain import sum_before
 from sweep.rundir.rundir import RunDir
 from sweep.vocabulary.trial import Outcome, TrialState
 from tests.run_dirs import (
@@ -100,8 +102,9 @@ def test_invariant_9_a_row_that_stands_twice_in_the_log_is_read_once(run_dir: Pa
         for each in log.read_bytes().splitlines(keepends=True)
         if b'"trial":1,"replicate":0,"examples":300' in each and b'"report"' in each
     ]
+    again = checksum.unsealed(line[:-1]).replace(b'"attempt":1', b'"attempt":2') + b"\n"
     with log.open("ab") as file:
-        file.write(line.replace(b'"attempt":1', b'"attempt":2'))
+        file.write(checksum.seal(again, sum_before(log, log.stat().st_size) or checksum.START)[0])
     metrics = analysis.load(run_dir).metrics
     (attempt,) = metrics[(metrics.trial == 1) & (metrics.examples == 300)].attempt
     assert attempt == 1
@@ -169,7 +172,7 @@ def test_damage_is_warned_of_and_all_the_rest_is_read(run_dir: Path) -> None:
     assert len(metrics) == 8
     texts = [str(each.message) for each in warned]
     assert any("is damaged and was skipped: b'rubbish'" in text for text in texts)
-    assert any(f"{part.name} cannot be read" in text for text in texts)
+    assert any(f"{part.name} is damaged" in text for text in texts)
 
 
 def test_what_is_no_run_directory_gets_one_line(tmp_path: Path) -> None:
@@ -177,8 +180,8 @@ def test_what_is_no_run_directory_gets_one_line(tmp_path: Path) -> None:
         analysis.load(tmp_path / "missing")
     with pytest.raises(analysis.RunError, match=r"is not a run directory, it has no log.jsonl"):
         analysis.load(tmp_path)
-    (tmp_path / "log.jsonl").write_text('{"event":"opened","time":1.0,"format":2}\n')
-    with pytest.raises(analysis.RunError, match=r"format 2, this version reads up to 1: update") as error:
+    (tmp_path / "log.jsonl").write_text('{"event":"opened","time":1.0,"format":3}\n')
+    with pytest.raises(analysis.RunError, match=r"format 3, this version reads up to 2: update") as error:
         analysis.load(str(tmp_path))
     assert "\n" not in str(error.value)
 

@@ -59,7 +59,7 @@ def test_what_is_damaged_or_missing_is_said_in_the_report(own_run: Path) -> None
         log.write(b"<b>rubbish\n")
     text = report.write(own_run).read_text()
     assert "is damaged and was skipped" in text
-    assert "provenance.json: cannot be read" in text
+    assert "provenance.json: is not what the log recorded" in text
     assert "<b>rubbish" not in text
     assert "Not drawn: pareto (has one objective" in text
     assert sorted(own_run.glob("report*")) == [own_run / "report.html"]

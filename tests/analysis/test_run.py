@@ -14,7 +14,7 @@ import pytest
 import analysis
 from sweep.vocabulary.trial import Outcome, TrialState
 from tests.analysis.conftest import ROOT, environment
-from tests.run_dirs import ask, begin, open_run, plan
+from tests.run_dirs import ask, begin, open_run, plan, write_recorded
 from train_core.loading import load_task
 
 pytestmark = pytest.mark.slow
@@ -100,12 +100,12 @@ def test_a_model_that_cannot_be_had_gets_one_line(own_run: Path) -> None:
     dropped = min(set(run.trials.number) - set(run.checkpoints.trial))
     with pytest.raises(analysis.RunError, match=f"trial {dropped}, replicate 0 has no checkpoint"):
         run.model(dropped)
-    (own_run / "provenance.json").write_text("{}")
+    write_recorded(own_run, "provenance.json", "{}")
     with pytest.raises(
         analysis.RunError, match=r"folder of its task is not recorded. Pass it: model\(trial, task"
     ):
         analysis.load(own_run).model(best)
-    (own_run / "provenance.json").write_text('{"folder": "/nowhere", "task_sha256": "aa"}')
+    write_recorded(own_run, "provenance.json", '{"folder": "/nowhere", "task_sha256": "aa"}')
     with pytest.raises(analysis.RunError, match=r"task line\.py:Line cannot be loaded from /nowhere"):
         analysis.load(own_run).model(best)
     path = Path(run.checkpoints.path[0])
@@ -118,7 +118,7 @@ def test_a_changed_task_is_said(own_run: Path, tmp_path: Path) -> None:
     run = analysis.load(own_run)
     source = Path(run.provenance["folder"], "line.py").read_text()
     (tmp_path / "line.py").write_text(source + "# changed\n")
-    (own_run / "provenance.json").write_text(f'{{"folder": "{tmp_path}", "task_sha256": "aa"}}')
+    write_recorded(own_run, "provenance.json", f'{{"folder": "{tmp_path}", "task_sha256": "aa"}}')
     with pytest.warns(analysis.RunWarning, match="has changed since the run"):
         analysis.load(own_run).model(int(run.best().number[0]))
 
@@ -142,7 +142,7 @@ def test_importance_finds_what_matters(tmp_path: Path) -> None:
         run.record_outcome(Outcome(number, TrialState.COMPLETE, (-((matters - 0.3) ** 2),), None, {}))
     run.commit()
     found = analysis.load(run.path)
-    with pytest.warns(analysis.RunWarning, match=r"study.yaml: is not there; what it says of the space"):
+    with pytest.warns(analysis.RunWarning, match=r"study.yaml: is not there; its space is taken"):
         table = found.importance()
     assert table.index[0] == "matters"
     assert table.importance.iloc[0] > table.chance.iloc[0]

@@ -102,8 +102,8 @@ def test_kinds_choose_lines_and_damage_is_still_named(log: Path) -> None:
 
 def test_a_newer_format_is_refused(log: Path) -> None:
     with log.open("ab") as file:
-        file.write(encode("opened", 99.0, {"format": 2}))
-    with pytest.raises(NewerFormatError, match=r"format 2, this version reads up to 1: update"):
+        file.write(encode("opened", 99.0, {"format": 3}))
+    with pytest.raises(NewerFormatError, match=r"format 3, this version reads up to 2: update"):
         read(log)
 
 

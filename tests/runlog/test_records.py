@@ -40,7 +40,7 @@ def test_numbers_that_are_not_finite_are_told_from_words() -> None:
         ({"event": "closed", "reason": "finished"}, False),
         ({"event": "of another kind", "time": 1.0}, False),
         ({"event": "opened", "time": 1.0}, False),
-        ({"event": "opened", "format": 2}, True),
+        ({"event": "opened", "format": 3}, True),
         ({"event": 3}, False),
         ({"time": 1.0}, False),
         (["closed"], False),

@@ -14,6 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
+from runlog import collector
 from tests.simulation.checks import play
 from tests.simulation.recipe import Recipe
 from tests.simulation.shrinking import kind_of, shrink
@@ -70,20 +71,20 @@ def failure(recipe: Recipe) -> str | None:
 
 def play_batch(start: int, stop: int) -> Batch:
     """Play the histories of some seeds."""
-    gc.disable()
     batch, began = Batch(), time.process_time()
-    for seed in range(start, stop):
-        batch.histories += 1
-        try:
-            history = play(Recipe.of_seed(seed))
-        except Exception as error:
-            kind = kind_of(error)
-            batch.kinds[kind] += 1
-            batch.failed.setdefault(kind, seed)
-        else:
-            batch.sessions += history.sessions
-            batch.steps += history.steps
-            batch.transitions += history.transitions
+    with collector.held_off():
+        for seed in range(start, stop):
+            batch.histories += 1
+            try:
+                history = play(Recipe.of_seed(seed))
+            except Exception as error:
+                kind = kind_of(error)
+                batch.kinds[kind] += 1
+                batch.failed.setdefault(kind, seed)
+            else:
+                batch.sessions += history.sessions
+                batch.steps += history.steps
+                batch.transitions += history.transitions
     gc.collect()
     batch.cpu_s = time.process_time() - began
     return batch

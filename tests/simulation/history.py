@@ -209,7 +209,7 @@ class _NoThread:
 @contextmanager
 def without_tables() -> Iterator[None]:
     """Tables are derived from the log by pandas, which takes longer than a whole history."""
-    nothing = mock.Mock(return_value=None)
+    nothing = mock.Mock(return_value=[])
     with mock.patch.multiple(
         tables_thread, refresh_metrics=nothing, write_trials=nothing, ThreadPoolExecutor=_NoThread
     ):

@@ -87,6 +87,6 @@ def test_no_run_directory_is_one_line(tmp_path: Path, make: bool) -> None:
 
 
 def test_a_newer_version_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "log.jsonl").write_text('{"event":"opened","time":1.0,"format":2}\n')
-    with pytest.raises(RunDirError, match=r"format 2, this version reads up to 1: update"):
+    (tmp_path / "log.jsonl").write_text('{"event":"opened","time":1.0,"format":3}\n')
+    with pytest.raises(RunDirError, match=r"format 3, this version reads up to 2: update"):
         read_status(tmp_path)

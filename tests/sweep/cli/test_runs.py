@@ -48,7 +48,7 @@ def damage(run_dir: Path) -> None:
 
 def newer(root: Path) -> Path:
     root.mkdir()
-    (root / "log.jsonl").write_text('{"event":"opened","time":1.0,"format":2}\n')
+    (root / "log.jsonl").write_text('{"event":"opened","time":1.0,"format":3}\n')
     return root
 
 
@@ -62,7 +62,7 @@ def test_list_shows_each_run_readable_or_not(run_dir: Path) -> None:
     lines = sweep("list", "--runs", root).stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["run", "empty", "newer", "study"]
     assert "it has no log.jsonl" in lines[1]
-    assert "format 2, this version reads up to 1" in lines[2]
+    assert "format 3, this version reads up to 2" in lines[2]
     assert "3/8" in lines[3]
     assert f"{accuracy(1, 300):.6g}" in lines[3]
     assert "1 damaged lines" in lines[3]

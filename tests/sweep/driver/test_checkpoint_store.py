@@ -9,7 +9,7 @@ import pytest
 
 import analysis
 import train_core
-from sweep.api.remove import carry_out, plan_removal
+from sweep.api.keeping.remove import carry_out, plan_removal
 from sweep.api.run import Summary, run_study
 from sweep.api.show import read_trial
 from sweep.driver.build import check_choices

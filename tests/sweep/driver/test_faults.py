@@ -17,7 +17,9 @@ from optuna.storages.journal import JournalFileBackend
 
 import analysis
 from sweep.errors import RunDirError
+from sweep.rundir.rundir import RunDir
 from sweep.worker.footprint import footprint_bytes
+from tests.run_dirs import rewrite
 from tests.sweep.conftest import Folder
 from tests.sweep.in_process import run, stop_after, table
 
@@ -79,16 +81,17 @@ def test_lane_time_before_a_kill_counts_towards_the_time_out(folder: Folder) -> 
     folder.write(("length: {epochs: 3}", "length: {epochs: 3}, timeout: 1h"))
     run(folder)
     log = folder.run_dir / "log.jsonl"
-    lines = [json.loads(line) for line in log.read_text().splitlines()]
-    cut = next(index for index, each in enumerate(lines) if each["event"] == "report") + 1
-    killed = lines[:cut]
-    assert killed[-1]["lane_s"] > 0
-    killed[-1]["lane_s"] = 1e6
-    log.write_text("".join(json.dumps(each, separators=(",", ":")) + "\n" for each in killed))
+    lines = log.read_bytes().splitlines(keepends=True)
+    cut = next(index for index, line in enumerate(lines) if line.startswith(b'{"event":"report"')) + 1
+    log.write_bytes(b"".join(lines[:cut]))
+    killed = json.loads(lines[cut - 1])
+    assert killed["lane_s"] > 0
+    spent = f'"lane_s":{killed["lane_s"]}'.encode()
+    rewrite(log, lambda line: line.replace(spent, b'"lane_s":1e6'))
     (folder.run_dir / "optuna.journal").unlink()
     run(folder)
     trials = analysis.load(folder.run_dir).trials.set_index("number")
-    assert "timed out" in trials.reason[killed[-1]["trial"]]
+    assert "timed out" in trials.reason[killed["trial"]]
     assert (trials.state == "COMPLETE").sum() == 3
 
 
@@ -209,6 +212,24 @@ def test_a_damaged_journal_is_set_aside_and_built_again_from_the_log(folder: Fol
     assert journal.with_name("optuna.journal.damaged").exists()
 
 
+@pytest.fixture
+def unvouched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a kill, which leaves no record of how the journal begins."""
+    monkeypatch.setattr(RunDir, "check_journal", lambda self: None)
+
+
+def test_a_journal_that_is_not_what_a_session_left_is_set_aside(folder: Folder) -> None:
+    run(folder)
+    before = optuna_states(folder)
+    journal = folder.run_dir / "optuna.journal"
+    journal.write_bytes(journal.read_bytes().replace(b'"intermediate_value":', b'"intermediate_value":1', 1))
+    folder.write(("trials: 4", "trials: 5"))
+    run(folder)
+    assert optuna_states(folder) == [*before, "COMPLETE"]
+    assert "optuna.journal is not what the log recorded" in messages(folder)
+
+
+@pytest.mark.usefixtures("unvouched")
 def test_a_journal_that_says_other_things_than_the_log_is_set_aside(folder: Folder) -> None:
     run(folder)
     before = optuna_states(folder)
@@ -222,6 +243,7 @@ def test_a_journal_that_says_other_things_than_the_log_is_set_aside(folder: Fold
     assert "in the log" in messages(folder)
 
 
+@pytest.mark.usefixtures("unvouched")
 @pytest.mark.parametrize("lines", [1, 2, 3, 4])
 def test_a_journal_that_ends_before_a_trials_last_parameter_is_completed_from_the_log(
     folder: Folder, lines: int
@@ -250,12 +272,11 @@ def test_damaged_provenance_is_set_aside_and_written_anew(folder: Folder) -> Non
     assert "provenance.json is damaged and was set aside" in messages(folder)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe nonsense", b"", b"name: line\n"])
-def test_a_damaged_study_file_of_the_run_is_refused_with_what_to_do(folder: Folder, content: bytes) -> None:
+def test_a_damaged_study_file_of_the_run_is_refused_with_what_to_do(folder: Folder) -> None:
     run(folder)
-    (folder.run_dir / "study.yaml").write_bytes(content)
+    damage(folder.run_dir / "study.yaml")
     folder.write(("trials: 4", "trials: 5"))
-    with pytest.raises(RunDirError, match=r"(?s)is damaged.*move the damaged file away"):
+    with pytest.raises(RunDirError, match=r"is damaged or was changed: .*move it away and run"):
         run(folder)
     (folder.run_dir / "study.yaml").unlink()
     assert run(folder).counts["COMPLETE"] == 5

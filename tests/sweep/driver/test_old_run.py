@@ -12,7 +12,7 @@ import pytest
 
 import analysis
 from analysis.report import write
-from sweep.api.remove import plan_removal
+from sweep.api.keeping.remove import plan_removal
 from sweep.api.show import read_trial
 from sweep.api.status import read_status
 from sweep.rundir.history import read_history

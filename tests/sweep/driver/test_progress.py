@@ -18,7 +18,7 @@ from rich.console import Console
 
 from sweep.driver.monitor.choosing import progress_for
 from sweep.driver.monitor.live_view import LiveView, live_table
-from sweep.driver.monitor.progress import BestSoFar, Lines, StudyView, one_line, time_left_s
+from sweep.driver.monitor.progress import BestSoFar, Lines, Quiet, StudyView, duration, one_line, time_left_s
 from tests.sweep.conftest import Folder
 
 VIEW = StudyView(
@@ -79,6 +79,43 @@ def test_the_panel_draws_seldom_and_ends_with_what_came_last() -> None:
     assert often <= 2
     assert "999 running" in file.getvalue()
     assert "mac-2 went to sleep" in file.getvalue()
+
+
+def test_quiet_prints_what_went_wrong_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Quiet()
+    for silent in (progress.tip, progress.stage):
+        silent("no word of this")
+    progress.show(VIEW)
+    progress.note("trial 3 failed")
+    progress.close()
+    assert capsys.readouterr().err == "trial 3 failed\n"
+
+
+def test_a_terminal_gets_the_live_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert isinstance(progress_for("digits"), LiveView)
+
+
+def test_a_line_says_what_is_unusual() -> None:
+    assert "waiting for workers, stopping" in one_line(replace(VIEW, slots=0, stopping=True))
+    assert one_line(replace(VIEW, best=None, examples_per_s=0.0, budget=None)) == (
+        "16 trials, 8 running, 3 pruned, 1 fail, 1m 04s"
+    )
+    assert duration(3725) == "1h 02m"
+
+
+def test_lines_come_when_a_trial_has_ended_or_some_seconds_have_passed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress = Lines("digits")
+    progress.stage("starting")
+    progress.tip("a dashboard")
+    progress.show(VIEW)
+    progress.show(VIEW)
+    progress.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "digits: starting", "a dashboard", f"digits: {one_line(VIEW)}"
+    ]  # fmt: skip
 
 
 def test_lines_have_no_colour_and_no_control(capsys: pytest.CaptureFixture[str]) -> None:

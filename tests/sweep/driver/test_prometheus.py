@@ -8,13 +8,17 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import sweep
-from sweep.driver.monitor.prometheus import GAUGES
+from sweep.driver.monitor import prometheus
+from sweep.driver.monitor.progress import BestSoFar, StudyView
+from sweep.driver.monitor.prometheus import GAUGES, RayMetrics
 from sweep.executors.ray.actor import process_title
 from tests.browser import browser, needs_browser
 from tests.logs import records
@@ -124,6 +128,103 @@ def test_a_process_is_named_after_its_actor_and_program_most_of_the_time(
     named = [name for name in seen if re.fullmatch(r"ray::line/\S+/slot-[01] .*slow=0.2", name)]
     assert len({name.split()[0] for name in named}) == 2
     assert len(named) > 0.5 * len(seen)
+
+
+class Number:
+    """Stands for Ray's gauges and counters: keeps what was set, by name and tag."""
+
+    made: dict[str, Number]
+
+    def __init__(self, name: str, text: str, tag_keys: tuple[str, ...]) -> None:
+        self.values: dict[str, float] = {}
+        self.default_tags: dict[str, str] = {}
+        self.made[name] = self
+
+    def set_default_tags(self, tags: dict[str, str]) -> None:
+        self.default_tags = tags
+
+    def set(self, value: float, tags: dict[str, str] | None = None) -> None:
+        self.values["".join((tags or {}).values())] = value
+
+    def inc(self, value: float) -> None:
+        self.values[""] = self.values.get("", 0) + value
+
+
+class Shown:
+    """Stands for the progress that a person sees."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
+    def tip(self, text: str) -> None:
+        self.said.append(f"tip: {text}")
+
+    def stage(self, text: str) -> None:
+        self.said.append(f"stage: {text}")
+
+    def show(self, view: StudyView) -> None:
+        self.said.append("shown")
+
+    def close(self) -> None:
+        self.said.append("closed")
+
+
+@pytest.fixture
+def address(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Ray's parts in the place of which numbers are kept; what it says of its addresses."""
+    found = {"node_ip_address": "127.0.0.1", "metrics_export_port": 8080, "webui_url": "127.0.0.1:8265"}
+    Number.made = {}
+    monkeypatch.setattr(prometheus, "Gauge", Number)
+    monkeypatch.setattr(prometheus, "Counter", Number)
+    monkeypatch.setattr(prometheus, "init", lambda **_: SimpleNamespace(address_info=found))
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    return found
+
+
+def test_what_is_shown_is_published_once_a_second(
+    address: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("sweep.driver.monitor.prometheus.time.monotonic", lambda: now)
+    shown = Shown()
+    progress = RayMetrics("line", "loss", shown)
+    view = StudyView({"COMPLETE": 2, "FAIL": 1}, 3, None, 2, 8, 7, 1, 10.0, 5.0, examples=100, waiting=4)
+    progress.show(view)
+    progress.show(replace(view, running=9))
+    numbers = {name: each.values for name, each in Number.made.items()}
+    assert numbers["sweep_trials"] == {"COMPLETE": 2, "PRUNED": 0, "FAIL": 1, "RUNNING": 3}
+    assert numbers["sweep_examples"] == {"": 100}
+    assert numbers["sweep_queue"] == {"": 4}
+    assert numbers["sweep_budget_trials"] == numbers["sweep_best_value"] == {}
+    now = 1.0
+    progress.show(replace(view, examples=150, budget=10, best=BestSoFar(1, 0.5, {})))
+    assert numbers["sweep_examples"] == {"": 150}
+    assert (numbers["sweep_budget_trials"], numbers["sweep_best_value"]) == ({"": 10}, {"": 0.5})
+    now = 2.0
+    progress.show(replace(view, examples=150))
+    assert numbers["sweep_examples"] == {"": 150}
+    assert Number.made["sweep_best_value"].default_tags == {"study": "line", "metric": "loss"}
+    for say in (progress.note, progress.tip, progress.stage):
+        say("a")
+    progress.close()
+    metrics = "metrics: http://127.0.0.1:8080/metrics"
+    first = f"tip: Ray's dashboard: http://127.0.0.1:8265; {metrics}"
+    assert shown.said == [first, *["shown"] * 4, "a", "tip: a", "stage: a", "closed"]
+
+
+def test_where_the_dashboard_is_and_how_to_log_in(
+    address: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+    assert "ray get-auth-token` prints)" in prometheus._where()
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/elsewhere/token")
+    assert "paste what `cat /elsewhere/token` prints" in prometheus._where()
+    address["webui_url"] = None
+    assert prometheus._where().startswith("Ray's dashboard did not start; metrics: ")
 
 
 def test_a_title_has_the_actor_and_the_program() -> None:

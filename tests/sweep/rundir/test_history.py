@@ -15,6 +15,7 @@ from tests.run_dirs import (
     params,
     plan,
     report,
+    rewrite,
     store,
 )
 
@@ -80,6 +81,6 @@ def test_a_newer_version_is_named(tmp_path: Path) -> None:
         begin(run)
         run.commit()
     log = run.path / "log.jsonl"
-    log.write_bytes(log.read_bytes().replace(b'"format":1', b'"format":9'))
+    rewrite(log, lambda line: line.replace(b'"format":2', b'"format":9'))
     with pytest.raises(RunDirError, match="format 9"):
         read_history(run.path)

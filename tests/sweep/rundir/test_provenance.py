@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import RunDirError
-from sweep.rundir.provenance import chip, read_provenance, versions, with_session
+from sweep.rundir.provenance import chip, parse_provenance, versions, with_session
 
 
 def test_versions_name_what_computes() -> None:
@@ -25,7 +25,5 @@ def test_sessions_add_up_and_one_written_twice_counts_once() -> None:
 @pytest.mark.parametrize("content", ["{", "[]", "\xff"])
 def test_damage_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "provenance.json"
-    assert read_provenance(path) is None
-    path.write_text(content, encoding="latin-1")
     with pytest.raises(RunDirError, match=r"provenance.json: .*move it away"):
-        read_provenance(path)
+        parse_provenance(path, content.encode("latin-1"))

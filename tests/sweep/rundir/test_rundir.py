@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runlog.segments import parts_of
 from sweep.errors import RunDirError
 from sweep.rundir.history import read_history
 from sweep.rundir.naming import checked_name
@@ -23,6 +24,7 @@ from tests.run_dirs import (
     params,
     plan,
     report,
+    rewrite,
     store,
 )
 
@@ -44,20 +46,30 @@ def test_the_directory_is_laid_out_as_documented(tmp_path: Path) -> None:
     store(run, 0, LENGTH.examples, b"weights", final=True)
     run.journal_path.write_bytes(b"")
     run.close("finished")
-    log_bytes = (run.path / "log.jsonl").stat().st_size
+    (part,) = parts_of(run.path)
+    assert part.range == (0, (run.path / "log.jsonl").stat().st_size)
     assert sorted(
         each.relative_to(tmp_path).as_posix() for each in tmp_path.rglob("*") if each.is_file()
     ) == [
         "study/checkpoints/trial-00000/replicate-0/examples-000000300.safetensors",
         "study/lock",
         "study/log.jsonl",
-        f"study/metrics/part-000000000000000-{log_bytes:015d}.parquet",
+        f"study/metrics/{part.name}",
         "study/optuna.journal",
         "study/provenance.json",
         "study/study.yaml",
         "study/trials.parquet",
     ]
-    assert events(run.path) == ["opened", "asked", *3 * ["report"], "told", "checkpoint", "closed"]
+    assert events(run.path) == [
+        "file",
+        "file",
+        "opened",
+        "asked",
+        *3 * ["report"],
+        "told",
+        "checkpoint",
+        "closed",
+    ]
 
 
 def test_what_was_written_beside_the_log_reads_back(tmp_path: Path) -> None:
@@ -126,9 +138,9 @@ def test_a_newer_version_s_directory_is_refused_and_not_kept_locked(tmp_path: Pa
         begin(run)
         run.commit()
     log = tmp_path / "study" / "log.jsonl"
-    log.write_text(log.read_text().replace('"format":1', '"format":2'))
+    rewrite(log, lambda line: line.replace(b'"format":2', b'"format":3'))
     for _ in range(2):
-        with pytest.raises(RunDirError, match=r"format 2, this version reads up to 1: update"):
+        with pytest.raises(RunDirError, match=r"format 3, this version reads up to 2: update"):
             open_run(tmp_path)
 
 

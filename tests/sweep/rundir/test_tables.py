@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from runlog.reader import whole_bytes
-from runlog.segments import LogRange
-from runlog.tables import part_ranges, read_metrics
+from runlog.segments import Part, parts_of
+from runlog.tables import read_metrics
 from sweep.rundir.rundir import RunDir
 from sweep.rundir.tables import covered_bytes, refresh_metrics, write_trials
 from tests.run_dirs import ask, begin, complete, open_run, plan, report
@@ -57,7 +57,7 @@ def test_parts_merge_so_that_few_stand(run: RunDir) -> None:
     counts = []
     for number in range(17):
         add(run, number)
-        counts.append(len(part_ranges(run.path / "metrics")))
+        counts.append(len(parts_of(run.path)))
     assert max(counts) <= 4
     assert rows(run.path) == expected(*range(17))
 
@@ -65,9 +65,9 @@ def test_parts_merge_so_that_few_stand(run: RunDir) -> None:
 def test_compaction_leaves_one_part_with_everything(run: RunDir) -> None:
     add(run, *range(8))
     size = add(run, 8)
-    assert len(part_ranges(run.path / "metrics")) == 2
+    assert len(parts_of(run.path)) == 2
     refresh_metrics(run.path, stop=size, compact=True)
-    assert part_ranges(run.path / "metrics") == [LogRange(0, size)]
+    assert [tuple(part.range) for part in parts_of(run.path)] == [(0, size)]
     before = [each.stat().st_mtime_ns for each in (run.path / "metrics").iterdir()]
     refresh_metrics(run.path, stop=size, compact=True)
     assert [each.stat().st_mtime_ns for each in (run.path / "metrics").iterdir()] == before
@@ -79,13 +79,13 @@ def test_missing_and_damaged_parts_are_made_again_from_the_log(run: RunDir, dama
     add(run, *range(16))
     add(run, *range(16, 20))
     size = add(run, 20)
-    first, second, third = (run.path / "metrics" / span.part for span in part_ranges(run.path / "metrics"))
+    first, second, third = (run.path / "metrics" / part.name for part in parts_of(run.path))
     second.write_bytes(damage)
     third.unlink()
     refresh_metrics(run.path, stop=size, compact=True)
     assert not first.exists()
     assert rows(run.path) == expected(*range(21))
-    assert part_ranges(run.path / "metrics") == [LogRange(0, size)]
+    assert [tuple(part.range) for part in parts_of(run.path)] == [(0, size)]
 
 
 def test_a_damaged_part_is_named_by_the_reader_and_its_rows_come_from_the_log(run: RunDir) -> None:
@@ -106,7 +106,7 @@ def test_a_merge_that_was_killed_before_it_cleaned_up_doubles_nothing(run: RunDi
     add(run, 1, 2)
     for path, content in kept:
         path.write_bytes(content)
-    assert len(part_ranges(run.path / "metrics")) == 2
+    assert len(parts_of(run.path)) == 2
     assert rows(run.path) == expected(0, 1, 2)
 
 
@@ -114,14 +114,14 @@ def test_a_part_that_vanishes_while_it_is_read_is_looked_for_again(
     run: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(run, 0)
-    listed = part_ranges(run.path / "metrics")
+    listed = parts_of(run.path)
     add(run, 1, 2)
     stale = iter([listed])
 
-    def spans(directory: Path) -> list[LogRange]:
-        return next(stale, part_ranges(directory))
+    def parts(run_dir: Path) -> list[Part]:
+        return next(stale, parts_of(run_dir))
 
-    monkeypatch.setattr("runlog.tables.part_ranges", spans)
+    monkeypatch.setattr("runlog.tables.parts_of", parts)
     assert rows(run.path) == expected(0, 1, 2)
     assert next(stale, None) is None
 

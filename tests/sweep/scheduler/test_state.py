@@ -61,6 +61,48 @@ def forgotten(state: State) -> None:
     feeding.close_slot(state, slot)
 
 
+def all_finished(state: State) -> None:
+    for run in state.trials[0].runs.values():
+        run.finished = True
+
+
+def row_of_all(state: State) -> None:
+    state.trials[0].boundaries[1] = {replicate: {} for replicate in state.trials[0].runs}
+
+
+def limited_to_nothing(state: State) -> None:
+    run = state.trials[0].runs[0]
+    run.key = run.key._replace(limit=0)
+
+
+def less_left(state: State) -> None:
+    lane = next(lane for lane in state.slots["slot-1"].lanes if lane is not None)
+    lane.left = -1
+
+
+def three_turns_out(state: State) -> None:
+    state.slots["slot-1"].in_flight.update({number: Flight(2, {}) for number in (-3, -2, -1)})
+
+
+def one_more_turn(state: State, number: int, flight: Flight) -> None:
+    flights = state.slots["slot-1"].in_flight
+    first = next(iter(flights.values()))
+    flights.clear()
+    flights.update({number - 1: first, number: flight})
+
+
+def held_by_no_lane(state: State) -> None:
+    slot = state.slots["slot-1"]
+    slot.lanes[:] = [None] * len(slot.lanes)
+    slot.in_flight.clear()
+    slot.in_flight[state.turns] = Flight(2, {})
+
+
+def starved_without_a_turn(state: State) -> None:
+    forgotten(state)
+    state.starved_slots["slot-1"] = None
+
+
 BREAKS: dict[str, Callable[[State], object]] = {
     "a run is in one lane": lane_of_another,
     "a checkpoint stands nowhere beyond the recorded reports": checkpoint_beyond,
@@ -91,6 +133,17 @@ BREAKS: dict[str, Callable[[State], object]] = {
     "only live trials await a verdict": lambda state: state.unjudged.add(99),
     "trials entered are told or live": lambda state: setattr(state, "told", state.told + 1),
     "wanted lanes are the sum over slots": lambda state: setattr(state, "wanted", (state.wanted or 0) + 1),
+    "a trial whose runs are all finished is told": all_finished,
+    "a boundary waits only until all replicates reach it": row_of_all,
+    "a limit on the width is at least 1": limited_to_nothing,
+    "a lane has no fewer than 0 advances left": less_left,
+    "at most two turns are out, in order": three_turns_out,
+    "turns are numbered from the count": lambda state: one_more_turn(state, state.turns + 1, Flight(2, {})),
+    "a slot measures widths before all other turns": lambda state: one_more_turn(
+        state, state.turns, Flight(2, {}, probes=())
+    ),
+    "a held run is in a lane or in a turn that is out": held_by_no_lane,
+    "a starved slot has a turn out": starved_without_a_turn,
     "slots are drained only while stopping": lambda state: setattr(state.slots["slot-1"], "drained", True),
 }
 

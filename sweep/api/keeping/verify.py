@@ -1,0 +1,145 @@
+"""`sweep verify`: every file of a run is read and compared with the log; what can be is rebuilt."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from runlog import layout
+from runlog.integrity.written_files import WrittenFiles
+from runlog.layout import CheckpointName
+from sweep.errors import JournalError, RunDirError, SpecError
+from sweep.rundir.history import boundary_rows, read_reports
+from sweep.rundir.recorded_files import read_recorded
+from sweep.rundir.rundir import RunDir
+from sweep.rundir.soundness import Finding, LogContent, examine, read_log
+from sweep.search.journal_check import JournalContent, Rows, differences, read_journal, rebuild
+from sweep.spec.parse import parse
+from sweep.spec.schema import StudySpec
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All that was found; after a repair `repaired` names the files that were rebuilt or set aside."""
+
+    run_dir: Path
+    findings: tuple[Finding, ...]
+    repaired: tuple[str, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether every file is as it was written."""
+        return all(each.sound for each in self.findings)
+
+    @property
+    def damaged(self) -> tuple[Finding, ...]:
+        """What is not sound."""
+        return tuple(each for each in self.findings if not each.sound)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "run_dir": str(self.run_dir),
+            "sound": self.sound,
+            "findings": [asdict(each) for each in self.findings],
+            "repaired": list(self.repaired),
+        }
+
+    def as_text(self) -> str:
+        damaged = len({each.path for each in self.damaged})
+        files = len({each.path for each in self.findings})
+        summary = f"{damaged} of {files} files are damaged" if damaged else f"all {files} files are sound"
+        lines = [*map(str, self.findings), *(f"repaired {text}" for text in self.repaired)]
+        return "\n".join([*lines, f"{self.run_dir}: {summary}"])
+
+
+def verify(run_dir: str | Path, *, repair: bool = False) -> Verification:
+    """Read every file of a run directory; with `repair` rebuild what can be, then read all again.
+
+    Raises RunDirError where there is no run, a newer version wrote it, or, with `repair`, another process
+    writes there.
+    """
+    run_dir = Path(run_dir)
+    found = _examine(run_dir)
+    if not repair or all(each.sound for each in found):
+        return Verification(run_dir, tuple(found))
+    _repair(run_dir, found)
+    after = _examine(run_dir)
+    still = {each.path for each in after if not each.sound}
+    repaired = dict.fromkeys(each.path for each in found if not each.sound and each.path not in still)
+    return Verification(run_dir, tuple(after), tuple(repaired))
+
+
+def _examine(run_dir: Path) -> list[Finding]:
+    """Every file; Optuna's journal is read before the log, which is ahead of it at any moment."""
+    journal: JournalContent | str | None = None
+    if (path := run_dir / layout.JOURNAL).exists():
+        try:
+            journal = read_journal(path)
+        except JournalError as error:
+            journal = str(error).replace(f"{path} ", "")
+    content = read_log(run_dir)
+    return [*examine(run_dir, content), *_journal(run_dir, content, journal)]
+
+
+def _journal(run_dir: Path, content: LogContent, journal: JournalContent | str | None) -> Iterator[Finding]:
+    path, name = run_dir / layout.JOURNAL, layout.JOURNAL
+    if journal is None:
+        if content.study.files.heads.get(name, (0, ""))[0]:
+            yield Finding(name, False, "is not there")
+    elif isinstance(journal, str):
+        yield Finding(name, False, journal)
+    elif not content.study.files.vouch_for_head(path):
+        yield Finding(name, False, "is not what the log recorded")
+    else:
+        spec = _spec(run_dir, content.study.files)
+        rows = None if spec is None or content.damage else _rows(run_dir, spec, content.study.trials)
+        found = [] if content.damage else differences(journal, content.study, rows)
+        yield from (Finding(name, False, text) for text in found)
+        if not found:
+            yield Finding(name, True, f"{len(journal.trials)} trials")
+
+
+def _rows(run_dir: Path, spec: StudySpec, numbers: Collection[int]) -> Rows:
+    metric = spec.pruner.metric or spec.objective[0].metric
+    reports = read_reports(run_dir, numbers)
+    return {number: boundary_rows(each, metric, spec.trial.replicates) for number, each in reports.items()}
+
+
+def _spec(run_dir: Path, files: WrittenFiles) -> StudySpec | None:
+    """The study as it was resolved; None where its file is not sound."""
+    try:
+        data = read_recorded(run_dir, layout.STUDY, files)
+        return parse(data.decode("utf-8", errors="replace"), file=str(run_dir / layout.STUDY))
+    except (FileNotFoundError, RunDirError, SpecError):
+        return None
+
+
+def _repair(run_dir: Path, found: Sequence[Finding]) -> None:
+    """Set damaged checkpoints aside, and make parts, tables and journal again from the log."""
+    damaged = {each.path: each for each in found if not each.sound}
+    path = run_dir.resolve()
+    with RunDir.open(path.parent, path.name) as run:  # which names damaged lines and removes damaged parts
+        for name, finding in damaged.items():
+            if CheckpointName.parse(name) is None:
+                continue
+            if (path / name).exists():
+                run.checkpoints.set_aside(name, finding.text)
+            elif name in run.history.lost_checkpoints:
+                run.checkpoints.remove(name)
+        if layout.JOURNAL in damaged:
+            _rebuild_journal(run, damaged[layout.JOURNAL].text)
+        run.derive_tables()
+
+
+def _rebuild_journal(run: RunDir, why: str) -> None:
+    """Where the log alone is not enough, the next session builds it."""
+    run.set_aside(layout.JOURNAL, why)
+    run.commit()
+    study = run.history.study
+    spec = _spec(run.path, study.files)
+    if spec is None or spec.warm_start is not None:
+        return
+    rebuild(run.journal_path, spec, study, run.history.told, _rows(run.path, spec, study.trials))
+    run.vouch_for_journal()

@@ -1,0 +1,187 @@
+"""What of a run directory is sound and what is not: all but Optuna's journal is read, nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runlog import layout
+from runlog.checkpoints import CheckpointsState, KeptCheckpoint
+from runlog.integrity import checksum, wholeness
+from runlog.integrity.chain import sum_before
+from runlog.reader import NewerFormatError, read_batches, whole_bytes
+from runlog.segments import parts_of
+from runlog.study import StudyState
+from sweep.errors import CheckpointError, RunDirError, SpecError
+from sweep.rundir.checkpoints import read_chunks, unrecorded
+from sweep.rundir.lock import holder
+from sweep.rundir.provenance import parse_provenance
+from sweep.rundir.recorded_files import read_recorded
+from sweep.spec.parse import parse
+
+_TORN = "; a kill cut the line after them short"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a file is found to be; `path` is relative to the run directory."""
+
+    path: str
+    sound: bool
+    text: str
+
+    def __str__(self) -> str:
+        return f"{'sound' if self.sound else 'DAMAGED':<8} {self.path}: {self.text}"
+
+
+@dataclass
+class LogContent:
+    """What the log says, as far as it can be read; `live` where another process writes it."""
+
+    live: bool
+    study: StudyState = field(default_factory=StudyState)
+    checkpoints: CheckpointsState = field(default_factory=CheckpointsState)
+    records: int = 0
+    damage: list[str] = field(default_factory=list)
+
+
+def read_log(run_dir: Path) -> LogContent:
+    """Read every record. Raises RunDirError where there is no log, or one of a newer version."""
+    log = run_dir / layout.LOG
+    if not log.is_file():
+        what = f"it has no {layout.LOG}" if run_dir.is_dir() else "there is no such folder"
+        raise RunDirError(f"{run_dir}: is not a run directory: {what}. Give the path of a run")
+    content = LogContent(live=holder(run_dir / layout.LOCK) is not None)
+    try:
+        for batch in read_batches(log, on_damage=lambda each: content.damage.append(str(each))):
+            content.records += len(batch)
+            for record in batch:
+                content.study.add(record)
+                content.checkpoints.add(record)
+    except NewerFormatError as error:
+        raise RunDirError(str(error)) from error
+    except OSError as error:
+        raise RunDirError(f"{log}: cannot be read: {error.strerror or error}") from error
+    return content
+
+
+def examine(run_dir: Path, content: LogContent) -> list[Finding]:
+    """One finding a file at least, in the order in which the files depend on each other."""
+    return [
+        *_log(run_dir, content),
+        *_written(run_dir, layout.STUDY, content, _check_study),
+        *_written(run_dir, layout.PROVENANCE, content, parse_provenance),
+        *_parts(run_dir),
+        *_trials(run_dir),
+        *_checkpoints(run_dir, content),
+    ]
+
+
+def _log(run_dir: Path, content: LogContent) -> Iterator[Finding]:
+    log = run_dir / layout.LOG
+    damage = [*content.damage, *wholeness.problems(run_dir)]
+    for text in damage:
+        yield Finding(layout.LOG, False, text.removeprefix(layout.LOG).lstrip(": "))
+    if not damage:
+        torn = log.stat().st_size > whole_bytes(log) and not content.live
+        yield Finding(layout.LOG, True, f"{content.records} records{_TORN if torn else ''}")
+
+
+def _written(
+    run_dir: Path, name: str, content: LogContent, check: Callable[[Path, bytes], object]
+) -> Iterator[Finding]:
+    """A file that is written as a whole, and recorded."""
+    files = content.study.files
+    try:
+        check(run_dir / name, read_recorded(run_dir, name, files))
+    except FileNotFoundError:
+        if name in files.sums:
+            yield Finding(name, False, "is not there")
+    except (RunDirError, SpecError) as error:
+        yield Finding(name, False, _about(run_dir / name, error))
+    else:
+        known = (
+            "as the log recorded it" if name in files.sums else "can be read; format 1 has no checksum of it"
+        )
+        yield Finding(name, True, known)
+
+
+def _check_study(path: Path, data: bytes) -> None:
+    parse(data.decode("utf-8", errors="replace"), file=str(path))
+
+
+def _parts(run_dir: Path) -> Iterator[Finding]:
+    from runlog.parquet import DamagedTableError, read_part
+
+    folder, log = run_dir / layout.METRICS, run_dir / layout.LOG
+    for part in parts_of(run_dir):
+        name = f"{layout.METRICS}/{part.name}"
+        if not part.is_checked:
+            yield Finding(name, True, "format 1 has no checksum of it; its rows are read from the log")
+            continue
+        try:
+            table = read_part(folder, part, log=log)
+        except FileNotFoundError:  # a live writer merged it into another
+            continue
+        except (DamagedTableError, OSError) as error:
+            yield Finding(name, False, f"{error}; its rows are read from the log")
+        else:
+            yield Finding(name, True, f"{table.num_rows} reports")
+
+
+def _trials(run_dir: Path) -> Iterator[Finding]:
+    from runlog import parquet
+
+    log, path = run_dir / layout.LOG, run_dir / layout.TRIALS
+    try:
+        table = parquet.read(path)
+        parquet.check_stamp(table)
+    except FileNotFoundError:
+        return
+    except (parquet.DamagedTableError, OSError) as error:
+        yield Finding(path.name, False, f"{error}; the trials are read from the log")
+        return
+    if not parquet.is_stamped(table):
+        yield Finding(path.name, True, f"{table.num_rows} trials; format 1 has no checksum of them")
+        return
+    stop, own = parquet.made_from(table)
+    if stop > whole_bytes(log):
+        yield Finding(path.name, False, f"was made from {stop} bytes of the log, which has fewer")
+    elif own.encode() != (sum_before(log, stop) or checksum.START):
+        yield Finding(path.name, False, "was not made from this log; the trials are read from the log")
+    else:
+        yield Finding(path.name, True, f"{table.num_rows} trials")
+
+
+def _checkpoints(run_dir: Path, content: LogContent) -> Iterator[Finding]:
+    recorded = content.checkpoints.kept
+    for path, each in recorded.items():
+        if each.url is not None:
+            yield Finding(path, True, f"lies in the store and was not read: {each.url}")
+        elif (found := _checkpoint(run_dir, each, content.live)) is not None:
+            yield found
+    if not content.live:
+        for snapshot in unrecorded(run_dir, {*recorded, *content.checkpoints.removed}):
+            yield Finding(
+                snapshot.path, True, "is not recorded: the writer was killed. It is recorded on resume"
+            )
+
+
+def _checkpoint(run_dir: Path, each: KeptCheckpoint, live: bool) -> Finding | None:
+    """None where a live writer has removed it since its record was read."""
+    path = each.snapshot.path
+    try:
+        for _ in read_chunks(run_dir, each.snapshot):
+            pass
+    except CheckpointError as error:
+        gone = each.size_on_disk(run_dir) is None
+        if gone and live:
+            return None
+        return Finding(path, False, "is not there" if gone else _about(run_dir / path, error))
+    return Finding(path, True, f"{each.snapshot.bytes} bytes")
+
+
+def _about(path: Path, error: Exception) -> str:
+    """An error's text without the path, in one line."""
+    return " ".join(str(error).splitlines()).replace(f"{path}: ", "")
