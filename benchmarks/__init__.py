@@ -15,5 +15,5 @@ analysis_load   how long opening a large run takes
 scaling         several nodes beside one
 cluster         doctor, up and down over ten machines
 
-measure, ours, search_objectives, small_models, toy are what those share.
+measure, ours, search_objectives, small_models, toy, toy_function are what those share.
 """

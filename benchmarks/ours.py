@@ -75,15 +75,28 @@ class Together:
         self._executor.close()
 
 
-def study_text(*, sampler: str, trials: int, reports: int, lanes: int = 1, pruner: str = "none") -> str:
+FUNCTION = "toy_function.py:train"
+"""The same objective as a function, trained by the real worker."""
+
+
+def study_text(
+    *,
+    sampler: str,
+    trials: int,
+    reports: int,
+    lanes: int = 1,
+    pruner: str = "none",
+    task: str = "toy.py:Toy",
+) -> str:
     """The study file: every trial of `reports` reports."""
     space = "".join(
         f"  {name}: {{low: {low!r}, high: {high!r}, log: true}}\n" for name, (low, high) in SPACE.items()
     )
     return (
-        f"name: overhead\ntask: toy.py:Toy\nobjective: {{metric: {METRIC}, direction: minimize}}\n"
+        f"name: overhead\ntask: {task}\nobjective: {{metric: {METRIC}, direction: minimize}}\n"
         f"space:\n{space}fixed: {{optimizer: adamw}}\n"
-        f"trial: {{micro_batch_size: 1, length: {{examples: {reports}}}, report_every: {{examples: 1}}}}\n"
+        f"trial: {{{'' if task == FUNCTION else 'micro_batch_size: 1, '}length: {{examples: {reports}}}, "
+        "report_every: {examples: 1}}\n"
         f"sampler: {{name: {sampler}}}\npruner: {{name: {pruner}}}\nbudget: {{trials: {trials}}}\n"
         f"lanes: {lanes}\ncheckpoints: {{keep_best: 0}}\n"
     )
@@ -98,12 +111,18 @@ def run(
     lanes: int = 1,
     pruner: str = "none",
     make_worker: Callable[[WorkerSettings], object] = ToyWorker,
+    task: str = "toy.py:Toy",
 ) -> Result:
     """Run such a study in `folder`; a second call there resumes it."""
-    text = study_text(sampler=sampler, trials=trials, reports=reports, lanes=lanes, pruner=pruner)
+    text = study_text(sampler=sampler, trials=trials, reports=reports, lanes=lanes, pruner=pruner, task=task)
     spec = parse(text, str(folder / "study.yaml"))
-    task = TaskRef(str(folder), spec.task)
-    settings = WorkerSettings(task, snapshot_every_s=None, keep_final=False)
+    settings = WorkerSettings(
+        TaskRef(str(Path(__file__).parent), spec.task),
+        snapshot_every_s=None,
+        keep_final=False,
+        objective=(METRIC, "minimize"),
+        trainable=spec.trainable,
+    )
     executor = Together(
         RayExecutor(settings, OwnRayCluster(WORKERS, gpus=0), make_worker=make_worker), WORKERS
     )

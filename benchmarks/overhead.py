@@ -23,6 +23,7 @@ import optuna
 
 from benchmarks import measure, ours, toy
 from benchmarks.measure import Benchmark, Ratio
+from sweep.executors.ray.actor import training_worker
 
 SEED = 0
 SAMPLERS: dict[str, Callable[[], optuna.samplers.BaseSampler]] = {
@@ -143,6 +144,7 @@ def _rows(benchmark: Benchmark, arguments: argparse.Namespace) -> dict[tuple[str
     """Milliseconds a trial by (system, sampler, trials, reports), medians over the rounds."""
     cases: list[tuple[str, str, int, int]] = [
         *(("ours", "random", trials, 1) for trials in (100, 1_000, 10_000)),
+        *(("ours, function", sampler, 1_000, 1) for sampler in ("random", "tpe")),
         *(("optuna", "random", trials, 1) for trials in (100, 1_000, 10_000)),
         *((system, "tpe", 1_000, reports) for system in ("ours", "optuna") for reports in (1, 20)),
         ("tune, reused actors", "tpe", 1_000, 1),
@@ -176,6 +178,16 @@ def _seconds(system: str, sampler: str, trials: int, reports: int) -> float:
     if system == "ours":
         with tempfile.TemporaryDirectory() as folder:
             return ours.run(Path(folder), sampler=sampler, trials=trials, reports=reports).seconds
+    if system == "ours, function":
+        with tempfile.TemporaryDirectory() as folder:
+            return ours.run(
+                Path(folder),
+                sampler=sampler,
+                trials=trials,
+                reports=reports,
+                make_worker=training_worker,
+                task=ours.FUNCTION,
+            ).seconds
     if system == "optuna":
         return plain_optuna(sampler, trials=trials, reports=reports)
     return tune(sampler, trials=trials, reports=reports, reuse_actors="reused" in system)
@@ -190,6 +202,11 @@ def main() -> int:
     arguments = parser.parse_args()
     benchmark = Benchmark("Cost of a trial beyond its training", packages=("ray", "optuna"))
     costs = _rows(benchmark, arguments)
+    for sampler in ("random", "tpe"):
+        function, task = (("ours, function", sampler, 1_000, 1), ("ours", sampler, 1_000, 1))
+        if function in costs and task in costs:
+            name = f"{sampler}: function / task"
+            benchmark.checks.append(measure.check(name, costs[function] / costs[task], bound=1.2))
     for name, ours_case, theirs, bound in (
         ("tpe: ours / optuna in memory", ("ours", "tpe", 1_000, 1), ("optuna", "tpe", 1_000, 1), 1.3),
         ("random: 10,000 trials / 100", ("ours", "random", 10_000, 1), ("ours", "random", 100, 1), 1.2),
