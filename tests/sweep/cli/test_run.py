@@ -163,7 +163,7 @@ def test_a_study_all_of_whose_trials_fail_ends_with_exit_code_1_and_reasons(fold
     ended = sweep(folder, "run", "study.yaml")
     assert ended.exit_code == 1
     assert "4 fail" in ended.stdout
-    assert "trial 0 failed:" in ended.stderr
+    assert "trial 0 diverged:" in ended.stderr
     reasons = analysis.load(folder.run_dir).trials.reason
     assert all("finite" in reason for reason in reasons)
 
