@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from sweep.driver.signals import Interrupter
     from sweep.driver.task_source import TaskSource
 
+GAVE_UP = "gave up"
+"""The reason where trials broke one after another and the study stopped: the same command resumes it."""
+
 
 @overload
 def run(
@@ -135,6 +138,7 @@ def run_study(
         description = describe_task(spec)
         result = drive(spec, description, run, progress, cluster, interrupter=interrupter)
         reason = "interrupted" if result.interrupted else "finished"
+        reason = reason if result.gave_up is None else GAVE_UP
         run.close(reason, ledger=result.ledger)
         summary = summary_of(spec, run.path, result.told, result.params, result.running, began, reason)
         lanes = {
@@ -142,4 +146,5 @@ def run_study(
             "lane_busy_fraction": result.lanes.busy_fraction,
             "lane_busy_fraction_while_asking": result.lanes.busy_fraction_while_asking,
         }
-        return replace(summary, totals={**summary.totals, **lanes}, ledger=result.ledger)
+        totals = {**summary.totals, **lanes}
+        return replace(summary, totals=totals, ledger=result.ledger, gave_up=result.gave_up)

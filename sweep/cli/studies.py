@@ -150,6 +150,10 @@ def _ending(summary: Summary, study: Path) -> str:
     match summary.reason:
         case "finished before":
             return "finished before, nothing is left to do (raise budget.trials for more trials)"
+        case "gave up":
+            return (
+                f"stopped: {summary.gave_up}. Mend the cause, then resume with: python -m sweep run {study}"
+            )
         case "interrupted":
             return f"stopped before the end. Resume with: python -m sweep run {study}"
         case _:
@@ -166,9 +170,11 @@ def _print_best(summary: Summary) -> None:
 
 
 def _exit_for(summary: Summary) -> None:
-    """130 after Ctrl-C, 1 where trials ended and not one of them well, else 0."""
+    """130 after Ctrl-C, 1 where trials failed one after another or not one ended well, else 0."""
     if summary.reason == "interrupted":
         raise typer.Exit(130)
+    if summary.gave_up is not None:
+        raise typer.Exit(1)
     if summary.counts.get("FAIL") and not summary.counts.get("COMPLETE"):
         print("no trial ended well. The table's column `reason` says why", file=sys.stderr)
         raise typer.Exit(1)

@@ -150,6 +150,7 @@ class Driver:
             running=len(state.trials),
             interrupted=state.phase is Phase.STOPPING,
             stopped_by=self._stopped_by,
+            gave_up=state.gave_up,
             lanes=LaneUse(
                 state.widest,
                 state.lane_time.useful_fraction,

@@ -39,6 +39,8 @@ def limits(
         max_concurrent=concurrency(spec, slots),
         timeout_s=spec.trial.timeout_s,
         grace_s=GRACE_S,
+        retries=spec.failures.retry,
+        stop_after=spec.failures.stop_after,
     )
 
 

@@ -25,8 +25,8 @@ class DriverResult:
     """How a session ended.
 
     `told` and `params` hold the trials of all sessions by number; `running` counts those that stay
-    resumable; `stopped_by` says why no further trials were asked for before the budget was used; `ledger`
-    says where the session's time went, in seconds.
+    resumable; `stopped_by` says why no further trials were asked for before the budget was used, `gave_up`
+    why the study stopped with trials unfinished; `ledger` says where the session's time went, in seconds.
     """
 
     told: Mapping[int, Outcome]
@@ -34,5 +34,6 @@ class DriverResult:
     running: int
     interrupted: bool
     stopped_by: str | None
+    gave_up: str | None
     lanes: LaneUse
     ledger: Mapping[str, object]

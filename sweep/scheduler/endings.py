@@ -57,7 +57,9 @@ def _tell(
     del state.trials[trial.plan.number]
     state.unjudged.discard(trial.plan.number)
     state.told += 1
+    state.broken = state.broken + 1 if end is TrialState.FAIL and not diverged else 0
     for run in trial.runs.values():
+        state.paused.pop(run.id, None)
         slot = state.slots.get(run.slot) if run.slot else None
         lane = slot.vacate(run.id) if slot else None
         if slot is not None and lane is not None:

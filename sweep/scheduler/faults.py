@@ -1,6 +1,7 @@
 """What goes wrong: lost workers, failed turns, time-outs.
 
-Infrastructure is retried, a trial's own failure ends it.
+Infrastructure is retried. So is a trial that fails by itself, after a pause: what it needs
+may be away for a moment. Once it was tried a few times, its failure ends it.
 
 After a failure among several lanes it is not known which trial caused it: the suspects run again from their
 checkpoints at halved widths down to one, and only a failure alone counts.
@@ -17,6 +18,12 @@ from sweep.vocabulary.turn import Loss, SlotLost, TurnResult
 
 LOOK_EVERY_S = 1.0
 """Deadlines are looked at this often."""
+
+PAUSE_S = 0.5
+"""How long a run that failed waits before it is tried again for the first time."""
+
+PAUSE_GROWTH = 8.0
+"""Every further pause is so many times as long: two of them outlast what is away for a few seconds."""
 
 SILENCE_S = 600.0
 """How long a worker may be silent before this is said, where no time-out is set."""
@@ -39,7 +46,7 @@ def turn_failed(
             )
             requeue(state, run, now, limit=None)
         elif width == 1:
-            endings.fail(state, run.id, reason, out)
+            broke(state, run, reason, now, out)
         else:
             requeue(state, run, now, limit=width // 2)
     if width > 1 and suspects:
@@ -49,6 +56,40 @@ def turn_failed(
         )
     if result.out_of_memory:
         give_up(state, slot, SlotLost(slot.id, Loss.NODE, "it ran out of memory"), now, out)
+
+
+def broke(state: State, run: LiveRun, reason: str, now: float, out: list[Instruction]) -> None:
+    """A run failed by itself, alone: it is tried again after a pause, or its trial fails.
+
+    Where trial after trial broke, it stays unfinished for the session that comes when the cause is gone.
+    """
+    is_last = state.limits.stop_after is not None and state.broken >= state.limits.stop_after
+    if run.retried >= state.limits.retries and not is_last:
+        endings.fail(state, run.id, reason, out)
+        return
+    slot = state.slots.get(run.slot) if run.slot is not None else None
+    lane = slot.vacate(run.id) if slot is not None else None
+    if slot is not None and lane is not None:
+        slot.drops.append(lane)
+    pause_s = PAUSE_S * PAUSE_GROWTH**run.retried
+    run.retried += 1
+    run.attempt += 1
+    run.slot, run.since = None, now
+    state.paused[run.id] = now + pause_s
+    if is_last:
+        return
+    first_line = "".join(reason.strip().splitlines()[:1])
+    times = f"{run.retried} of {state.limits.retries}"
+    out.append(Note(f"trial {run.id.trial} is tried again in {pause_s:g} s ({times}): {first_line}"))
+
+
+def resume_paused(state: State, now: float) -> None:
+    """Runs whose pause is over wait for a lane again."""
+    for id in [id for id, until in state.paused.items() if until <= now]:
+        del state.paused[id]
+        run = state.run(id)
+        if run is not None:
+            queues.enqueue(state, run, first=True)
 
 
 def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction]) -> None:

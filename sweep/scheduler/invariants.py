@@ -20,9 +20,14 @@ def broken(invariant: str, found: object) -> NoReturn:
     raise AssertionError(f"broken invariant: {invariant}; found {found}")
 
 
-def check_runs(trials: Trials, slots: Slots, waiting: Queues) -> None:
-    """Every run is in one place: a queue, a slot, or finished; and it has recorded what it must have."""
+def check_runs(trials: Trials, slots: Slots, waiting: Queues, paused: Collection[RunId]) -> None:
+    """Every run is in one place: queue, slot, pause or finished; and it has recorded what it must have."""
     places: dict[RunId, int] = {}
+    for id in paused:
+        run = _live(trials, id)
+        if run.slot is not None or run.waiting:
+            broken("a paused run is in no slot and no queue", run)
+        places[id] = 1
     for key, queue in waiting.items():
         if not queue:
             broken("no queue is empty", key)
@@ -42,7 +47,7 @@ def check_runs(trials: Trials, slots: Slots, waiting: Queues) -> None:
             broken("a trial whose runs are all finished is told", trial.plan.number)
         for run in trial.runs.values():
             if places.get(run.id, 0) + run.finished != 1:
-                broken("a run is in one place: queue, slot or finished", (run, places.get(run.id)))
+                broken("a run is in one place: queue, slot, pause or finished", (run, places.get(run.id)))
             _check_recorded(run)
         for examples, row in trial.boundaries.items():
             if len(row) >= len(trial.runs):

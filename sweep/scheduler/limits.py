@@ -26,7 +26,9 @@ class Limits:
     so that a large store of them costs nothing. `prunes` says whether there is a pruner, `rungs` from how
     many examples on it may prune at a trial's next report, None at any. `max_losses` bounds how often
     in a row, with no report in between, a run may take its worker with it; `grace_s` is added to a time-out
-    before a silent worker is given up.
+    before a silent worker is given up. `retries` is how often a run that failed by itself is tried
+    again, with no report in between; after `stop_after` trials in a row that broke the study stops, None
+    never.
     """
 
     trials: int
@@ -43,6 +45,8 @@ class Limits:
     max_concurrent: int | None = None
     timeout_s: float | None = None
     max_losses: int = 7
+    retries: int = 0
+    stop_after: int | None = None
     grace_s: float = 60.0
 
     def may_prune(self, length: Length, examples: int) -> bool:

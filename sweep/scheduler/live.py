@@ -19,7 +19,7 @@ class QueueKey(NamedTuple):
 
 @dataclass
 class LiveRun:
-    """One replicate of a live trial. It waits in a queue, is held by a slot, or is finished: one of them.
+    """One replicate of a live trial: in a queue, held by a slot, paused, or finished; one of them.
 
     field        changed by                      what holds
     key          faults (a halved limit)         the queue that it waits in, if it waits
@@ -31,6 +31,7 @@ class LiveRun:
     slot         turns (load), faults, transition   the slot that holds it, None in a queue or finished
     attempt      faults                          grows by one whenever the run is sent elsewhere
     losses       faults, transition (back to 0)  workers lost with it alone, since its last report
+    retried      faults, transition (back to 0)  times that it was tried again, since its last report
     finished     transition                      all its reports are recorded
     waiting      turns                           it stands in `State.waiting[key]`, once
     lane_s       transition                      its own lane time over all attempts, in seconds
@@ -47,6 +48,7 @@ class LiveRun:
     slot: str | None = None
     attempt: int = 0
     losses: int = 0
+    retried: int = 0
     finished: bool = False
     waiting: bool = False
     lane_s: float = 0.0

@@ -32,6 +32,7 @@ class State:
     trials         transition, endings  every trial asked and not told
     slots          transition, faults   every worker that joined and was not lost
     waiting        turns, placement     runs in no slot and not finished, each in one queue; no queue is empty
+    paused         faults, endings      runs that failed, until when they wait to be tried again
     unjudged       transition, endings  live trials whose verdict is awaited
     open_slots     turns                slots that could take a further turn
     starved_slots  turns                slots with a turn out that only a waiting run could give a further one
@@ -46,6 +47,8 @@ class State:
     widest         turns                the widest turn given out
     entered, told  transition, endings  trials entered and told in this session: they differ by the live ones
     asking         turns, transition    an `Ask` is out
+    broken         endings              trials that broke, in a row
+    gave_up        transition           why the study stops by itself
     exhausted      transition           the sampler has nothing further to propose
     turns          turns                the number of the last turn given out
     log            transition           the last transitions, for a failing test to print
@@ -56,6 +59,7 @@ class State:
     trials: dict[int, LiveTrial] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
     waiting: dict[QueueKey, deque[RunId]] = field(default_factory=dict)
+    paused: dict[RunId, float] = field(default_factory=dict)
     unjudged: set[int] = field(default_factory=set)
     open_slots: dict[str, None] = field(default_factory=dict)
     starved_slots: dict[str, None] = field(default_factory=dict)
@@ -72,6 +76,8 @@ class State:
     entered: int = 0
     told: int = 0
     asking: bool = False
+    broken: int = 0
+    gave_up: str | None = None
     exhausted: bool = False
     turns: int = 0
     log: TransitionLog = field(default_factory=TransitionLog, repr=False)
@@ -123,7 +129,7 @@ class State:
 
         It takes time in proportion to all that is live: for tests and simulations.
         """
-        invariants.check_runs(self.trials, self.slots, self.waiting)
+        invariants.check_runs(self.trials, self.slots, self.waiting, self.paused)
         invariants.check_slots(self.trials, self.slots, self.turns)
         invariants.check_looked_at(self.slots, self.open_slots, self.starved_slots, self.idle_slots)
         invariants.check_counts(

@@ -20,6 +20,7 @@ from sweep.scheduler.messages import (
     Note,
     Record,
     Taken,
+    Tell,
     Tick,
 )
 from sweep.scheduler.slots import Flight, Slot
@@ -61,20 +62,39 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
         case Collected():
             _collected(state, event.snapshot)
         case Tick():
+            faults.resume_paused(state, now)
             faults.check_deadlines(state, now, out)
         case NoMoreAsks():
             if state.phase is Phase.RUNNING:
                 state.phase = Phase.FINISHING
         case Interrupted():
-            state.phase = Phase.STOPPING
-            for slot in state.slots.values():
-                feeding.open_slot(state, slot)
+            _stop(state)
         case _:
             assert_never(event)
+    _give_up(state, out)
     feeding.ask(state, out)
     feeding.feed(state, now, out)
     state.log.enter(now, event, out)
     return out
+
+
+def _stop(state: State) -> None:
+    """Finish the turns in flight, snapshot, end."""
+    state.phase = Phase.STOPPING
+    for slot in state.slots.values():
+        feeding.open_slot(state, slot)
+
+
+def _give_up(state: State, out: list[Instruction]) -> None:
+    """Stop where one trial after another breaks: what they need is away, and no trial is spent on it."""
+    most = state.limits.stop_after
+    if most is None or state.broken < most or state.phase is Phase.STOPPING:
+        return
+    reasons = [each.outcome.reason or "" for each in out if isinstance(each, Tell)]
+    last = "".join(reasons[-1].strip().splitlines()[:1]) if reasons else ""
+    state.gave_up = f"{state.broken} trials in a row failed (failures.stop_after). The last: {last}"
+    out.append(Note(f"stopping: {state.gave_up}"))
+    _stop(state)
 
 
 def _enter(state: State, plan: TrialPlan, now: float) -> LiveTrial:
@@ -141,7 +161,11 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
         wanted = snapshot.final or state.run(snapshot.run) is not None
         out.append(Collect(slot.id, snapshot) if wanted else Discard(slot.id, snapshot))
     for failure in result.failures:
-        endings.fail(state, failure.run, failure.reason, out, diverged=failure.diverged)
+        run = state.run(failure.run)
+        if failure.diverged:
+            endings.fail(state, failure.run, failure.reason, out, diverged=True)
+        elif run is not None and run.slot == slot.id:
+            faults.broke(state, run, failure.reason, now, out)
     for id in result.finished:
         _finish(state, slot, id, out)
     faults.check_timeouts(state, result, out)
@@ -176,7 +200,7 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
     if run is None or not run.is_new(report.examples):
         return
     run.enter(report)
-    run.losses = 0  # it has come further than where its worker was lost
+    run.losses = run.retried = 0  # it has come further than where it failed
     out.append(Record(report, run.lane_s))
     trial = state.trials[report.trial]
     means = trial.enter_report(report)

@@ -261,6 +261,15 @@ class Budget(Section):
         return self
 
 
+class Failures(Section):
+    """What becomes of trials that break: an exception, memory, a worker; not of those that diverge."""
+
+    retry: Annotated[int, Field(ge=0)] = 2
+    """How often a trial is tried again, from its last checkpoint, with no report in between."""
+    stop_after: Count | None = 5
+    """After so many failed trials in a row the study stops, to be resumed; `null`: never."""
+
+
 class Checkpoints(Section):
     """Which checkpoints are kept, and how often they are written."""
 
@@ -337,6 +346,8 @@ class StudySpec(Section):
     """Trials of another run to continue; `sweep extend` writes it."""
     trial: Trial = Trial.model_validate({})
     """How each trial trains and reports."""
+    failures: Failures = Failures()
+    """What becomes of trials that break."""
     diverged: Literal["worst", "pruned", "failed"] = "worst"
     """What the sampler is told of a trial whose loss is not finite."""
     sampler: Sampler = Sampler()

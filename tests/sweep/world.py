@@ -21,6 +21,7 @@ from sweep.scheduler.messages import (
     Replace,
     RunTurn,
     Tell,
+    Tick,
 )
 from sweep.vocabulary.trial import Length, Report, RunId, Snapshot, TrialPlan
 from sweep.vocabulary.turn import (
@@ -230,8 +231,13 @@ class World:
         return TrialPlan(number, 0, dict(signature), signature, self.length)
 
     def work_all(self) -> None:
-        """Turns come back, slot by slot, until none is out."""
-        while busy := [slot for slot, worker in self.workers.items() if worker.turns]:
+        """Turns come back, slot by slot, until none is out and no run is paused."""
+        while True:
+            busy = [slot for slot, worker in self.workers.items() if worker.turns]
+            if not busy and not self.state.paused:
+                return
+            if not busy:
+                self.enter(Tick())
             for slot in busy:
                 if slot in self.workers and self.workers[slot].turns:
                     self.work(slot)

@@ -52,6 +52,7 @@ class Summary:
     `counts` is how many trials there are of each state; `trials` and `metrics` are the run's tables.
     `in_process` says that trials ran in this very process, `followed` that the study ran on its cluster's
     head, whose own summary was shown. `diverged` of the failed trials had a loss that was not finite.
+    `gave_up` says why the study stopped where trials failed one after another.
     """
 
     study: str
@@ -68,6 +69,7 @@ class Summary:
     ledger: Mapping[str, object] = field(default_factory=dict)
     followed: bool = False
     diverged: int = 0
+    gave_up: str | None = None
 
     @property
     def best(self) -> BestTrial | None:
@@ -102,6 +104,7 @@ class Summary:
             "study": self.study,
             "run_dir": str(self.run_dir),
             "reason": self.reason,
+            **({"gave_up": self.gave_up} if self.gave_up else {}),
             "trials": dict(self.counts),
             "best": self._best_json(),
             "wall_s": round(self.wall_s, 3),

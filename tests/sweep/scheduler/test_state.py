@@ -106,7 +106,7 @@ def starved_without_a_turn(state: State) -> None:
 BREAKS: dict[str, Callable[[State], object]] = {
     "a run is in one lane": lane_of_another,
     "a checkpoint stands nowhere beyond the recorded reports": checkpoint_beyond,
-    "a run is in one place: queue, slot or finished": queued_twice,
+    "a run is in one place: queue, slot, pause or finished": queued_twice,
     "no turn is ahead of its run's attempts": flight_ahead,
     "a slot with nothing to do is looked at": forgotten,
     "only live runs wait or are held": lambda state: state.trials.pop(0),

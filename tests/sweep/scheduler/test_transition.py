@@ -41,6 +41,7 @@ def worlds(draw: st.DrawFn) -> World:
         rungs=draw(st.none() | st.lists(st.integers(1, 6), max_size=3).map(tuple)),
         max_concurrent=draw(st.none() | st.integers(1, 5)),
         max_losses=2,
+        retries=draw(st.integers(0, 2)),
     )
     return World.of(
         bounds,
@@ -179,6 +180,79 @@ def test_a_failed_run_touches_no_neighbour() -> None:
         2: TrialState.COMPLETE,
         3: TrialState.COMPLETE,
     }
+
+
+def work_off(world: World) -> None:
+    """The turns that are out come back; what is paused stays so."""
+    while world.workers["slot-1"].turns:
+        world.work("slot-1")
+
+
+def test_a_run_that_fails_is_tried_again_after_a_pause_that_grows_from_where_it_was() -> None:
+    world = World.of(limits(1, retries=2))
+    world.join()
+    world.work("slot-1")
+    world.arrive()
+    world.failing = frozenset({RunId(0, 0)})
+    work_off(world)
+    assert "trial 0 is tried again in 0.5 s (1 of 2): it broke" in world.notes
+    world.enter(Tick())
+    work_off(world)
+    assert "trial 0 is tried again in 4 s (2 of 2): it broke" in world.notes
+    assert not world.told
+    for _ in range(2):
+        world.enter(Tick())
+        assert not world.workers["slot-1"].turns, "its pause is not over"
+    world.failing = frozenset()
+    world.work_all()
+    assert world.told[0].outcome.state is TrialState.COMPLETE
+    assert set(world.reports) == {(0, 0, 1), (0, 0, 2), (0, 0, 3)}
+
+
+def test_a_run_that_gets_further_is_tried_again_as_often_as_at_first() -> None:
+    world = World.of(limits(1, retries=1))
+    world.join()
+    for _ in range(2):
+        world.failing = frozenset({RunId(0, 0)})
+        work_off(world)
+        world.failing = frozenset()
+        world.enter(Tick())
+        world.work("slot-1")
+        world.arrive()
+    world.work_all()
+    assert world.told[0].outcome.state is TrialState.COMPLETE
+    assert sum("(1 of 1)" in note for note in world.notes) == 2
+
+
+def test_a_failure_that_stays_ends_the_trial_after_its_retries() -> None:
+    world = World.of(limits(2, retries=2), failing=frozenset({RunId(0, 0)}))
+    world.join()
+    world.work_all()
+    assert [world.told[number].outcome.state for number in (0, 1)] == [TrialState.FAIL, TrialState.COMPLETE]
+    assert world.told[0].outcome.reason == "it broke"
+
+
+def test_after_so_many_failures_in_a_row_the_study_stops_and_burns_no_more() -> None:
+    failing = frozenset(RunId(number, 0) for number in range(2, 40))
+    world = World.of(limits(40, width=4, slots=2, retries=1, stop_after=3), failing=failing)
+    world.join()
+    world.join()
+    world.work_all()
+    assert world.state.phase is Phase.STOPPING
+    assert world.state.ended
+    assert "3 trials in a row failed (failures.stop_after). The last: it broke" in (world.state.gave_up or "")
+    states = [tell.outcome.state for tell in world.told.values()]
+    assert states.count(TrialState.FAIL) == 3
+    assert len(world.state.trials) == len(world.asked) - len(world.told)
+
+
+def test_failures_between_trials_that_end_well_do_not_stop_the_study() -> None:
+    failing = frozenset(RunId(number, 0) for number in range(0, 12, 2))
+    world = World.of(limits(12, stop_after=2), failing=failing)
+    world.join()
+    world.work_all()
+    assert len(world.told) == 12
+    assert world.state.gave_up is None
 
 
 def test_replicates_are_told_once_with_the_mean_of_the_last_reports() -> None:

@@ -43,6 +43,20 @@ class Raising(Line):
         raise RuntimeError("the model cannot be built")
 
 
+class Away(Line):
+    """Raises in the process, and as often, as a file `away` beside this one says."""
+
+    def model(self, slow: float) -> nn.Module:
+        marker = os.path.join(os.path.dirname(__file__), "away")
+        with open(marker, encoding="utf-8") as file:
+            process, left = map(int, file.read().split())
+        if left and process == os.getpid():
+            with open(marker, "w", encoding="utf-8") as file:
+                file.write(f"{process} {left - 1}")
+            raise OSError("the volume is away")
+        return super().model(slow)
+
+
 class Dying(Line):
     """Takes its process with it, once for each file `die` beside this one."""
 
