@@ -39,6 +39,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
         "told": "trial state values reason ledger",
         "lost": "slot host reason",
         "slot": "slot host chip",
+        "retry": "trials",
         "message": "level text",
         "closed": "reason",
     }.items()

@@ -19,7 +19,7 @@ from runlog.records import Record
 RUNNING = "RUNNING"
 """State of a trial that was asked and not told."""
 
-KINDS = ("opened", "asked", "told", "message", "closed", "file")
+KINDS = ("opened", "asked", "told", "retry", "message", "closed", "file")
 """The records that `StudyState` takes in."""
 
 
@@ -28,7 +28,7 @@ class TrialRow:
     """One trial as the log knows it so far; times are seconds since 1970, None where not recorded.
 
     `notes` is what the sampler wrote down for itself when it was asked; `parent` the run directory and the
-    number of the trial that it extends.
+    number of the trial that it extends; `retries` the number of the failed one that it tries again.
     """
 
     number: int
@@ -45,6 +45,7 @@ class TrialRow:
     replicates: tuple[tuple[float, ...], ...] = ()
     notes: dict[str, Any] = field(default_factory=dict)
     parent: tuple[str, int] | None = None
+    retries: int | None = None
     diverged: bool = False
 
     @property
@@ -57,7 +58,8 @@ class TrialRow:
 class StudyState:
     """The study so far; feed it records in the order of the log.
 
-    `ledger` says where the time of the last session that ended in order went, in seconds.
+    `ledger` says where the time of the last session that ended in order went, in seconds. `retried` are
+    failed trials that are to be asked again: those no longer count in the budget.
     """
 
     trials: dict[int, TrialRow] = field(default_factory=dict)
@@ -71,6 +73,7 @@ class StudyState:
     ledger: dict[str, Any] = field(default_factory=dict)
     messages: list[tuple[float, str, str]] = field(default_factory=list)
     files: WrittenFiles = field(default_factory=WrittenFiles)
+    retried: list[int] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         """Take in one record; kinds that say nothing of trials are ignored."""
@@ -81,6 +84,8 @@ class StudyState:
                 self._told(record)
             case "opened":
                 self._opened(record)
+            case "retry":
+                self.retried += [number for number in record["trials"] if number not in self.retried]
             case "message":
                 self.messages.append((record["time"], record["level"], record["text"]))
             case "file":
@@ -98,6 +103,7 @@ class StudyState:
             row.hyperparameters = decode_mapping(record["hyperparameters"])
             row.notes = record.get("notes", {})
             row.parent = tuple(record["parent"]) if "parent" in record else None
+            row.retries = record.get("retries")
 
     def _told(self, record: Record) -> None:
         row = self._row(record)
@@ -136,6 +142,11 @@ class StudyState:
             directions = [direction for _, direction in self.objectives]
         return best(self.trials.values(), directions)
 
+    def unasked_retries(self) -> list[int]:
+        """Failed trials that are to be asked again and have not been, in order."""
+        asked = {row.retries for row in self.trials.values()}
+        return [number for number in self.retried if number not in asked]
+
     def counts(self) -> dict[str, int]:
         """Trials by state, Optuna's names, states without trials left out."""
         counts: dict[str, int] = {}
@@ -161,7 +172,8 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
     `number, value` (with several objectives `values_<metric>`), `datetime_start, datetime_complete,
     duration, params_<name>, state`, then `reason`, `diverged` (where some did) and `ledger_<name>`;
     with constraints `feasible` and `constraints_<name>`, with replicates `spread` (or `spread_<metric>`);
-    where trials extend another run's, `parent_run` and `parent_trial`.
+    where trials extend another run's, `parent_run` and `parent_trial`; where some try failed ones again,
+    `retries`, their numbers.
     Times are aware, in UTC.
     """
     rows = [study.trials[number] for number in sorted(study.trials)]
@@ -179,6 +191,7 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
         **_diverged_column(rows),
         **_spread("ledger_", [row.ledger for row in rows]),
         **_parent_columns(rows),
+        **_retries_column(rows),
         **_constraint_columns(rows),
         **_replicate_columns(study, rows),
     }
@@ -187,6 +200,12 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
 def _diverged_column(rows: list[TrialRow]) -> dict[str, list[Any]]:
     """Which failed trials failed because their loss was not finite; no column where none did."""
     return {"diverged": [row.diverged for row in rows]} if any(row.diverged for row in rows) else {}
+
+
+def _retries_column(rows: list[TrialRow]) -> dict[str, list[Any]]:
+    """Which failed trial each one tries again; no column where none does."""
+    found = [row.retries for row in rows]
+    return {"retries": found} if any(each is not None for each in found) else {}
 
 
 def _parent_columns(rows: list[TrialRow]) -> dict[str, list[Any]]:

@@ -12,6 +12,7 @@ status      how a run stands
 list_runs   all runs of a folder
 show        one trial
 compare     runs side by side
+retry       ask failed trials again
 remove      delete checkpoints
 verify      read every file of a run, say what is damaged
 StudySpec   a study file that was read
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from sweep.api.python.asked import Study
     from sweep.api.python.handle import start
     from sweep.api.python.space import choices, float_, int_
+    from sweep.api.retry import retry
     from sweep.api.run import run
     from sweep.api.show import read_trial as show
     from sweep.api.status import read_status as status
@@ -77,6 +79,7 @@ _HOMES = {
     "load": "analysis.load",
     "plan": "sweep.api.plan",
     "remove": "sweep.api.keeping.remove",
+    "retry": "sweep.api.retry",
     "run": "sweep.api.run",
     "show": "sweep.api.show",
     "start": "sweep.api.python.handle",
@@ -100,6 +103,7 @@ __all__ = [
     "load",
     "plan",
     "remove",
+    "retry",
     "run",
     "show",
     "start",

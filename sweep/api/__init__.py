@@ -3,7 +3,6 @@
 run         run a study
 check       what would run, and everything that is wrong
 plan        how long a study would take
-times       the times that a plan takes from a run
 status      how a run stands
 list_runs   all runs of a folder
 show        one trial
@@ -11,6 +10,7 @@ compare     runs side by side
 extend      a study that trains the best trials for longer
 export      a run's tables and adapters in formats of others
 report      a run as one HTML file
+retry       ask failed trials again
 keeping     delete checkpoints; verify a run's files (a package)
 init        a study and a task to start from
 ui          optuna-dashboard on a run

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.api.times import Times, measured_times
 from sweep.driver.build import check_choices, describe_task, study_in_memory
 from sweep.driver.driver import Driver
 from sweep.driver.limits import concurrency
@@ -18,6 +17,7 @@ from sweep.driver.result import DriverResult
 from sweep.errors import SpecError, SweepError
 from sweep.executors.simulated import SimulatedExecutor, World
 from sweep.rundir.null import NullRunDir
+from sweep.rundir.times import Times, measured_times
 from sweep.spec.given import Study, study_of
 from sweep.spec.schema import Extent, Stop, StudySpec
 from sweep.spec.task_description import Description

@@ -5,6 +5,7 @@ studies       on a study file: run, check, plan
 runs          on run directories: status, list, show, compare
 extending     a finished run for longer: extend
 exporting     a run's tables and adapters in formats of others: export, export-adapter
+retrying      failed trials, asked again: retry
 reporting     a run's report: report
 keeping       checkpoints no longer wanted, files that are sound: rm, verify
 watching      a study in the browser: ui
@@ -26,6 +27,7 @@ from sweep.cli import (
     extending,
     keeping,
     reporting,
+    retrying,
     runs,
     selftest,
     starting,
@@ -59,6 +61,7 @@ for verb in (
     detaching.stop,
     detaching.fetch,
     extending.extend,
+    retrying.retry,
     runs.status,
     runs.show,
     runs.compare,

@@ -81,11 +81,12 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
     spec = pruner_in_examples(spec, description.train_examples)
     length = longest(spec, description)
     asked = {number: row.params for number, row in run.history.study.trials.items()}
+    retries = {number: asked[number] for number in run.history.study.unasked_retries()}
     study = None
     try:
         if spec.storage is None:
             run.check_journal()
-        study = Study(spec, run.journal_path, length)
+        study = Study(spec, run.journal_path, length, retries=retries)
         study.storage.check_against(asked, run.history.told)
     except JournalError as error:
         if spec.storage is not None:
@@ -93,7 +94,7 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
         if study is not None:
             study.storage.close()
         run.set_aside(layout.JOURNAL, str(error))
-        study = Study(spec, run.journal_path, length)
+        study = Study(spec, run.journal_path, length, retries=retries)
     return study
 
 

@@ -101,7 +101,7 @@ class Driver:
             run, executor, spec.checkpoints, directions, told=told.values(), store=store
         )
         self._state = State(
-            limits(spec, description, slots=executor.slots, told=len(told), rungs=study.rungs)
+            limits(spec, description, slots=executor.slots, told=run.history.used, rungs=study.rungs)
         )
 
     def interrupt(self) -> None:

@@ -61,7 +61,7 @@ def finished(spec: StudySpec, run: RunDir) -> bool:
     One that was killed may have told the log what Optuna has not heard.
     """
     trials, history = spec.budget.trials, run.history
-    used_up = trials is not None and len(history.told) >= trials
+    used_up = trials is not None and history.used >= trials
     return used_up and not history.unfinished and history.closed == "finished"
 
 

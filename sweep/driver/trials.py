@@ -50,11 +50,11 @@ class Trials:
         return made if self._extension is None else self._extension.apply(made)
 
     def record_asked(self, trial_plan: TrialPlan, proposal: Proposal) -> None:
-        """Record a new trial, and the one that it extends."""
+        """Record a new trial, and the one that it extends or tries again."""
         extension = self._extension
         parent = None if extension is None else extension.parents[proposal.number]
         origin = None if parent is None else (parent.run, parent.trial)
-        self._run.record_asked(trial_plan, proposal.params, proposal.notes, origin)
+        self._run.record_asked(trial_plan, proposal.params, proposal.notes, origin, proposal.retries)
 
     def judge(self, judges: Sequence[Judge], *, prunes: bool) -> Judged:
         """Enter all reports that arrived together, then judge each trial once, in number order."""

@@ -14,5 +14,6 @@ checkpoints        checkpoint files: received in chunks, checked, read
 kept_checkpoints   which of them the run has: files and records together
 retention          which checkpoints are kept
 provenance         versions, chips, hosts, the hash of the task's source
+times              how long a study's trials took: what plans go by
 null               a run directory that keeps nothing: for plans
 """

@@ -67,6 +67,11 @@ class History:
     fresh_damage: tuple[str, ...] = ()
     study: StudyState = field(default_factory=StudyState)
 
+    @property
+    def used(self) -> int:
+        """Ended trials that count in the budget: those that are asked again do not."""
+        return len(self.told) - len(self.study.retried)
+
     def best(self, directions: Sequence[str]) -> list[Outcome]:
         """COMPLETE trials from best to worst."""
         return [self.told[row.number] for row in self.study.best(directions)]
@@ -141,8 +146,8 @@ class _Reducer:
                     self.reports.pop(record["trial"], None)
 
     def _enter_time(self, event: str, time: float) -> None:
-        """Time passes within a session; what is noted of damage comes before it is opened."""
-        if event in ("message", "file", *checkpoints.KINDS):
+        """Time passes within a session; what is noted between sessions is not of one."""
+        if event in ("message", "retry", "file", *checkpoints.KINDS):
             return
         if event != "opened" and self.last is not None:
             self.elapsed_s += max(0.0, time - self.last)

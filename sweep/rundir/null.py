@@ -63,6 +63,7 @@ class NullRunDir:
         params: Mapping[str, Scalar],
         notes: Mapping[str, Any] | None = None,
         parent: tuple[str, int] | None = None,
+        retries: int | None = None,
     ) -> None: ...
 
     def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:

@@ -165,11 +165,13 @@ class RunDir:
         params: Mapping[str, Scalar],
         notes: Mapping[str, Any] | None = None,
         parent: tuple[str, int] | None = None,
+        retries: int | None = None,
     ) -> None:
         """Record a new trial; `params` is what the sampler chose, fixed hyperparameters left out.
 
         `notes` is what the sampler wrote down about the trial for itself, in words that JSON knows; `parent`
-        the run directory and number of the trial that it extends.
+        the run directory and number of the trial that it extends; `retries` the failed one that it tries
+        again.
         """
         if plan.number in self._keys or plan.number in self._told:
             raise ValueError(f"trial {plan.number} was asked before")
@@ -182,7 +184,12 @@ class RunDir:
             seed=plan.seed,
             **({"notes": dict(notes)} if notes else {}),
             **({"parent": list(parent)} if parent else {}),
+            **({"retries": retries} if retries is not None else {}),
         )
+
+    def record_retry(self, trials: Sequence[int]) -> None:
+        """Record that failed trials are to be asked again."""
+        self._append("retry", trials=list(trials))
 
     def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:
         """Record reports; gives those that are new. `lane_s` is what the run has spent in lanes up to here.

@@ -21,17 +21,22 @@ from sweep.spec.points import Points
 from sweep.spec.schema import FloatRange, StudySpec
 from sweep.vocabulary.trial import BoundaryRow, Length, Outcome, Scalar
 
+RETRIES = "retries"
+"""The user attribute of trials that try a failed one again: its number."""
+
 
 @dataclass(frozen=True)
 class Proposal:
     """What Optuna sampled for one trial; conditional entries that do not apply are absent.
 
-    `notes` is what the sampler wrote down for itself, to be given back should the journal lose it.
+    `notes` is what the sampler wrote down for itself, to be given back should the journal lose it; `retries`
+    the number of the failed trial that this one tries again.
     """
 
     number: int
     params: Mapping[str, Scalar]
     notes: Mapping[str, Any]
+    retries: int | None = None
 
 
 class _Study(optuna.Study):
@@ -46,8 +51,15 @@ class _Study(optuna.Study):
 class Study:
     """One sampler object and one pruner object for a study's whole session, over its `storage`."""
 
-    def __init__(self, spec: StudySpec, journal: Path | None, length: Length) -> None:
-        """`journal` None keeps everything in memory."""
+    def __init__(
+        self,
+        spec: StudySpec,
+        journal: Path | None,
+        length: Length,
+        *,
+        retries: Mapping[int, Mapping[str, Scalar]] | None = None,
+    ) -> None:
+        """`journal` None keeps everything in memory; `retries` are failed trials, to be asked again."""
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._spec = spec
         self._several = len(spec.objective) > 1
@@ -67,10 +79,13 @@ class Study:
         self._terminator = terminators.make(spec)
         self._order = dependency_order(spec.space)
         self._trials: dict[int, optuna.Trial] = {}
+        self._retries = dict(retries or {})
 
     @property
     def exhausted(self) -> bool:
-        """Whether the sampler has nothing further to propose."""
+        """Whether nothing further is to be proposed."""
+        if self._retries:
+            return False
         total = self._points.total
         if total is None or (self._spec.sampler.repeat and not self._is_grid):
             return self._study.exhausted
@@ -166,12 +181,18 @@ class Study:
     def _ask(self) -> Proposal:
         number = self.storage.count
         samplers.reseed(self._sampler, self._spec.seed, number)
-        if (point := self._point(number)) is not None:
+        point, retries = self._point(number), None
+        if point is None and self._retries:
+            retries = next(iter(self._retries))
+            point = dict(self._retries.pop(retries))
+        if point is not None:
             self._study.enqueue_trial(point)
         if self._adapter is not None:
             self._adapter.enter(number)
         trial = self._study.ask()
         self.storage.count += 1
+        if retries is not None:
+            trial.set_user_attr(RETRIES, retries)
         extends = self._spec.extends
         if extends is not None and number < len(extends.trials):
             trial.set_user_attr("extends", {"run": extends.run, "trial": extends.trials[number]})
@@ -182,8 +203,8 @@ class Study:
         self._trials[trial.number] = trial
         params = space.suggest_all(trial, self._spec, self._order)
         self._points.enter(params)
-        notes = trial.storage.get_trial(optuna_internals.trial_id(trial)).system_attrs
-        return Proposal(trial.number, params, notes)
+        stored = trial.storage.get_trial(optuna_internals.trial_id(trial))
+        return Proposal(trial.number, params, stored.system_attrs, stored.user_attrs.get(RETRIES))
 
     def _point(self, number: int) -> dict[str, Scalar] | None:
         """The point of `enqueue` that this trial is to try; the first trials try them in order."""

@@ -11,11 +11,11 @@ import pytest
 
 from runlog.records import encode
 from sweep.api.plan import Forecast, forecast
-from sweep.api.times import Times, measured_times, read_log
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import RunDirError, SweepError
 from sweep.executors.simulated import SimulatedExecutor
 from sweep.executors.simulated_worker import SimulatedWorker
+from sweep.rundir.times import Times, measured_times, read_log
 from sweep.scheduler import feeding
 from sweep.spec.parse import parse
 from sweep.spec.task_description import Description
