@@ -42,6 +42,9 @@ TASK = "python:ask"
 
 EXECUTOR = "asked"
 
+FAILURES = {"retry": 0, "stop_after": None}
+"""A program that says that a trial failed means it."""
+
 UNKNOWN = Description(
     static=(),
     switches=(),
@@ -105,7 +108,7 @@ class Study:
         self, *, runs: str | Path = "runs", trials: int | None = None, **keys: Unpack[StudyKeys]
     ) -> None:
         """Open the run directory; `keys` are the study file's, without `task`. Raises SweepError."""
-        values: StudyKeys = {**keys, "executor": EXECUTOR}
+        values: StudyKeys = {"failures": FAILURES, **keys, "executor": EXECUTOR}
         runs = Path(runs).resolve()  # a program may change its folder while it holds the study
         spec = given_study(None, TASK, values, runs=runs, trials=trials).spec
         _check_one_at_a_time(spec, keys)

@@ -40,6 +40,8 @@ class StudyKeys(TypedDict, total=False):
     constraints: Mapping[str, Section]
     warm_start: str | Path
     trial: Section
+    failures: Section
+    diverged: str
     sampler: str | Section
     pruner: str | Section
     budget: int | Section

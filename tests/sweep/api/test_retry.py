@@ -27,7 +27,7 @@ def failed(folder: Folder) -> Folder:
         ("{name: random}", "{name: grid}\nfailures: {retry: 0, stop_after: null}"),
     )
     (folder.path / "away").write_text(f"{os.getpid()} 2")
-    assert run(folder).trials == {"COMPLETE": 2, "PRUNED": 0, "FAIL": 2, "RUNNING": 0}
+    assert run(folder).counts == {"COMPLETE": 2, "PRUNED": 0, "FAIL": 2, "RUNNING": 0}
     assert run(folder).reason == "finished before"
     return folder
 
@@ -36,12 +36,11 @@ def test_failed_points_of_a_grid_are_tried_again(failed: Folder) -> None:
     assert sweep.retry(failed.run_dir).trials == (0, 1)
     assert sweep.retry(failed.run_dir).trials == ()
     summary = run(failed)
-    assert summary.trials == {"COMPLETE": 4, "PRUNED": 0, "FAIL": 2, "RUNNING": 0}
+    assert summary.counts == {"COMPLETE": 4, "PRUNED": 0, "FAIL": 2, "RUNNING": 0}
     trials = analysis.load(failed.run_dir).trials.set_index("number")
-    assert trials.retries.dropna().to_dict() == {4: 0, 5: 1}
+    assert trials["retries"].dropna().to_dict() == {4: 0, 5: 1}
     params = ["params_learning_rate", "params_accumulation_steps"]
-    for again, first in ((4, 0), (5, 1)):
-        assert trials.loc[again, params].tolist() == trials.loc[first, params].tolist()
+    assert trials[params].loc[[4, 5]].to_numpy().tolist() == trials[params].loc[[0, 1]].to_numpy().tolist()
     assert len(trials[trials.state == "COMPLETE"][params].drop_duplicates()) == 4
     assert run(failed).reason == "finished before"
 
@@ -59,7 +58,7 @@ def test_a_kill_before_the_trial_is_recorded_asks_it_once(
             run(failed)
     run(failed)
     trials = analysis.load(failed.run_dir).trials.set_index("number")
-    assert trials.retries.dropna().to_dict() == {4: 1}
+    assert trials["retries"].dropna().to_dict() == {4: 1}
     assert trials.state.value_counts().to_dict() == {"COMPLETE": 3, "FAIL": 2}
 
 

@@ -30,7 +30,7 @@ def away(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
 
 def test_what_is_away_for_a_moment_costs_no_trial(away: Folder) -> None:
     (away.path / "away").write_text(f"{os.getpid()} 4")
-    assert run(away).trials["COMPLETE"] == 6
+    assert run(away).counts["COMPLETE"] == 6
     log = (away.run_dir / "log.jsonl").read_text()
     assert "is tried again in 0.01 s (1 of 2): " in log
 
@@ -41,7 +41,7 @@ def test_where_it_stays_away_the_study_stops_and_resumes_once_it_is_back(away: F
     assert summary.reason == "gave up"
     assert summary.gave_up is not None
     assert "2 trials in a row failed (failures.stop_after). The last: " in summary.gave_up
-    assert summary.trials["FAIL"] == 2
+    assert summary.counts["FAIL"] == 2
     assert read_status(away.run_dir).closed == "gave up"
     invoked = CliRunner().invoke(app, ["run", str(away.study), "--runs", str(away.runs), "--quiet"])
     assert (invoked.exit_code, "Mend the cause, then resume" in invoked.output) == (1, True)
