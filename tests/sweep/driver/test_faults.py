@@ -144,7 +144,8 @@ def test_a_real_limit_on_files_ends_the_command_without_a_traceback(folder: Fold
     ended = subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder.path,
-        env=folder.environment(),
+        env=folder.environment()
+        | {"PYTHONDONTWRITEBYTECODE": "1"},  # cut short, it would be read all the same
         capture_output=True,
         text=True,
     )
