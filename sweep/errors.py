@@ -16,6 +16,10 @@ from configfile.problems import Problem as Problem
 class SweepError(Exception):
     """An error that a person can act on; its text stands alone, without a traceback."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class SpecError(SweepError, ConfigError):
     """The study file or the task cannot be run as it stands; `problems` holds all that was found."""

@@ -17,6 +17,9 @@ from sweep.vocabulary.own_packages import ROOT
 LEFT_OUT = (".git", ".venv", "venv", "__pycache__")
 """Folders that are not sent, wherever they lie."""
 
+RUN_FILES = (layout.JOURNAL, layout.TRIALS, layout.REPORT)
+"""Files of a run directory that come later than the others."""
+
 LIMIT_BYTES = 500_000_000
 """Ray's head holds the folder in its memory, and refuses half a gigabyte."""
 
@@ -47,7 +50,8 @@ class StudyPackage:
         """
         folder = self.folder.resolve()
         if (folder / layout.LOG).is_file():
-            return sorted(Path(each.name) for each in folder.iterdir() if each.name != layout.TASK)
+            there = {each.name for each in folder.iterdir()}
+            return sorted(Path(name) for name in (there | {*RUN_FILES}) - {layout.TASK})
         found = [path.resolve() for path in self.runs]
         return sorted({path.relative_to(folder) for path in found if folder in path.parents})
 

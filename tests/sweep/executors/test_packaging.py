@@ -40,3 +40,13 @@ def test_invariant_10_a_folder_that_is_too_large_is_refused_by_what_makes_it_lar
         StudyPackage(tmp_path, (tmp_path / "runs",)).runtime_env()
     (tmp_path / "data" / "a").unlink()
     StudyPackage(tmp_path, (tmp_path / "runs",)).runtime_env()
+
+
+def test_of_a_run_directory_only_the_notebook_s_task_travels(tmp_path: Path) -> None:
+    for place in ("log.jsonl", "checkpoints/large", "metrics/part", "task/cell.py", "task/arrays.npz"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).touch()
+    sent = StudyPackage(tmp_path, (tmp_path / "runs", tmp_path.parent))
+    assert [path.as_posix() for path in sent.files()] == ["task/arrays.npz", "task/cell.py"]
+    left_here = ["checkpoints", "log.jsonl", "metrics", "optuna.journal", "report.html", "trials.parquet"]
+    assert sent.runtime_env()["excludes"] == [*REST, *(f"/{name}" for name in left_here)]

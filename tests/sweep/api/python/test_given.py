@@ -96,3 +96,11 @@ def test_a_study_or_a_task_not_both() -> None:
         sweep.run("study.yaml", task=train)  # type: ignore[call-overload]
     with pytest.raises(SweepError, match=r"budget: stands in the study itself\. Change"):
         sweep.run("study.yaml", budget=3)  # type: ignore[call-overload]
+
+
+def test_a_notebook_shows_the_message_without_a_traceback(tmp_path: Path) -> None:
+    """IPython asks an exception for what it shows by this name."""
+    with pytest.raises(SweepError) as raised:
+        given_study(None, CELL["short"], KEYS, runs=tmp_path)
+    said = "SpecError: study: task: a lambda has no name. Write it as a function with def"
+    assert raised.value._render_traceback_() == [said]
