@@ -11,6 +11,7 @@ first_report    how long until the first report
 concurrency     what trials in flight cost a model-based sampler
 pruning         what each sampler and pruner finds for how many examples
 search          what the search finds beside Optuna's default and random points
+finetune        fine-tuning of a language model beside mlx-lm's trainer
 analysis_load   how long opening a large run takes
 scaling         several nodes beside one
 cluster         doctor, up and down over ten machines

@@ -74,7 +74,7 @@ def _rows(part: Any, file: Path, longest: int, most: int | None) -> Rows:
     if most is not None and most < len(part):  # the same for every trial, and in any process
         chosen = np.sort(np.random.default_rng(0).permutation(len(part))[:most])
     found = [_tokens(part, int(index), file) for index in chosen]
-    _say_what_is_cut(found, file, longest)
+    _check_cuts(found, file, longest)
     length = min(longest, 1 + PAD_TO * -(-max(len(tokens) for tokens, _ in found) // PAD_TO))
     x, span = np.zeros((len(found), length), np.int32), np.zeros((len(found), 2), np.int32)
     for row, (tokens, offset) in enumerate(found):
@@ -93,9 +93,11 @@ def _tokens(part: Any, index: int, file: Path) -> tuple[list[int], int]:
     return tokens, offset
 
 
-def _say_what_is_cut(found: list[tuple[list[int], int]], file: Path, longest: int) -> None:
+def _check_cuts(found: list[tuple[list[int], int]], file: Path, longest: int) -> None:
     cut = sum(len(tokens) > longest for tokens, _ in found)
     lost = sum(offset >= longest for _, offset in found)
+    if lost == len(found):
+        raise TaskError(f"{file}: no example has an answer within max_seq_length {longest}. Raise it")
     if cut:
         left = f", and {lost} have no answer left" if lost else ""
         print(

@@ -44,7 +44,7 @@ def others(kind: str, count: int) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize(("kind", "width"), [("lora", 2), ("lora", 8), ("dora", 2), ("full", 2)])
+@pytest.mark.parametrize(("kind", "width"), [("lora", 7), ("dora", 2), ("full", 2)])
 def test_invariant_2_lanes_of_other_ranks_scales_dropouts_and_layers_equal_their_runs_alone(
     example: Path, kind: str, width: int
 ) -> None:
@@ -112,6 +112,8 @@ def test_what_is_wrong_with_the_data_is_a_line(own: Path, capsys: pytest.Capture
     said = capsys.readouterr().err
     assert "examples are cut to max_seq_length 20, and" in said
     assert "the study says these itself: batch_size (trial.micro_batch_size)" in said
+    with pytest.raises(TaskError, match=r"train\.jsonl: no example has an answer within max_seq_length 9"):
+        load(max_seq_length=9)
     with pytest.raises(TaskError, match=r"nowhere: there is no such folder\. Write one that holds train"):
         load(data="nowhere")
     with (data / "train.jsonl").open("a") as file:
