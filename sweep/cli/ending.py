@@ -1,6 +1,7 @@
 """How a command ends: errors on stderr, a result alone on stdout.
 
-Exit codes: 0 fine, 1 no trial ended well, 2 an error (its message is on stderr), 130 interrupted.
+Exit codes: 0 success, 1 trials failed or a check found a problem, 2 an error (its message is on stderr), 130
+interrupted.
 """
 
 from __future__ import annotations
