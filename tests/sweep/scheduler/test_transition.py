@@ -441,6 +441,15 @@ def test_an_objective_that_is_not_a_number_at_the_end_fails_its_trial() -> None:
     assert "absent" in (world.told[0].outcome.reason or "")
 
 
+def test_a_slot_opens_no_more_lanes_than_trials_may_run_at_once() -> None:
+    world = World.of(limits(6, width=3, max_concurrent=2), length=Length(2, 1))
+    world.join()
+    world.work_all()
+    assert len(world.told) == 6
+    assert (2, 2) in world.widths
+    assert all(width == busy for width, busy in world.widths)
+
+
 def test_lanes_auto_measures_a_program_once_and_opens_the_best_width() -> None:
     world = World.of(limits(40, width=None), length=Length(2, 1))
     world.join()
