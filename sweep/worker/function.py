@@ -45,6 +45,7 @@ class _Call:
 
     occupant: Occupant
     trial: Trial
+    folder: Path
     reports: Generator[Any, None, Any] | None = None
     examples: int = 0
     resumed: int = 0
@@ -97,10 +98,10 @@ class Function:
 
     def _begin(self, load: Load) -> None:
         folder = self._spool.folder / f"trial-{load.plan.number}-{load.replicate}-{load.attempt}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        call = _Call(Occupant(load, saved_at=-inf), Trial(load, folder))
+        _remove(folder)
+        call = _Call(Occupant(load, saved_at=-inf), Trial(load, folder), folder)
         if load.checkpoint is not None:
+            folder.mkdir(parents=True)
             facts = packed_folder.unpack(Path(load.checkpoint), folder)
             if facts.get("run") != _run_text(load):
                 raise CheckpointError(
@@ -121,7 +122,7 @@ class Function:
             except Exception as error:
                 what = f"trial {call.trial.number} did not end when it was closed"
                 self._notes.append(f"{what}: {explain(error)[0]}")
-        shutil.rmtree(call.trial.folder, ignore_errors=True)
+        _remove(call.folder)
 
     def _advance(self, turn: Turn, call: _Call) -> TurnResult:
         began = time.perf_counter()
@@ -228,7 +229,7 @@ class Function:
 
     def _save(self, call: _Call, *, final: bool = False, value: float | None = None) -> list[Snapshot]:
         """Pack the trial's folder, where the function has kept something in it since the last time."""
-        state = _state(call.trial.folder)
+        state = _state(call.folder)
         if not state or (state == call.packed and not final and value is None):
             return []
         occupant, run = call.occupant, call.occupant.run
@@ -236,7 +237,7 @@ class Function:
         path = self._spool.path_for(run, call.seen)
         facts = {"run": _run_text(occupant.load), "examples": str(call.seen)}
         try:
-            sha256 = packed_folder.pack(call.trial.folder, path, facts)
+            sha256 = packed_folder.pack(call.folder, path, facts)
         except OSError as error:
             self._notes.append(f"trial {run.trial} was not saved on {self._host}: {error}")
             return []
@@ -259,8 +260,15 @@ def _returned(value: Any, call: _Call) -> Mapping[str, Any]:
 
 def _state(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """What lies in a folder, such that a file written again makes a difference."""
+    if not folder.is_dir():  # most functions keep nothing
+        return ()
     found = [(name, (folder / name).stat()) for name in packed_folder.files(folder)]
     return tuple((name.as_posix(), each.st_size, each.st_mtime_ns) for name, each in found)
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run_text(load: Load) -> str:

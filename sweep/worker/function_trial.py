@@ -43,10 +43,16 @@ class Trial:
         self.params: Mapping[str, Scalar] = dict(plan.hyperparameters)
         self.number: int = plan.number
         self.replicate: int = load.replicate
-        self.folder: Path = folder
+        self._folder = folder
         self.examples: int | None = plan.length.examples if plan.length.examples < UNBOUNDED else None
         self.has_saved = False
         self._load = load
+
+    @property
+    def folder(self) -> Path:
+        """Its folder, made when it is first asked for."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return self._folder
 
     @cached_property
     def key(self) -> mx.array:
@@ -63,7 +69,7 @@ class Trial:
     @property
     def checkpoint(self) -> Checkpoint | None:
         """What was saved last, by this attempt or an earlier one; None where nothing was."""
-        folder = self.folder / SAVED
+        folder = self._folder / SAVED
         if not folder.is_dir():
             return None
         files = {path.name: path for path in sorted((folder / FILES).glob("*"))}
