@@ -17,6 +17,7 @@ from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
 from sweep.spec.against_task import validate_against
 from sweep.spec.plans import greatest_values, longest, sample_values
+from sweep.spec.resolve import keeps_best_report
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.turn import TaskRef, WorkerSettings
@@ -121,7 +122,7 @@ def make_executor(
         snapshot_every_s=spec.checkpoints.every_s,
         keep_final=spec.checkpoints.keep_best > 0,
         objective=(spec.objective[0].metric, spec.objective[0].direction),
-        keep_best_report=spec.checkpoints.keep_best > 0 and spec.checkpoints.keep_best_report,
+        keep_best_report=keeps_best_report(spec),
         slots=slots,
         limit_bytes=spec.worker.memory_bytes,
         trainable=spec.trainable,

@@ -47,6 +47,7 @@ from sweep.scheduler.messages import (
     Tick,
 )
 from sweep.search.study import Study
+from sweep.spec.resolve import keeps_best_report
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import Outcome, TrialState
@@ -99,7 +100,12 @@ class Driver:
         told = self._trials.told
         directions = [objective.direction for objective in spec.objective]
         self._collector = CheckpointCollector(
-            run, executor, spec.checkpoints, directions, told=told.values(), store=store
+            run,
+            executor,
+            spec.checkpoints.model_copy(update={"keep_best_report": keeps_best_report(spec)}),
+            directions,
+            told=told.values(),
+            store=store,
         )
         self._state = State(
             limits(spec, description, slots=executor.slots, told=run.history.used, rungs=study.rungs)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sweep.scheduler import Constraint, Limits
+from sweep.scheduler import Aim, Constraint, Limits, Patience
 from sweep.spec.plans import programs
+from sweep.spec.resolve import value_of
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 
@@ -23,10 +24,13 @@ def limits(
     rungs: tuple[int, ...] | None = None,
 ) -> Limits:
     """What the scheduler goes by; without a number of trials only time ends a study."""
+    patience = spec.trial.patience
     width = spec.lanes if isinstance(spec.lanes, int) else None
     return Limits(
         trials=spec.budget.trials if spec.budget.trials is not None else 2**31,
-        objectives=tuple(objective.metric for objective in spec.objective),
+        objectives=tuple(
+            Aim(each.metric, each.direction == "minimize", value_of(spec, each)) for each in spec.objective
+        ),
         constraints=tuple(Constraint(name, bound.min, bound.max) for name, bound in spec.constraints.items()),
         width=1 if description.vmap_incompatibility else width,
         slots=slots,
@@ -41,6 +45,7 @@ def limits(
         grace_s=GRACE_S,
         retries=spec.failures.retry,
         stop_after=spec.failures.stop_after,
+        patience=None if patience is None else Patience(patience.reports, patience.min_delta),
     )
 
 

@@ -20,16 +20,20 @@ def superseded(
     """Choose the checkpoints to delete, those first that are missed least.
 
     Kept are the last checkpoint of each run of a trial not told yet, since it resumes from there, and
-    the final ones of the `keep_best` best COMPLETE trials; with `keep_best_report` the one of each such
-    run's best report too. Where these exceed `max_bytes`, the worst of the best go too; what unfinished
-    trials need stays whatever its size.
+    the final ones of the `keep_best` best COMPLETE trials, or those of the best report where they ended
+    early; with `keep_best_report` the one of each such run's best report too. Where these exceed
+    `max_bytes`, the worst of the best go too; what unfinished trials need stays whatever its size.
     """
+    best_reports = _best_of_each_run(checkpoints, directions[0])
     last = _last_of_each_run(checkpoints)
+    for run, each in best_reports.items():
+        if run.trial in told and not last[run].final:
+            last[run] = each
     ranks = _ranks(last.values(), told, directions)
     best = {number for number, rank in ranks.items() if rank < keep_best}
     stay = dict.fromkeys(last.values())
     if keep_best_report:
-        stay |= dict.fromkeys(_best_of_each_run(checkpoints, directions[0]).values())
+        stay |= dict.fromkeys(best_reports.values())
     needed = [each for each in stay if each.trial not in told]
     kept = [each for each in stay if each.trial in best]
     kept.sort(key=lambda each: (ranks[each.trial], each.replicate, each.examples))
@@ -66,7 +70,7 @@ def _best_of_each_run(checkpoints: Iterable[Snapshot], direction: str) -> dict[R
 def _ranks(
     last: Iterable[Snapshot], told: Mapping[int, Outcome], directions: Sequence[str]
 ) -> dict[int, int]:
-    """Rank, 0 the best, the trials whose final checkpoint is there."""
-    held = {each.trial for each in last if each.final}
+    """Rank, 0 the best, the trials whose final checkpoint is there, or that of their best report."""
+    held = {each.trial for each in last if each.final or each.value is not None}
     ranked = ranking.best([told[number] for number in held & told.keys()], directions)
     return {outcome.number: rank for rank, outcome in enumerate(ranked)}

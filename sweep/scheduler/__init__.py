@@ -22,8 +22,8 @@ faults           what goes wrong
 device_loss      a GPU that refuses a worker's process
 """
 
-from sweep.scheduler.limits import Constraint, Limits
+from sweep.scheduler.limits import Aim, Constraint, Limits, Patience
 from sweep.scheduler.state import Phase, State
 from sweep.scheduler.transition import transition
 
-__all__ = ["Constraint", "Limits", "Phase", "State", "transition"]
+__all__ = ["Aim", "Constraint", "Limits", "Patience", "Phase", "State", "transition"]

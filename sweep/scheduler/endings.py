@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
-from sweep.scheduler.limits import Constraint
-from sweep.scheduler.live import LiveTrial
+from sweep.scheduler.limits import Aim, Constraint
+from sweep.scheduler.live import Boundary, LiveTrial
 from sweep.scheduler.messages import Instruction, Tell
 from sweep.scheduler.queues import unqueue
 from sweep.scheduler.state import State
@@ -16,17 +17,36 @@ from sweep.vocabulary.trial import LEDGER, Outcome, RunId, TrialState
 
 def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
     """All runs have ended; a trial without a finite number for each objective fails."""
-    for name in state.limits.objectives:
-        if name not in trial.last:
-            _tell(state, trial, TrialState.FAIL, out, f"objective {name} is missing from the last report")
+    for aim in state.limits.objectives:
+        if not _counted(trial, aim):
+            reason = f"objective {aim.metric} is missing from the last report"
+            _tell(state, trial, TrialState.FAIL, out, reason)
             return
-    for name in state.limits.objectives:
-        if not math.isfinite(value := trial.last[name]):
+    for aim in state.limits.objectives:
+        if not math.isfinite(value := _value(trial, aim)):
             found = "NaN" if math.isnan(value) else f"{value:+g}"
-            reason = f"objective {name} is {found} in the last report"
+            reason = f"objective {aim.metric} is {found} in the last report"
             _tell(state, trial, TrialState.FAIL, out, reason, diverged=True)
             return
     _tell(state, trial, TrialState.COMPLETE, out)
+
+
+def follow_patience(state: State, trial: LiveTrial) -> None:
+    """Count a boundary that all replicates have reached: is it better than those before it?"""
+    patience, aim = state.limits.patience, state.limits.objectives[0]
+    if patience is None:
+        return
+    value = trial.passed[-1].means.get(aim.metric, math.nan)
+    cost = value if aim.minimize else -value
+    if cost < trial.best - patience.min_delta:
+        trial.best, trial.stalled = cost, 0
+    else:
+        trial.stalled += 1
+
+
+def out_of_patience(state: State, trial: LiveTrial) -> bool:
+    """Whether the trial has not become better for too long, and ends with what it has."""
+    return state.limits.patience is not None and trial.stalled >= state.limits.patience.reports
 
 
 def prune(state: State, number: int, out: list[Instruction]) -> None:
@@ -68,20 +88,43 @@ def _tell(
 
 
 def _outcome(state: State, trial: LiveTrial, end: TrialState, reason: str | None) -> Outcome:
-    names = state.limits.objectives
+    aims = state.limits.objectives
     values: tuple[float, ...] | None = None
     replicates: tuple[tuple[float, ...], ...] = ()
-    if end is not TrialState.FAIL and all(name in trial.last for name in names):
-        values = tuple(trial.last[name] for name in names)
-        if len(trial.each) > 1:
-            replicates = tuple(tuple(each[name] for each in trial.each) for name in names)
-    constraints = {} if end is TrialState.FAIL else _excess(state.limits.constraints, trial)
+    if end is not TrialState.FAIL and all(_counted(trial, aim) for aim in aims):
+        values = tuple(_value(trial, aim) for aim in aims)
+        if len(trial.runs) > 1:
+            replicates = tuple(_of_each_replicate(trial, aim) for aim in aims)
+    constraints = {} if end is TrialState.FAIL else _excess(state.limits.constraints, trial, aims[0])
     return Outcome(trial.plan.number, end, values, reason, dict(trial.ledger), constraints, replicates)
 
 
-def _excess(constraints: tuple[Constraint, ...], trial: LiveTrial) -> dict[str, float]:
-    """By how much each constraint is broken; NaN breaks it beyond all measure."""
-    found = {**trial.ledger, **trial.last}
+def _counted(trial: LiveTrial, aim: Aim) -> list[Boundary]:
+    """The boundaries whose reports make the trial's value."""
+    passed = trial.passed[-1:] if aim.of == "last" else trial.passed
+    having = [each for each in passed if aim.metric in each.means]
+    places = aim.reports([each.means[aim.metric] for each in having]) if having else ()
+    return [having[place] for place in places]
+
+
+def _value(trial: LiveTrial, aim: Aim) -> float:
+    return _mean([each.means[aim.metric] for each in _counted(trial, aim)])
+
+
+def _of_each_replicate(trial: LiveTrial, aim: Aim) -> tuple[float, ...]:
+    counted = _counted(trial, aim)
+    return tuple(_mean([row.each[place][aim.metric] for row in counted]) for place in range(len(trial.runs)))
+
+
+def _mean(values: Sequence[float]) -> float:
+    """One value stays as it is, bit for bit."""
+    return values[0] if len(values) == 1 else sum(values) / len(values)
+
+
+def _excess(constraints: tuple[Constraint, ...], trial: LiveTrial, aim: Aim) -> dict[str, float]:
+    """By how much each constraint is broken where the value is from; NaN breaks it beyond all measure."""
+    counted = _counted(trial, aim) or trial.passed[-1:]
+    found = {**trial.ledger, **(counted[-1].means if counted else {})}
     excess = {}
     for name, low, high in constraints:
         value = found.get(name, 0.0 if name in LEDGER else math.nan)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sweep.vocabulary.trial import Length
 
@@ -16,23 +18,47 @@ class Constraint(NamedTuple):
     high: float | None
 
 
+class Aim(NamedTuple):
+    """An objective: its metric, and which of a trial's reports make its value; a number: the last so many."""
+
+    metric: str
+    minimize: bool = True
+    of: Literal["last", "best"] | int = "last"
+
+    def reports(self, values: Sequence[float]) -> Sequence[int]:
+        """Which of the reports count, by their places; the metric's value is their mean."""
+        if isinstance(self.of, int):
+            return range(max(0, len(values) - self.of), len(values))
+        finite = [place for place, value in enumerate(values) if math.isfinite(value)]
+        if self.of == "last" or not finite:
+            return [len(values) - 1]
+        return [min(finite, key=lambda place: values[place] if self.minimize else -values[place])]
+
+
+class Patience(NamedTuple):
+    """A trial ends after so many reports that were not better by more than `min_delta`."""
+
+    reports: int
+    min_delta: float
+
+
 @dataclass(frozen=True)
 class Limits:
     """What the scheduler goes by, fixed for a session.
 
-    `trials` is the budget in total; `told` counts those that earlier sessions ended; `objectives` are
-    metric names. `width` is the number of lanes of a slot, None to measure it; `slots` is how many are
-    expected, `programs` how many programs there are; with `ahead`, proposals do not depend on results,
-    so that a large store of them costs nothing. `prunes` says whether there is a pruner, `rungs` from how
-    many examples on it may prune at a trial's next report, None at any. `max_losses` bounds how often
-    in a row, with no report in between, a run may take its worker with it; `grace_s` is added to a time-out
-    before a silent worker is given up. `retries` is how often a run that failed by itself is tried
+    `trials` is the budget in total; `told` counts those that earlier sessions ended; `objectives` say
+    what a trial's values are made of. `width` is the number of lanes of a slot, None to measure it; `slots`
+    is how many are expected, `programs` how many programs there are; with `ahead`, proposals do not depend
+    on results, so that a large store of them costs nothing. `prunes` says whether there is a pruner,
+    `rungs` from how many examples on it may prune at a trial's next report, None at any. `max_losses` bounds
+    how often in a row, with no report in between, a run may take its worker with it; `grace_s` is added to a
+    time-out before a silent worker is given up. `retries` is how often a run that failed by itself is tried
     again, with no report in between; after `stop_after` trials in a row that broke the study stops, None
     never.
     """
 
     trials: int
-    objectives: tuple[str, ...]
+    objectives: tuple[Aim, ...]
     constraints: tuple[Constraint, ...] = ()
     width: int | None = 1
     slots: int = 1
@@ -47,6 +73,7 @@ class Limits:
     max_losses: int = 7
     retries: int = 0
     stop_after: int | None = None
+    patience: Patience | None = None
     grace_s: float = 60.0
 
     def may_prune(self, length: Length, examples: int) -> bool:

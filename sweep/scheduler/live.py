@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from sweep.vocabulary.trial import Length, Report, RunId, Signature, Snapshot, TrialPlan
 from sweep.vocabulary.turn import Spent
@@ -80,6 +81,19 @@ class LiveRun:
         self.reported, self.latest = report.examples, report.metrics
 
 
+class Boundary(NamedTuple):
+    """Means over replicates, and each replicate's own metrics."""
+
+    means: Mapping[str, float]
+    each: tuple[Mapping[str, float], ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, float]]) -> Self:
+        """The replicates' metrics, in their order."""
+        each = tuple(rows)
+        return cls(mean_metrics(each), each)
+
+
 @dataclass
 class LiveTrial:
     """A trial that is asked and not told.
@@ -87,16 +101,18 @@ class LiveTrial:
     field        changed by            what holds
     runs         (fixed)               one a replicate, not all of them finished
     boundaries   transition            reports of boundaries that some but not all replicates have reached
-    last, each   transition            means over replicates at the last boundary that all have reached; each
-                                       replicate's own
+    passed       transition            what was reported at each boundary that all replicates have reached
+    best         endings               the least cost so far that patience goes by
+    stalled      endings               reports since then
     ledger       turns, transition, faults   where its time went, in seconds, beside counts
     """
 
     plan: TrialPlan
     runs: dict[int, LiveRun]
     boundaries: dict[int, dict[int, Mapping[str, float]]] = field(default_factory=dict)
-    last: Mapping[str, float] = field(default_factory=dict)
-    each: tuple[Mapping[str, float], ...] = ()
+    passed: list[Boundary] = field(default_factory=list)
+    best: float = math.inf
+    stalled: int = 0
     ledger: dict[str, float] = field(default_factory=dict)
 
     def add(self, name: str, amount: float) -> None:
@@ -119,23 +135,21 @@ class LiveTrial:
         peak = max(self.ledger.get("peak_memory_bytes", 0.0), spent.peak_memory_bytes)
         self.ledger["peak_memory_bytes"] = peak
 
-    def enter_report(self, report: Report) -> Mapping[str, float] | None:
-        """The means over replicates, once the last of them has reached this boundary."""
+    def enter_report(self, report: Report) -> Boundary | None:
+        """What was reported at this boundary, once the last of the replicates has reached it."""
         here = self.boundaries.setdefault(report.examples, {})
         here[report.replicate] = report.metrics
         if len(here) < len(self.runs):
             return None
         del self.boundaries[report.examples]
-        self.each = tuple(here[replicate] for replicate in sorted(here))
-        self.last = mean_metrics(self.each)
-        return self.last
+        self.passed.append(Boundary.of(here[replicate] for replicate in sorted(here)))
+        return self.passed[-1]
 
     def level(self) -> None:
         """Where runs of an open length ended apart from one another, their last reports count together."""
         if self.boundaries and all(run.latest for run in self.runs.values()):
             self.boundaries.clear()
-            self.each = tuple(self.runs[replicate].latest for replicate in sorted(self.runs))
-            self.last = mean_metrics(self.each)
+            self.passed.append(Boundary.of(self.runs[replicate].latest for replicate in sorted(self.runs)))
 
     @property
     def finished(self) -> bool:

@@ -123,12 +123,13 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
         run.lane_s = event.lane_s.get(replicate, 0.0)
         for report in event.reports.get(replicate, ()):
             run.enter(report)
-            trial.enter_report(report)
+            if trial.enter_report(report) is not None:
+                endings.follow_patience(state, trial)
         ended = run.checkpoint is not None and run.checkpoint.final
         run.finished = ended if run.length.open else run.recorded >= run.length.reports
         if run.finished:
             queues.unqueue(state, run)
-    if trial.finished:
+    if trial.finished or endings.out_of_patience(state, trial):
         endings.complete(state, trial, out)
 
 
@@ -155,11 +156,11 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
         placement.measured(state, slot, slot.key.signature, result)
     _enter_lane_time(state, flight, result)
     _enter_spent(state, result)
+    live = {each.run for each in result.snapshots if state.run(each.run) is not None}
     for report in result.reports:
-        _report(state, report, out)
+        _report(state, report, out)  # a trial may end here, with a snapshot of this very report
     for snapshot in result.snapshots:
-        wanted = snapshot.final or state.run(snapshot.run) is not None
-        out.append(Collect(slot.id, snapshot) if wanted else Discard(slot.id, snapshot))
+        out.append(Collect(slot.id, snapshot) if snapshot.run in live else Discard(slot.id, snapshot))
     for failure in result.failures:
         run = state.run(failure.run)
         if failure.diverged:
@@ -203,12 +204,16 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
     run.losses = run.retried = 0  # it has come further than where it failed
     out.append(Record(report, run.lane_s))
     trial = state.trials[report.trial]
-    means = trial.enter_report(report)
-    if means is not None:
-        last = report.examples >= run.length.examples
-        out.append(Judge(report.trial, report.examples, means, trial.each, last))
-        if state.limits.may_prune(run.length, report.examples):
-            state.unjudged.add(report.trial)
+    passed = trial.enter_report(report)
+    if passed is None:
+        return
+    endings.follow_patience(state, trial)
+    last = report.examples >= run.length.examples
+    out.append(Judge(report.trial, report.examples, passed.means, passed.each, last))
+    if endings.out_of_patience(state, trial):
+        endings.complete(state, trial, out)
+    elif state.limits.may_prune(run.length, report.examples):
+        state.unjudged.add(report.trial)
 
 
 def _finish(state: State, slot: Slot, id: RunId, out: list[Instruction]) -> None:

@@ -30,7 +30,9 @@ from sweep.spec.schema import (
     FloatRange,
     IntRange,
     LoggerChoice,
+    MeanOfLast,
     Objective,
+    Patience,
     Require,
     Stop,
     StudySpec,
@@ -43,6 +45,8 @@ from sweep.vocabulary.trial import Scalar
 _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "": (StudySpec,),
     "objective": (Objective,),
+    "objective.of": (MeanOfLast,),
+    "trial.patience": (Patience,),
     "trial": (Trial,),
     "trial.length": (Extent,),
     "trial.report_every": (Extent,),

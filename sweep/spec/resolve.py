@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from configfile import yamlfile
 from sweep.errors import Problem, SpecError
 from sweep.spec.hyperparameters import LENGTH
-from sweep.spec.schema import Extent, StudySpec
+from sweep.spec.schema import Extent, MeanOfLast, Objective, StudySpec
 from sweep.vocabulary.trial import UNBOUNDED, Length, Scalar
 from sweep.vocabulary.turn import Trainable
 
@@ -72,6 +72,19 @@ def _report_problem(spec: StudySpec, length: Length) -> Problem:
     what = f"is longer than the trial: {length.report_every} of {length.examples} examples"
     remedy = "report more often, or train for longer"
     return spec.document.problem(("trial", "report_every"), what, "", remedy)
+
+
+def value_of(spec: StudySpec, objective: Objective) -> Literal["last", "best"] | int:
+    """Which of a trial's reports its value is: the last, the best, or the mean of so many last ones."""
+    if isinstance(objective.of, MeanOfLast):
+        return objective.of.mean_of_last
+    return objective.of or ("last" if spec.trial.patience is None else "best")
+
+
+def keeps_best_report(spec: StudySpec) -> bool:
+    """Whether the checkpoint of a trial's best report is kept: asked for, or the value is from there."""
+    best = value_of(spec, spec.objective[0]) == "best" or spec.trial.patience is not None
+    return spec.checkpoints.keep_best > 0 and (best or spec.checkpoints.keep_best_report)
 
 
 def with_budget_trials(spec: StudySpec, trials: int) -> StudySpec:

@@ -302,6 +302,12 @@ def _objectives(draft: Draft) -> Iterator[Problem]:
         yield say(("pruner", "metric"), what, "", f"add metric: {metrics[0]}, or another")
 
 
+def _patience(draft: Draft) -> Iterator[Problem]:
+    if draft.trial is not None and draft.trial.patience is not None and len(draft.objective or ()) > 1:
+        what = "goes by one objective, and there are several"
+        yield draft.document.problem(("trial", "patience"), what, "", "remove it, or all objectives but one")
+
+
 def _sampler(draft: Draft) -> Iterator[Problem]:
     if draft.sampler is None:
         return
@@ -349,6 +355,6 @@ def _space(draft: Draft) -> Iterator[Problem]:
 
 
 RULES: tuple[Rule, ...] = (
-    _space, _names, _ranges, _core, _lengths, _conditions, _enqueue, _trial, _objectives, _sampler, _stop,
-    _require,
+    _space, _names, _ranges, _core, _lengths, _conditions, _enqueue, _trial, _objectives, _patience, _sampler,
+    _stop, _require,
 )  # fmt: skip

@@ -87,6 +87,13 @@ class Choices(Section):
 Entry = IntRange | FloatRange | Choices
 
 
+class MeanOfLast(Section):
+    """The mean of the last reports."""
+
+    mean_of_last: Count
+    """How many reports; fewer where a trial has fewer."""
+
+
 class Objective(Section):
     """A reported metric and its direction."""
 
@@ -94,6 +101,8 @@ class Objective(Section):
     """A metric that the task reports, such as validation_accuracy."""
     direction: Literal["minimize", "maximize"]
     """`minimize` or `maximize`."""
+    of: Literal["last", "best"] | MeanOfLast | None = None
+    """The report that is a trial's value: `last`, `best` (so with `trial.patience`), `{mean_of_last: 3}`."""
 
 
 class Extent(Section):
@@ -117,6 +126,15 @@ REPORT_EVERY = Extent(epochs=1)
 """How often a task reports where its study does not say."""
 
 
+class Patience(Section):
+    """When a trial that no longer gets better ends: as COMPLETE, its value that of its best report."""
+
+    reports: Count = 5
+    """After so many reports that were no better than the best before them."""
+    min_delta: Annotated[FiniteFloat, Field(ge=0)] = 0.0
+    """By how much more than this a report must be better to count."""
+
+
 class Trial(Section):
     """How each trial trains and reports."""
 
@@ -130,6 +148,8 @@ class Trial(Section):
     """Runs of each trial with different random keys; the trial's value is their mean."""
     timeout_s: Seconds | None = Field(None, alias="timeout")
     """The longest a trial may train, such as `10m`; then it fails."""
+    patience: Patience | None = None
+    """When to end a trial that no longer gets better."""
 
 
 SAMPLERS = ("tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii")

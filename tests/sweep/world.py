@@ -52,6 +52,7 @@ class Worker:
     width: int = 0
     signature: object = None
     rates: dict[int, float] = field(default_factory=dict)
+    values: list[float] = field(default_factory=list)
     lanes: dict[int, Lane] = field(default_factory=dict)
     turns: list[Turn] = field(default_factory=list)
 
@@ -80,7 +81,7 @@ class Worker:
                 continue
             length = lane.load.plan.length
             lane.seen = min((lane.seen // length.report_every + 1) * length.report_every, length.examples)
-            reports.append(_report(lane, index, turn.width))
+            reports.append(_report(lane, index, turn.width, self.values))
             snapshots.append(_snapshot(lane, final=lane.seen == length.examples))
             if lane.seen == length.examples:
                 finished.append(lane.load.run)
@@ -91,15 +92,16 @@ class Worker:
         )
 
 
-def _report(lane: Lane, index: int, width: int) -> Report:
+def _report(lane: Lane, index: int, width: int, values: list[float]) -> Report:
     run = lane.load.run
+    value = values[lane.seen - 1] if values else run.trial + lane.seen / 1000
     return Report(
         trial=run.trial,
         replicate=run.replicate,
         examples=lane.seen,
         epoch=float(lane.seen),
         updates=lane.seen,
-        metrics={"value": run.trial + run.replicate / 10 + lane.seen / 1000},
+        metrics={"value": value + run.replicate / 10},
         attempt=lane.load.attempt,
         width=width,
         lane=index,
@@ -142,6 +144,7 @@ class World:
     now: float = 0.0
     joined: int = 0
     rates: dict[int, float] = field(default_factory=lambda: {1: 1.0, 2: 0.9, 4: 3.0})
+    values: list[float] = field(default_factory=list)
     widths: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -154,7 +157,7 @@ class World:
     def join(self, chip: str = "chip", memory_bytes: int = 0) -> None:
         self.joined += 1
         slot = f"slot-{self.joined}"
-        self.workers[slot] = Worker(rates=self.rates)
+        self.workers[slot] = Worker(rates=self.rates, values=self.values)
         self.enter(SlotJoined(slot, "here", chip, self.round_trip_s, memory_bytes))
 
     def lose(self, slot: str, loss: Loss = Loss.PROCESS) -> None:

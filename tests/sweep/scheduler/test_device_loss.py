@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweep.scheduler import Limits
+from sweep.scheduler import Aim, Limits
 from sweep.scheduler.device_loss import IN_A_ROW
 from sweep.vocabulary.trial import TrialState
 from sweep.vocabulary.turn import TurnDone, TurnResult
@@ -12,7 +12,7 @@ STRUCK = "RuntimeError: [METAL] Command buffer execution failed: Impacting Inter
 
 
 def world_of(trials: int, *, width: int | None, max_losses: int = 7) -> World:
-    bounds = Limits(trials=trials, objectives=("value",), width=width, max_losses=max_losses)
+    bounds = Limits(trials=trials, objectives=(Aim("value"),), width=width, max_losses=max_losses)
     return World.of(bounds)
 
 

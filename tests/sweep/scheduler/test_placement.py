@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from sweep.scheduler import Limits, State, placement, transition
+from sweep.scheduler import Aim, Limits, State, placement, transition
 from sweep.scheduler.messages import Asked, RunTurn
 from sweep.scheduler.slots import Slot
 from sweep.vocabulary.trial import Length, RunId, TrialPlan, TrialState
@@ -16,7 +16,7 @@ SIGNATURE = (("program", 0),)
 
 
 def limits(trials: int) -> Limits:
-    return Limits(trials=trials, objectives=("value",))
+    return Limits(trials=trials, objectives=(Aim("value"),))
 
 
 def out_of_memory(world: World, slot: str) -> None:
@@ -116,7 +116,7 @@ def test_speeds_are_measured_from_turns() -> None:
 
 
 def test_widths_are_measured_for_each_size_of_memory_of_one_chip() -> None:
-    world = World.of(Limits(trials=16, objectives=("value",), width=None))
+    world = World.of(Limits(trials=16, objectives=(Aim("value"),), width=None))
     world.join(memory_bytes=SMALL)
     world.join(memory_bytes=LARGE)
     world.work_all()

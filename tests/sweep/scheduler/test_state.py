@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from sweep.scheduler import Limits, State, feeding, placement
+from sweep.scheduler import Aim, Limits, State, feeding, placement
 from sweep.scheduler.live import QueueKey
 from sweep.scheduler.slots import Flight, PlannedLane
 from sweep.scheduler.transition_log import KEPT
@@ -18,7 +18,7 @@ from tests.sweep.world import World
 
 def working() -> World:
     """Two trials of two replicates in lanes, one run recorded further than the other, more runs waiting."""
-    world = World.of(Limits(trials=8, objectives=("value",), width=2, replicates=2), length=Length(4, 1))
+    world = World.of(Limits(trials=8, objectives=(Aim("value"),), width=2, replicates=2), length=Length(4, 1))
     world.join()
     world.join()
     world.work("slot-1")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.scheduler import Limits, Phase, State, transition
+from sweep.scheduler import Aim, Limits, Patience, Phase, State, transition
 from sweep.scheduler.messages import Asked, Interrupted, NoMoreAsks, Note, Replace, RunTurn, Taken, Tell, Tick
 from sweep.vocabulary.trial import Length, RunId, TrialState
 from sweep.vocabulary.turn import Loss, SlotJoined, Turn, TurnDone, TurnResult
 from tests.sweep.world import Worker, World
 
-OBJECTIVES = ("value",)
+OBJECTIVES = (Aim("value"),)
 
 
 def limits(trials: int, **more: Any) -> Limits:
@@ -434,7 +435,7 @@ def test_a_trial_whose_last_report_was_recorded_is_told_without_running_again() 
 
 
 def test_an_objective_that_is_not_a_number_at_the_end_fails_its_trial() -> None:
-    world = World.of(Limits(trials=1, objectives=("absent",)))
+    world = World.of(Limits(trials=1, objectives=(Aim("absent"),)))
     world.join()
     world.work_all()
     assert world.told[0].outcome.state is TrialState.FAIL
@@ -448,6 +449,64 @@ def test_a_slot_opens_no_more_lanes_than_trials_may_run_at_once() -> None:
     assert len(world.told) == 6
     assert (2, 2) in world.widths
     assert all(width == busy for width, busy in world.widths)
+
+
+def reported(aim: Aim, values: list[float], **more: Any) -> World:
+    """One trial that reports these values, to its end."""
+    bounds = Limits(trials=1, objectives=(aim,), **more)
+    world = World.of(bounds, length=Length(len(values), 1), values=values)
+    world.join()
+    world.work_all()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("of", "minimize", "value"),
+    [
+        ("last", True, 3.0),
+        ("best", True, 1.0),
+        ("best", False, 4.0),
+        (2, True, 2.5),
+        (9, True, 2.5),
+    ],
+)
+def test_a_trials_value_is_its_last_report_its_best_or_a_mean_of_the_last(
+    of: Any, minimize: bool, value: float
+) -> None:
+    world = reported(Aim("value", minimize, of), [4.0, 1.0, 2.0, 3.0])
+    assert world.told[0].outcome.values == (value,)
+
+
+def test_replicates_are_those_of_the_best_mean() -> None:
+    bounds = Limits(trials=1, objectives=(Aim("value", of="best"),), replicates=2)
+    world = World.of(bounds, values=[3.0, 1.0, 2.0])
+    world.join()
+    world.work_all()
+    outcome = world.told[0].outcome
+    assert outcome.values == (pytest.approx(1.05),)
+    assert outcome.replicates == ((1.0, 1.1),)
+
+
+def test_a_trial_that_is_out_of_patience_ends_complete_with_its_best() -> None:
+    values = [5.0, 3.0, 2.995, 3.5, 1.0, 0.5]
+    world = reported(Aim("value", of="best"), values, patience=Patience(2, 0.01))
+    outcome = world.told[0].outcome
+    assert (outcome.state, outcome.values) == (TrialState.COMPLETE, (2.995,))
+    assert max(key[2] for key in world.reports) == 4
+    assert world.state.ended
+
+
+def test_out_of_patience_is_seen_where_the_report_was_recorded_before_a_kill() -> None:
+    world = World.of(Limits(trials=1, objectives=(Aim("value", of="best"),), patience=Patience(1, 0.0)))
+    first = World.of(limits(1), values=[1.0, 2.0, 3.0])
+    first.join()
+    worker, reports = first.workers["slot-1"], []
+    for _ in range(2):
+        reports += worker.carry_out(worker.turns[0], {}, frozenset()).reports
+        worker.turns[0] = replace(worker.turns[0], loads=())
+    world.asked.append(0)
+    world.enter(Taken(world.plan(0), {0: tuple(reports)}, {}, attempts=1))
+    assert world.told[0].outcome.values == (1.0,)
 
 
 def test_lanes_auto_measures_a_program_once_and_opens_the_best_width() -> None:

@@ -13,7 +13,7 @@ from sweep.driver.monitor.progress import Quiet
 from sweep.driver.stopping import Stopping
 from sweep.errors import SpecError
 from sweep.rundir.history import read_history
-from sweep.scheduler import Constraint, Limits
+from sweep.scheduler import Aim, Constraint, Limits
 from sweep.search import terminators, warm_start
 from sweep.spec.parse import load, parse
 from sweep.spec.schema import StudySpec
@@ -60,7 +60,7 @@ def test_constraints_keep_infeasible_trials_from_being_the_best(folder: Folder) 
 def test_constraints_on_the_ledger_are_checked_when_a_trial_ends() -> None:
     limits = Limits(
         trials=1,
-        objectives=("value",),
+        objectives=(Aim("value"),),
         constraints=(Constraint("train_s", None, 2.0), Constraint("value", 0.0, 1.0)),
     )
     world = World.of(limits)
