@@ -135,6 +135,7 @@ def main() -> int:
         stops = [min(start + BATCH, stop) for start in starts]
         for batch in pool.map(try_seeds, [sound_dir] * len(starts), starts, stops):
             tally.add(batch)
+            print(f"{tally} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     for seed, text in list(tally.wrong.items())[:SHOWN]:
         print(f"seed {seed}: {text}", file=sys.stderr)
     print(f"{tally} in {time.monotonic() - began:.0f} s")

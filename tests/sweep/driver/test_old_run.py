@@ -13,6 +13,7 @@ import pytest
 import analysis
 from analysis.report import write
 from sweep.api.keeping.remove import plan_removal
+from sweep.api.keeping.verify import verify
 from sweep.api.show import read_trial
 from sweep.api.status import read_status
 from sweep.rundir.history import read_history
@@ -70,3 +71,15 @@ def test_an_old_run_is_resumed(old: Folder) -> None:
     assert resumed.examples.is_monotonic_increasing
     assert set(resumed.attempt) == {0, 1}, "trial 14 resumes from its checkpoint"
     assert after.metrics.iloc[: len(before.metrics)].equals(before.metrics)
+    assert verify(old.run_dir).sound
+    change_an_old_value(old.run_dir / "log.jsonl")
+    assert "its lines of format 1 are not those" in verify(old.run_dir).as_text()
+    with pytest.warns(analysis.RunWarning, match="its lines of format 1 are not those"):
+        analysis.load(old.run_dir)
+
+
+def change_an_old_value(log: Path) -> None:
+    """A digit of a line that has no checksum."""
+    data = bytearray(log.read_bytes())
+    data[data.index(b'"values":[') + len(b'"values":[')] ^= 1
+    log.write_bytes(data)
