@@ -96,7 +96,6 @@ class Driver:
         self._trials = Trials(spec, description, run, study)
         for outcome in run.history.told.values():
             self._enter_told(outcome)
-        self._stopping.begin_session()
         told = self._trials.told
         directions = [objective.direction for objective in spec.objective]
         self._collector = CheckpointCollector(

@@ -17,16 +17,10 @@ class Stopping:
         self._directions = [objective.direction for objective in spec.objective]
         self._best: Cost | None = None
         self._since_best = 0
-        self._broken: list[Outcome] = []
-
-    def begin_session(self) -> None:
-        """What follows ends in this session: failures of an earlier one may have had a cause that is gone."""
-        self._broken.clear()
 
     def enter(self, outcome: Outcome) -> None:
         """One trial has ended; what broke says nothing of how well the search goes."""
         broke = outcome.state is TrialState.FAIL and not outcome.diverged
-        self._broken = [*self._broken, outcome] if broke else []
         if broke or len(self._directions) > 1:
             return
         self._since_best += 1
@@ -43,7 +37,4 @@ class Stopping:
             return f"stop.target {stop.target:g} is reached"
         if stop.patience is not None and self._since_best >= stop.patience:
             return f"{self._since_best} trials in a row brought nothing better (stop.patience)"
-        if stop.failures is not None and len(self._broken) >= stop.failures:
-            last = (self._broken[-1].reason or "").partition("\n")[0]
-            return f"{len(self._broken)} trials in a row failed (stop.failures), the last: {last}"
         return None

@@ -262,8 +262,6 @@ class Stop(Section):
     """A value of the objective that is good enough."""
     patience: Count | None = None
     """Trials in a row without a new best."""
-    failures: Count | None = 10
-    """Trials in a row that broke, in one session; those that diverged do not count; null: never."""
     terminator: Terminator | None = None
     """One of Optuna's rules for when further trials no longer pay off; `regret_bound` needs replicates."""
 

@@ -69,7 +69,7 @@ def study(recipe: Recipe, *, trials: int | None = None) -> StudySpec:
         "sampler": Sampler(name=recipe.sampler),
         "pruner": _pruner(recipe.pruner),
         "budget": base.budget.model_copy(update={"trials": recipe.trials if trials is None else trials}),
-        "stop": Stop(patience=recipe.patience, failures=None),
+        "stop": Stop(patience=recipe.patience),
         "checkpoints": base.checkpoints.model_copy(
             update={
                 "keep_best": recipe.keep_best,
