@@ -48,6 +48,7 @@ def arguments(inventory: Inventory, node: Node, facts: Facts) -> list[str]:
         f"--port={chosen.gcs}",
         "--dashboard-host=127.0.0.1",
         f"--dashboard-port={chosen.dashboard}",
+        "--no-monitor",  # a process that starts and ends nodes of a cloud: there is none
         *common,
     ]
 

@@ -21,9 +21,10 @@ MAC = Facts("Darwin", chip="Apple M2 Ultra", memory_bytes=64 * 2**30, fast_cores
 def test_a_head_listens_and_a_worker_joins_it() -> None:
     head, worker = arguments(LAB, STUDIO, MAC), arguments(LAB, MINI, MAC)
     assert {"--head", "--port=6379", "--dashboard-host=127.0.0.1", "--dashboard-port=8265"} <= set(head)
+    assert "--no-monitor" in head
     assert head[head.index("--temp-dir") + 1] == "~/.sweep/r"
     assert "--address=192.168.1.11:6379" in worker
-    assert not {"--head"} & set(worker)
+    assert not {"--head", "--no-monitor"} & set(worker)
     for found in (head, worker):
         assert {"--block", "--node-manager-port=6380", "--object-manager-port=6381"} <= set(found)
         assert "--num-gpus=1" in found
