@@ -10,6 +10,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,14 @@ def pids(lab: SystemdLab, what: str, *names: str) -> dict[str, str]:
     return {name: str(re.findall(rf"^ *(\d+) .*{what}", said, re.M)) for name, said in found.items()}
 
 
-def wait_until_up(lab: SystemdLab) -> None:
-    """All machines, by themselves: nothing but Ray's head is asked."""
+def wait_until_up(lab: SystemdLab, since: float, *again: str) -> None:
+    """All machines, by themselves, these anew: their daemons say so, then Ray's head does."""
+
+    def is_up_again(name: str) -> bool:
+        said = json.loads((own(lab, name) / "state.json").read_text())
+        return bool(said["phase"] == "up" and said["since_s"] > since)
+
+    wait_until(lambda: all(map(is_up_again, again)))
     wait_until(lambda: json.loads(lab.cluster("status", "--json").stdout)["is_up"])
 
 
@@ -131,22 +138,20 @@ def test_another_order_restarts_its_node_alone(lab: SystemdLab) -> None:
 
 
 def test_a_ray_and_a_daemon_that_are_killed_are_started_again(lab: SystemdLab) -> None:
-    before = pids(lab, "raylet/raylet ", "b", "c")
+    before, began = pids(lab, "raylet/raylet ", "b", "c"), time.time()
     lab.run("b", "pkill", "-9", "-f", "/raylet/raylet ")
     lab.run("c", "pkill", "-9", "-f", "/lab/daemon.py")
-    wait_until(
-        lambda: all(before[name] != pid for name, pid in pids(lab, "raylet/raylet ", "b", "c").items())
-    )
-    wait_until_up(lab)
+    wait_until_up(lab, began, "b", "c")
+    assert all(before[name] != pid for name, pid in pids(lab, "raylet/raylet ", "b", "c").items())
 
 
 def test_a_power_cut_of_the_head_and_a_worker_mends_itself(lab: SystemdLab) -> None:
-    before = pids(lab, "raylet/raylet ", "b")
+    before, began = pids(lab, "raylet/raylet ", "b"), time.time()
     for name in "ac":
         lab.kill(name)
     for name in "ca":
         lab.boot(name)
-    wait_until_up(lab)
+    wait_until_up(lab, began, *lab.names)
     assert ask(lab, "c") == {"a": "a", "b": "b", "c": "c"}
     assert pids(lab, "raylet/raylet ", "b") != before
 

@@ -20,6 +20,7 @@ from tests.clusters.drivers import ASK, driver
 from tests.clusters.lab import Lab, reason_against
 from tests.clusters.studylab import MEETING, Laptop, StudyLab
 from tests.logs import records
+from tests.processes import wait_until
 
 pytestmark = [
     pytest.mark.cluster,
@@ -85,9 +86,11 @@ def test_a_laptops_study_outlives_it_is_stopped_resumed_and_fetched(laptop: Lapt
     assert watching.returncode == 130
     assert "away: continues on a" in out
 
-    while not records(run_dir, "told"):
-        fetched = laptop.sweep("fetch", "away.yaml")
-        assert fetched.returncode in (0, 2), fetched.stderr
+    (there,) = (laptop.cluster.lab.tree("a") / "s" / "studies").glob("*/runs/away")
+    wait_until(lambda: records(there, "told"))
+    fetched = laptop.sweep("fetch", "away.yaml")
+    assert fetched.returncode == 0, fetched.stderr
+    assert records(run_dir, "told")
     stopped = laptop.sweep("stop", "away.yaml")
     assert stopped.returncode == 0, stopped.stderr
     seen = laptop.sweep("attach", "away.yaml")

@@ -135,8 +135,8 @@ def described_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For studies of which compilation is not what is tested."""
+def uncompiled(monkeypatch: pytest.MonkeyPatch, described_here: None) -> None:
+    """The same, and for which compilation is not what is tested."""
     monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
 
 
