@@ -82,23 +82,25 @@ def given(model: Any, *, rank: Any, scale: Any, dropout: Any, num_layers: Any) -
     parts = model.adapters
     try:
         for layer, part in parts:
-            on = layer is None or (num_layers < 0) | (layer >= count - num_layers)
-            give(part, "scale", mx.where(on, scale, 0.0))
+            trained = 1.0 if layer is None else (num_layers < 0) | (layer >= count - num_layers)
             give(part.dropout, "rate", dropout)
-            part.lora_b = _first(part, rank)
+            part.lora_b = _scaled(part, rank, scale * trained)
         yield
     finally:
         for _, part in parts:  # a module that keeps a tracer after its trace fails at its next call
-            give(part, "scale", 1.0)
             give(part.dropout, "rate", 0.0)
 
 
-def _first(part: Any, rank: Any) -> mx.array:
-    """`lora_b` with nothing beyond the rank, which runs along its first axis, or the last in experts."""
+def _scaled(part: Any, rank: Any, scale: Any) -> mx.array:
+    """`lora_b` times the scale, and nothing beyond the rank, which is its first axis, or the last in experts.
+
+    Not the layer's own `scale`, which multiplies activations: under compile and lanes MLX fails on it
+    (`_Map_base::at`), and this is less to multiply.
+    """
     b: mx.array = part.lora_b
     axis = b.ndim - 1 if b.ndim == 3 else 0
     shape = [1] * b.ndim
     shape[axis] = b.shape[axis]
-    kept = (mx.arange(b.shape[axis]) < rank).reshape(shape)
-    cut: mx.array = b * kept.astype(b.dtype)
-    return cut
+    factors = mx.where(mx.arange(b.shape[axis]) < rank, scale, 0.0).reshape(shape)
+    scaled: mx.array = b * factors.astype(b.dtype)
+    return scaled
