@@ -49,7 +49,7 @@ def shorten(study: Path) -> None:
     text = study.read_text()
     for old, new in (
         ("budget: {trials: 12}", "budget: {trials: 2}\nexecutor: inline\nlanes: 2"),
-        ("length: {updates: 24}", "length: {updates: 2}"),
+        ("length: {updates: 16}", "length: {updates: 2}"),
         ("report_every: {updates: 8}", "report_every: {updates: 2}"),
     ):
         assert old in text
