@@ -125,12 +125,24 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
             run.enter(report)
             if trial.enter_report(report) is not None:
                 endings.follow_patience(state, trial)
+        trial.add("examples", _examples_before(event, replicate))
+        trial.add("train_s", run.lane_s)  # the log has the time up to a report, evaluation and all
         ended = run.checkpoint is not None and run.checkpoint.final
         run.finished = ended if run.length.open else run.recorded >= run.length.reports
         if run.finished:
             queues.unqueue(state, run)
     if trial.finished or endings.out_of_patience(state, trial):
         endings.complete(state, trial, out)
+
+
+def _examples_before(event: Taken, replicate: int) -> int:
+    """How many examples a run saw in earlier sessions; what comes again after its checkpoint is lost."""
+    seen = [report.examples for report in event.reports.get(replicate, ())]
+    if replicate in event.checkpoints:
+        seen.append(event.checkpoints[replicate].examples)
+    start = event.plan.start.get(replicate)
+    begun = start.examples if start is not None else 0
+    return max(seen, default=begun) - begun
 
 
 def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: list[Instruction]) -> None:

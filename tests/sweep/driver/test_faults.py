@@ -111,6 +111,21 @@ def test_a_checkpoint_that_is_ahead_of_the_log_is_not_gone_on_from(folder: Folde
     assert list(metrics[metrics.trial == 0].examples) == [64, 128, 192]
 
 
+def test_a_resumed_trials_ledger_holds_all_its_sessions(folder: Folder) -> None:
+    """Fault 29: `show` said how many examples the last session saw."""
+    run(folder)
+    log = folder.run_dir / "log.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    reports = [index for index, line in enumerate(lines) if line.startswith(b'{"event":"report"')]
+    log.write_bytes(b"".join(lines[: reports[1] + 1]))
+    (folder.run_dir / "optuna.journal").unlink()
+    before = json.loads(lines[reports[1]])
+    run(folder)
+    trials = analysis.load(folder.run_dir).trials.set_index("number")
+    assert list(trials.ledger_examples) == [192] * 4
+    assert trials.ledger_train_s[before["trial"]] > before["lane_s"] > 0
+
+
 def test_a_full_disk_ends_the_command_with_what_to_do_and_the_same_command_goes_on(
     folder: Folder, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
