@@ -21,6 +21,7 @@ PARTS = {
     "search_objectives",
     "small_models",
     "toy",
+    "toy_function",
 }
 SCRIPTS = sorted(path for path in FOLDER.glob("*.py") if path.stem not in PARTS)
 

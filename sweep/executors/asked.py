@@ -1,4 +1,4 @@
-"""`executor: asked`: trials that a Python program asks for, trains itself and tells of (`sweep.Study`).
+"""Trials that a Python program asks for, trains itself and tells of (`sweep.Study`).
 
 A slot is a seat for one trial that the program holds. A turn stays open until the program reports; a seat
 without a trial answers at once.
@@ -143,6 +143,3 @@ class AskedFactory:
 
     def make(self, assignment: Assignment) -> Executor:
         return AskedExecutor()
-
-
-FACTORY = AskedFactory

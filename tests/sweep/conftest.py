@@ -135,9 +135,14 @@ def described_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def uncompiled(monkeypatch: pytest.MonkeyPatch, described_here: None) -> None:
-    """The same, and for which compilation is not what is tested."""
+def without_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For studies of which compilation is not what is tested."""
     monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+
+
+@pytest.fixture
+def uncompiled(without_compiling: None, described_here: None) -> None:
+    """Both: for studies of which neither is what is tested."""
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 TASK = "python:ask"
 """What stands as the task in the study file of such a run."""
 
-EXECUTOR = "asked"
+EXECUTOR = "sweep.executors.asked:AskedFactory"
 
 FAILURES = {"retry": 0, "stop_after": None}
 """A program that says that a trial failed means it."""

@@ -13,7 +13,7 @@ from sweep.scheduler import faults
 from tests.sweep.conftest import Folder
 from tests.sweep.in_process import run, table
 
-pytestmark = pytest.mark.usefixtures("uncompiled")
+pytestmark = pytest.mark.usefixtures("without_compiling")
 
 
 @pytest.fixture

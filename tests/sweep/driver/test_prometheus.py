@@ -224,7 +224,7 @@ def test_where_the_dashboard_is_and_how_to_log_in(
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/elsewhere/token")
     assert "paste what `cat /elsewhere/token` prints" in prometheus._where()
     address["webui_url"] = None
-    assert prometheus._where().startswith("Ray's dashboard did not start; metrics: ")
+    assert prometheus._where().startswith("Ray's dashboard does not run; metrics: ")
 
 
 def test_a_title_has_the_actor_and_the_program() -> None:
