@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 from collections.abc import Iterator
 
 import pytest
+
+_setrlimit = resource.setrlimit
+
+
+def _keep_open_files(which: int, limits: tuple[int, int]) -> None:
+    """mlx-lm lowers its process's limit of open files for good, and tests after it start what needs more."""
+    if which != resource.RLIMIT_NOFILE:
+        _setrlimit(which, limits)
+
+
+resource.setrlimit = _keep_open_files
 
 LONG_FIRST = ("cluster", "slow")
 """Marks of files that take minutes: begun last they would be waited for alone."""

@@ -12,8 +12,9 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 
@@ -26,6 +27,14 @@ class TaskLoadError(Exception):
 
     def __str__(self) -> str:
         return self.problem
+
+
+class _FromSource(SourceFileLoader):
+    """Compiles the file as it is: cached bytecode of the same second and size may be of other source."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        code: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+        return code
 
 
 def load_task(folder: str, target: str) -> Any:
@@ -74,7 +83,7 @@ def _import(folder: str, place: str) -> ModuleType:
     if not path.is_file():
         raise TaskLoadError(f"there is no file {path}", str(path))
     name = f"sweep_task_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     if spec is None or spec.loader is None:
         raise TaskLoadError(f"{path} is not a Python file", str(path))
     module = importlib.util.module_from_spec(spec)
