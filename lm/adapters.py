@@ -6,7 +6,6 @@ smaller number of layers scales an adapter by 0. Gradients of what is left out a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,6 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 
 import train_core
 from train_core.errors import TaskError
-
-LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
 
 
 class GivenDropout(train_core.Dropout):
@@ -48,12 +45,13 @@ def add(model: nn.Module, *, kind: str, num_layers: int, rank: int, keys: list[s
     if keys is not None:
         config["keys"] = keys
     linear_to_lora_layers(model, num_layers, config, use_dora=kind == "dora")
+    layers: Any = model.layers  # wherever they are: model.layers, transformer.h, model.blocks
+    numbers = {id(part): number for number, layer in enumerate(layers) for _, part in layer.named_modules()}
     found = []
-    for path, part in model.named_modules():
+    for _, part in model.named_modules():
         if "lora_b" in part:
             part.dropout = GivenDropout()
-            layer = LAYER.search(path)
-            found.append((int(layer[1]) if layer else None, part))
+            found.append((numbers.get(id(part)), part))
     give(model, "adapters", found)
 
 

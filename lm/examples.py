@@ -50,11 +50,12 @@ def _part(folder: Path, name: str, tokenizer: Any, features: Mapping[str, Any]) 
     if not file.is_file():
         raise TaskError(f"data: {folder} has no {file.name}; write it, one example in JSON a line")
     examples = []
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
-        try:
-            examples.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise TaskError(f"{file}:{number}: not an example in JSON: {error.msg}") from error
+    with file.open(encoding="utf-8") as lines:  # str.splitlines would also cut where JSON has a U+2028
+        for number, line in enumerate(lines, 1):
+            try:
+                examples.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise TaskError(f"{file}:{number}: not an example in JSON: {error.msg}") from error
     if not examples:
         raise TaskError(f"data: {file} holds no example")
     try:

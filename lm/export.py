@@ -11,7 +11,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 from lm import base, settings
-from lm.adapters import LAYER
+from train_core.errors import TaskError
 
 ADAPTER = ("lora_a", "lora_b", "m")
 """What the arrays of an adapter are called."""
@@ -20,16 +20,18 @@ ADAPTER = ("lora_a", "lora_b", "m")
 def write(weights: Mapping[str, Any], filled: Mapping[str, Any], folder: Path, out: Path) -> list[str]:
     """Write a trial's adapter, cut to its own rank and layers; gives the commands that use it."""
     path = base.located(filled["model"], folder)
-    model: Any = base.model(path)
+    model: Any = base.model(path, trust_remote_code=filled["trust_remote_code"])
     kind, count = filled["fine_tune_type"], len(model.layers)
     layers = int(filled["num_layers"])
     layers = count if layers < 0 else min(layers, count)
     flat: dict[str, Any] = dict(tree_flatten(dict(weights)))
-    trained = {name: array for name, array in flat.items() if _is_in(name, count - layers)}
+    left_out = _prefixes(model, count - layers)
+    trained = {name: array for name, array in flat.items() if not name.startswith(left_out)}
     if kind == "full":  # trained in float32, used in the type of the model
         stored = dict(tree_flatten(model.parameters()))
         trained = {name: array.astype(stored[name].dtype) for name, array in trained.items()}
     else:
+        _check_rank(trained, int(filled["max_rank"]), filled["config"])
         trained = {
             name: _cut(name, array, int(filled["rank"]))
             for name, array in trained.items()
@@ -65,10 +67,20 @@ def _shown(path: Path) -> str:
     return str(path.resolve().relative_to(here)) if here in path.resolve().parents else str(path)
 
 
-def _is_in(name: str, first: int) -> bool:
-    """Whether a weight belongs to the layers that the trial trained; those outside layers always do."""
-    layer = LAYER.search(name)
-    return layer is None or int(layer[1]) >= first
+def _prefixes(model: Any, first: int) -> tuple[str, ...]:
+    """How the weights of the layers before `first` begin."""
+    before = {id(layer) for layer in model.layers[:first]}
+    return tuple(f"{path}." for path, part in model.named_modules() if id(part) in before)
+
+
+def _check_rank(trained: Mapping[str, Any], most: int, config: str | None) -> None:
+    """Raise TaskError where the adapter was trained with another configuration than the one that is there."""
+    for name, array in trained.items():
+        if name.endswith(".lora_a") and array.shape[1] != most:
+            raise TaskError(
+                f"{name} was trained with another rank than max_rank {most}: {config or 'the study'} has "
+                "changed since the run. Restore what it said then"
+            )
 
 
 def _cut(name: str, array: mx.array, rank: int) -> mx.array:

@@ -68,7 +68,8 @@ class FineTune(Task):
         layers, count = static["max_num_layers"], len(model.layers)
         if layers > count:
             raise TaskError(
-                f"num_layers {layers} is above {count}, the layers of {path}. Lower it, or write -1"
+                f"max_num_layers {layers} is above {count}, the layers of {path}. Write {count} in `fixed`; "
+                "a configuration without num_layers means 16"
             )
         if static["fine_tune_type"] == "full":
             for layer in model.layers[-max(layers, 0) :]:

@@ -32,8 +32,10 @@ OPTIONAL = {"cosine_decay": {"end": 0.0}}
 def core(values: Mapping[str, Any], given: Mapping[str, Any], fail: Fail) -> dict[str, Any]:
     """What a configuration says of optimizer and rate, but for what a trial is `given`, which counts more."""
     schedule = _schedule(values.get("lr_schedule"), fail)
-    if {"schedule", "warmup_fraction", "warmup_updates"} & given.keys():  # the study has one of its own
+    if "schedule" in given:  # the study has one of its own
         schedule = {key: value for key, value in schedule.items() if key == "learning_rate"}
+    elif {"warmup_fraction", "warmup_updates"} & given.keys():  # or the warm-up alone
+        schedule = {key: value for key, value in schedule.items() if not key.startswith("warmup_")}
     return {"learning_rate": values.get("learning_rate", 1e-5)} | schedule | _optimizer(values, given, fail)
 
 
@@ -88,7 +90,7 @@ def _schedule(found: Any, fail: Fail) -> dict[str, Any]:
     if not found:
         return {}
     path = ("lr_schedule",)
-    if not isinstance(found, dict) or found.get("name") not in ARGUMENTS:
+    if not isinstance(found, dict) or str(found.get("name")) not in ARGUMENTS:
         fail(path, f"its name must be one of {', '.join(ARGUMENTS)}; leave it out for a constant rate")
     for key in found:
         if key not in ("name", "arguments", "warmup", "warmup_init"):
@@ -100,7 +102,10 @@ def _schedule(found: Any, fail: Fail) -> dict[str, Any]:
         fail((*path, "arguments"), f"the first is the rate, which must be above 0, got {rate}")
     made = {"learning_rate": rate} | _shape(name, numbers, rate)
     if warmup := found.get("warmup", 0):
-        made |= {"warmup_updates": warmup, "warmup_start": found.get("warmup_init", 0.0) / rate}
+        start = found.get("warmup_init") or 0.0
+        if not isinstance(start, int | float):
+            fail((*path, "warmup_init"), f"must be a number, got {start!r}")
+        made |= {"warmup_updates": warmup, "warmup_start": start / rate}
     return made
 
 

@@ -231,6 +231,10 @@ def _check(made: Mapping[str, Any], given: Mapping[str, Any], config: Config) ->
             hint = "write it there, or in `fixed` of the study"
             place = "the study" if config.document is None else config.document.file
             raise TaskError(f"{place}: {key}: is missing; {hint}")
+    resumed = made["resume_adapter_file"]
+    if resumed is not None and not Text().accepts(resumed):
+        where = Config({}) if "resume_adapter_file" in given else config
+        where.fail(("resume_adapter_file",), f"must be a path, got {resumed!r}")
     for key, values in VALUES.items():
         if not values.accepts(made[key]):
             where = Config({}) if key in given else config
@@ -268,5 +272,5 @@ def _check_largest(made: Mapping[str, Any]) -> None:
     if kind != "lora" and made["num_layers"] != most:
         raise TaskError(
             f"num_layers {made['num_layers']} is not max_num_layers {most}: only fine_tune_type lora can "
-            "vary it. Write one num_layers, in `fixed`"
+            f"vary it. Write max_num_layers: {made['num_layers']} in `fixed`, too"
         )

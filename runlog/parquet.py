@@ -42,7 +42,12 @@ def read_part(folder: Path, part: Part, *, log: Path | None) -> pa.Table:
 
     Raises DamagedTableError, and FileNotFoundError where it has gone, merged into a longer one.
     """
-    data = (folder / part.name).read_bytes()
+    try:
+        data = (folder / part.name).read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedTableError(error.strerror or str(error)) from error
     if part.is_checked and checksum.of_file(data) != part.file_sum:
         raise DamagedTableError("its checksum does not hold")
     if log is not None and part.is_checked:

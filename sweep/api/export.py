@@ -51,7 +51,7 @@ def export_adapter(run_dir: str | Path, out: Path, trial: int | None = None) -> 
         if trial is None:
             best = run.best()
             if best.empty:
-                raise RunDirError(f"{run_dir}: no trial is complete. Pass --trial N")
+                raise RunDirError(f"{run_dir}: no trial is complete. Name one by its number")
             trial = int(best["number"].iloc[0])
         return trial, run.export_adapter(trial, out)
     except analysis.RunError as error:

@@ -64,19 +64,27 @@ def export(
 
 def export_adapter(
     run: RunDirectory,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder to write.")],
-    trial: Annotated[int | None, typer.Option("--trial", "-t", help="Not the best, but this one.")] = None,
+    trial_and_out: Annotated[
+        list[str],
+        typer.Argument(metavar="[TRIAL] OUT", help="A trial by number, else the best; the folder to write."),
+    ],
 ) -> None:
     """Write the adapter that a trial learned, as mlx-lm does.
 
     \b
     sweep export-adapter runs/lora adapters
-    sweep export-adapter runs/lora adapters --trial 7
+    sweep export-adapter runs/lora 7 adapters
     """
     from sweep.api.export import export_adapter as write_adapter
 
     with errors_end_the_command():
-        number, commands = write_adapter(run, out, trial)
+        *trial, out = trial_and_out
+        if len(trial) > 1 or not all(each.isdecimal() for each in trial):
+            raise SweepError(
+                f"export-adapter: {' '.join(trial_and_out)}: is not [TRIAL] OUT. "
+                "Give a trial's number, or none for the best, and one folder"
+            )
+        number, commands = write_adapter(run, Path(out), int(trial[0]) if trial else None)
     print(f"wrote trial {number} to {out}")
     for command in commands:
         print(command)

@@ -102,6 +102,5 @@ def _problem(found: dict[str, Any], ref: TaskRef, key_line: int | None, file: st
         key="task",
         line=key_line,
         what=found["problem"],
-        found=str(ref),
         remedy=f"see {place}" if place else None,
     )

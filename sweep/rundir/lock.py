@@ -30,6 +30,11 @@ class WriterLock:
         else:
             holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
             os.close(self._descriptor)
+            if holder == str(os.getpid()):
+                raise RunDirError(
+                    f"{path.parent}: is open in this process already. "
+                    "End that first: close() of its study, or stop() of its handle"
+                )
             raise RunDirError(
                 f"{path.parent}: in use by the process {holder or 'of unknown id'}; "
                 "wait for it, end it (kill -INT stops it cleanly), or choose another name or --runs directory"

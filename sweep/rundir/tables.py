@@ -41,10 +41,17 @@ def remove_damaged(run_dir: Path) -> list[str]:
     for part in _checked(run_dir):
         path = run_dir / layout.METRICS / part.name
         with disk_errors(path):
-            if checksum.of_file(path.read_bytes()) != part.file_sum:
+            if not _is_as_written(path, part.file_sum):
                 path.unlink()
                 said.append(f"{part.name} is damaged and is made again from the log")
     return said
+
+
+def _is_as_written(path: Path, file_sum: str | None) -> bool:
+    try:
+        return checksum.of_file(path.read_bytes()) == file_sum
+    except OSError:  # the disk cannot read it
+        return False
 
 
 def refresh_metrics(run_dir: Path, *, stop: int, compact: bool = False) -> list[str]:

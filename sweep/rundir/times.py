@@ -13,7 +13,7 @@ from runlog.reader import read_batches
 from runlog.records import Record
 from sweep.errors import RunDirError
 from sweep.rundir.history import lane_time, read_history
-from sweep.vocabulary.trial import RunId
+from sweep.vocabulary.trial import Outcome, RunId
 
 TRACES = 2
 """How often a program is traced at a width: a step that updates, and one that only accumulates."""
@@ -32,16 +32,20 @@ class Times:
         return self.run_s.get(run.trial, self.typical_s)
 
 
+def _compile_s(outcome: Outcome) -> float:
+    return float(outcome.ledger.get("compile_s", 0.0))
+
+
 def measured_times(run_dir: Path, replicates: int) -> Times:
     """What a run directory's trials took. Raises RunDirError where none has ended."""
     if not (run_dir / layout.LOG).is_file():
         raise RunDirError(f"{run_dir}: is not a run directory. Give the path of a run, such as runs/digits")
     history = read_history(run_dir)
-    ended = [outcome for outcome in history.told.values() if lane_time(outcome) > 0]
+    ended = [each for each in history.told.values() if lane_time(each) > _compile_s(each)]
     if not ended:
         raise RunDirError(f"{run_dir}: no trial has ended yet. Wait for one, or give the seconds of a trial")
     log = read_log(run_dir)
-    compiles = {outcome.number: float(outcome.ledger.get("compile_s", 0.0)) for outcome in ended}
+    compiles = {outcome.number: _compile_s(outcome) for outcome in ended}
     own = {
         outcome.number: (lane_time(outcome) - compiles[outcome.number]) * log.share(outcome.number)
         for outcome in ended

@@ -16,7 +16,9 @@ from sweep.vocabulary.trial import LEDGER, Outcome, RunId, TrialState
 
 
 def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
-    """All runs have ended; a trial without a finite number for each objective fails."""
+    """The trial has ended, by all its runs or by patience; without a finite number an objective it fails."""
+    if trial.finished:
+        trial.level()
     for aim in state.limits.objectives:
         if not _counted(trial, aim):
             reason = f"objective {aim.metric} is missing from the last report"

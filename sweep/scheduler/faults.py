@@ -13,7 +13,7 @@ from sweep.scheduler import endings, feeding, placement, queues, widths
 from sweep.scheduler.live import LiveRun, QueueKey
 from sweep.scheduler.messages import Instruction, Note, Replace
 from sweep.scheduler.slots import Flight, Slot
-from sweep.scheduler.state import State
+from sweep.scheduler.state import Phase, State
 from sweep.vocabulary.turn import Loss, SlotLost, TurnResult
 
 LOOK_EVERY_S = 1.0
@@ -24,6 +24,9 @@ PAUSE_S = 0.5
 
 PAUSE_GROWTH = 8.0
 """Every further pause is so many times as long: two of them outlast what is away for a few seconds."""
+
+LONGEST_PAUSE_S = 600.0
+"""No pause is longer."""
 
 SILENCE_S = 600.0
 """How long a worker may be silent before this is said, where no time-out is set."""
@@ -71,12 +74,13 @@ def broke(state: State, run: LiveRun, reason: str, now: float, out: list[Instruc
     lane = slot.vacate(run.id) if slot is not None else None
     if slot is not None and lane is not None:
         slot.drops.append(lane)
-    pause_s = PAUSE_S * PAUSE_GROWTH**run.retried
+    # with the exponent bounded the power is one that a float holds
+    pause_s = min(PAUSE_S * PAUSE_GROWTH ** min(run.retried, 9), LONGEST_PAUSE_S)
     run.retried += 1
     run.attempt += 1
     run.slot, run.since = None, now
     state.paused[run.id] = now + pause_s
-    if is_last:
+    if is_last or state.phase is Phase.STOPPING:  # the session that comes tries it
         return
     first_line = "".join(reason.strip().splitlines()[:1])
     times = f"{run.retried} of {state.limits.retries}"

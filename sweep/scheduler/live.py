@@ -147,7 +147,8 @@ class LiveTrial:
 
     def level(self) -> None:
         """Where runs of an open length ended apart from one another, their last reports count together."""
-        if self.boundaries and all(run.latest for run in self.runs.values()):
+        ends = {run.reported for run in self.runs.values()}
+        if len(ends) > 1 and all(run.latest for run in self.runs.values()):
             self.boundaries.clear()
             self.passed.append(Boundary.of(self.runs[replicate].latest for replicate in sorted(self.runs)))
 

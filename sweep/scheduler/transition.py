@@ -236,8 +236,6 @@ def _finish(state: State, slot: Slot, id: RunId, out: list[Instruction]) -> None
     run.finished, run.slot = True, None
     trial = state.trials[id.trial]
     if trial.finished:
-        if run.length.open:
-            trial.level()
         endings.complete(state, trial, out)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol
 
-from sweep.vocabulary.trial import RunId, TrialPlan
+from sweep.vocabulary.trial import Report, RunId, TrialPlan
 from sweep.vocabulary.turn import Load, Spent, Turn, TurnResult
 from train_core import keys
 
@@ -46,3 +50,41 @@ def run_key(plan: TrialPlan, replicate: int) -> Any:
     """The key of one run: fold_in(fold_in(key(seed), number), replicate); uint32 (2,)."""
     number = plan.number if plan.key_number is None else plan.key_number
     return keys.fold_in(keys.fold_in(keys.key(plan.seed), number), replicate)
+
+
+class Reported(Protocol):
+    """What was seen at a boundary, before it is the report of a run."""
+
+    @property
+    def examples(self) -> int: ...
+
+    @property
+    def epoch(self) -> float: ...
+
+    @property
+    def updates(self) -> int: ...
+
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
+
+
+def report_of(load: Load, turn: Turn, found: Reported, *, lane: int) -> Report:
+    """The report of a run that trains here, now."""
+    return Report(
+        trial=load.plan.number,
+        replicate=load.replicate,
+        examples=found.examples,
+        epoch=found.epoch,
+        updates=found.updates,
+        metrics=found.metrics,
+        attempt=load.attempt,
+        width=turn.width,
+        lane=lane,
+        host=_host(),
+        time=time.time(),
+    )
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()

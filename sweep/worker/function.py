@@ -18,10 +18,10 @@ from typing import Any
 import mlx.core as mx
 
 from sweep.errors import CheckpointError
-from sweep.vocabulary.trial import UNBOUNDED, Report, Snapshot
+from sweep.vocabulary.trial import UNBOUNDED, Snapshot
 from sweep.vocabulary.turn import Load, RunFailure, Spent, Turn, TurnResult, WorkerSettings
 from sweep.worker import packed_folder
-from sweep.worker.content import Occupant
+from sweep.worker.content import Occupant, report_of
 from sweep.worker.function_report import Reported, ReportError, explain, reported
 from sweep.worker.function_trial import Trial
 from sweep.worker.snapshots import objective_at
@@ -64,7 +64,6 @@ class Function:
     def __init__(self, settings: WorkerSettings, spool: Spool) -> None:
         self._settings = settings
         self._spool = spool
-        self._host = socket.gethostname()
         self._function: Callable[[Trial], Any] | None = None
         self._call: _Call | None = None
         self._notes: list[str] = []
@@ -140,7 +139,7 @@ class Function:
         reports = []
         if report is not None:
             call.examples = report.examples
-            reports.append(self._report(turn, call.occupant.load, report))
+            reports.append(report_of(call.occupant.load, turn, report, lane=0))
             is_over = is_over or report.examples >= call.occupant.load.plan.length.examples
         snapshots = self._save_report(call, report, is_over)
         run, spent = call.occupant.run, call.occupant.spent
@@ -195,21 +194,6 @@ class Function:
             peak_memory_bytes=max(spent.peak_memory_bytes, mx.get_peak_memory()),
         )
 
-    def _report(self, turn: Turn, load: Load, found: Reported) -> Report:
-        return Report(
-            trial=load.plan.number,
-            replicate=load.replicate,
-            examples=found.examples,
-            epoch=found.epoch,
-            updates=found.updates,
-            metrics=found.metrics,
-            attempt=load.attempt,
-            width=turn.width,
-            lane=0,
-            host=self._host,
-            time=time.time(),
-        )
-
     # Checkpoints
 
     def _save_report(self, call: _Call, report: Reported | None, is_over: bool) -> list[Snapshot]:
@@ -239,7 +223,7 @@ class Function:
         try:
             sha256 = packed_folder.pack(call.folder, path, facts)
         except OSError as error:
-            self._notes.append(f"trial {run.trial} was not saved on {self._host}: {error}")
+            self._notes.append(f"trial {run.trial} was not saved on {socket.gethostname()}: {error}")
             return []
         call.packed, call.trial.has_saved, occupant.saved_at = state, False, time.perf_counter()
         call.pack_s = occupant.saved_at - began

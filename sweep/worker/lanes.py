@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ import mlx.core as mx
 import train_core
 from sweep.vocabulary.trial import Report, RunId, Signature, Snapshot, TrialPlan
 from sweep.vocabulary.turn import Load, RunFailure, Spent, Turn, TurnResult, WorkerSettings
-from sweep.worker.content import Occupant, run_key
+from sweep.worker.content import Occupant, report_of, run_key
 from sweep.worker.programs import Programs
 from sweep.worker.snapshots import Snapshots
 from sweep.worker.spool import Spool
@@ -24,7 +23,6 @@ class Lanes:
     """
 
     def __init__(self, settings: WorkerSettings, spool: Spool, *, programs_bytes: float) -> None:
-        self._host = socket.gethostname()
         self._step_s: float | None = None
         self._signature: Signature | None = None
         self._population: train_core.Population | None = None
@@ -117,7 +115,8 @@ class Lanes:
                 if report.error is not None:
                     failures.append(RunFailure(run, report.error, diverged=True))  # a lane has no other error
                 else:
-                    reports.append(self._report(turn, report))
+                    load = self._lanes[report.lane].load
+                    reports.append(report_of(load, turn, report, lane=report.lane))
                     snapshots += self._snapshots.save_report(population, self._lanes, report)
                 if report.finished and report.error is None:
                     finished.append(run)
@@ -132,22 +131,6 @@ class Lanes:
             failures=tuple(failures),
             snapshots=tuple(snapshots),
             spent={occupant.run: occupant.spent for occupant in occupants.values()},
-        )
-
-    def _report(self, turn: Turn, report: train_core.LaneReport) -> Report:
-        load = self._lanes[report.lane].load
-        return Report(
-            trial=load.plan.number,
-            replicate=load.replicate,
-            examples=report.examples,
-            epoch=report.epoch,
-            updates=report.updates,
-            metrics=report.metrics,
-            attempt=load.attempt,
-            width=turn.width,
-            lane=report.lane,
-            host=self._host,
-            time=time.time(),
         )
 
     def _enter_spent(self, advance: train_core.Advance, micro_batch_size: int) -> None:

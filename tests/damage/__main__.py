@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import shutil
 import sys
 import tempfile
-import time
 import traceback
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -27,29 +21,12 @@ from sweep.rundir import soundness
 from sweep.spec.parse import parse
 from tests.damage import damages, reading, source
 from tests.damage.reading import Content
+from tests.seeds import Tally, arguments, campaign
 
 BATCH = 50
 """Damages that a process tries before it says how they went."""
 
-SHOWN = 10
-
-
-@dataclass
-class Tally:
-    """How damages went; `wrong` says what was neither equal nor said, or ended otherwise, by seed."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    wrong: dict[int, str] = field(default_factory=dict)
-
-    def add(self, other: Tally) -> None:
-        """Enter another's counts."""
-        self.counts += other.counts
-        self.wrong |= other.wrong
-
-    def __str__(self) -> str:
-        names = ("equal", "said", "silent", "unverified", "foreign")
-        parts = ", ".join(f"{self.counts[name]} {name}" for name in names)
-        return f"{sum(self.counts.values())} damages: {parts}"
+WAYS = ("equal", "said", "silent", "unverified", "foreign")
 
 
 def attempt(sound_dir: Path, sound: Content, run_dir: Path, seed: int) -> tuple[str, str]:
@@ -83,14 +60,11 @@ def folder() -> Iterator[Path]:
 
 def try_seeds(sound_dir: Path, start: int, stop: int) -> Tally:
     """Try the damages of some seeds."""
-    tally, sound = Tally(), _sound(sound_dir)
+    sound = _sound(sound_dir)
     with folder() as own, study_files_parsed_once():
-        for seed in range(start, stop):
-            how, text = attempt(sound_dir, sound, own / sound_dir.name, seed)
-            tally.counts[how] += 1
-            if text:
-                tally.wrong[seed] = f"{how}: {text}"
-    return tally
+        return Tally("damages", WAYS).try_all(
+            lambda seed: attempt(sound_dir, sound, own / sound_dir.name, seed), range(start, stop)
+        )
 
 
 @contextmanager
@@ -122,24 +96,9 @@ def _sound(sound_dir: Path) -> Content:
 
 def main() -> int:
     """Exit 1 where a damage was silent or ended in a foreign error."""
-    parser = argparse.ArgumentParser(prog="python -m tests.damage", description=__doc__)
-    parser.add_argument("--damages", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0, help="the first of as many seeds")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    options = parser.parse_args()
-    began, tally = time.monotonic(), Tally()
-    with folder() as root, ProcessPoolExecutor(options.workers) as pool:
-        sound_dir = source.make(root)
-        stop = options.seed + options.damages
-        starts = range(options.seed, stop, BATCH)
-        stops = [min(start + BATCH, stop) for start in starts]
-        for batch in pool.map(try_seeds, [sound_dir] * len(starts), starts, stops):
-            tally.add(batch)
-            print(f"{tally} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    for seed, text in list(tally.wrong.items())[:SHOWN]:
-        print(f"seed {seed}: {text}", file=sys.stderr)
-    print(f"{tally} in {time.monotonic() - began:.0f} s")
-    return 1 if tally.wrong else 0
+    told = arguments("tests.damage", __doc__, "damages")
+    with folder() as root:
+        return campaign(told, Tally("damages", WAYS), partial(try_seeds, source.make(root)), batch=BATCH)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,12 @@ def test_the_transcript_is_typed(
     assert "==========" in said["mlx_lm.generate"]
 
 
+@pytest.mark.parametrize("given", [["x", "out"], ["1", "2", "out"]])
+def test_what_is_no_trial_and_folder_is_refused_before_the_run_is_read(given: list[str]) -> None:
+    done = CliRunner().invoke(app, ["export-adapter", "runs/lora", *given])
+    assert (done.exit_code, f"{' '.join(given)}: is not [TRIAL] OUT" in done.stderr) == (2, True)
+
+
 def test_each_key_of_the_page_is_one_that_there_is() -> None:
     rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}

@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import signal
 import sys
-import time
 import traceback
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from sweep.driver.build import check_choices
 from sweep.errors import SpecError
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 from tests.mutation.mutations import mutated
+from tests.seeds import Tally, arguments, campaign
 
 BOUND_S = 2.0
 BATCH = 200
-SHOWN = 10
+WAYS = ("studies", "refused", "slow", "foreign")
 
 
 class TooSlow(BaseException):
     """Raised where a file takes longer than it may."""
-
-
-@dataclass
-class Tally:
-    """How files went; `wrong` says what was neither a study nor a SpecError, by seed."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    wrong: dict[int, str] = field(default_factory=dict)
-    slowest_s: float = 0.0
-
-    def add(self, other: Tally) -> None:
-        """Enter another's counts."""
-        self.counts += other.counts
-        self.wrong |= other.wrong
-        self.slowest_s = max(self.slowest_s, other.slowest_s)
-
-    def __str__(self) -> str:
-        parts = ", ".join(f"{self.counts[name]} {name}" for name in ("studies", "refused", "slow", "foreign"))
-        total = sum(self.counts.values())
-        return f"{total} mutated study files: {parts}; {self.slowest_s:.2f} s of CPU at most"
 
 
 def read(seed: int) -> tuple[str, str]:
@@ -70,15 +45,7 @@ def read(seed: int) -> tuple[str, str]:
 
 def read_seeds(start: int, stop: int) -> Tally:
     """Read the files of some seeds."""
-    tally = Tally()
-    for seed in range(start, stop):
-        began = time.process_time()
-        how, text = read(seed)
-        tally.slowest_s = max(tally.slowest_s, time.process_time() - began)
-        tally.counts[how] += 1
-        if text:
-            tally.wrong[seed] = f"{how}: {text}"
-    return tally
+    return Tally("mutated study files", WAYS).try_all(read, range(start, stop))
 
 
 @contextmanager
@@ -99,21 +66,8 @@ def _bounded() -> Iterator[None]:
 
 def main() -> int:
     """Exit 1 where a file gave neither a study nor a SpecError, or took too long."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("--files", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0, help="the first of as many seeds")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    options = parser.parse_args()
-    began, tally = time.monotonic(), Tally()
-    stop = options.seed + options.files
-    starts = range(options.seed, stop, BATCH)
-    with ProcessPoolExecutor(options.workers) as pool:
-        for batch in pool.map(read_seeds, starts, [min(start + BATCH, stop) for start in starts]):
-            tally.add(batch)
-    for seed, text in list(tally.wrong.items())[:SHOWN]:
-        print(f"seed {seed}: {text}", file=sys.stderr)
-    print(f"{tally} in {time.monotonic() - began:.0f} s")
-    return 1 if tally.wrong else 0
+    told = arguments("tests.mutation", __doc__, "files")
+    return campaign(told, Tally("mutated study files", WAYS), read_seeds, batch=BATCH)
 
 
 if __name__ == "__main__":

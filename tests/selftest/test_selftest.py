@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import pytest
 
 from selftest import exactness, groups, machine, memory, page, records, speed, studies, suite, table
@@ -176,3 +177,9 @@ def test_invariant_13_a_study_on_ray_listens_on_loopback_only_and_loses_nothing_
     assert all(result.status is not Status.RED for result in results.values()), results
     assert results["loopback"].status is Status.GREEN
     assert "no worker process was found" not in results["killed worker"].saw
+
+
+@pytest.mark.parametrize("other", [float("nan"), float("inf")])
+def test_a_result_that_is_not_finite_is_red(other: float) -> None:
+    difference = exactness._relative(mx.array([1.0, 1.0]), mx.array([1.0, other]))
+    assert agreement(difference, exact=False, tolerance=1e-3)[0] is Status.RED

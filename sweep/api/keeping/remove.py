@@ -63,7 +63,13 @@ def _of(stored: Sequence[Snapshot], trials: Sequence[int]) -> list[Snapshot]:
 
 def _all_but_best(history: History, stored: Sequence[Snapshot], keep_best: int) -> list[Snapshot]:
     directions = [direction for _, direction in history.study.objectives]
-    return superseded(stored, told=history.told, directions=directions, keep_best=keep_best)
+    return superseded(
+        stored,
+        told=history.told,
+        directions=directions,
+        keep_best=keep_best,
+        keep_best_report=True,  # there is one only where the trial's value is from there, or it was asked for
+    )
 
 
 def remove(run_dir: str | Path, *, keep_best: int = 1, trials: Sequence[int] = ()) -> Removal:

@@ -19,6 +19,9 @@ from sweep.search.journal_check import JournalContent, Rows, differences, read_j
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 
+ORIGINALS = (layout.LOG, layout.STUDY, layout.PROVENANCE)
+"""Files that no other file can be rebuilt into."""
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -51,7 +54,17 @@ class Verification:
         files = len({each.path for each in self.findings})
         summary = f"{damaged} of {files} files are damaged" if damaged else f"all {files} files are sound"
         lines = [*map(str, self.findings), *(f"repaired {text}" for text in self.repaired)]
-        return "\n".join([*lines, f"{self.run_dir}: {summary}"])
+        return "\n".join([*lines, f"{self.run_dir}: {summary}{self._advice}"])
+
+    @property
+    def _advice(self) -> str:
+        """What to do about what is damaged."""
+        lost = [name for name in ORIGINALS if any(each.path == name for each in self.damaged)]
+        if len(lost) < len({each.path for each in self.damaged}):
+            return f". Run: python -m sweep verify {self.run_dir} --repair"
+        if lost:
+            return f". {' and '.join(lost)} cannot be rebuilt: restore it from a copy, if there is one"
+        return ""
 
 
 def verify(run_dir: str | Path, *, repair: bool = False) -> Verification:

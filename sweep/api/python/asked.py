@@ -153,10 +153,13 @@ class Study:
         """
         with self._lock:
             self._check_open()
+            self._check_own(trial)
             if trial.is_told:
                 raise SweepError(f"trial {trial.number} was told before. Ask for another one")
             if self.ended(trial) is None:
                 report = self._last_report(trial, value) if value is not None and failed is None else None
+                if failed is None:
+                    self._check_complete(trial, report)
                 self._answer(trial, report, ends=True, failure=failed)
             trial.is_told = True
             return str((self.ended(trial) or TrialState.FAIL).value)
@@ -165,6 +168,7 @@ class Study:
         """What `Trial.report` does."""
         with self._lock:
             self._check_open()
+            self._check_own(trial)
             if self.ended(trial) is None:
                 self._answer(trial, _read({"examples": examples, **metrics}, trial))
 
@@ -265,7 +269,7 @@ class Study:
         if metrics.items() <= trial.last.items():
             return None
         length = trial.load.plan.length.examples
-        here = length if length < UNBOUNDED else trial.examples + 1
+        here = max(length, trial.examples + 1) if length < UNBOUNDED else trial.examples + 1
         return _read({"examples": here, **trial.last, **metrics}, trial)
 
     def _answer(
@@ -278,6 +282,22 @@ class Study:
             trial.examples, trial.last = report.examples, report.metrics
         if not ends and self.ended(trial) is not None:
             self._executor.release(trial.load.run)
+
+    def _check_own(self, trial: Trial) -> None:
+        if not isinstance(trial, Trial) or trial._study is not self:
+            raise SweepError(f"{self.name}: this trial is not its own. Give what this study's ask() returned")
+
+    def _check_complete(self, trial: Trial, report: Report | None) -> None:
+        """A trial without its objective would fail, for a word that is easily mistyped."""
+        if report is None and not trial.last and trial.examples:
+            return  # an earlier session's report counts
+        said = report.metrics if report is not None else trial.last
+        for objective in self._spec.objective:
+            if objective.metric not in said:
+                raise SweepError(
+                    f"trial {trial.number}: {objective.metric} is missing. "
+                    'Give its value, tell(trial, value), or say why there is none, failed="..."'
+                )
 
     def _check_open(self) -> None:
         if self._closed:

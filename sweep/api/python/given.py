@@ -86,6 +86,8 @@ def given_study(
     """
     if (study is None) == (task is None):
         raise SweepError('give either a study, such as "study.yaml", or task=MyTask and the other keys')
+    if callable(study):
+        raise SweepError("a class or a function is given by name: sweep.run(task=train, name=..., ...)")
     if study is not None:
         if keys:
             raise SweepError(f"{next(iter(keys))}: stands in the study itself. Change it there")

@@ -54,12 +54,13 @@ def start(
 
     Returns once the run directory is this study's own. Raises SweepError where it cannot be.
     """
-    given = given_study(study, task, keys, runs=Path(runs), trials=trials, cluster=cluster)
+    runs = Path(runs).resolve()  # a program may change its folder while the study runs
+    given = given_study(study, task, keys, runs=runs, trials=trials, cluster=cluster)
     if is_elsewhere(given.spec):
         raise SweepError(
             f"{given.spec.name}: its cluster is elsewhere. Start it there with python -m sweep run --detach"
         )
-    handle = Handle(given, Path(runs), accept_changed_task=accept_changed_task)
+    handle = Handle(given, runs, accept_changed_task=accept_changed_task)
     handle.await_opened()
     return handle
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sweep.errors import SweepError
 from sweep.vocabulary.trial import Scalar
 
 Entry = dict[str, Any]
@@ -31,10 +32,22 @@ def float_(
 
 
 def int_(
-    low: int, high: int, *, log: bool = False, step: int | None = None, when: Mapping[str, Any] | None = None
+    low: float,
+    high: float,
+    *,
+    log: bool = False,
+    step: float | None = None,
+    when: Mapping[str, Any] | None = None,
 ) -> Entry:
-    """An integer from `low` to `high`, both included."""
-    return {"low": low, "high": high, "log": log} | _given(step=step, when=when)
+    """An integer from `low` to `high`, both included; 1e3 is one. Raises SweepError for other numbers."""
+    entry: Entry = {"low": _whole(low), "high": _whole(high), "log": log}
+    return entry | _given(step=None if step is None else _whole(step), when=when)
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int | float) or value != value // 1:
+        raise SweepError(f"sweep.int: {value!r} is not an integer. Use sweep.float for numbers in between")
+    return int(value)
 
 
 def choices(*values: Scalar, when: Mapping[str, Any] | None = None) -> Entry:

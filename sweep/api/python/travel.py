@@ -83,6 +83,8 @@ class _Module:
     ) -> None:
         """The definition of a class or function, after all that it uses."""
         self._known[name] = found
+        if getattr(found, "__name__", "") == "<lambda>":
+            raise NoSourceError(f"{used_by} uses {name}, a lambda. Write it as a function with def")
         piece = piece_of(found, seen_from)
         if piece.name != name:
             raise NoSourceError(f"{used_by} uses {name}, which is another name of {piece.name}")
@@ -134,12 +136,15 @@ class _Module:
         if values.is_mlx(value):
             self._imports["import mlx.core"] = None
         made = f"mlx.core.array(_arrays[{name!r}])" if values.is_mlx(value) else f"_arrays[{name!r}]"
+        if values.is_number(value):
+            made += "[()]"
         self._constants.append(f"{name} = {made}  # {values.fingerprint(array)}")
 
 
 def _cannot(name: str, value: Any, piece: Piece) -> str:
     kind = type(value)
     what = f"a {kind.__module__.partition('.')[0]} {kind.__name__}" if kind.__module__ != "__main__" else ""
+    what = f"a {kind.__name__}, too long or not plain" if kind.__module__ == "builtins" else what
     what = what or f"a {kind.__name__} made in the notebook"
     return (
         f"{piece.name} uses {name}, {what}, which cannot come along to its workers. "

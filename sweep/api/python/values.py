@@ -68,13 +68,20 @@ def as_array(value: Any) -> np.ndarray[Any, Any] | None:
             return np.array(value, copy=True)
         except (RuntimeError, TypeError, ValueError):  # bfloat16 has no type there
             return None
-    is_numbers = isinstance(value, np.ndarray) and not value.dtype.hasobject
-    return value if is_numbers else None
+    is_numbers = isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject
+    return np.asarray(value) if is_numbers else None
 
 
 def is_mlx(value: Any) -> bool:
     """Whether a value is an MLX array; MLX is not imported to know that."""
     return type(value).__module__ == "mlx.core" and type(value).__name__ == "array"
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is one number of NumPy's, such as a mean."""
+    import numpy as np
+
+    return isinstance(value, np.generic)
 
 
 def fingerprint(array: np.ndarray[Any, Any]) -> str:

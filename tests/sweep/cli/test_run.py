@@ -102,6 +102,7 @@ def test_a_task_that_does_not_import_is_named_with_its_own_line(folder: Folder) 
     assert "study.yaml:3: task:" in said
     assert "line.py:3" in said
     assert "no_such_thing" in said
+    assert ", got" not in said
 
 
 def test_a_task_with_a_syntax_error_is_named_with_its_own_line(folder: Folder) -> None:

@@ -177,7 +177,7 @@ def test_rm_keeps_the_best_and_what_has_not_ended(run_dir: Path) -> None:
 
 def test_rm_is_refused_while_the_study_runs(run_dir: Path) -> None:
     with open_run(run_dir.parent):
-        assert "in use by the process" in sweep("rm", run_dir, "--yes", code=2).stderr
+        assert "is open in this process already" in sweep("rm", run_dir, "--yes", code=2).stderr
     assert len(files(run_dir)) == 3
 
 

@@ -13,19 +13,8 @@ import pytest
 from sweep.driver.monitor import notebook_view
 from sweep.driver.monitor.choosing import is_run_by_a_kernel, progress_for
 from sweep.driver.monitor.notebook_view import NotebookView, is_in_a_notebook
-from sweep.driver.monitor.progress import Lines, StudyView
-
-VIEW = StudyView(
-    ended={"COMPLETE": 12, "PRUNED": 3, "FAIL": 1},
-    running=8,
-    budget=32,
-    slots=2,
-    lanes=8,
-    lanes_busy=7,
-    slots_busy=2,
-    elapsed_s=64.0,
-    examples_per_s=123_456.7,
-)
+from sweep.driver.monitor.progress import Lines
+from tests.sweep.driver.views import VIEW
 
 
 @dataclass

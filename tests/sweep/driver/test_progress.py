@@ -20,21 +20,12 @@ from sweep.driver.monitor.choosing import progress_for
 from sweep.driver.monitor.live_view import LiveView, live_table
 from sweep.driver.monitor.progress import BestSoFar, Lines, Quiet, StudyView, duration, one_line, time_left_s
 from tests.sweep.conftest import Folder
+from tests.sweep.driver.views import VIEW as PLAIN
 
-VIEW = StudyView(
-    ended={"COMPLETE": 12, "PRUNED": 3, "FAIL": 1},
-    running=8,
-    budget=32,
-    slots=2,
-    lanes=8,
-    lanes_busy=7,
-    slots_busy=2,
-    elapsed_s=64.0,
-    examples_per_s=123_456.7,
-    best=BestSoFar(
-        9, 0.98765432, {"learning_rate": 0.0123456, "optimizer": "adamw", "momentum": None, "hidden": 64}
-    ),
+BEST = BestSoFar(
+    9, 0.98765432, {"learning_rate": 0.0123456, "optimizer": "adamw", "momentum": None, "hidden": 64}
 )
+VIEW = replace(PLAIN, best=BEST)
 SHOWN = (
     "12 complete, 3 pruned, 1 fail, 8 running, 32 in all", "7 of 8 lanes busy, 2 of 2 slots busy",
     "123,457 examples/s", "0.987654, trial 9: learning_rate=0.01235 optimizer=adamw", "hidden=64",

@@ -98,3 +98,11 @@ def test_deciding_again_after_deleting_deletes_nothing_and_no_unfinished_run_los
     assert decide(kept) == []
     unfinished = {each.run for each in checkpoints if each.trial not in trials}
     assert {each.run for each in kept if each.trial not in trials} == unfinished
+
+
+def test_a_checkpoint_of_the_best_report_stays_beside_the_final_one_where_it_is_kept() -> None:
+    best = Snapshot(0, 0, 100, "best", 10, "", False, 0.1)
+    final = Snapshot(0, 0, 300, "final", 10, "", True)
+    trials, options = told(t0=0.1), {"directions": ["minimize"], "keep_best": 1, "keep_best_report": True}
+    assert deleted([best, final], told=trials, **options) == []
+    assert deleted([best, final], told=trials, **{**options, "keep_best": 0}) == ["best", "final"]

@@ -9,7 +9,7 @@ from runlog.reader import whole_bytes
 from runlog.segments import Part, parts_of
 from runlog.tables import read_metrics
 from sweep.rundir.rundir import RunDir
-from sweep.rundir.tables import covered_bytes, refresh_metrics, write_trials
+from sweep.rundir.tables import covered_bytes, refresh_metrics, remove_damaged, write_trials
 from tests.run_dirs import ask, begin, complete, open_run, plan, report
 
 
@@ -156,3 +156,18 @@ def test_trials_parquet_has_optunas_columns_with_their_types(run: RunDir) -> Non
     assert table["params_hidden"].to_pylist() == ["64", "64", '"wide"']
     assert table["params_momentum"].to_pylist() == [None, 0.5, None]
     assert table["state"].to_pylist() == ["COMPLETE", "COMPLETE", "RUNNING"]
+
+
+def test_a_part_that_the_disk_cannot_read_is_made_again_from_the_log(run: RunDir) -> None:
+    add(run, 0, 1)
+    refresh_metrics(run.path, stop=whole_bytes(run.path / "log.jsonl"))
+    (part,) = parts_of(run.path)
+    path = run.path / "metrics" / part.name
+    path.unlink()
+    path.symlink_to(path)  # every read fails
+    said: list[str] = []
+    table = read_metrics(run.path, on_damage=lambda each: said.append(str(each)), on_unreadable=said.append)
+    assert table.num_rows == 6
+    assert "its rows come from the log" in said[0]
+    assert remove_damaged(run.path) == [f"{part.name} is damaged and is made again from the log"]
+    assert not path.is_symlink()

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sweep.scheduler import Aim, Limits, State, feeding, placement
-from sweep.scheduler.live import QueueKey
+from sweep.scheduler.live import Boundary, QueueKey
 from sweep.scheduler.slots import Flight, PlannedLane
 from sweep.scheduler.transition_log import KEPT
 from sweep.vocabulary.trial import Length, RunId, Snapshot
@@ -174,3 +174,18 @@ def test_the_log_keeps_the_last_transitions_with_what_they_led_to() -> None:
     assert len(world.state.log) == KEPT
     assert "SlotJoined(slot='slot-1'" not in str(world.state.log)
     assert max(map(len, str(world.state.log).splitlines())) < 300
+
+
+@pytest.mark.parametrize(("ends", "values"), [((30, 30), [5.0, 1.0]), ((20, 30), [5.0, 3.0])])
+def test_last_reports_count_together_only_where_runs_ended_apart(
+    ends: tuple[int, int], values: list[float]
+) -> None:
+    """One replicate reported once more, earlier: that is no end apart from the other's."""
+    trial = working().state.trials[0]
+    trial.boundaries, trial.passed = {10: {0: {"value": 9.0}}}, []
+    last = {20: 5.0, 30: 1.0}
+    trial.passed = [Boundary.of([{"value": last[at]}] * 2) for at in (20, 30) if at <= min(ends)]
+    for run, end in zip(trial.runs.values(), ends, strict=True):
+        run.reported, run.latest = end, {"value": last[end]}
+    trial.level()
+    assert [boundary.means["value"] for boundary in trial.passed] == values

@@ -70,7 +70,12 @@ def test_each_damaged_file_is_named_and_ends_with_1(run_dir: Path, pattern: str)
     assert done.exit_code == 1
     found = json.loads(done.output)
     assert {each["path"] for each in found["findings"] if not each["sound"]} == {name}
-    assert f"DAMAGED  {name}: " in verify(run_dir).as_text()
+    said = verify(run_dir).as_text()
+    assert f"DAMAGED  {name}: " in said
+    advice = (
+        f"{name} cannot be rebuilt" if pattern in LOST else f"Run: python -m sweep verify {run_dir} --repair"
+    )
+    assert advice in said.splitlines()[-1]
 
 
 @pytest.mark.parametrize("pattern", [*DERIVED, CHECKPOINT])
@@ -150,7 +155,7 @@ def test_a_repair_beside_a_writer_is_refused(run_dir: Path) -> None:
     flip(run_dir / "trials.parquet")
     with RunDir.open(run_dir.parent, run_dir.name):
         assert not verify(run_dir).sound
-        with pytest.raises(RunDirError, match="in use by the process"):
+        with pytest.raises(RunDirError, match="is open in this process already"):
             verify(run_dir, repair=True)
 
 

@@ -121,7 +121,7 @@ def test_what_was_not_told_is_asked_for_again_by_the_next_session() -> None:
 def test_how_trials_end() -> None:
     with study(budget=8) as mine:
         ends: dict[str, str] = {}
-        for name in ("value", "same", "more", "failed", "nothing", "nan", "metrics"):
+        for name in ("value", "same", "more", "failed", "nan", "metrics"):
             trial = mine.ask()
             assert trial is not None
             match name:
@@ -135,8 +135,6 @@ def test_how_trials_end() -> None:
                     ends[name] = mine.tell(trial, 0.5)
                 case "failed":
                     ends[name] = mine.tell(trial, failed="the kiln was cold")
-                case "nothing":
-                    ends[name] = mine.tell(trial)
                 case "nan":
                     ends[name] = mine.tell(trial, float("nan"))
                 case "metrics":
@@ -147,7 +145,6 @@ def test_how_trials_end() -> None:
     assert found.trials.value.dropna().tolist() == [1.0, 1.0, 0.5, 2.0]
     assert found.trials.reason.dropna().tolist() == [
         "the kiln was cold",
-        "objective loss is missing from the last report",
         "objective loss is NaN in the last report",
     ]
     assert len(found.metrics) == 6
@@ -175,8 +172,42 @@ def test_a_value_that_is_no_number_and_a_trial_that_was_told() -> None:
         assert mine.tell(trial, 1.0) == "COMPLETE"
         with pytest.raises(SweepError, match=r"trial 0 was told before. Ask for another one"):
             mine.tell(trial, 1.0)
-        with pytest.raises(RunDirError, match="in use by"):
+        with pytest.raises(RunDirError, match=r"is open in this process already. End that first: close\(\)"):
             study()
+
+
+@pytest.mark.parametrize("value", [None, {"los": 1.0}])
+def test_a_trial_that_is_told_without_its_objective_stays_held(value: Any) -> None:
+    with study() as mine:
+        trial = mine.ask()
+        assert trial is not None
+        with pytest.raises(
+            SweepError, match=r"trial 0: loss is missing. Give its value, tell\(trial, value\)"
+        ):
+            mine.tell(trial, value)
+        assert mine.tell(trial, 1.0) == "COMPLETE"
+
+
+def test_a_trial_of_another_study_is_refused() -> None:
+    with study() as mine, study(name="other") as other:
+        own, foreign = mine.ask(), other.ask()
+        for wrong in (foreign, None):
+            with pytest.raises(SweepError, match="mine: this trial is not its own"):
+                mine.tell(wrong, -999.0)  # type: ignore[arg-type]
+        assert own is not None
+        assert mine.tell(own, 0.5) == "COMPLETE"
+        assert mine.best is not None
+        assert mine.best.value == 0.5
+
+
+def test_a_value_may_come_after_the_last_report_of_a_trial_of_known_length() -> None:
+    with study(trial={"length": {"examples": 2}, "report_every": {"examples": 1}}) as mine:
+        trial = mine.ask()
+        assert trial is not None
+        trial.report(1, loss=1.0)
+        assert mine.tell(trial, 0.25) == "COMPLETE"
+        assert mine.best is not None
+        assert mine.best.value == 0.25
 
 
 def test_no_command_can_train_these_trials(described_here: None) -> None:

@@ -12,7 +12,7 @@ import sweep
 from sweep.api.run import Summary
 from sweep.driver.driver import Driver
 from sweep.driver.monitor.progress import Quiet
-from sweep.errors import RunDirError
+from sweep.errors import RunDirError, SweepError
 from tests.sweep.api.python.cells import Kernel
 
 TRAIN = """
@@ -132,7 +132,7 @@ def test_a_started_study_leaves_the_process_free_until_it_is_stopped() -> None:
     handle = sweep.start(task=task, **KEYS)
     assert handle.running
     assert handle.status().pid is not None
-    with pytest.raises(RunDirError, match="in use by"):
+    with pytest.raises(RunDirError, match="is open in this process already"):
         sweep.start(task=task, **KEYS)
     with pytest.raises(TimeoutError, match="line has not ended within 0 s"):
         handle.wait(0)
@@ -146,3 +146,32 @@ def test_a_started_study_ends_by_itself() -> None:
     handle = sweep.start(task=Kernel().run(TRAIN)["train"], **KEYS)
     assert handle.wait(60).counts["COMPLETE"] == 4
     assert not handle.running
+
+
+def test_whole_numbers_are_integers_and_others_are_refused() -> None:
+    assert sweep.int(1e1, 1e2, step=5.0) == {"low": 10, "high": 100, "log": False, "step": 5}
+    assert type(sweep.int(1e1, 1e2)["low"]) is int
+    with pytest.raises(SweepError, match=r"sweep.int: 1.5 is not an integer. Use sweep.float"):
+        sweep.int(1.5, 3)
+
+
+def test_a_function_in_the_place_of_a_study_is_named() -> None:
+    with pytest.raises(SweepError, match=r"is given by name: sweep.run\(task=train"):
+        sweep.run(lambda trial: 1.0)  # type: ignore[call-overload]
+
+
+def test_a_started_study_outlives_a_change_of_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = sweep.start(task=Kernel().run(TRAIN)["train"], **KEYS)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert handle.wait(60).counts["COMPLETE"] == 4
+
+
+def test_a_mean_of_numpy_comes_along_and_a_lambda_is_named() -> None:
+    cell = (
+        "import numpy as np\nmean = np.array([1.0, 3.0]).mean()\ndef train(trial):\n    return float(mean)\n"
+    )
+    assert run(Kernel().run(cell)["train"], budget=1).best.value == 2.0  # type: ignore[union-attr]
+    cell = "double = lambda x: 2 * x\ndef train(trial):\n    return double(1.0)\n"
+    with pytest.raises(SweepError, match=r"train uses double, a lambda. Write it as a function with def"):
+        run(Kernel().run(cell)["train"], name="other", budget=1)
