@@ -4,6 +4,7 @@ STUDY ?= examples/digits/study.yaml
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 BENCHMARKS ?= step memory lanes
+IN := $(if $(JOBS),--jobs $(JOBS))
 FAST := not slow and not cluster and not gpu
 
 # Where this is set every process compiles our modules anew, and the tests start hundreds.
@@ -17,9 +18,9 @@ help:
 	@echo "make test-fast  run the tests that start no Ray and no machines; under a minute"
 	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
 	@echo "make chaos   kill drivers, workers and machines of studies 200 times, and say what can be seen of it"
-	@echo "make simulate   play 10000 histories in which everything goes wrong, or more: make simulate SEEDS=100000"
-	@echo "make damage  damage a run directory 10000 times, or more: make damage DAMAGES=100000"
-	@echo "make mutate  read 10000 mutated study files, or more: make mutate FILES=100000"
+	@echo "make simulate   play 10000 histories in which everything goes wrong, or more: make simulate SEEDS=100000 JOBS=16"
+	@echo "make damage  damage a run directory 10000 times, or more: make damage DAMAGES=100000 JOBS=16"
+	@echo "make mutate  read 10000 mutated study files, or more: make mutate FILES=100000 JOBS=16"
 	@echo "make docs    write the tables of keys in docs/study.md and the tree in docs/architecture.md anew"
 	@echo "make lint    run ruff, mypy and the import contracts"
 	@echo "make lock    bring requirements.lock up to what pyproject.toml asks for (needs uv)"
@@ -47,13 +48,13 @@ chaos: $(INSTALLED)
 	$(PYTHON) -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),0)
 
 simulate: $(INSTALLED)
-	$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),10000) --start $(or $(START),0)
+	$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),10000) --start $(or $(START),0) $(IN)
 
 damage: $(INSTALLED)
-	$(PYTHON) -m tests.damage --damages $(or $(DAMAGES),10000) --seed $(or $(SEED),0)
+	$(PYTHON) -m tests.damage --damages $(or $(DAMAGES),10000) --seed $(or $(SEED),0) $(IN)
 
 mutate: $(INSTALLED)
-	$(PYTHON) -m tests.mutation --files $(or $(FILES),10000) --seed $(or $(SEED),0)
+	$(PYTHON) -m tests.mutation --files $(or $(FILES),10000) --seed $(or $(SEED),0) $(IN)
 
 docs: $(INSTALLED)
 	$(PYTHON) docs/tables.py

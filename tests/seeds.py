@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 SHOWN = 10
 """How many of those that went wrong are shown."""
 
+SAY_EVERY_S = 10.0
+"""How often a campaign says how far it is."""
+
 
 @dataclass
 class Tally:
@@ -55,20 +58,28 @@ def arguments(package: str, about: str | None, count: str) -> argparse.Namespace
     parser = argparse.ArgumentParser(prog=f"python -m {package}", description=about)
     parser.add_argument(f"--{count}", dest="count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0, help="the first of as many seeds")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    add_jobs(parser)
     return parser.parse_args()
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Let the command line say in how many processes: `-j 16`, or `--jobs 16`."""
+    cores = os.cpu_count() or 1
+    parser.add_argument("-j", "--jobs", type=int, default=cores, help="processes; default: %(default)s")
 
 
 def campaign(
     told: argparse.Namespace, tally: Tally, try_seeds: Callable[[int, int], Tally], *, batch: int
 ) -> int:
     """Try all seeds, `batch` of them a process at a time; 1 where something went wrong."""
-    began, stop = time.monotonic(), told.seed + told.count
+    began, said, stop = time.monotonic(), 0.0, told.seed + told.count
     starts = range(told.seed, stop, batch)
-    with ProcessPoolExecutor(told.workers) as pool:
+    with ProcessPoolExecutor(told.jobs) as pool:
         for found in pool.map(try_seeds, starts, [min(start + batch, stop) for start in starts]):
             tally.add(found)
-            print(f"{tally} in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+            if time.monotonic() - said > SAY_EVERY_S:
+                said = time.monotonic()
+                print(f"{tally} in {said - began:.0f} s", file=sys.stderr, flush=True)
     for seed, text in list(tally.wrong.items())[:SHOWN]:
         print(f"seed {seed}: {text}", file=sys.stderr)
     print(f"{tally} in {time.monotonic() - began:.0f} s")

@@ -6,13 +6,15 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 
 from sweep.driver.build import check_choices
 from sweep.errors import SpecError
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 from tests.mutation.mutations import mutated
+from tests.mutation.texts import texts
 from tests.seeds import Tally, arguments, campaign
 
 BOUND_S = 2.0
@@ -45,7 +47,16 @@ def read(seed: int) -> tuple[str, str]:
 
 def read_seeds(start: int, stop: int) -> Tally:
     """Read the files of some seeds."""
+    _import_all()
     return Tally("mutated study files", WAYS).try_all(read, range(start, stop))
+
+
+@lru_cache(1)
+def _import_all() -> None:
+    """Have all that study files name imported: that takes seconds, once a process, and is no file's time."""
+    for text in texts():
+        with suppress(SpecError):  # of an extra that is not installed
+            check_choices(parse(text, "study.yaml"))
 
 
 @contextmanager

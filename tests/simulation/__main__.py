@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 import time
 import traceback
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from runlog import collector
+from tests.seeds import add_jobs
 from tests.simulation.checks import play
 from tests.simulation.recipe import Recipe
 from tests.simulation.shrinking import kind_of, shrink
@@ -128,9 +128,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many histories; default: %(default)s")
     parser.add_argument("--start", type=int, default=0, help="the first seed; default: %(default)s")
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="processes; default: %(default)s"
-    )
+    add_jobs(parser)
     parser.add_argument("--replay", metavar="RECIPE", help="play one recipe, as it was printed")
     given = parser.parse_args()
     if given.replay is not None:
