@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
 	@echo "make test    run all tests"
-	@echo "make test-fast  run the tests that start no Ray and no machines; under a minute"
+	@echo "make test-fast  run the tests that take a moment each: no Ray, no machines, no training; under a minute"
 	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
 	@echo "make chaos   kill drivers, workers and machines of studies 200 times, and say what can be seen of it"
 	@echo "make simulate   play 10000 histories in which everything goes wrong, or more: make simulate SEEDS=100000 JOBS=16"

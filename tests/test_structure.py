@@ -52,6 +52,7 @@ def circle(root: Path) -> list[str] | None:
     return None
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other() -> None:
     assert circle(ROOT) is None
 

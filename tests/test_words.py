@@ -65,6 +65,7 @@ def test_the_modules_and_pages_are_found() -> None:
     assert len(PAGES) > 15
 
 
+@pytest.mark.slow
 def test_messages_are_in_plain_words() -> None:
     wrong = [each for path in (*MODULES, *PAGES) for each in found(path)]
     assert not wrong, "\n".join(wrong)

@@ -13,6 +13,7 @@ from tests.analysis.conftest import ROOT
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "analysis.md").read_text(), re.DOTALL)
 
 
+@pytest.mark.slow
 def test_the_calls_work_in_order(run_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("digits", "digits-2"):
         shutil.copytree(run_path, tmp_path / "runs" / name)

@@ -186,6 +186,7 @@ def test_what_is_no_run_directory_gets_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_analysis_knows_nothing_of_sweep() -> None:
     code = "import sys, analysis; print([name for name in sys.modules if name.split('.')[0] == 'sweep'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

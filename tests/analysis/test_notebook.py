@@ -13,6 +13,7 @@ from tests.analysis.conftest import environment
 NOTEBOOK = Path(__file__).parents[2] / "analysis" / "notebooks" / "study.ipynb"
 
 
+@pytest.mark.slow
 def test_the_notebook_walks_from_tables_to_a_conclusion(
     run_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ from analysis import plots
 from sweep.vocabulary.trial import Outcome, TrialState
 from tests.run_dirs import ask, begin, complete, open_run, plan
 
+pytestmark = pytest.mark.slow  # matplotlib's import alone takes seconds
+
 Draw = Callable[[analysis.Run], plots.Plot]
 
 

@@ -16,6 +16,7 @@ from tests.browser import browser, needs_browser
 from tests.run_dirs import begin, open_run
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_report_renders_sorts_and_reports_no_error(run_path: Path, tmp_path: Path) -> None:
     from selenium.webdriver.common.by import By
@@ -47,12 +48,14 @@ def test_the_report_renders_sorts_and_reports_no_error(run_path: Path, tmp_path:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_report_asks_the_network_for_nothing(run_path: Path, tmp_path: Path) -> None:
     text = report.write(run_path, tmp_path / "report.html").read_text()
     assert 'src="http' not in text
     assert 'href="http' not in text
 
 
+@pytest.mark.slow
 def test_what_is_damaged_or_missing_is_said_in_the_report(own_run: Path) -> None:
     (own_run / "provenance.json").write_text("{")
     with (own_run / "log.jsonl").open("ab") as log:
@@ -74,6 +77,7 @@ def test_a_study_that_has_only_begun_has_a_report(tmp_path: Path) -> None:
     assert "No end is recorded" in text
 
 
+@pytest.mark.slow
 def test_a_report_that_cannot_be_written_gets_one_line(run_path: Path, tmp_path: Path) -> None:
     with pytest.raises(analysis.RunError, match="cannot be written"):
         report.write(run_path, tmp_path / "nowhere" / "report.html")

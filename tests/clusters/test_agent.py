@@ -86,6 +86,7 @@ def test_the_end_of_its_connection_ends_its_ray_and_whom_that_started(agent: Age
     assert all_end(agent.folder, pids(agent.folder))
 
 
+@pytest.mark.slow
 def test_silence_ends_its_ray_and_whom_that_forgot(folder: Path) -> None:
     held = Agent(folder, silence_s=1.0)
     held.heard()
@@ -106,6 +107,7 @@ def test_a_ray_that_ends_by_itself_is_told_with_what_it_said(folder: Path) -> No
     held.talk.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("hard", "soft"), [(15_000, 10_240), (5_000, 256)])
 def test_ray_may_open_as_many_files_as_can_be_had(folder: Path, hard: int, soft: int) -> None:
     held = Agent(folder, before=f"ulimit -Sn 256; ulimit -Hn {hard}")
@@ -116,6 +118,7 @@ def test_ray_may_open_as_many_files_as_can_be_had(folder: Path, hard: int, soft:
     assert int((folder / "files").read_text()) == soft
 
 
+@pytest.mark.slow
 def test_its_own_supervisor_takes_it_over_and_another_does_not(agent: Agent) -> None:
     other = Agent(agent.folder, by="you")
     assert other.heard()["held"]["by"] == "me"
@@ -135,6 +138,7 @@ def stop(folder: Path, by: str) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.slow
 def test_stop_ends_an_agent_of_its_own_supervisor_alone(agent: Agent) -> None:
     before = pids(agent.folder)
     assert stop(agent.folder, "you") == {"was_up": True, "held_by": "me"}
@@ -144,6 +148,7 @@ def test_stop_ends_an_agent_of_its_own_supervisor_alone(agent: Agent) -> None:
     assert stop(agent.folder, "me") == {"was_up": False}
 
 
+@pytest.mark.slow
 def test_stop_ends_a_ray_that_outlived_its_agent(agent: Agent) -> None:
     before = pids(agent.folder)
     holder = json.loads((agent.folder / "own" / "agent.lock").read_text())

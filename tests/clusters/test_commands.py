@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.clusters.lab import ROOT
 
 
@@ -15,6 +17,7 @@ def cluster(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.slow
 def test_doctor_of_this_machine_alone() -> None:
     ended = cluster("doctor", "--json")
     said = json.loads(ended.stdout)
@@ -34,6 +37,7 @@ def test_a_wrong_inventory_ends_with_exit_code_2_and_every_problem(tmp_path: Pat
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_name_that_has_no_address_is_one_line(tmp_path: Path) -> None:
     file = tmp_path / "hosts.json"
     file.write_text('[{"ssh": "me@nowhere.invalid"}]')

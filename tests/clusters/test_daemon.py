@@ -109,6 +109,7 @@ def test_what_root_is_to_run_is_typed_there_or_by_ssh() -> None:
     assert daemons.as_root(LAB, replace(LAB.head, ip="127.0.0.1"), script) == f"sudo sh {script}"
 
 
+@pytest.mark.slow
 def test_an_order_is_carried_out_until_there_is_another_or_none(daemon: Daemon) -> None:
     first = daemon.order()
     assert daemon.comes_to(order=first, phase="up")
@@ -125,6 +126,7 @@ def test_an_order_is_carried_out_until_there_is_another_or_none(daemon: Daemon) 
     assert daemon.process.poll() is None
 
 
+@pytest.mark.slow
 def test_the_end_of_the_service_is_that_of_its_ray(daemon: Daemon) -> None:
     assert daemon.comes_to(order=daemon.order(), phase="up")
     daemon.process.terminate()
@@ -132,6 +134,7 @@ def test_the_end_of_the_service_is_that_of_its_ray(daemon: Daemon) -> None:
     assert not any(lives(pid) for pid in pids(daemon.folder))
 
 
+@pytest.mark.slow
 def test_a_ray_whose_daemon_was_killed_is_ended_by_the_next(daemon: Daemon) -> None:
     assert daemon.comes_to(order=daemon.order(), phase="up")
     daemon.process.kill()
@@ -145,12 +148,14 @@ def test_a_ray_whose_daemon_was_killed_is_ended_by_the_next(daemon: Daemon) -> N
     assert not lives(before[0])
 
 
+@pytest.mark.slow
 def test_a_ray_that_does_not_come_up_is_tried_again(daemon: Daemon) -> None:
     daemon.order("fail")
     assert daemon.comes_to(phase="ended", failed=2, why="ended with exit code 1", log="no room\n")
     assert daemon.comes_to(order=daemon.order(), phase="up"), "and another order is taken up at once"
 
 
+@pytest.mark.slow
 def test_a_worker_waits_for_its_head_and_goes_with_it(daemon: Daemon) -> None:
     with socket.create_server(("127.0.0.1", 0)) as head:
         address = head.getsockname()
@@ -163,11 +168,13 @@ def test_a_worker_waits_for_its_head_and_goes_with_it(daemon: Daemon) -> None:
     assert all_end(before)
 
 
+@pytest.mark.slow
 def test_an_address_that_is_not_there_yet_is_waited_for(daemon: Daemon) -> None:
     daemon.order(ip="192.0.2.1")
     assert daemon.comes_to(phase="waiting", why="waiting for its address, 192.0.2.1")
 
 
+@pytest.mark.slow
 def test_what_a_supervisor_holds_is_left_to_it(daemon: Daemon) -> None:
     with (daemon.folder / "agent.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -237,6 +237,7 @@ def test_a_node_of_ray_that_is_in_no_entry_and_a_ray_that_does_not_answer() -> N
         assert [(one.node, one.check, one.saw) for one in reds] == [("studio", "ray", saw)]
 
 
+@pytest.mark.slow
 def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     from clusters.facts import probes
     from clusters.remote import Local
@@ -259,6 +260,7 @@ def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.M
     assert [name for name, output in outputs.items() if not output.is_whole] == ["hangs"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
 def test_no_output_is_lost_where_the_shell_is_bash() -> None:
     """Subshells of bash 5 run the EXIT trap of their parent: there must be none that removes outputs."""

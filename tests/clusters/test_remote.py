@@ -17,6 +17,7 @@ def test_a_script_gives_its_code_and_both_outputs() -> None:
     assert done == Completed(3, "yes", "no\n")
 
 
+@pytest.mark.slow
 def test_a_script_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     with pytest.raises(HostError, match=r"here: sh: did not end within 0 s"):

@@ -29,6 +29,7 @@ def test_the_source_has_one_of_everything(sound_dir: Path) -> None:
     assert all(len(each) for each in content.found.values())
 
 
+@pytest.mark.slow
 def test_invariant_12_no_damage_is_silent(sound_dir: Path) -> None:
     tally = try_seeds(sound_dir, 0, DAMAGES)
     assert not tally.wrong, "\n".join(f"seed {seed}: {text}" for seed, text in tally.wrong.items())

@@ -12,6 +12,7 @@ from tests.lm.tasks import SETTING, task_of
 from train_core import Length, Population, Program, keys, split_for
 
 
+@pytest.mark.slow
 def test_a_step_of_two_lanes_compiles(example: Path) -> None:
     """MLX fails on a number of the lane beside activations, which an adapter's own `scale` would be."""
     task, setting = task_of(example), {**SETTING, "num_layers": 2, "max_num_layers": 2}

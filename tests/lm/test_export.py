@@ -35,6 +35,7 @@ def trained(task: FineTune, setting: dict[str, Any]) -> tuple[Checkpoint, float]
     return population.snapshot(0), report.metrics["validation_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -72,6 +73,7 @@ def test_mlx_lm_tests_what_was_exported_and_finds_the_run_s_loss(
     assert exact == pytest.approx([loss], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_run_begins_with_an_adapter_that_was_exported(own: Path) -> None:
     task = task_of(own)
     checkpoint, loss = trained(task, {**LONGER, "rank": 8})
@@ -87,6 +89,7 @@ def test_a_run_begins_with_an_adapter_that_was_exported(own: Path) -> None:
         trained(task, {**resumed, "resume_adapter_file": "nowhere"})
 
 
+@pytest.mark.slow
 def test_the_model_of_a_checkpoint_has_the_base_that_is_not_in_it(example: Path) -> None:
     task = task_of(example)
     checkpoint, _ = trained(task, LONGER)

@@ -44,6 +44,7 @@ def others(kind: str, count: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "width"), [("lora", 7), ("dora", 2), ("full", 2)])
 def test_invariant_2_lanes_of_other_ranks_scales_dropouts_and_layers_equal_their_runs_alone(
     example: Path, kind: str, width: int
@@ -51,6 +52,7 @@ def test_invariant_2_lanes_of_other_ranks_scales_dropouts_and_layers_equal_their
     against_alone(task_of(example), *others(kind, width), length=LENGTH)
 
 
+@pytest.mark.slow
 def test_invariant_2_lanes_over_a_base_of_four_bits(own: Path) -> None:
     convert(str(own / "base"), mlx_path=str(own / "q4"), quantize=True, q_bits=4, q_group_size=32)
     settings = [{**each, "model": "q4"} for each in others("lora", 2)]
@@ -70,6 +72,7 @@ def test_a_loss_is_mlx_lm_s(example: Path) -> None:
     assert mean.item() == pytest.approx(theirs.item(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_base_is_read_once_and_no_part_of_a_run_s_state(
     example: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

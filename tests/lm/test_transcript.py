@@ -57,6 +57,7 @@ def shorten(study: Path) -> None:
     study.write_text(text)
 
 
+@pytest.mark.slow
 def test_the_transcript_is_typed(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,6 +17,7 @@ def test_every_text_to_start_from_is_a_study() -> None:
         parse(text, "study.yaml")
 
 
+@pytest.mark.slow
 def test_invariant_10_a_mutated_study_file_is_a_study_or_is_refused_in_words() -> None:
     tally = mutation.read_seeds(0, FILES)
     assert not tally.wrong, "\n".join(f"seed {seed}: {text}" for seed, text in tally.wrong.items())
@@ -28,6 +29,7 @@ def test_a_seed_decides_the_file() -> None:
     assert [mutated(seed) for seed in range(20)] == [mutated(seed) for seed in range(20)]
 
 
+@pytest.mark.slow
 def test_an_error_that_is_none_of_ours_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise OverflowError

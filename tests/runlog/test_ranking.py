@@ -64,6 +64,7 @@ def test_without_objectives_nothing_is_ranked() -> None:
 _PAIRS = st.lists(st.tuples(st.integers(0, 4).map(float), st.integers(0, 4).map(float)), max_size=12)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(_PAIRS)
 def test_a_front_holds_exactly_those_that_nothing_left_dominates(pairs: list[tuple[float, float]]) -> None:

@@ -81,6 +81,7 @@ def test_a_new_field_is_a_column_with_its_default_in_older_parts(
     assert table["optimizer_state"].to_pylist() == ["none"] * 3
 
 
+@pytest.mark.slow
 def test_no_other_source_names_all_fields_of_a_report() -> None:
     """What names most of them would have to change with each new one; a constructor's call is the third."""
     names = set(FIELDS["report"]) - {"metrics", "time"}

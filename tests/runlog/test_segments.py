@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ def test_part_names_read_back() -> None:
 _PARTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)).map(lambda pair: part(*pair)))
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(parts=_PARTS, stop=st.integers(0, 40))
 def test_invariant_9_each_byte_of_the_log_lies_in_one_segment(parts: list[Part], stop: int) -> None:

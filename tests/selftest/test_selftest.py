@@ -74,6 +74,7 @@ def test_the_rules_of_lanes_agree() -> None:
     assert all(result.status is not Status.RED for result in results), results
 
 
+@pytest.mark.slow
 def test_memory_is_guarded_and_cached_within_limits() -> None:
     results = [*memory.guard(quick=True), *memory.cache(quick=True)]
     assert [result.status for result in results] == [Status.GREEN, Status.GREEN], results
@@ -119,6 +120,7 @@ def test_every_recorded_chip_can_be_shown() -> None:
         assert records.label(chip) in page.html(chip, chips)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     command = [sys.executable, "-m", "sweep", "selftest", "--into", str(tmp_path / "file" / "x")]
@@ -128,6 +130,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_what_is_found_is_printed_written_and_tells_nothing_personal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +153,7 @@ def test_what_is_found_is_printed_written_and_tells_nothing_personal(
     assert "2 green, 0 amber, 0 red" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_trials_agree_in_lanes_resumed_and_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exactness, "MODELS", {"dense": MODELS["dense"]})
     results = list(exactness.lanes(quick=True))
@@ -157,6 +161,7 @@ def test_trials_agree_in_lanes_resumed_and_moved(monkeypatch: pytest.MonkeyPatch
     assert all(result.status is not Status.RED for result in results), results
 
 
+@pytest.mark.slow
 def test_speeds_are_measured_and_never_red(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "MODELS", {"dense": MODELS["dense"]})
     monkeypatch.setattr(speed, "STEPS", 2)

@@ -19,6 +19,7 @@ from tests.simulation.shrinking import shrink
 SEEDS = 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, SEEDS, 50))
 def test_every_history_ends_well(start: int) -> None:
     batch = play_batch(start, start + 50)
@@ -78,6 +79,7 @@ BUGS: tuple[Callable[[pytest.MonkeyPatch], None], ...] = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
 def test_a_bug_put_back_on_purpose_is_found(bug: Callable[[pytest.MonkeyPatch], None]) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -87,6 +89,7 @@ def test_a_bug_put_back_on_purpose_is_found(bug: Callable[[pytest.MonkeyPatch], 
     assert batch.kinds, "no history failed"
 
 
+@pytest.mark.slow
 def test_a_failing_recipe_is_made_smaller() -> None:
     with pytest.MonkeyPatch.context() as patch:
         snapshots_are_not_found(patch)

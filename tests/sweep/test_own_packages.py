@@ -32,6 +32,7 @@ def with_neighbour(folder: Folder, name: str) -> None:
     folder.study.write_text(folder.study.read_text().replace("line.py:Line", "own.py:Line"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NEIGHBOURS)
 def test_a_task_imports_its_neighbour_and_all_of_ours_runs(folder: Folder, name: str) -> None:
     with_neighbour(folder, name)
@@ -43,6 +44,7 @@ def test_a_task_imports_its_neighbour_and_all_of_ours_runs(folder: Folder, name:
     assert set(analysis.load(folder.run_dir).trials.state) == {"COMPLETE"}
 
 
+@pytest.mark.slow
 def test_in_rays_workers_too(folder: Folder) -> None:
     folder.write(("executor: inline\n", ON_RAY))
     with_neighbour(folder, "runlog")
@@ -50,6 +52,7 @@ def test_in_rays_workers_too(folder: Folder) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sweep", "train_core"])
 @pytest.mark.parametrize("executor", ["executor: inline\n", ON_RAY], ids=["inline", "ray"])
 def test_a_file_with_the_name_of_what_a_task_is_written_with_changes_nothing(

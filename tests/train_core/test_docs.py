@@ -14,6 +14,7 @@ import train_core
 PAGE = Path(__file__).parents[2] / "docs" / "train_core.md"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_every_snippet_runs(capsys: pytest.CaptureFixture[str]) -> None:
     text = PAGE.read_text()

@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.train_core.conftest import BASE, Small, program_of
 from train_core import Length, Population, Program, keys, load, save
@@ -31,6 +32,7 @@ def trained(population: Population, micro_batches: int) -> list[dict[str, float]
     return metrics
 
 
+@pytest.mark.slow
 def test_invariant_3_killed_at_30_random_micro_batches_equals_uninterrupted(tmp_path: Path) -> None:
     total = 88
     program = program_of(Small(), **SETTING)

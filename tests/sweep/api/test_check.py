@@ -37,6 +37,7 @@ def test_more_enqueued_points_than_trials() -> None:
     assert note == "enqueue has 6 points, the budget 4 trials: the last 2 are never tried"
 
 
+@pytest.mark.slow
 def test_rungs_are_said_in_examples_and_epochs(folder: Folder) -> None:
     folder.write(("{name: random}", "{name: random}\npruner: {name: hyperband, max_resource: {epochs: 3}}"))
     found = sweep.check(folder.study)

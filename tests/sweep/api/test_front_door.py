@@ -38,6 +38,7 @@ def test_the_public_names_are_sorted_complete_and_there() -> None:
         sweep.no_such_name  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", ["", "; sweep.run, sweep.check, sweep.status, sweep.StudySpec"])
 def test_importing_sweep_loads_nothing_heavy(names: str) -> None:
     program = f"import sys, sweep{names}; print(sorted({HEAVY!r} & set(sys.modules)))"
@@ -73,6 +74,7 @@ FORMS = {"path": lambda folder: folder.study, "words": lambda folder: str(folder
          "values": of_values, "spec": lambda folder: load(folder.study)}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS)
 def test_a_study_is_run_in_every_form(form: str, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.path)
@@ -88,6 +90,7 @@ def test_a_study_is_run_in_every_form(form: str, folder: Folder, monkeypatch: py
     assert again.counts["COMPLETE"] == 3
 
 
+@pytest.mark.slow
 def test_a_study_runs_in_a_thread_and_the_process_ends_well(folder: Folder) -> None:
     """Signal handlers belong to the main thread alone, and MLX outlives no thread that ends with Python."""
     program = (
@@ -102,6 +105,7 @@ def test_a_study_runs_in_a_thread_and_the_process_ends_well(folder: Folder) -> N
     assert re.search(r"^trial \d, validation_loss 0\.\d+: ", said, re.MULTILINE), said
 
 
+@pytest.mark.slow
 def test_the_verbs_give_values_and_print_nothing(folder: Folder, capfd: pytest.CaptureFixture[str]) -> None:
     sweep.run(folder.study, runs=folder.runs, progress=Quiet())
     assert sweep.check(folder.study).length.examples == 192

@@ -37,6 +37,7 @@ def uncompiled() -> Iterator[None]:
     mx.enable_compile()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("template", SHORTER)
 def test_each_template_runs(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

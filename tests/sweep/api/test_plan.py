@@ -63,6 +63,7 @@ def test_a_plan_says_what_limits() -> None:
     )
 
 
+@pytest.mark.slow
 def test_failing_nodes_cost_time_and_no_trial() -> None:
     found = plan(80, 10, ("epochs: 3", "epochs: 30"), mtbf_s=600.0)
     assert found.trials == 80
@@ -79,6 +80,7 @@ def test_a_plan_whose_nodes_fail_as_often_as_trials_end_comes_to_an_end() -> Non
     assert found.node_losses > 8
 
 
+@pytest.mark.slow
 def test_after_a_loss_nothing_is_trained_again_that_was_saved(monkeypatch: pytest.MonkeyPatch) -> None:
     trained = []
     carry_out = SimulatedWorker.carry_out
@@ -123,6 +125,7 @@ def looked_at() -> Iterator[list[int]]:
         yield count
 
 
+@pytest.mark.slow
 def test_what_the_scheduler_does_for_a_trial_does_not_grow_with_slots_or_trials() -> None:
     looks = {}
     for trials, nodes in ((100, 10), (400, 10), (400, 100)):
@@ -188,6 +191,7 @@ def test_lanes_share_the_time_of_the_steps_that_they_take_together(tmp_path: Pat
     assert read.working_s == 7.0
 
 
+@pytest.mark.slow
 def test_plan_on_the_command_line(folder: Folder) -> None:
     result = folder.sweep("plan", "study.yaml", "--nodes", "2", "--trial-seconds", "60")
     assert result.returncode == 0, result.stderr

@@ -15,7 +15,7 @@ from sweep.errors import RunDirError
 from tests.sweep.conftest import Folder
 from tests.sweep.in_process import kill_at, run
 
-pytestmark = pytest.mark.usefixtures("without_compiling")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_compiling")]
 
 
 @pytest.fixture

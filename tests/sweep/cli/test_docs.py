@@ -35,6 +35,7 @@ def test_the_page_names_all_there_is() -> None:
     assert not missing
 
 
+@pytest.mark.slow
 def test_the_tables_of_keys_are_the_schema_s(tmp_path: Path) -> None:
     for name in ("study.md", "tables.py"):
         (tmp_path / name).write_text((PAGE.parent / name).read_text())

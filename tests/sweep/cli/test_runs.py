@@ -175,12 +175,14 @@ def test_rm_keeps_the_best_and_what_has_not_ended(run_dir: Path) -> None:
         assert [each.trial for each in run.checkpoints.kept] == [3]
 
 
+@pytest.mark.slow
 def test_rm_is_refused_while_the_study_runs(run_dir: Path) -> None:
     with open_run(run_dir.parent):
         assert "is open in this process already" in sweep("rm", run_dir, "--yes", code=2).stderr
     assert len(files(run_dir)) == 3
 
 
+@pytest.mark.slow
 def test_the_dashboard_reads_and_never_writes(tmp_path: Path) -> None:
     from sweep.search.journal import Journal
 
@@ -210,6 +212,7 @@ def test_the_dashboard_reads_and_never_writes(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.lock"))
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "optuna.journal").touch()
 
@@ -223,6 +226,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
         serve(tmp_path, host="127.0.0.1", port=0, on_ready=taken)
 
 
+@pytest.mark.slow
 def test_a_report_is_one_file_in_the_run_directory(run_dir: Path) -> None:
     said = sweep("report", run_dir).output
     page = run_dir / "report.html"
@@ -260,6 +264,7 @@ def spoil(run_dir: Path) -> None:
         log.write(b'{"event":"told","tri')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", READERS, ids=lambda verb: " ".join(map(str, verb)))
 def test_each_verb_shows_what_can_be_read_of_a_damaged_run(verb: list[object], run_dir: Path) -> None:
     spoil(run_dir)
@@ -281,6 +286,7 @@ def test_a_study_is_not_extended_from_a_study_file_that_cannot_be_read(run_dir: 
 
 @pytest.mark.parametrize("verb", READERS[:-1], ids=lambda verb: " ".join(map(str, verb)))
 @pytest.mark.parametrize("log", [b"", b'{"event":"opened","ti'], ids=["empty", "torn"])
+@pytest.mark.slow
 def test_a_run_that_has_only_just_begun_is_no_error(verb: list[object], log: bytes, tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_bytes(log)
     if verb[0] == "show":
@@ -291,6 +297,7 @@ def test_a_run_that_has_only_just_begun_is_no_error(verb: list[object], log: byt
     assert "Errno" not in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", READERS[:-1], ids=lambda verb: " ".join(map(str, verb)))
 def test_each_verb_reads_a_run_that_is_written(verb: list[object], run_dir: Path) -> None:
     with open_run(run_dir.parent) as run:

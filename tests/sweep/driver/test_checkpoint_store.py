@@ -57,6 +57,7 @@ def test_without_it_only_the_last_stays(folder: Folder) -> None:
     assert list(analysis.load(folder.run_dir).checkpoints.examples) == [192]
 
 
+@pytest.mark.slow
 def test_a_store_takes_what_is_kept_of_ended_trials_and_lets_go_what_is_superseded(
     folder: Folder, tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_rm_deletes_from_the_store_and_show_lists_what_lies_there(folder: Folder
     assert [read_trial(folder.run_dir, n).checkpoints for n in range(4)] == [{}] * 4
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_deleted_where_it_was_sent_though_the_store_has_changed(
     folder: Folder, tmp_path: Path
 ) -> None:
@@ -111,6 +113,7 @@ def test_a_checkpoint_is_deleted_where_it_was_sent_though_the_store_has_changed(
     assert len(analysis.load(folder.run_dir).checkpoints) == 1
 
 
+@pytest.mark.slow
 def test_what_the_store_refuses_stays_here_and_the_log_says_so(folder: Folder, tmp_path: Path) -> None:
     share = tmp_path / "share"
     (share / "line").mkdir(parents=True)
@@ -152,6 +155,7 @@ def test_a_store_is_not_a_path(folder: Folder) -> None:
         load(folder.study)
 
 
+@pytest.mark.slow
 def test_a_study_that_is_killed_while_it_sends_sends_again(
     folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def away(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
     return folder
 
 
+@pytest.mark.slow
 def test_what_is_away_for_a_moment_costs_no_trial(away: Folder) -> None:
     (away.path / "away").write_text(f"{os.getpid()} 4")
     assert run(away).counts["COMPLETE"] == 6
@@ -35,6 +36,7 @@ def test_what_is_away_for_a_moment_costs_no_trial(away: Folder) -> None:
     assert "is tried again in 0.01 s (1 of 2): " in log
 
 
+@pytest.mark.slow
 def test_where_it_stays_away_the_study_stops_and_resumes_once_it_is_back(away: Folder) -> None:
     (away.path / "away").write_text(f"{os.getpid()} 1000000")
     summary = run(away)

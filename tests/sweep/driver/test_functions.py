@@ -106,6 +106,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, after: int, go: Callable[[], ob
             go()
 
 
+@pytest.mark.slow
 def test_invariant_3_a_study_that_was_killed_resumes_from_what_its_functions_saved(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +158,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_invariant_10_what_a_function_does_wrong_fails_its_trial_in_a_line(fault: str, folder: Path) -> None:
     fixed = ("budget: {trials: 4}", f"budget: {{trials: 2}}\nfixed: {{fault: {fault}}}")
@@ -198,6 +200,7 @@ def test_invariant_10_a_function_that_cannot_be_called_is_said_before_anything_r
         run(("functions.py:train", f"functions.py:{name}"))
 
 
+@pytest.mark.slow
 def test_a_function_that_returns_nothing(folder: Path) -> None:
     summary = run(("functions.py:train", "functions.py:nothing"))
     assert summary.counts["FAIL"] == 4

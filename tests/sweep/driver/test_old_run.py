@@ -46,6 +46,7 @@ def test_an_old_run_is_read(old: Folder) -> None:
     assert len(plan_removal(old.run_dir, keep_best=1).checkpoints) == 1
 
 
+@pytest.mark.slow
 def test_an_old_run_opens_as_tables_and_is_reported(old: Folder) -> None:
     run = analysis.load(old.run_dir)
     assert run.best().value.tolist() == [BEST_VALUE]
@@ -56,6 +57,7 @@ def test_an_old_run_opens_as_tables_and_is_reported(old: Folder) -> None:
     assert run.weights(BEST).keys() == {"weight", "bias"}
 
 
+@pytest.mark.slow
 def test_an_old_run_is_resumed(old: Folder) -> None:
     before = analysis.load(old.run_dir)
     ended = before.trials[before.trials.state != "RUNNING"].set_index("number")

@@ -26,6 +26,7 @@ def best_reports(folder: Folder) -> dict[int, tuple[float, int]]:
     }
 
 
+@pytest.mark.slow
 def test_patience_ends_trials_complete_with_their_best_report_and_its_checkpoint(folder: Folder) -> None:
     folder.write(PATIENT, ("seed: 3", "seed: 3\ncheckpoints: {keep_best: 2}"))
     summary = run(folder)
@@ -48,6 +49,7 @@ def test_patience_ends_trials_complete_with_their_best_report_and_its_checkpoint
     assert {trial.number: trial.value for trial in theirs.trials} == trials.value.to_dict()
 
 
+@pytest.mark.slow
 def test_a_study_with_patience_that_is_killed_ends_as_if_it_was_not(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

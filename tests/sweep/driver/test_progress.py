@@ -119,6 +119,7 @@ def test_lines_have_no_colour_and_no_control(capsys: pytest.CaptureFixture[str])
     assert said.rstrip().isprintable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [60, 160])
 def test_a_run_in_a_real_terminal(folder: Folder, columns: int) -> None:
     ours, theirs = pty.openpty()

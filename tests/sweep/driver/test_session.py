@@ -50,6 +50,7 @@ def test_a_study_leaves_tables_that_agree_with_optuna_and_with_its_reports(folde
     assert (best["number"], best["value"]) == (theirs.best_trial.number, theirs.best_value)
 
 
+@pytest.mark.slow
 def test_the_best_checkpoints_stay_and_no_others(folder: Folder) -> None:
     folder.write(("budget: {trials: 4}", "budget: {trials: 6}\ncheckpoints: {keep_best: 2}"))
     run(folder)
@@ -87,6 +88,7 @@ def test_a_finished_study_says_so_and_starts_nothing(folder: Folder) -> None:
     assert (folder.run_dir / "log.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_invariant_6_extending_a_study_changes_no_earlier_trial(folder: Folder) -> None:
     run(folder)
     before = table(folder)
@@ -196,6 +198,7 @@ def test_a_journal_that_ends_in_the_middle_of_a_line_is_gone_on_with(folder: Fol
     assert len(optuna_study(folder.run_dir).trials) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pruner", ["median", "successive_halving", "hyperband"])
 def test_pruners_end_trials_early_and_tell_them_pruned(folder: Folder, pruner: str) -> None:
     folder.write(
@@ -224,6 +227,7 @@ def test_replicates_train_under_their_own_keys_and_count_as_one_trial(folder: Fo
     assert loaded.trials.value.to_numpy() == pytest.approx(last.mean(axis=1).to_numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lanes", [3, 8])
 def test_invariant_2_the_number_of_lanes_changes_no_value(
     folder: Folder, tmp_path_factory: pytest.TempPathFactory, lanes: int
@@ -246,6 +250,7 @@ def test_the_summary_says_how_well_lanes_were_used(folder: Folder) -> None:
     assert 0.9 < found["lane_busy_fraction"] <= 1.0
 
 
+@pytest.mark.slow
 def test_lanes_auto_measures_once_and_finds_it_again_in_the_cache(
     folder: Folder, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

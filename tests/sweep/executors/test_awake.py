@@ -89,6 +89,7 @@ def test_where_neither_is_there_or_starts_the_block_runs_all_the_same(programs: 
         assert awake.command(1) is not None
 
 
+@pytest.mark.slow
 def test_what_a_killed_driver_held_ends_with_it(folder: Folder, programs: Programs) -> None:
     """The real way of ending: `tail --pid`, as systemd-inhibit would hold it."""
     inhibit = programs.path / "systemd-inhibit"
@@ -107,6 +108,7 @@ def test_what_a_killed_driver_held_ends_with_it(folder: Folder, programs: Progra
     wait_until(lambda: not programs.live())
 
 
+@pytest.mark.slow
 def test_a_study_holds_the_machine_awake(
     folder: Folder, programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_a_name_alone_is_written_as_one_and_arguments_stay() -> None:
     assert again.executor.arguments == {"partition": "short"}
 
 
+@pytest.mark.slow
 def test_choosing_an_executor_loads_none_of_what_it_needs() -> None:
     program = (
         "import sys; from sweep.executors import choosing; choosing.registry(); "
@@ -78,6 +79,7 @@ def test_choosing_an_executor_loads_none_of_what_it_needs() -> None:
     assert (done.stdout.split(), done.stderr) == ([], "")
 
 
+@pytest.mark.slow
 def test_a_class_outside_the_tree_trains_a_study(folder: Folder) -> None:
     """The file lies beside the study file; `word` is an argument of its own."""
     shutil.copy(STUDIES / "outside.py", folder.path / "outside.py")
@@ -88,6 +90,7 @@ def test_a_class_outside_the_tree_trains_a_study(folder: Folder) -> None:
     assert set(analysis.load(folder.run_dir).trials.state) == {"COMPLETE"}
 
 
+@pytest.mark.slow
 def test_what_an_executor_outside_the_tree_refuses_is_said_at_check(folder: Folder) -> None:
     shutil.copy(STUDIES / "outside.py", folder.path / "outside.py")
     folder.write(("executor: inline", "executor: {name: outside:Outside, wrd: mine}"))

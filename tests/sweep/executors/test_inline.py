@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 
+import pytest
+
 import analysis
 from tests.sweep.conftest import STUDIES, Folder
 
 
+@pytest.mark.slow
 def test_a_gpu_that_refuses_the_process_ends_the_study_and_the_same_command_resumes_it(
     folder: Folder,
 ) -> None:

@@ -30,6 +30,7 @@ def on_a_mac(folder: Folder) -> Folder:
     return folder
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_terminal_under_make_ends_a_study_where_ray_is_as_on_macos(
     on_a_mac: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,6 +52,7 @@ def test_ctrl_c_in_a_terminal_under_make_ends_a_study_where_ray_is_as_on_macos(
     wait_until_gone(left)
 
 
+@pytest.mark.slow
 def test_a_killed_driver_takes_its_workers_with_it_where_ray_is_as_on_macos(on_a_mac: Folder) -> None:
     driver = on_a_mac.start("run", "study.yaml")
     wait_for(lambda: records(on_a_mac.run_dir, "told"), driver)

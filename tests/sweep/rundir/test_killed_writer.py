@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 import analysis
 from sweep.rundir.history import read_history
 from tests.run_dirs import accuracy
@@ -44,6 +46,7 @@ def check_history(root: Path, committed: set[str]) -> None:
         assert len(trial.checkpoints) == (1 if trial.reports else 0)
 
 
+@pytest.mark.slow
 def test_invariants_1_3_and_9_a_writer_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path) -> None:
     chance = random.Random(0)
     committed: set[str] = set()

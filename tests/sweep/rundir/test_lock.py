@@ -20,6 +20,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     command = [sys.executable, "-c", HOLD, str(path)]

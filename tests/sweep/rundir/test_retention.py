@@ -1,5 +1,6 @@
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,6 +79,7 @@ _CHECKPOINTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     _CHECKPOINTS, st.dictionaries(st.integers(0, 5), st.floats(0, 1)), st.integers(0, 3), st.integers(0, 99)

@@ -86,6 +86,7 @@ def test_what_was_written_beside_the_log_reads_back(tmp_path: Path) -> None:
         assert [each["session"] for each in run.provenance["sessions"]] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_second_opener_is_told_who_writes(tmp_path: Path) -> None:
     with (
         open_run(tmp_path),
@@ -238,6 +239,7 @@ def test_a_damaged_line_is_named_in_the_log_once(tmp_path: Path) -> None:
     assert log.read_text().count("log.jsonl line 4 is damaged") == 1
 
 
+@pytest.mark.slow
 def test_invariant_9_whatever_byte_the_log_ends_at_each_whole_line_and_no_other_is_read(
     tmp_path: Path,
 ) -> None:

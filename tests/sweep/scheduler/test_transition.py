@@ -61,6 +61,7 @@ def lanes_in_use(world: World) -> None:
         assert len(runs) == len(set(runs)), "a run must be in one lane at a time"
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(world=worlds(), choices=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 99)), max_size=60))
 def test_invariant_1_every_asked_trial_is_told_once_whatever_happens(

@@ -51,6 +51,7 @@ def diverged(sampler: str, option: Option, seed: int, trials: int = 60) -> tuple
     return count, best
 
 
+@pytest.mark.slow
 def test_told_as_the_worst_few_diverge_and_told_as_failed_many() -> None:
     worst, chance = ([diverged(sampler, "worst", seed) for seed in range(5)] for sampler in ("tpe", "random"))
     assert diverged("tpe", "pruned", 0) == worst[0]
@@ -60,6 +61,7 @@ def test_told_as_the_worst_few_diverge_and_told_as_failed_many() -> None:
     assert sum(value for _, value in worst) < sum(value for _, value in chance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "state", "value"),
     [("worst", "COMPLETE", math.inf), ("pruned", "PRUNED", None), ("failed", "FAIL", None)],

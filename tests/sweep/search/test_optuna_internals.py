@@ -113,6 +113,7 @@ def test_the_installed_optuna_has_the_private_name(name: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_samplers_hold_their_random_states_where_they_are_set() -> None:
     """A sampler whose random state moved would go on, and propose other things after a resume."""
     pytest.importorskip("cmaes", reason="pip install 'sweep-mlx[samplers]'")

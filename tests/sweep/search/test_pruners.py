@@ -34,6 +34,7 @@ def run(folder: Folder, pruner: str, *changes: tuple[str, str]) -> Summary:
     return run_study(load(folder.study), runs=folder.runs, progress=Quiet())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pruner",
     [
@@ -49,6 +50,7 @@ def test_each_pruner_ends_trials_early_and_the_study_ends(folder: Folder, pruner
     assert sum(summary.counts.values()) == 12
 
 
+@pytest.mark.slow
 def test_the_wilcoxon_pruner_compares_replicates_with_those_of_the_best_trial(folder: Folder) -> None:
     pytest.importorskip("scipy", reason="pip install 'sweep-mlx[samplers]'")
     summary = run(folder, "{name: wilcoxon}", ("epochs: 6}", "epochs: 3}, replicates: 4"))
@@ -97,6 +99,7 @@ def test_a_wrong_pruner_is_named_with_line_and_remedy(text: str, key: str, words
 TWO = "[{metric: validation_loss, direction: minimize}, {metric: train_loss, direction: minimize}]"
 
 
+@pytest.mark.slow
 def test_several_objectives_are_pruned_on_the_named_metric_and_optuna_hears_of_no_step(
     folder: Folder,
 ) -> None:

@@ -45,6 +45,7 @@ def run(folder: Folder, sampler: str, *changes: tuple[str, str]) -> Summary:
         "{name: optuna.samplers:BruteForceSampler}",
     ],
 )
+@pytest.mark.slow
 def test_each_sampler_runs_a_study_to_the_end(folder: Folder, sampler: str) -> None:
     name = sampler[1:].replace("}", ",").split(",")[0].removeprefix("name: ")
     for package in samplers.REGISTRY.entries[name].packages if name in samplers.REGISTRY.entries else ():

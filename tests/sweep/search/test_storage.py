@@ -20,6 +20,7 @@ def in_database(folder: Folder, *changes: tuple[str, str]) -> str:
     return url
 
 
+@pytest.mark.slow
 def test_a_study_lives_in_any_storage_of_optuna_and_has_no_journal(
     folder: Folder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -33,6 +34,7 @@ def test_a_study_lives_in_any_storage_of_optuna_and_has_no_journal(
     assert not (folder.run_dir / "optuna.journal").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", ["asked", "report", "told"])
 def test_a_study_in_a_database_goes_on_after_a_kill(
     folder: Folder,
@@ -50,6 +52,7 @@ def test_a_study_in_a_database_goes_on_after_a_kill(
     assert states == ["COMPLETE"] * 4
 
 
+@pytest.mark.slow
 def test_the_log_is_on_disk_before_a_database_is_told(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

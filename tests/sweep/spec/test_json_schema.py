@@ -52,6 +52,7 @@ def test_the_page_s_examples_keep_it(text: str) -> None:
     assert wrong(text) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(studies())
 def test_what_the_reader_takes_the_schema_takes(study: dict[str, Any]) -> None:

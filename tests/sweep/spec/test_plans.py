@@ -10,6 +10,7 @@ from sweep.spec.plans import MAX_PROGRAMS, programs
 from tests.sweep.spec.minimal import PLAIN, spec_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("entries", "static", "count"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from sweep.spec.resolve import resolved, resolved_text
 from tests.sweep.spec.written import names, scalars, studies, tricky, words
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(studies())
 def test_resolved_text_reads_back_as_an_equal_study(study: dict[str, Any]) -> None:
@@ -41,6 +43,7 @@ _junk: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(studies(), st.data())
 def test_invariant_10_a_study_file_with_anything_anywhere_is_read_or_refused_with_lines(

@@ -43,6 +43,7 @@ def test_work_above_the_limit_is_ended_and_what_was_found_is_said() -> None:
     assert "0.00 GB" in guard.explain()
 
 
+@pytest.mark.slow
 def test_what_was_raised_during_one_long_call_leaves_the_block_and_nothing_comes_after_it() -> None:
     guard = MemoryGuard(100, lambda: 120)
     with pytest.raises(OverLimitError), guard.watching():

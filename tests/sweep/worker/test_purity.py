@@ -27,6 +27,7 @@ BRANCHING = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "line", "said"),
     [
@@ -50,6 +51,7 @@ def test_check_names_what_is_impure_and_where(folder: Folder, body: str, line: s
     )
 
 
+@pytest.mark.slow
 def test_check_prints_the_purity_of_a_sound_task(folder: Folder) -> None:
     ended = folder.sweep("check", "study.yaml", "--json")
     purity = json.loads(ended.stdout)["purity"]

@@ -53,6 +53,7 @@ def load(population: Population, lane: int, **changes: object) -> None:
     population.load(lane, key=keys.key(lane), hyperparameters=BASE | changes, length=LENGTH)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("chunk_bytes", [1, 64_000_000])
 def test_a_source_trains_as_the_same_arrays_do_at_any_width(

@@ -90,6 +90,7 @@ class Reading(Small):
         return Mean(found.values, batch["w"] / largest)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "said"),
     [

@@ -58,6 +58,7 @@ def any_setting(random: np.random.Generator) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_invariant_4_fifty_random_settings_take_one_trace_a_function_and_width() -> None:
     program, random = program_of(Small(), **BASE), np.random.default_rng(0)
     for width, lane in ((1, 0), (3, 2)):
@@ -133,6 +134,7 @@ def test_invariant_3_resumed_at_any_micro_batch_equals_uninterrupted(program: Pr
     assert_equal(resumed.snapshot(1), end)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_reports_come_at_nominal_boundaries_whatever_k(program: Program) -> None:
     for i in range(4):

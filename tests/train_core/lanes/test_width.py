@@ -84,6 +84,7 @@ def test_a_short_study_does_not_lose_by_measuring(monkeypatch: pytest.MonkeyPatc
     assert choice.width == 64
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_what_is_measured(program: Program) -> None:
     choice = best_width(program, BASE | {"accumulation_steps": 2}, limit_bytes=1e12, most=2)

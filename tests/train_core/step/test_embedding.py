@@ -64,6 +64,7 @@ class Bigrams(Task):
 SETTING = {name: value for name, value in BASE.items() if name != "label_smoothing"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 def test_invariant_2_a_deterministic_lane_equals_its_run_alone() -> None:
     against_alone(Bigrams(), SETTING, SETTING | {"accumulation_steps": 2})

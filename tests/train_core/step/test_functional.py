@@ -172,6 +172,7 @@ class AdaptedTask(Small):
         return Adapted(hidden)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_invariant_2_batch_statistics_in_lanes_equal_those_alone(precision: str) -> None:

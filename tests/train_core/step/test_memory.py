@@ -34,6 +34,7 @@ def peak_bytes(lanes: Population, *, at_once: int) -> int:
     return mx.get_peak_memory()
 
 
+@pytest.mark.slow
 def test_invariant_8_peak_memory_does_not_grow_with_accumulation(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = BASE | {"hidden": 512, "micro_batch_size": 48}
     program = program_of(Small(), **wide)

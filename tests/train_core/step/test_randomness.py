@@ -81,6 +81,7 @@ def test_invariant_7_draws_follow_the_key_and_leave_the_global_generator(task: t
     assert global_state() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", [Augmented, Layered, Bare])
 def test_invariant_2_random_lanes_equal_their_runs_alone(task: type[Small]) -> None:
     before = global_state()

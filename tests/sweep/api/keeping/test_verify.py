@@ -151,6 +151,7 @@ def test_tables_of_another_log_are_said(run_dir: Path) -> None:
     assert paths == {"metrics", "trials.parquet"}
 
 
+@pytest.mark.slow
 def test_a_repair_beside_a_writer_is_refused(run_dir: Path) -> None:
     flip(run_dir / "trials.parquet")
     with RunDir.open(run_dir.parent, run_dir.name):

@@ -163,6 +163,7 @@ def test_what_is_wrong_is_said(changes: dict[str, Any], said: str) -> None:
         study(**changes)
 
 
+@pytest.mark.slow
 def test_a_value_that_is_no_number_and_a_trial_that_was_told() -> None:
     with study() as mine:
         trial = mine.ask()

@@ -69,6 +69,7 @@ def test_the_run_directory_s_own_study_file_resumes_it_too() -> None:
     assert again.counts["COMPLETE"] == 2
 
 
+@pytest.mark.slow
 def test_two_cells_of_one_name_are_not_one_study() -> None:
     kernel = Kernel()
     run(kernel.run(TRAIN)["train"], budget=1)
@@ -86,6 +87,7 @@ def test_a_class_of_a_cell_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     assert summary.counts["COMPLETE"] == 1
 
 
+@pytest.mark.slow
 def test_an_exception_names_the_line_of_the_cell() -> None:
     cell = "\n\ndef train(trial):\n    value = {}\n    return value['loss']\n"
     summary = run(Kernel().run(cell)["train"], budget=1)
@@ -121,6 +123,7 @@ def test_an_interrupt_ends_it_in_order_and_running_it_again_resumes(monkeypatch:
     assert run(task).counts["COMPLETE"] == 4
 
 
+@pytest.mark.slow
 def test_a_started_study_leaves_the_process_free_until_it_is_stopped() -> None:
     task = Kernel().run(
         """
