@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import mlx.core as mx
 
@@ -28,6 +29,11 @@ def chip() -> str:
 
 def memory_bytes() -> int:
     """Return the memory that arrays can use: the device's own, or the machine's."""
+    return _memory_bytes(kind())
+
+
+@cache  # CUDA asks its driver how much is free each time: far longer than a small model's step
+def _memory_bytes(_: str) -> int:
     info = mx.device_info()
     for name in ("max_recommended_working_set_size", "total_memory", "memory_size"):
         if name in info:

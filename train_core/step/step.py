@@ -33,6 +33,7 @@ from train_core.step.vector import Layout
 from train_core.task import Batch, Hyperparameters, Mean, Task, static_values, task_errors
 
 LaneState = dict[str, Any]
+Weight = mx.array | float
 Dynamic = Mapping[str, mx.array]
 Flat = dict[str, mx.array]
 Over = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -130,7 +131,7 @@ class Step:
 
     def _gradient(
         self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None, over: Over
-    ) -> tuple[LaneState, mx.array, mx.array]:
+    ) -> tuple[LaneState, mx.array, Weight]:
         """Return the state but for the buffer, the gradient of the summed loss, and its weight."""
         inputs = {
             "leaves": self.leaves(state["parameters"]),
@@ -144,9 +145,9 @@ class Step:
         if self._scaled:
             inputs["scale"] = state["loss_scale"]["scale"]
         found = over(self._differentiated)(inputs)
-        if count is None:  # lanes come before the examples
-            count = mx.array(float(next(iter(batch.values())).shape[state["weight"].ndim]))
-        weight = found.get("weight", count)
+        weight: Weight | None = found.get("weight", count)
+        if weight is None:  # lanes come before the examples; a number is part of the kernels that use it
+            weight = float(next(iter(batch.values())).shape[state["weight"].ndim])
         after = {
             **state,
             "model": found["model"],
@@ -171,7 +172,7 @@ class Step:
         (_, found), gradients = mx.value_and_grad(summed_loss)(inputs["leaves"])
         return {**found, "gradients": gradients}
 
-    def _apply(self, state: LaneState, summed: mx.array, weight: mx.array, hp: Dynamic) -> LaneState:
+    def _apply(self, state: LaneState, summed: mx.array, weight: Weight, hp: Dynamic) -> LaneState:
         if self._scaled:
             weight = weight * state["loss_scale"]["scale"]
         threshold = hp["gradient_clip"] if self.static.gradient_clip else None
@@ -312,12 +313,12 @@ def select(condition: mx.array, new: Any, old: Any) -> Any:
     return tree_map(choose, new, old)
 
 
-def _track(loss: Flat, total: mx.array, weight: mx.array) -> Flat:
+def _track(loss: Flat, total: mx.array, weight: Weight) -> Flat:
     # A chain, each from the one before: so all of it becomes one fused kernel.
     summed = loss["sum"] + total  # stays non-finite until the next report
     counted = mx.where(mx.isfinite(summed), loss["finite"] + 1, -loss["finite"] - 1)
     finite = mx.where(loss["finite"] < 0, loss["finite"], counted)
-    mean = total / mx.where(weight > 0, weight, 1.0)
+    mean = total / accumulate.divisor(weight)
     return {
         "sum": summed,
         "weight": loss["weight"] + weight,

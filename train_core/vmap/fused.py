@@ -68,11 +68,9 @@ def layer_norm(
         return _layer_norm(x, own[0], own[1], eps)
 
     def together(arrays: Sequence[mx.array], mapped: Mapped) -> mx.array:
-        left = list(_rest(arrays, mapped, 1))
         found = _layer_norm(_widened(arrays, mapped), None, None, eps)
-        if weight is not None:
-            found = found * _per_row(*left.pop(0), found.ndim)
-        return found if bias is None else found + _per_row(*left.pop(0), found.ndim)
+        rows = [_per_row(a, m, found.ndim) for a, m in _rest(arrays, mapped, 1)]
+        return _affine(found, rows, weight is not None)
 
     return in_lanes(alone, together)(x, *parts)
 
@@ -87,9 +85,7 @@ def rms_norm(x: mx.array, weight: mx.array | None, eps: float, *, stream: Any = 
 
     def together(arrays: Sequence[mx.array], mapped: Mapped) -> mx.array:
         found = _rms_norm(_widened(arrays, mapped), None, eps)
-        for a, m in _rest(arrays, mapped, 1):
-            found = found * _per_row(a, m, found.ndim)
-        return found
+        return _affine(found, [_per_row(a, m, found.ndim) for a, m in _rest(arrays, mapped, 1)], True)
 
     return in_lanes(alone, together)(x, *(() if weight is None else (weight,)))
 
@@ -133,6 +129,44 @@ def cross_entropy(logits: mx.array, targets: mx.array, *, stream: Any = None) ->
         return _cross_entropy(*full)
 
     return in_lanes(_cross_entropy, together)(logits, targets)
+
+
+def _affine(x: mx.array, parts: Sequence[mx.array], scaled: bool) -> mx.array:
+    """Return x times the first of the parts where it is `scaled`, plus the other."""
+
+    def computed(x: mx.array, *parts: mx.array) -> mx.array:
+        for place, part in enumerate(parts):
+            x = x * part if scaled and not place else x + part
+        return x
+
+    if not parts or x.dtype not in _HALF or any(part.dtype != x.dtype for part in parts):
+        return computed(x, *parts)
+    affine: Any = mx.custom_function(computed)
+
+    @affine.vjp  # type: ignore[untyped-decorator]
+    def gradients(primals: Sequence[mx.array], out: mx.array, _: mx.array) -> list[mx.array]:
+        x, *parts = primals
+        factors = [x, None] if scaled else [None]
+        found = [
+            _summed(out if f is None else out * f, part) for part, f in zip(parts, factors, strict=False)
+        ]
+        return [out * parts[0] if scaled else out, *found]
+
+    found: mx.array = affine(x, *parts)
+    return found
+
+
+_HALF = (mx.float16, mx.bfloat16)
+
+
+def _summed(rows: mx.array, part: mx.array) -> mx.array:
+    """Return the sum over rows (L, ..., D) in the shape of a lane's or every lane's vector.
+
+    A product with ones, summed in float32: MLX's sums of columns take four times as long.
+    """
+    lanes = len(part) if part.ndim == rows.ndim else 1
+    rows = rows.reshape(lanes, -1, rows.shape[-1])
+    return (mx.ones((1, rows.shape[1]), rows.dtype) @ rows).reshape(part.shape)
 
 
 def _rest(arrays: Sequence[mx.array], mapped: Mapped, first: int) -> list[tuple[mx.array, bool]]:

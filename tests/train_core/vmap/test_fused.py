@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -10,7 +11,7 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from tests.train_core.vmap.operations import WIDTH, assert_lanes_equal_alone, gradients
+from tests.train_core.vmap.operations import WIDTH, assert_lanes_equal_alone, gradients, kernels
 from train_core.vmap import activations, custom, fused
 from train_core.vmap.rules import alone, over_lanes
 
@@ -180,12 +181,38 @@ def test_a_gpus_rules_for_layers_equal_alone_to_rounding(name: str) -> None:
 
 @pytest.mark.parametrize("name", activations._KNOWN)
 def test_an_activations_derivative_is_that_of_its_function(name: str) -> None:
-    function, slope = activations._KNOWN[name]
+    function, pulled = activations._KNOWN[name]
     x = mx.linspace(-4, 4, 201)
     np.testing.assert_allclose(np.array(function(x)), np.array(getattr(nn, name)(x)), atol=2e-6)
     np.testing.assert_allclose(
-        np.array(slope(x)), np.array(mx.grad(lambda x: function(x).sum())(x)), atol=2e-6
+        np.array(pulled(x, 3 * mx.ones(201))),
+        np.array(3 * mx.grad(lambda x: function(x).sum())(x)),
+        atol=6e-6,
     )
+
+
+@pytest.mark.parametrize("name", activations._KNOWN)
+def test_an_activations_gradient_is_one_kernel(name: str, tmp_path: Path) -> None:
+    rule = activations.fused(getattr(nn, name), *activations._KNOWN[name])
+    x, out = (drawn(4, 8, seed=i).astype(mx.bfloat16) for i in range(2))
+    mx.eval(x, out)
+    compiled = mx.compile(lambda x, out: mx.vjp(rule, [x], [out])[1][0])
+    assert len(kernels(compiled(x, out), tmp_path)) == 1
+
+
+@pytest.mark.usefixtures("as_on_gpu")
+@pytest.mark.parametrize("name", [name for name in LAYERS if "norm" in name])
+def test_the_gradients_of_a_norms_weights_in_lanes_below_float32(name: str) -> None:
+    operation, shapes = LAYERS[name]
+    lanes = [drawn(WIDTH, *shape, seed=i).astype(mx.bfloat16) for i, shape in enumerate(shapes)]
+    mapped = over_lanes(lambda *arrays: gradients(operation, *arrays))(*lanes)
+    for i in range(WIDTH):
+        for found, exact in zip(
+            mapped, gradients(operation, *(a[i].astype(mx.float32) for a in lanes)), strict=True
+        ):
+            np.testing.assert_allclose(
+                np.array(found[i].astype(mx.float32)), np.array(exact), rtol=0.05, atol=0.05
+            )
 
 
 def test_below_float32_an_activation_is_rounded_once() -> None:
