@@ -50,6 +50,7 @@ class Check:
             "metrics": list(self.description.metrics),
             "device": self.description.device,
             "lanes_stopped_by": self.description.vmap_incompatibility,
+            "lane_rules": list(self.description.lane_rules),
             "purity": self.description.purity,
             "rungs": list(self.pruner.rungs or ()),
             "notes": list(self.notes),
@@ -72,6 +73,8 @@ class Check:
             lines += _purity_text(described.purity)
         if described.vmap_incompatibility:
             lines.append(f"lanes: one only, since {described.vmap_incompatibility}")
+        elif described.lane_rules:
+            lines.append(f"lanes: several, by rules for {', '.join(described.lane_rules)}")
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 

@@ -59,6 +59,7 @@ def describe(
         chip=found["chip"],
         memory_bytes=found["memory_bytes"],
         vmap_incompatibility=found["vmap_incompatibility"],
+        lane_rules=tuple(found.get("lane_rules", ())),
         filled=tuple(found.get("filled", ())),
         purity=report,
     )

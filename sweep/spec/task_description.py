@@ -14,7 +14,8 @@ class Description:
     `static` are the names that shape the program (the core's and the task's own), `switches` those of
     which only on or off does, `dynamic` those that the task's functions read, `filled` those that the task
     gives itself where the study does not; `metrics` is what is reported; `device` is "cpu" or "gpu";
-    `vmap_incompatibility` says why two lanes cannot train in one step, None where they can; `purity` is
+    `vmap_incompatibility` says why two lanes cannot train in one step, None where they can; `lane_rules`
+    names the operations that lanes compute by rules of ours, not by `mx.vmap`'s; `purity` is
     `train_core.Purity` as JSON, without problems, where it was asked for.
     """
 
@@ -28,5 +29,6 @@ class Description:
     chip: str
     memory_bytes: int
     vmap_incompatibility: str | None
+    lane_rules: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
     purity: Mapping[str, Any] | None = None

@@ -12,7 +12,7 @@ snapshots         when runs are saved, and their checkpoint files
 spool             the worker's folder for checkpoints on their way
 memory_guard      ends a trial before the system ends the process
 footprint         how much memory this process takes now
-width_cache       measured lane counts, kept on this host
+width_cache       measured lane counts and compiled kernels, kept on this host
 neighbours        a user's modules that have the names of our packages
 task_loading      the task of a study from its file or module
 describe_task     a process that looks at a task and says what it found

@@ -12,6 +12,7 @@ from typing import Any
 
 import train_core
 from sweep.vocabulary.turn import TaskRef, Trainable
+from sweep.worker import width_cache
 from sweep.worker.task_loading import load_function, load_task
 from train_core import device
 from train_core.loading import TaskLoadError
@@ -66,6 +67,7 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())  # as in the command's own process; not before: a sweep.py may lie there
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    width_cache.keep_kernels()
     json.dump(answer(json.load(sys.stdin)), out)
     out.close()
 

@@ -9,7 +9,7 @@ import mlx.core as mx
 
 import train_core
 from sweep.vocabulary.trial import Report, RunId, Signature, Snapshot, TrialPlan
-from sweep.vocabulary.turn import Load, RunFailure, Spent, Turn, TurnResult, WorkerSettings
+from sweep.vocabulary.turn import Load, Probe, RunFailure, Spent, Turn, TurnResult, WorkerSettings
 from sweep.worker.content import Occupant, report_of, run_key
 from sweep.worker.programs import Programs
 from sweep.worker.snapshots import Snapshots
@@ -29,6 +29,7 @@ class Lanes:
         self._lanes: dict[int, Occupant] = {}
         self._programs = Programs(settings.task, limit_bytes=programs_bytes)
         self._snapshots = Snapshots(settings, spool)
+        self._notes: list[str] = []
 
     def carry_out(self, turn: Turn, waited_s: float) -> TurnResult:
         """One turn of all lanes."""
@@ -36,7 +37,7 @@ class Lanes:
             occupant.spent = Spent(idle_s=waited_s)
         if turn.probe is not None:
             self.forget()
-            return TurnResult(turn.number, rates=self._programs.rates(turn.signature, turn.probe))
+            return self._probed(turn, turn.probe)
         population = self._open(turn)
         if population is None:
             return TurnResult(turn.number)
@@ -50,14 +51,21 @@ class Lanes:
             return TurnResult(turn.number, snapshots=tuple(saved))
         return self._advance(turn, population)
 
+    def _probed(self, turn: Turn, probe: Probe) -> TurnResult:
+        choice = self._programs.widths(turn.signature, probe)
+        self._notes.append(f"lanes: {choice.width} train fastest; limit: {choice.limited_by}")
+        rates = {row.width: row.examples_per_s for row in choice.table if row.width <= probe.most}
+        return TurnResult(turn.number, rates=rates)
+
     def forget(self) -> None:
         """Give up the population and all its lanes."""
         self._population, self._signature = None, None
         self._lanes.clear()
 
     def take_notes(self) -> tuple[str, ...]:
-        """What could not be saved since the last time."""
-        notes, self._snapshots.notes = tuple(self._snapshots.notes), []
+        """What was measured and what could not be saved since the last time."""
+        notes = (*self._notes, *self._snapshots.notes)
+        self._notes, self._snapshots.notes = [], []
         return notes
 
     def close(self) -> None:

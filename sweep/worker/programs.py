@@ -35,8 +35,8 @@ class Programs:
             self._programs[signature] = train_core.Program(self._task, static, self._data[data])
         return self._programs[signature]
 
-    def rates(self, signature: Signature, probe: Probe) -> dict[int, float]:
-        """Examples per second at each width worth having: from the host's cache, or measured now."""
+    def widths(self, signature: Signature, probe: Probe) -> train_core.WidthChoice:
+        """How fast each width worth having trains: from the host's cache, or measured now."""
         program = self.get(signature, probe.plan)
         kept = width_cache.path_for(width.cache_key(program), source_hash(self._ref))
         choice = _decoded(width_cache.read(kept))
@@ -49,7 +49,7 @@ class Programs:
                 examples=probe.examples,
             )
             width_cache.write(kept, width.encode(choice))
-        return {row.width: row.examples_per_s for row in choice.table if row.width <= probe.most}
+        return choice
 
 
 def _decoded(kept: Any) -> train_core.WidthChoice | None:

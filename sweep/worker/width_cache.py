@@ -1,4 +1,4 @@
-"""What was measured of lanes on this host, kept from study to study; a lost cache is measured again."""
+"""What this host keeps from study to study: measured lanes, compiled kernels; what is lost is made again."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import RunDirError
 from sweep.rundir.disk import replace_file
+from train_core import device
 
 
 def folder() -> Path:
@@ -20,6 +22,15 @@ def folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "sweep"
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sweep"
+
+
+def keep_kernels() -> None:
+    """Have CUDA's kernels kept here, not in the temporary folder; before the first one is compiled.
+
+    Metal keeps its own. MLX_PTX_CACHE_DIR names another place.
+    """
+    if device.cuda():
+        os.environ.setdefault("MLX_PTX_CACHE_DIR", str(folder() / "kernels" / version("mlx")))
 
 
 def path_for(*parts: object) -> Path:

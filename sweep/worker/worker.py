@@ -17,6 +17,7 @@ import mlx.core as mx
 
 import train_core
 from sweep.vocabulary.turn import Trainable, Turn, TurnResult, WorkerSettings
+from sweep.worker import width_cache
 from sweep.worker.content import Content
 from sweep.worker.footprint import footprint_bytes
 from sweep.worker.function import Function
@@ -50,6 +51,7 @@ class Worker:
     """One slot: it guards its memory, and says what became of each turn of its content."""
 
     def __init__(self, settings: WorkerSettings) -> None:
+        width_cache.keep_kernels()
         self.spool = Spool()
         self._host = socket.gethostname()
         self._idle_since: float | None = None

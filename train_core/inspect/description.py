@@ -13,6 +13,7 @@ from train_core.hyperparameters import CORE, STATIC, SWITCHES
 from train_core.inspect import vmap_incompatibility
 from train_core.inspect.probe import Probe
 from train_core.task import Task
+from train_core.vmap.rules import noting
 
 
 def describe(
@@ -26,7 +27,8 @@ def describe(
     metrics = probe.evaluate(probe.state(), probe.hp, probe.batch("validation"))
     mx.eval(metrics)
     probe.trace()
-    incompatibility = vmap_incompatibility.find(probe)
+    with noting() as rules:
+        incompatibility = vmap_incompatibility.find(probe)
     scaled = ["skipped_updates"] if probe.program.static.precision == "float16" else []
     return {
         "static": sorted({*STATIC, *task.static}),
@@ -39,6 +41,7 @@ def describe(
         "validation_size": probe.program.data.validation_size,
         "vmap": incompatibility is None,
         "vmap_incompatibility": incompatibility,
+        "lane_rules": sorted(rules),
         "device": device.kind(),
         "chip": device.chip(),
         "memory_bytes": device.memory_bytes(),

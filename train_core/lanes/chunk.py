@@ -63,8 +63,8 @@ def plan(lanes: Mapping[int, LaneRun], to_go: Mapping[int, int], steps: int, wid
     due[:, places] = moves & ((after % k == 0) | (after == total))
     active[:, places] = moves
     everyone = active.all(axis=1)
-    whole = everyone & (count == size).all(axis=1) & (k == 1).all()
-    masked = due.any(axis=1) | ~everyone
+    whole: Any = everyone & (count == size).all(axis=1) & (k == 1).all()
+    masked: Any = due.any(axis=1) | ~everyone
     kinds = [Kind.UPDATE if whole[n] else Kind.MIXED if masked[n] else Kind.ACCUMULATE for n in range(steps)]
     columns = [_uploaded(c) for c in ([count[:, 0]] if width == 1 else [count, due, active])]
     taken = {Kind.ACCUMULATE: 0, Kind.UPDATE: 0, Kind.MIXED: len(columns)}

@@ -35,6 +35,9 @@ FIRST = 8
 SHARE = 0.04
 """The part of a study's time at width 1 that measuring may take."""
 
+HOST_BOUND = 0.9
+"""The host limits where it is busy for this much of a step: it hands kernels over as fast as it can."""
+
 SAMPLES = 5
 SAMPLE_S = {"cpu": 0.01, "gpu": 0.1}
 """A width is timed this often, for about so long; once where one update takes as long as all of these.
@@ -45,13 +48,24 @@ Longer on a GPU: there a short stretch of wide steps is mostly the host's work a
 
 @dataclass(frozen=True)
 class Measurement:
-    """One width: its speed, what compiling and timing it took, and its peak memory."""
+    """One width: its speed, what compiling and timing it took, and its memory.
+
+    `held_memory_bytes` is what MLX holds after it, with what arrays have freed and MLX keeps. `host_share` is
+    how much of a GPU's step the host is busy.
+    """
 
     width: int
     examples_per_s: float
     compile_s: float
     timing_s: float
     peak_memory_bytes: int
+    held_memory_bytes: int = 0
+    host_share: float = 0.0
+
+    @property
+    def memory_bytes(self) -> int:
+        """What this width takes of the device: MLX's cache comes on top of its arrays."""
+        return max(self.peak_memory_bytes, self.held_memory_bytes)
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,16 @@ class WidthChoice:
     table: tuple[Measurement, ...]
     stopped: str
     stopped_early: bool = False
+
+    @property
+    def limited_by(self) -> str:
+        """What keeps more lanes from training faster, in a line."""
+        best = next(row for row in self.table if row.width == self.width)
+        if self.stopped_early or self.stopped.startswith(("out of memory", "width ")):
+            return self.stopped
+        if best.host_share >= HOST_BOUND:
+            return f"the host, busy for {best.host_share:.0%} of a step: {self.stopped}"
+        return f"the device's arithmetic and memory: {self.stopped}"
 
     @property
     def cost_s(self) -> float:
@@ -82,9 +106,9 @@ def best_width(
 ) -> WidthChoice:
     """Measure widths 1, 2, 4, ... up to `most` and return the best.
 
-    `hyperparameters` are those of any trial of the program. Peak memory is predicted to stay below
-    `limit_bytes`. With `examples`, all that the study has left to train, measuring ends where the
-    next width would pass SHARE of the time they take at width 1.
+    `hyperparameters` are those of any trial of the program. Memory, MLX's cache included, is predicted to
+    stay below `limit_bytes`. With `examples`, all that the study has left to train, measuring ends where
+    the next width would pass SHARE of the time they take at width 1.
     """
     table: list[Measurement] = []
     best, without_gain, width, early, stopped = 1, 0, 1, True, f"widths up to {most} were asked for"
@@ -137,13 +161,16 @@ def _not_worth_it(table: list[Measurement], examples: float | None) -> str | Non
 
 
 def predicted_peak_bytes(table: list[Measurement]) -> float:
-    """Return the peak memory at twice the last width, by the line through the last two."""
+    """Return the memory at twice the last width, by the line through the last two.
+
+    MLX's cache is counted: it is not given back while the study runs.
+    """
     last = table[-1]
     if len(table) == 1:
-        return 2.0 * last.peak_memory_bytes
+        return 2.0 * last.memory_bytes
     before = table[-2]
-    a_lane = (last.peak_memory_bytes - before.peak_memory_bytes) / (last.width - before.width)
-    return last.peak_memory_bytes + max(a_lane, 0.0) * last.width
+    a_lane = (last.memory_bytes - before.memory_bytes) / (last.width - before.width)
+    return last.memory_bytes + max(a_lane, 0.0) * last.width
 
 
 def _measure(program: Program, hyperparameters: Mapping[str, object], width: int) -> Measurement:
@@ -159,11 +186,13 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
         population.load(lane, key=key, hyperparameters=hyperparameters, length=length)
     k = int(split_for(program.task, hyperparameters)[1]["accumulation_steps"])
     compile_s = population.advance(k).compile_s
-    steps, timed_s = k, 0.0
+    steps, timed_s, host_s = k, 0.0, 0.0
     taken: list[float] = []
     sample_s = SAMPLE_S[device.kind()]
     while len(taken) < SAMPLES and timed_s < SAMPLES * sample_s:
+        host_s -= time.thread_time()
         train_s = population.advance(steps).train_s
+        host_s += time.thread_time()
         taken.append(train_s / steps)
         timed_s += train_s
         steps = max(1, round(sample_s / max(min(taken), 1e-9) / k)) * k
@@ -173,6 +202,8 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
         compile_s=compile_s,
         timing_s=time.perf_counter() - began - compile_s,
         peak_memory_bytes=mx.get_peak_memory(),
+        held_memory_bytes=mx.get_active_memory() + mx.get_cache_memory(),
+        host_share=min(1.0, host_s / timed_s) if device.kind() == "gpu" else 0.0,
     )
 
 

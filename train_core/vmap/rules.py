@@ -27,6 +27,33 @@ _WITNESS: ContextVar[mx.array | None] = ContextVar("witness", default=None)
 """An array of the lane that is traced here; None elsewhere, in other threads too."""
 
 
+_USED: ContextVar[set[str] | None] = ContextVar("used", default=None)
+
+
+@contextmanager
+def noting() -> Iterator[set[str]]:
+    """Collect the names of the rules that lanes traced in this block come to use."""
+    used: set[str] = set()
+    token = _USED.set(used)
+    try:
+        yield used
+    finally:
+        _USED.reset(token)
+
+
+def _noted(name: str, rule: Callable[..., mx.array]) -> Callable[..., mx.array]:
+    """Return a rule that says where it is used: by MLX's name, arithmetic by that word."""
+    used = _USED.get()
+    if used is None:
+        return rule
+
+    def called(*arguments: Any, **named: Any) -> mx.array:
+        used.add("arithmetic" if name in _ARITHMETIC else name)
+        return rule(*arguments, **named)
+
+    return called
+
+
 def over_lanes(lane: Callable[..., Any]) -> Callable[..., Any]:
     """Return `mx.vmap` of a function of one lane, the rules applied inside it."""
 
@@ -68,7 +95,7 @@ def _applied(rules: Rules, witness: mx.array | None) -> Iterator[None]:
     # that MLX kept of them would hold the rules for good, and a shapeless one cannot hold a rule at all.
     mx.disable_compile()
     for module, name, rule in rules:
-        setattr(module, name, rule)
+        setattr(module, name, _noted(name, rule))
     try:
         yield
     finally:
@@ -256,6 +283,8 @@ _CONVOLUTIONS: Rules = (
     (mx, "conv_transpose2d", _conv_transpose),
     (mx, "conv_transpose3d", _conv_transpose),
 )
+
+_ARITHMETIC = frozenset(name for _, name, _ in elementwise.rules())
 
 _ACTIVATIONS: Rules = tuple(activations.rules())
 

@@ -43,5 +43,7 @@ def test_rungs_are_said_in_examples_and_epochs(folder: Folder) -> None:
     found = sweep.check(folder.study)
     assert "pruner: hyperband decides from these examples (epochs) on: 64 (1)" in found.as_text()
     assert (found.as_json()["rungs"], found.notes) == ([64], ())
+    assert found.as_json()["lane_rules"] == ["arithmetic"]
+    assert "lanes: several, by rules for arithmetic" in found.as_text()
     folder.write(("{name: random}", "{name: random}\npruner: {name: median, n_warmup_steps: {epochs: 3}}"))
     assert "note: pruner: median can never end a trial" in sweep.check(folder.study).as_text()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
 
 import mlx.core as mx
 import pytest
 
 from sweep.vocabulary.trial import Length, Scalar, TrialPlan
-from sweep.vocabulary.turn import Load, TaskRef, Turn, WorkerSettings
+from sweep.vocabulary.turn import Load, Probe, TaskRef, Turn, WorkerSettings
+from sweep.worker import width_cache
 from sweep.worker.worker import Worker
 from tests.sweep.conftest import STUDIES
+from train_core import device
 
 SIGNATURE = (("gradient_clip", False), ("micro_batch_size", 16), ("optimizer", "sgd"), ("slow", 0.0))
 VALUES: dict[str, Scalar] = {**dict(SIGNATURE), "learning_rate": 0.01, "accumulation_steps": 1}
@@ -88,3 +93,27 @@ def test_mlx_keeps_little_of_what_arrays_have_freed(monkeypatch: pytest.MonkeyPa
     )
     made.close()
     assert limits == [1_000_000_000, 7]
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_a_measured_width_says_what_limits_it(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SWEEP_CACHE", str(tmp_path))
+    result = worker.turn(Turn(0, SIGNATURE, 1, probe=Probe(PLAN, 1, 1e9)))
+    assert result.error is None
+    assert set(result.rates or ()) == {1}
+    assert result.notes == ("lanes: 1 train fastest; limit: widths up to 1 were asked for",)
+
+
+@pytest.mark.parametrize(("cuda", "given"), [(True, None), (True, "elsewhere"), (False, None)])
+def test_cudas_kernels_are_kept_with_what_the_host_keeps(
+    cuda: bool, given: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SWEEP_CACHE", str(tmp_path))
+    monkeypatch.setattr(device, "cuda", lambda: cuda)
+    kept = {name: value for name, value in os.environ.items() if name != "MLX_PTX_CACHE_DIR"}
+    monkeypatch.setattr(os, "environ", {**kept, **({"MLX_PTX_CACHE_DIR": given} if given else {})})
+    width_cache.keep_kernels()
+    own = str(tmp_path / "kernels" / version("mlx")) if cuda else None
+    assert os.environ.get("MLX_PTX_CACHE_DIR") == (given or own)

@@ -65,5 +65,8 @@ def test_an_operation_that_maps_wrongly_without_an_error_is_found() -> None:
     assert "assignments by an index" in facts["vmap_incompatibility"]
 
 
-def test_what_a_rule_covers_is_compatible() -> None:
-    assert describe(With(mapped), BASE)["vmap_incompatibility"] is None
+def test_what_a_rule_covers_is_compatible_and_named() -> None:
+    facts = describe(With(mapped), BASE)
+    assert facts["vmap_incompatibility"] is None
+    assert facts["lane_rules"] == ["arithmetic", "conv1d"]
+    assert describe(Small(), BASE)["lane_rules"] == ["arithmetic"]

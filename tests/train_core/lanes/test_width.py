@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -30,15 +30,16 @@ def choose(
     limit_bytes: float = 1e12,
     most: int = 64,
     examples: float | None = None,
+    said: Callable[..., Measurement] | None = None,
 ) -> WidthChoice:
     """Choose with speeds that are said, not measured; a lane takes 100 bytes beside 50."""
 
-    def said(program: Program, hyperparameters: Mapping[str, object], lanes: int) -> Measurement:
+    def with_speeds(program: Program, hyperparameters: Mapping[str, object], lanes: int) -> Measurement:
         if lanes not in speeds:
             raise RuntimeError("[malloc] Unable to allocate 9 bytes.")
         return Measurement(lanes, speeds[lanes], 0.01, 0.1, 50 + 100 * lanes)
 
-    monkeypatch.setattr(width, "_measure", said)
+    monkeypatch.setattr(width, "_measure", said or with_speeds)
     return best_width(program, BASE, limit_bytes=limit_bytes, most=most, examples=examples)
 
 
@@ -63,6 +64,32 @@ def test_no_width_is_tried_that_memory_would_not_last_for(
     choice = choose(monkeypatch, program, speeds, limit_bytes=1000)
     assert choice.width == 8  # 850 bytes; 16 would need 1650
     assert "width 16 would need" in choice.stopped
+
+
+def test_what_mlx_keeps_of_freed_arrays_counts_beside_the_peak(
+    monkeypatch: pytest.MonkeyPatch, program: Program
+) -> None:
+    def said(program: Program, hyperparameters: Mapping[str, object], lanes: int) -> Measurement:
+        return Measurement(lanes, 100.0 * lanes, 0.01, 0.1, 100 * lanes, held_memory_bytes=300 * lanes)
+
+    choice = choose(monkeypatch, program, {}, limit_bytes=1300, said=said)
+    assert choice.width == 4  # holds 1200 bytes at a peak of 400
+    assert "width 8 would need" in choice.stopped
+
+
+def test_what_limits_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, program: Program) -> None:
+    def said(program: Program, hyperparameters: Mapping[str, object], lanes: int) -> Measurement:
+        return Measurement(lanes, 100.0, 0.01, 0.1, 100 * lanes, host_share=share)
+
+    share = 0.96
+    assert choose(monkeypatch, program, {}, said=said).limited_by.startswith(
+        "the host, busy for 96% of a step"
+    )
+    share = 0.5
+    assert choose(monkeypatch, program, {}, said=said).limited_by.startswith("the device's arithmetic")
+    memory = choose(monkeypatch, program, {}, said=said, limit_bytes=250)
+    assert (memory.width, memory.limited_by) == (1, memory.stopped)
+    assert choose(monkeypatch, program, {}, said=said, most=2).limited_by == "widths up to 2 were asked for"
 
 
 def test_out_of_memory_ends_growth_and_other_errors_do_not_pass(
@@ -90,6 +117,7 @@ def test_what_is_measured(program: Program) -> None:
     choice = best_width(program, BASE | {"accumulation_steps": 2}, limit_bytes=1e12, most=2)
     assert [row.width for row in choice.table] == [1, 2]
     assert all(row.examples_per_s > 0 and row.peak_memory_bytes > 0 for row in choice.table)
+    assert all(row.held_memory_bytes > 0 for row in choice.table)
     assert decode(json.loads(json.dumps(encode(choice)))) == choice
     with pytest.raises(ValueError, match="as `encode` writes it"):
         decode({"width": 4})
