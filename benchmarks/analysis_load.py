@@ -100,7 +100,7 @@ def main() -> int:
                     "parquet_bytes": parts,
                     "log_bytes": (run_dir / layout.LOG).stat().st_size,
                 }
-                benchmark.rows.append(row)
+                benchmark.enter(row)
                 if table == "metrics":
                     check = f"metrics of a run, {name}: {len(frame):,} rows, s"
                     benchmark.checks.append(measure.check(check, seconds, bound=BOUND_S))

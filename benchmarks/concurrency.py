@@ -67,7 +67,7 @@ def main() -> int:
                 studies.append(
                     values(folder, seed=seed, in_flight=count, trials=options.trials, sampler=sampler)
                 )
-            benchmark.rows.append(
+            benchmark.enter(
                 {
                     "sampler": sampler,
                     "in_flight": count,

@@ -167,7 +167,7 @@ def compare(bench: Benchmark, folder: Path, kind: str, base: str, updates: int, 
     for who, train in (("ours", ours), ("mlx-lm", theirs)):
         say(f"{kind} over {base}: {who}")
         found = runs[who] = [train(folder, kind, base, seed, updates) for seed in range(seeds)]
-        bench.rows.append(
+        bench.enter(
             {
                 "type": kind,
                 "base": base,

@@ -106,7 +106,7 @@ def main() -> int:
         }
         seconds = measure.interleaved(runs, rounds=options.rounds, warm_up=1).seconds
     for name in runs:
-        benchmark.rows.append({"what": name, "seconds": measure.Ratio.of(seconds[name])})
+        benchmark.enter({"what": name, "seconds": measure.Ratio.of(seconds[name])})
     beyond = statistics.median(one - other for one, other in zip(seconds[ours], seconds[theirs], strict=True))
     for name, value, bound in (
         ("first report: seconds beyond ray.init", beyond, BOUND_S),

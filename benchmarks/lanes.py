@@ -200,11 +200,11 @@ def compare(benchmark: measure.Benchmark, name: str, precision: str, options: ar
         most=case.widest[kind],
     ).width
     found = measured(program, case, precision, steps, options.rounds)
-    benchmark.rows += rows(name, precision, found, auto)
+    benchmark.enter(*rows(name, precision, found, auto))
     benchmark.checks += checks(name, precision, found, auto)
     if options.processes:
         shared = processes_per_hour(name, precision, steps, options.processes)
-        benchmark.rows.append(
+        benchmark.enter(
             {
                 "model": name,
                 "precision": precision,

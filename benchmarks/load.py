@@ -142,7 +142,7 @@ def main() -> int:
         ("resume of 10,000 trials with 20 reports, s", resume_s(trials=10_000, reports=20), 3.0),
     )
     for name, value, bound in figures:
-        benchmark.rows.append({"what": name, "value": value, "bound": bound})
+        benchmark.enter({"what": name, "value": value, "bound": bound})
         more_is_better = bound > 100
         side: Literal["at least", "at most"] = "at least" if more_is_better else "at most"
         benchmark.checks.append(measure.check(name, value, bound=bound, side=side))

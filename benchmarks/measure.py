@@ -115,6 +115,12 @@ class Benchmark:
     rows: list[Row] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
 
+    def enter(self, *rows: Row) -> None:
+        """Add rows, and show each at once: what was measured before a script is ended is not lost."""
+        for row in rows:
+            self.rows.append(row)
+            say(json.dumps(self._row(row)))
+
     def finish(self, *, as_json: bool) -> int:
         """Print everything; return the exit code: 1 when a check does not hold."""
         if as_json:
@@ -130,12 +136,15 @@ class Benchmark:
         return {
             "machine": self._machine(),
             "versions": self._versions(),
-            "rows": [{name: _plain(value) for name, value in row.items()} for row in self.rows],
+            "rows": [self._row(row) for row in self.rows],
             "checks": [
                 {name: value for name, value in asdict(one).items() if name != "reason" or value}
                 for one in self.checks
             ],
         }
+
+    def _row(self, row: Row) -> dict[str, object]:
+        return {name: _plain(value) for name, value in row.items()}
 
     def _machine(self) -> dict[str, object]:
         system = {"system": platform.system(), "machine": platform.machine(), "cpus": os.cpu_count()}
@@ -171,8 +180,7 @@ def arguments(description: str, *, least_rounds: int = 1, **numbers: int) -> arg
 
 def say(text: str) -> None:
     """Show progress to a person who waits, on stderr: stdout is the result's."""
-    if sys.stderr.isatty():
-        print(text, file=sys.stderr, flush=True)
+    print(text, file=sys.stderr, flush=True)
 
 
 def _plain(value: object) -> object:

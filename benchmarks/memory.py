@@ -64,16 +64,18 @@ def main() -> int:
         program = program_of(case)
         found = {k: peaks(program, k, options.micro_batches) for k in ACCUMULATION}
         first, last = ACCUMULATION[0], ACCUMULATION[-1]
-        benchmark.rows += [
-            {
-                "model": case.name,
-                "accumulation": k,
-                "peak_mb": needed / 1e6,
-                "to_1": needed / found[first][0],
-                "dispatched_ahead_mb": ahead / 1e6,
-            }
-            for k, (needed, ahead) in found.items()
-        ]
+        benchmark.enter(
+            *(
+                {
+                    "model": case.name,
+                    "accumulation": k,
+                    "peak_mb": needed / 1e6,
+                    "to_1": needed / found[first][0],
+                    "dispatched_ahead_mb": ahead / 1e6,
+                }
+                for k, (needed, ahead) in found.items()
+            )
+        )
         ratio = found[last][0] / found[first][0]
         name = f"{case.name}: peak with {last} micro-batches to that with {first}"
         benchmark.checks.append(measure.check(name, ratio, bound=BOUND))

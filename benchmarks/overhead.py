@@ -170,7 +170,7 @@ def _rows(benchmark: Benchmark, arguments: argparse.Namespace) -> dict[tuple[str
         names = ("system", "sampler", "trials", "reports")
         quartiles = Ratio.of(values) if len(values) > 1 else Ratio(values[0], values[0], values[0])
         row = {**dict(zip(names, case, strict=True)), "ms_a_trial": quartiles}
-        benchmark.rows.append(row)
+        benchmark.enter(row)
     return {case: statistics.median(values) for case, values in costs.items()}
 
 

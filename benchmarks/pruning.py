@@ -57,13 +57,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for name, text in PRUNERS.items():
             found[name] = _study(Path(folder), f"pruner-{name}", "{name: random}", text)
-            benchmark.rows.append({"sampler": "random", "pruner": name, **found[name]})
+            benchmark.enter({"sampler": "random", "pruner": name, **found[name]})
         for name in SAMPLERS:
             if name == "gp" and find_spec("torch") is None:
                 print("gp is left out: torch is not installed", file=sys.stderr)
                 continue
             row = _study(Path(folder), f"sampler-{name}", f"{{name: {name}}}", "{name: none}")
-            benchmark.rows.append({"sampler": name, "pruner": "none", **row})
+            benchmark.enter({"sampler": name, "pruner": "none", **row})
     plain = found["none"]
     for name in HALVING:
         lost = plain["best"] - found[name]["best"]

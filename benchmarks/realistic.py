@@ -142,7 +142,7 @@ class Report:
 
     def row(self, **values: object) -> None:
         rounded = {n: float(f"{v:.4g}") if isinstance(v, float) else v for n, v in values.items()}
-        print(json.dumps(rounded), file=sys.stderr, flush=True)
+        measure.say(json.dumps(rounded))
         if self.path:
             with open(self.path, "a") as file:
                 file.write(json.dumps(rounded) + "\n")

@@ -64,7 +64,7 @@ def main() -> int:
     ratio = Ratio.of([many / one for one, many in zip(*rates.values(), strict=True)])
     for nodes, found in rates.items():
         row = {"nodes": nodes, "trial_s": TRIAL_S, "trials_an_hour": statistics.median(found)}
-        benchmark.rows.append(row)
+        benchmark.enter(row)
     name = f"{options.nodes} nodes / {options.nodes} times one node, trials per hour"
     share = ratio.median / options.nodes
     benchmark.checks.append(check(name, share, bound=LEAST_SHARE, side="at least"))

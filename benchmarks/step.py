@@ -257,7 +257,7 @@ def main() -> int:
             runs = {"loop": by_hand, "core": core(case, k), "again": by_hand}
             timings = measure.interleaved(runs, rounds=options.rounds)
             ratio, itself = timings.ratio("core", "loop"), timings.ratio("again", "loop")
-            benchmark.rows.append(
+            benchmark.enter(
                 {
                     "model": case.name,
                     "accumulation": k,

@@ -73,13 +73,13 @@ def main() -> int:
                 say(f"round {number + 1} of {options.rounds}: lanes {kind}")
                 folder = Path(temporary, f"{number}-{kind.replace(' ', '-')}")
                 rows[kind].append(run(folder, kind.split()[0], options.trials))
-                benchmark.rows.append({"lanes_asked": kind, "round": number, **rows[kind][-1]})
+                benchmark.enter({"lanes_asked": kind, "round": number, **rows[kind][-1]})
     for name, bound in (("trials_per_hour", 0.95), ("steady_trials_per_hour", 1.4)):
         one = [row[name] for row in rows["1"]]
         ratio = Ratio.of([auto[name] / each for auto, each in zip(rows["auto"], one, strict=True)])
         itself = Ratio.of([again[name] / each for again, each in zip(rows["1 again"], one, strict=True)])
-        benchmark.rows.append({"lanes_asked": f"{name}: auto / 1", "round": str(ratio)})
-        benchmark.rows.append({"lanes_asked": f"{name}: 1 / itself", "round": str(itself)})
+        benchmark.enter({"lanes_asked": f"{name}: auto / 1", "round": str(ratio)})
+        benchmark.enter({"lanes_asked": f"{name}: 1 / itself", "round": str(itself)})
         benchmark.checks.append(check(f"{name}, auto / 1", ratio.median, bound=bound, side="at least"))
     return benchmark.finish(as_json=options.json)
 

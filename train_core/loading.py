@@ -54,6 +54,11 @@ def load_object(folder: str, target: str, kind: str) -> Any:
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise TaskLoadError(f"{target!r} is not a task: write file.py:Class or package.module:Class")
+    if place == "__main__":
+        raise TaskLoadError(
+            f"{name} of __main__, a notebook or a script, is known to no other process. "
+            f"Pass it itself, task={name}, or write it into a file and name that: file.py:{name}"
+        )
     module = _import(folder, place)
     found = getattr(module, name, None)
     if found is None:

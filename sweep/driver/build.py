@@ -108,6 +108,15 @@ def study_in_memory(spec: StudySpec, description: Description) -> Study:
     return Study(spec, None, longest(spec, description))
 
 
+def pruner_notes(spec: StudySpec, description: Description) -> tuple[str, ...]:
+    """What `check` says of a pruner that can do nothing, or not what its numbers look like."""
+    from sweep.search.pruning.lengths import pruner_in_examples
+    from sweep.search.pruning.reach import reach
+
+    length = longest(spec, description)
+    return reach(pruner_in_examples(spec, description.train_examples), length).notes
+
+
 def make_executor(
     spec: StudySpec, description: Description, cluster: Cluster | None, *, runs: Path
 ) -> Executor:

@@ -19,6 +19,7 @@ from sweep.driver.checkpoint_collector import CheckpointCollector
 from sweep.driver.checkpoint_store import StoreThread
 from sweep.driver.limits import limits
 from sweep.driver.monitor.counters import Counters
+from sweep.driver.monitor.library_warnings import LibraryWarnings
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.monitor.time_ledger import TimeLedger
 from sweep.driver.result import DriverResult, LaneUse
@@ -89,6 +90,7 @@ class Driver:
         self._committed = -COMMIT_EVERY_S
         self._hosts: dict[str, str] = {}
         self._ledger = TimeLedger(clock)
+        self._warnings = LibraryWarnings(self._say)
         self._counters = Counters(spec)
         self._stopping = Stopping(spec)
         self._stopped_by: str | None = None
@@ -139,10 +141,12 @@ class Driver:
     def session(self) -> Iterator[None]:
         """Enter what earlier sessions left, and start workers; at the end all is on disk."""
         try:
-            self._resume()
-            if not self.done:
-                self._executor.start()
-            yield
+            with self._warnings.installed():
+                with self._warnings.heard():
+                    self._resume()
+                if not self.done:
+                    self._executor.start()
+                yield
             self._commit()
         finally:
             self._collector.close()
@@ -187,7 +191,8 @@ class Driver:
         with self._ledger.doing("wait"):
             happened = self._executor.wait(self._wait_s())
         self._ledger.look(self._state)
-        self._settle(self._translate(happened))
+        with self._warnings.heard():
+            self._settle(self._translate(happened))
         if self._clock() - self._committed >= COMMIT_EVERY_S:
             self._commit()
         self._run.maintain()
@@ -252,6 +257,11 @@ class Driver:
         if self._stopped_by is not None:
             self._run.record_message("info", f"no further trials: {self._stopped_by}")
             self._progress.note(f"no further trials: {self._stopped_by}")
+
+    def _say(self, text: str) -> None:
+        """Record what needs no action, and say it unless only what went wrong is asked for."""
+        self._run.record_message("info", text)
+        self._progress.tip(text)
 
     def _settle(self, events: Iterable[Event]) -> None:
         """Enter events and perform what follows, until nothing follows any more."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runlog import layout
-from sweep.driver.build import logging_to, make_executor, open_study, task_ref
+from sweep.driver.build import logging_to, make_executor, open_study, pruner_notes, task_ref
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.signals import Interrupter, interrupting
 from sweep.driver.task_source import TaskSource
@@ -108,6 +108,9 @@ def drive(
 ) -> DriverResult:
     """Record what runs, and drive the study until it ends or is interrupted."""
     record_session(spec, run)
+    for note in pruner_notes(spec, description):
+        run.record_message("warning", note)
+        progress.note(note)
     executor = make_executor(spec, description, cluster, runs=run.path.parent)
     if traits(spec).has_dashboard:
         from sweep.driver.monitor.prometheus import RayMetrics

@@ -35,7 +35,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         data = train_core.DeviceDataset.of(task, static)
         found = {}
         if request["purity"]:
-            purity = train_core.purity(task, request["hyperparameters"], data)
+            greatest = request.get("greatest")
+            purity = train_core.purity(task, request["hyperparameters"], data, greatest=greatest)
             found = {"purity": purity.as_json()}
             if purity.problems:
                 return found

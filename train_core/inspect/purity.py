@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import mlx.core as mx
@@ -25,7 +26,7 @@ from train_core.inspect import vmap_incompatibility
 from train_core.inspect.probe import Probe
 from train_core.inspect.watching import Line, changes
 from train_core.step.functional import flatten
-from train_core.task import Batch, Task, is_foreign, task_errors
+from train_core.task import Batch, Task, is_foreign, split_for, task_errors
 
 TRIED_KEYS = 4
 
@@ -35,7 +36,7 @@ class Purity:
     """What was found; `problems` says of everything that must not be what it is and where.
 
     `random`: other keys give other results. `vmap_incompatibility`: what keeps two lanes out of one step.
-    `unreached`: trainable parameters that no gradient reaches.
+    `unreached`: trainable parameters that no gradient reaches, wherever it was tried.
     """
 
     task: str
@@ -52,16 +53,25 @@ class Purity:
         return asdict(self)
 
 
-def purity(task: Task, hyperparameters: Mapping[str, object], data: DeviceDataset | None = None) -> Purity:
+def purity(
+    task: Task,
+    hyperparameters: Mapping[str, object],
+    data: DeviceDataset | None = None,
+    *,
+    greatest: Mapping[str, object] | None = None,
+) -> Purity:
     """Try a task with one set of hyperparameters, on one batch; dropout is on.
 
-    Raises TaskError where it cannot be tried at all: no data, no model.
+    What no gradient reaches with them is tried with the dynamic ones of `greatest` too: where how many
+    layers are trained is one of them, the rest waits for a greater number. Raises TaskError where it cannot
+    be tried at all: no data, no model.
     """
     probe = Probe(task, hyperparameters, data)
     if float(probe.hp["dropout"]) == 0:
         probe.hp["dropout"] = mx.array(0.5)
     found = Purity(type(task).__name__, True, True, True, False, True, None, (), ())
-    for stage in (_eager, _generators, _traced, _gradients):
+    gradients = partial(_gradients, greatest=greatest)
+    for stage in (_eager, _generators, _traced, gradients):
         try:
             found = stage(probe, found)
         except TaskError as error:
@@ -114,13 +124,22 @@ def _traced(probe: Probe, found: Purity) -> Purity:
     return replace(found, vmap_incompatibility=vmap_incompatibility.find(probe))
 
 
-def _gradients(probe: Probe, found: Purity) -> Purity:
+def _gradients(probe: Probe, found: Purity, *, greatest: Mapping[str, object] | None) -> Purity:
     """Find parameters whose gradient is zero; away from the initial ones, where LoRA's half are zero."""
+    unreached = _unreached(probe, probe.hp)
+    if unreached and greatest is not None:
+        _, dynamic = split_for(probe.task, greatest)
+        others = {name: mx.array(value) for name, value in dynamic.items() if name in probe.hp}
+        unreached &= _unreached(probe, {**probe.hp, **others, "dropout": probe.hp["dropout"]})
+    return replace(found, unreached=tuple(path for path in probe.step.layout.paths if path in unreached))
+
+
+def _unreached(probe: Probe, hp: dict[str, mx.array]) -> set[str]:
     state = probe.state()
     moved = state["parameters"] + 0.05 * mx.random.normal(state["parameters"].shape, key=keys.key(1))
-    after = probe.step.micro_batch({**state, "parameters": moved}, probe.hp, probe.batch(), None)
+    after = probe.step.micro_batch({**state, "parameters": moved}, hp, probe.batch(), None)
     gradients = probe.step.layout.split(after["window"])
-    return replace(found, unreached=tuple(p for p, g in gradients.items() if not bool(mx.any(g != 0))))
+    return {path for path, gradient in gradients.items() if not bool(mx.any(gradient != 0))}
 
 
 class _Inputs:

@@ -110,7 +110,7 @@ def _unit_notes(given: Mapping[str, Any], length: Length) -> list[str]:
 
 
 def _patient_notes(given: Mapping[str, Any]) -> list[str]:
-    if given["name"] != "patient" or given.get(pruners.WRAPPED, "") is not None:
+    if given["name"] != "patient" or given.get(pruners.WRAPPED) is not None:
         return []
     return [
         "pruner: patient without a wrapped pruner ends trials as PRUNED, and those are never the best. "

@@ -268,3 +268,18 @@ def test_lanes_auto_measures_once_and_finds_it_again_in_the_cache(
     )
     folder.write(("trials: 4", "trials: 8"), ("lanes: 1", "lanes: auto"), ("name: line", "name: again"))
     assert run(folder).as_json()["lanes"] == 2
+
+
+def test_a_run_says_what_its_pruner_cannot_do(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """Fault 30: `check` alone said it."""
+    folder.write(
+        ("length: {epochs: 3}", "length: {epochs: 5}"),
+        (
+            "{name: random}",
+            "{name: random}\npruner: {name: patient, patience: 1, wrapped_pruner: {name: none}}",
+        ),
+    )
+    run(folder)
+    words = "pruner: patient can never end a trial: it wraps `none`"
+    assert capsys.readouterr().err.count(words) == 1
+    assert (folder.run_dir / "log.jsonl").read_text().count(words) == 1

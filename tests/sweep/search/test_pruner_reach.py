@@ -99,3 +99,9 @@ def test_a_number_that_was_meant_as_epochs() -> None:
     assert (
         "n_warmup_steps 10 is in examples, less than one report (1000). Write {epochs: 10} for epochs" in note
     )
+
+
+@pytest.mark.parametrize("wrapped", ["", ", wrapped_pruner: null"])
+def test_patience_alone_prunes_what_can_then_not_be_the_best(wrapped: str) -> None:
+    (note,) = reached(f"{{name: patient, patience: 1{wrapped}}}").notes
+    assert "ends trials as PRUNED, and those are never the best. trial.patience ends them COMPLETE" in note

@@ -172,6 +172,26 @@ def test_parameters_without_a_gradient_are_named_and_no_problem() -> None:
     assert found.unreached == ("spare.weight", "spare.bias")
 
 
+class Deep(Small):
+    """As adapters in as many layers as a hyperparameter says; one here is never used."""
+
+    def model(self, hidden: int) -> nn.Module:
+        model = super().model(hidden)
+        model.more, model.spare = mx.zeros((3,)), mx.zeros((3,))
+        return model
+
+    def loss(self, model: Any, batch: dict[str, mx.array], hp: Any) -> Mean:
+        mean = super().loss(model, batch, hp)
+        return Mean(mean.values + mx.where(hp.depth >= 2, model.more.sum(), 0.0), mean.weights)
+
+
+def test_what_a_greater_number_of_layers_reaches_is_not_named() -> None:
+    """Fault 32: where one of four layers is adapted at the point that is tried, all others were named."""
+    shallow = BASE | {"depth": 1}
+    assert purity(Deep(), shallow).unreached == ("more", "spare")
+    assert purity(Deep(), shallow, greatest=BASE | {"depth": 2}).unreached == ("spare",)
+
+
 class Adapter(Small):
     """LoRA: half of its gradients are zero at the first step, and reach it all the same."""
 
