@@ -117,7 +117,7 @@ def run(
     text = study_text(sampler=sampler, trials=trials, reports=reports, lanes=lanes, pruner=pruner, task=task)
     spec = parse(text, str(folder / "study.yaml"))
     settings = WorkerSettings(
-        TaskRef(str(Path(__file__).parent), spec.task),
+        TaskRef(str(Path(__file__).parent), spec.target),
         snapshot_every_s=None,
         keep_final=False,
         objective=(METRIC, "minimize"),

@@ -15,6 +15,8 @@ JOURNAL = "optuna.journal"
 METRICS = "metrics"
 TRIALS = "trials.parquet"
 CHECKPOINTS = "checkpoints"
+OUTPUT = "output"
+"""What commands printed."""
 REPORT = "report.html"
 TASK = "task"
 """Where the source of a task lies that was written in a notebook."""
@@ -45,3 +47,20 @@ class CheckpointName(NamedTuple):
         """Read a relative path back; None where it is not a checkpoint's, so nothing outside can be named."""
         match = _CHECKPOINT.fullmatch(path)
         return cls(*map(int, match.groups())) if match else None
+
+
+class OutputName(NamedTuple):
+    """The files of what a run's command printed, relative to the run directory: the newer, the `earlier`."""
+
+    trial: int
+    replicate: int
+
+    @property
+    def path(self) -> str:
+        """What was printed last."""
+        return f"{OUTPUT}/trial-{self.trial:05d}/replicate-{self.replicate}.log"
+
+    @property
+    def earlier(self) -> str:
+        """What was printed before it, where that was much."""
+        return f"{OUTPUT}/trial-{self.trial:05d}/replicate-{self.replicate}.earlier.log"

@@ -94,8 +94,10 @@ class Check:
 
     def _function_text(self) -> Iterator[str]:
         examples = self.length.examples
-        yield f"task: {self.spec.task}, a function"
-        yield f"each trial: {f'at most {examples} examples' if examples < UNBOUNDED else 'until it returns'}"
+        is_command = self.spec.command is not None
+        yield f"command: {self.spec.target}" if is_command else f"task: {self.spec.task}, a function"
+        ends = "until it ends" if is_command else "until it returns"
+        yield f"each trial: {f'at most {examples} examples' if examples < UNBOUNDED else ends}"
 
     def _pruner_text(self) -> Iterator[str]:
         """Where the pruner decides, in the units that a study file has."""

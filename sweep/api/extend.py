@@ -70,8 +70,8 @@ def study_text(
     parent = parse(read_recorded(run, layout.STUDY), str(run / layout.STUDY))
     if parent.trainable is not Trainable.TASK:
         raise RunDirError(
-            f"{run}: cannot be extended: its task {parent.task} is a function, which decides itself how long "
-            "it trains. Start another study with `warm_start`"
+            f"{run}: cannot be extended: {parent.target} is a {parent.trainable}, which decides itself "
+            "how long it trains. Start another study with `warm_start`"
         )
     if own := [name for name in LENGTH if name in parent.space]:
         raise RunDirError(

@@ -79,7 +79,7 @@ def plan(
         raise SweepError("plan: needs either the seconds of a trial or a run to take them from")
     spec = study_of(study)
     if spec.trainable is not Trainable.TASK and spec.trial.length is None:
-        what = "is missing: a plan needs to know how long a function trains"
+        what = f"is missing: a plan needs to know how long a {spec.trainable} trains"
         raise SpecError(
             [spec.document.problem(("trial", "length"), what, "", "add length: {examples: 1000}")]
         )

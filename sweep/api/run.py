@@ -134,7 +134,7 @@ def run_study(
                 pass  # a logger that is new, or that an earlier session left behind, gets what it lacks
             return of_history(spec, run.path, run.history, began, "finished before")
         factory(spec).prepare(cluster)
-        progress.stage(f"looking at the task {spec.task}")
+        progress.stage(f"looking at the {'task' if spec.command is None else 'command'} {spec.target}")
         description = describe_task(spec)
         result = drive(spec, description, run, progress, cluster, interrupter=interrupter)
         reason = "interrupted" if result.interrupted else "finished"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -16,11 +17,14 @@ from sweep.executors.base import Assignment, Executor
 from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
 from sweep.spec.against_task import validate_against
+from sweep.spec.command import program
+from sweep.spec.command.program import program_of
 from sweep.spec.plans import greatest_values, longest, sample_values
 from sweep.spec.resolve import keeps_best_report
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
-from sweep.vocabulary.turn import TaskRef, WorkerSettings
+from sweep.vocabulary.turn import Command, TaskRef, WorkerSettings
+from sweep.worker.task_loading import source_hash
 
 if TYPE_CHECKING:
     from sweep.search.study import Study
@@ -28,7 +32,15 @@ if TYPE_CHECKING:
 
 def task_ref(spec: StudySpec) -> TaskRef:
     """Where the study's task is found."""
-    return TaskRef(str(spec.folder.resolve()), spec.task)
+    return TaskRef(str(spec.folder.resolve()), spec.target)
+
+
+def task_hash(spec: StudySpec) -> str:
+    """SHA-256 of the file that a task or a command runs; nothing where that is none of the study's folder."""
+    if spec.command is None:
+        return source_hash(task_ref(spec)) or ""
+    program = program_of(spec.command, spec.folder)
+    return hashlib.sha256((spec.folder / program).read_bytes()).hexdigest() if program is not None else ""
 
 
 def check_choices(spec: StudySpec) -> None:
@@ -47,6 +59,8 @@ def check_choices(spec: StudySpec) -> None:
 
 def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
     """The task as its own process describes it. Raises SpecError with all that does not fit the file."""
+    if problems := list(program.problems(spec)) if spec.cluster == "local" else []:
+        raise SpecError(problems)
     line = spec.document.line(("task",))
     file = str(spec.document.file)
     description = describe(
@@ -117,6 +131,20 @@ def pruner_notes(spec: StudySpec, description: Description) -> tuple[str, ...]:
     return reach(pruner_in_examples(spec, description.train_examples), length).notes
 
 
+def command_of(spec: StudySpec) -> Command | None:
+    """The study's command as workers run it; None where it has a task."""
+    if spec.command is None:
+        return None
+    return Command(
+        arguments=spec.command,
+        metrics=dict(spec.metrics),
+        environment=dict(spec.environment),
+        working_directory=spec.working_directory,
+        counts_from_resume=spec.counts_from == "resume",
+        needs_examples=spec.pruner.name != "none",
+    )
+
+
 def make_executor(
     spec: StudySpec, description: Description, cluster: Cluster | None, *, runs: Path
 ) -> Executor:
@@ -135,6 +163,7 @@ def make_executor(
         slots=slots,
         limit_bytes=spec.worker.memory_bytes,
         trainable=spec.trainable,
+        command=command_of(spec),
     )
     assignment = Assignment(spec.name, settings, spec.folder, runs, slots, int(on_gpu), cluster)
     return executors.factory(spec).make(assignment)

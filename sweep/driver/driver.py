@@ -22,6 +22,7 @@ from sweep.driver.monitor.counters import Counters
 from sweep.driver.monitor.library_warnings import LibraryWarnings
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.monitor.time_ledger import TimeLedger
+from sweep.driver.printed import Printed
 from sweep.driver.result import DriverResult, LaneUse
 from sweep.driver.resuming import Resuming
 from sweep.driver.stopping import Stopping
@@ -95,6 +96,7 @@ class Driver:
         self._stopping = Stopping(spec)
         self._stopped_by: str | None = None
         self._unseen_ends = True
+        self._printed = Printed(run.path)
         self._trials = Trials(spec, description, run, study)
         for outcome in run.history.told.values():
             self._enter_told(outcome)
@@ -224,6 +226,7 @@ class Driver:
             match event:
                 case TurnDone():
                     self._counters.turn_done(event.result)
+                    self._printed.enter(event.result.output)
                 case Chunk():
                     collected = self._collector.receive(event)
                     if collected is not None:

@@ -77,7 +77,7 @@ def problems(spec: StudySpec) -> list[Problem]:
     if spec.extends is None:
         return []
     if spec.trainable is not Trainable.TASK:
-        what = "trials of a function cannot be extended: it decides itself how long it trains"
+        what = f"trials of a {spec.trainable} cannot be extended: it decides itself how long it trains"
         return [spec.document.problem(("extends",), what, "", "remove it, or use `warm_start`")]
     try:
         Extension(spec)

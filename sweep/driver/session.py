@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runlog import layout
-from sweep.driver.build import logging_to, make_executor, open_study, pruner_notes, task_ref
+from sweep.driver.build import logging_to, make_executor, open_study, pruner_notes, task_hash, task_ref
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.signals import Interrupter, interrupting
 from sweep.driver.task_source import TaskSource
@@ -29,7 +29,6 @@ from sweep.spec.parse import parse
 from sweep.spec.resolve import resolved_text
 from sweep.spec.schema import Choices, StudySpec
 from sweep.spec.task_description import Description
-from sweep.worker.task_loading import source_hash
 
 if TYPE_CHECKING:
     from sweep.driver.driver import Driver
@@ -89,12 +88,17 @@ def _check_same_study(spec: StudySpec, run: RunDir) -> None:
 
 def _check_same_task(spec: StudySpec, run: RunDir, accept: bool, source: TaskSource | None) -> None:
     before = (run.provenance or {}).get("task_sha256")
-    now = source.sha256 if source is not None else source_hash(task_ref(spec)) or ""
+    now = source.sha256 if source is not None else task_hash(spec)
     if before and not accept and before != now:
         raise RunDirError(
-            f"{run.path}: cannot resume: the source of task {spec.task} changed since the run started. "
+            f"{run.path}: cannot resume: the source of {_called(spec)} changed since the run started. "
             "Restore it, rename the study, or pass --accept-changed-task"
         )
+
+
+def _called(spec: StudySpec) -> str:
+    """What trains, as messages call it."""
+    return f"task {spec.task}" if spec.task is not None else f"the command {spec.target}"
 
 
 def drive(
@@ -128,7 +132,7 @@ def record_session(spec: StudySpec, run: RunDir) -> None:
     """Record that this session runs the study, as it is resolved."""
     run.write_study(resolved_text(spec))
     task = task_ref(spec)
-    run.write_provenance(task_hash=source_hash(task) or "", hosts=[], folder=task.folder)
+    run.write_provenance(task_hash=task_hash(spec), hosts=[], folder=task.folder)
     run.record_opened(
         objectives=[(objective.metric, objective.direction) for objective in spec.objective],
         choices={name: entry.choices for name, entry in spec.space.items() if isinstance(entry, Choices)},

@@ -20,6 +20,7 @@ _OURS = frozenset(
         layout.CHECKPOINTS,
         layout.LOCK,
         layout.TASK,
+        layout.OUTPUT,
     )
 )
 

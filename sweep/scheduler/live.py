@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from sweep.vocabulary.trial import Length, Report, RunId, Signature, Snapshot, TrialPlan
+from sweep.vocabulary.trial import UNBOUNDED, Length, Report, RunId, Signature, Snapshot, TrialPlan
 from sweep.vocabulary.turn import Spent
 
 
@@ -60,9 +60,9 @@ class LiveRun:
         return self.checkpoint.examples if self.checkpoint else 0
 
     def reports_left(self) -> int:
-        """How many advances it takes from its checkpoint to the end."""
+        """How many advances it takes from its checkpoint to the end; of an open length not known."""
         if self.length.open:
-            return self.length.reports
+            return UNBOUNDED
         return self.length.reports - self.length.boundaries(self.seen)
 
     def expected(self) -> int:

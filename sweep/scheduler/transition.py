@@ -185,9 +185,13 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
 
 
 def _enter_lane_time(state: State, flight: Flight, result: TurnResult) -> None:
-    """A lane was useful where its run reported what was not known before."""
-    reported = [(state.run(report.run), report.examples) for report in result.reports]
-    useful = sum(run is not None and run.is_new(examples) for run, examples in reported)
+    """A lane was useful where its run reported what was not known before, or is on its way to that."""
+    reported = {report.run: report.examples for report in result.reports}
+    useful = 0
+    for id in {*reported, *result.spent}:
+        run = state.run(id)
+        if run is not None:
+            useful += run.is_new(reported[id]) if id in reported else run.length.open
     state.lane_time.add(result.turn_s, flight.width, useful)
     if not state.all_asked:
         state.lane_time_while_asking.add(result.turn_s, flight.width, useful)

@@ -17,7 +17,7 @@ from sweep.vocabulary.turn import Trainable
 
 def validate_against(spec: StudySpec, description: Description) -> list[Problem]:
     """The problems that only the task can tell, in the order of the file."""
-    if spec.trainable is not Trainable.TASK:  # what a function reads and reports shows when it runs
+    if spec.trainable is not Trainable.TASK:  # what others read and report shows when they run
         return []
     problems = [
         *_metric_problems(spec, description),
@@ -124,7 +124,7 @@ def _numbers(entry: Entry) -> list[int | float]:
 def missing_files(spec: StudySpec) -> list[Problem]:
     """The task's and the cluster's files that are not where the study file says."""
     files: dict[str, str] = {}
-    source = spec.task.rpartition(":")[0]
+    source = (spec.task or "").rpartition(":")[0]
     if source.endswith(".py"):
         files["task"] = source
     if spec.cluster != "local":

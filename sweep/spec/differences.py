@@ -12,8 +12,8 @@ from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Scalar
 
 LOCKED = (
-    "seed", "task", "objective", "space", "fixed", "enqueue", "constraints", "warm_start", "extends", "trial",
-    "sampler", "pruner",
+    "seed", "task", "command", "metrics", "counts_from", "objective", "space", "fixed", "enqueue",
+    "constraints", "warm_start", "extends", "trial", "sampler", "pruner",
 )  # fmt: skip
 """What may not change when a study is resumed; all else may."""
 

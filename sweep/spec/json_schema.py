@@ -28,6 +28,7 @@ def study_schema() -> dict[str, Any]:
             section = schema["$defs"][entry["$ref"].rpartition("/")[2]]["properties"]
             for key, value in defaults.items():  # in the file's words, `1m` and not 60.0
                 section[key]["default"] = value
+    schema["oneOf"] = [{"required": ["task"]}, {"required": ["command"]}]
     return {"$schema": _DIALECT, **schema, "title": "Study", "description": "A study file of sweep."}
 
 

@@ -41,6 +41,7 @@ from sweep.spec.schema import (
     trainable,
 )
 from sweep.vocabulary.trial import Scalar
+from sweep.vocabulary.turn import Trainable
 
 _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "": (StudySpec,),
@@ -205,9 +206,18 @@ def _draft(document: Document, sections: Mapping[str, Any]) -> rules.Draft:
         space=sections.get("space", {}),
         fixed=sections.get("fixed", {}),
         enqueue=sections.get("enqueue", ()),
-        trainable=trainable(sections.get("task", "a:Task")),
+        trainable=_trainable(document, sections),
+        command=sections.get("command"),
+        metrics=sections.get("metrics"),
+        environment=sections.get("environment", {} if "environment" not in document.value else None),
         **optional,
     )
+
+
+def _trainable(document: Document, sections: Mapping[str, Any]) -> Trainable:
+    if "command" in document.value and "task" not in document.value:
+        return Trainable.COMMAND
+    return trainable(sections.get("task") or "a:Task")
 
 
 def _known_keys(path: KeyPath) -> list[str]:

@@ -11,6 +11,8 @@ from math import isfinite
 from configfile import nearest
 from configfile.yamlfile import Document, Path, value_text
 from sweep.errors import Problem
+from sweep.spec.command import rules as command
+from sweep.spec.command.template import Arguments
 from sweep.spec.conditions import Circle, can_hold, contains, dependency_order, holds, is_active, off_step
 from sweep.spec.fields import MAX_COUNT
 from sweep.spec.hyperparameters import CORE, LENGTH, WORDS, Numbers, Values, remedy
@@ -47,6 +49,9 @@ class Draft:
     objective: tuple[Objective, ...] | None
     trial: Trial | None
     trainable: Trainable
+    command: Arguments | None
+    metrics: Mapping[str, str] | None
+    environment: Mapping[str, str | None] | None
     sampler: Sampler | None
     pruner: Pruner | None
     stop: Stop | None
@@ -254,13 +259,13 @@ def _trial(draft: Draft) -> Iterator[Problem]:
 
 
 def _open_length(draft: Draft, trial: Trial) -> Iterator[Problem]:
-    """A function says itself when it reports and ends; what the study says of it is in examples."""
+    """A function or a command reports and ends when it likes; what the study says of it is in examples."""
     say = draft.document.problem
     if trial.length is not None and trial.length.examples is None:
-        what = "the length of a function is in examples, as it reports them"
+        what = f"the length of a {draft.trainable} is in examples, as it reports them"
         yield say(("trial", "length"), what, "", "write length: {examples: 1000}, or remove it")
     if trial.report_every != REPORT_EVERY and trial.report_every.examples is None:
-        what = "a function reports when it likes; pruners need to know how many examples that is"
+        what = f"a {draft.trainable} reports when it likes; pruners need to know how many examples that is"
         yield say(("trial", "report_every"), what, "", "write report_every: {examples: 100}, or remove it")
     pruner = draft.pruner
     if trial.length is None and pruner is not None and pruner.name == "hyperband":
@@ -356,5 +361,5 @@ def _space(draft: Draft) -> Iterator[Problem]:
 
 RULES: tuple[Rule, ...] = (
     _space, _names, _ranges, _core, _lengths, _conditions, _enqueue, _trial, _objectives, _patience, _sampler,
-    _stop, _require,
+    _stop, _require, command.problems,
 )  # fmt: skip

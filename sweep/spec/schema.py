@@ -24,6 +24,8 @@ from pydantic import (
 
 from configfile.validation import broken
 from configfile.yamlfile import Document
+from sweep.spec.command.fields import CommandArguments, Pattern, Variable
+from sweep.spec.command.template import shown
 from sweep.spec.fields import (
     Amount,
     Bytes,
@@ -348,8 +350,18 @@ class StudySpec(Section):
     """The folder under `runs/`."""
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
     """The seed of training and of the sampler."""
-    task: TaskPath
+    task: TaskPath | None = None
     """`file.py:Class` or `file.py:function`, a file beside this one or below, or `package.module:Class`."""
+    command: CommandArguments | None = None
+    """Instead of `task`: a program and its arguments, with hyperparameters in braces."""
+    metrics: Mapping[str, Pattern] = {}
+    """Of a command that prints no JSON: a regular expression for each metric, and for `examples`."""
+    counts_from: Literal["start", "resume"] = "start"
+    """Of a command: whether its count of examples goes on, or begins again, where a trial resumes."""
+    environment: Mapping[str, Variable] = {}
+    """Of a command: environment variables, with hyperparameters in braces; `null` unsets one."""
+    working_directory: Annotated[str, StringConstraints(min_length=1)] | None = None
+    """Of a command: a folder, from this file's, to run in instead of the trial's own."""
     objective: tuple[Objective, ...]
     """What to optimize: `{metric, direction}`, or a list of them."""
     space: Mapping[str, Entry]
@@ -410,8 +422,13 @@ class StudySpec(Section):
 
     @property
     def trainable(self) -> Trainable:
-        """What `task` names: a class where the name begins with a capital letter, else a function."""
-        return trainable(self.task)
+        """What a trial is: lanes of a class, calls of a function, processes of a command."""
+        return Trainable.COMMAND if self.task is None else trainable(self.task)
+
+    @property
+    def target(self) -> str:
+        """What trains, in one line: the task, or the command."""
+        return self.task if self.task is not None else shown(self.command or ())
 
     @property
     def folder(self) -> Path:

@@ -31,6 +31,26 @@ class Trainable(StrEnum):
     """Lanes of a population that trains a task's class."""
     FUNCTION = "function"
     """Calls of a Python function."""
+    COMMAND = "command"
+    """Processes of any program."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program that trains a trial, and how its reports are read.
+
+    `arguments` hold placeholders; those in a group are given together or not at all. `metrics` are regular
+    expressions by name, none where the program prints JSON. `environment` holds placeholders too, and None
+    for what is unset. `counts_from_resume`: the examples that it prints begin at 0 where it resumes.
+    `needs_examples`: a pruner goes by them.
+    """
+
+    arguments: tuple[str | tuple[str, ...], ...]
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    working_directory: str | None = None
+    counts_from_resume: bool = False
+    needs_examples: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +72,7 @@ class WorkerSettings:
     objective: tuple[str, str] | None = None
     keep_best_report: bool = False
     trainable: Trainable = Trainable.TASK
+    command: Command | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +171,7 @@ class TurnResult:
     trial caused it. `out_of_memory` and `device_lost` tell two kinds of failure from the others: the second
     says that the GPU refuses this worker's process from now on. `notes` are for people: what went wrong
     beside training. `rates` answers a probe: examples per second at each width that was worth measuring.
+    `output` is what commands printed, as far as it is kept.
     """
 
     number: int
@@ -164,6 +186,7 @@ class TurnResult:
     device_lost: bool = False
     rates: Mapping[int, float] | None = None
     notes: tuple[str, ...] = ()
+    output: Mapping[RunId, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

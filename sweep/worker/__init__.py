@@ -3,10 +3,8 @@
 worker            turns in, results out: one population of lanes
 content           what a worker trains, behind one seam
 lanes             lanes of a population: runs of a task's class
-function          a function, one trial at a time
-function_trial    what a function is given
-function_report   what a function yields, as a report
-packed_folder     a folder as one checkpoint file
+single            functions, and all that trains one trial at a time
+command           programs of any kind, and what they print
 programs          the task, its compiled programs, how fast their widths train
 snapshots         when runs are saved, and their checkpoint files
 spool             the worker's folder for checkpoints on their way

@@ -1,4 +1,4 @@
-"""What a worker trains, behind one seam: lanes of a population, or calls of a function."""
+"""What a worker trains, behind one seam: lanes of a population, a function, or a command."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ class Content(Protocol):
 
     def forget(self) -> None:
         """Give up all runs: a turn failed as a whole."""
+
+    def used_bytes(self) -> int:
+        """The memory that it takes outside of this process; asked from another thread."""
 
     def take_notes(self) -> tuple[str, ...]:
         """Messages for a person since the last time."""

@@ -26,9 +26,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """
     ref = TaskRef(request["folder"], request["target"])
     try:
+        if request["trainable"] == Trainable.COMMAND:
+            return _of_one_trial("a command trains one trial at a time")
         if request["trainable"] == Trainable.FUNCTION:
             load_function(ref)
-            return _of_function()
+            return _of_one_trial("a function trains one trial at a time")
         task = load_task(ref)
         train_core.split_for(task, request.get("greatest", request["hyperparameters"]))
         static, _ = train_core.split_for(task, request["hyperparameters"])
@@ -47,8 +49,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"problem": str(error), "file": None, "line": None}
 
 
-def _of_function() -> dict[str, Any]:
-    """What there is to know of a function before it runs: where it will."""
+def _of_one_trial(why: str) -> dict[str, Any]:
+    """What there is to know of a function or a command before it runs: where it will."""
     return {
         "static": [],
         "switches": [],
@@ -56,7 +58,7 @@ def _of_function() -> dict[str, Any]:
         "metrics": [],
         "train_size": 0,
         "validation_size": 0,
-        "vmap_incompatibility": "a function trains one trial at a time",
+        "vmap_incompatibility": why,
         "device": device.kind(),
         "chip": device.chip(),
         "memory_bytes": device.memory_bytes(),

@@ -1,4 +1,4 @@
-"""How much memory this process takes now, as its system counts it."""
+"""How much memory a process takes now, as its system counts it."""
 
 from __future__ import annotations
 
@@ -31,18 +31,21 @@ class _RusageInfo(ctypes.Structure):
     )
 
 
-def footprint_bytes() -> int:
-    """Bytes in use now, never the highest ever; on a Mac with what Metal's buffers take, cached ones too."""
+def footprint_bytes(pid: int | None = None) -> int:
+    """Bytes in use now, never the highest ever; on a Mac with what Metal's buffers take, cached ones too.
+
+    Of this process, or of another one of the same user. Raises psutil.Error where that has ended.
+    """
     if sys.platform == "darwin":
-        found = _physical_footprint(ctypes.CDLL(None))
+        found = _physical_footprint(ctypes.CDLL(None), pid or os.getpid())
         if found is not None:
             return found
-    return int(psutil.Process().memory_info().rss)
+    return int(psutil.Process(pid).memory_info().rss)
 
 
-def _physical_footprint(system: Any) -> int | None:
+def _physical_footprint(system: Any, pid: int) -> int | None:
     """What Activity Monitor shows as a process's memory; None where the system does not say."""
     info = _RusageInfo()
-    if system.proc_pid_rusage(os.getpid(), RUSAGE_INFO_V0, ctypes.byref(info)) != 0:
+    if system.proc_pid_rusage(pid, RUSAGE_INFO_V0, ctypes.byref(info)) != 0:
         return None
     return int(info.phys_footprint)

@@ -18,11 +18,12 @@ import mlx.core as mx
 import train_core
 from sweep.vocabulary.turn import Trainable, Turn, TurnResult, WorkerSettings
 from sweep.worker import width_cache
+from sweep.worker.command.session import commands
 from sweep.worker.content import Content
 from sweep.worker.footprint import footprint_bytes
-from sweep.worker.function import Function
 from sweep.worker.lanes import Lanes
 from sweep.worker.memory_guard import MemoryGuard
+from sweep.worker.single.function import functions
 from sweep.worker.spool import Spool
 from sweep.worker.task_loading import TaskLoadError
 from train_core import device
@@ -59,8 +60,10 @@ class Worker:
         share_bytes = host_bytes / settings.slots
         self._limit_bytes = settings.limit_bytes or GUARD_SHARE * share_bytes
         self._cache_before = mx.set_cache_limit(int(CACHE_SHARE * min(share_bytes, self._limit_bytes)))
-        self._guard = MemoryGuard(self._limit_bytes, footprint_bytes, reclaim=mx.clear_cache)
-        self._content = _content(settings, self.spool, MEMORY_SHARE * share_bytes)
+        self._content = content = _content(settings, self.spool, MEMORY_SHARE * share_bytes)
+        self._guard = MemoryGuard(
+            self._limit_bytes, lambda: footprint_bytes() + content.used_bytes(), reclaim=mx.clear_cache
+        )
 
     def info(self) -> WorkerInfo:
         return WorkerInfo(self._host, device.chip(), int(self._limit_bytes))
@@ -101,7 +104,9 @@ def _content(settings: WorkerSettings, spool: Spool, programs_bytes: float) -> C
         case Trainable.TASK:
             return Lanes(settings, spool, programs_bytes=programs_bytes)
         case Trainable.FUNCTION:
-            return Function(settings, spool)
+            return functions(settings, spool)
+        case Trainable.COMMAND:
+            return commands(settings, spool)
         case _:
             assert_never(settings.trainable)
 

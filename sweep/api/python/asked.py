@@ -29,7 +29,7 @@ from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import UNBOUNDED, Report, RunId, Scalar, TrialState
 from sweep.vocabulary.turn import Load
-from sweep.worker.function_report import ReportError, reported
+from sweep.worker.single.function_report import ReportError, reported
 
 if TYPE_CHECKING:
     import pandas as pd

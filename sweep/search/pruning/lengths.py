@@ -33,7 +33,9 @@ def problems(spec: StudySpec) -> Iterator[Problem]:
             yield from validation.problems(document, path, error, lambda path: LENGTH)
             continue
         if extent.examples is None and spec.trainable is not Trainable.TASK:
-            yield document.problem(path, "a function counts examples only", "", "give it in examples")
+            yield document.problem(
+                path, f"a {spec.trainable} counts examples only", "", "give it in examples"
+            )
         elif extent.updates is not None and any(name in spec.space for name in VARIED):
             what = "`updates` is another number of examples in each trial"
             yield document.problem(path, what, "", "give it in epochs or examples")

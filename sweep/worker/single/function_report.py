@@ -65,7 +65,7 @@ def _examples(values: Mapping[str, Any], after: int) -> int:
         raise ReportError("`examples` is 0. Report after the first example that was seen")
     if number <= after:
         raise ReportError(
-            f"`examples` is {number:g} after {after}. Report more with each yield; "
+            f"`examples` is {number:g} after {after}. Report more each time; "
             "a trial that resumes continues from what it saved"
         )
     return int(number)

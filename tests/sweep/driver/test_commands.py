@@ -1,0 +1,324 @@
+"""Commands as trials: reports from their output, pruning, resuming, and no process left whatever they do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import analysis
+import sweep
+from sweep.api.run import Summary
+from sweep.driver.monitor.progress import Quiet
+from sweep.errors import SweepError
+from tests.sweep.conftest import ROOT, STUDIES
+from tests.sweep.driver.test_functions import interrupted
+
+STUDY = """\
+name: study
+seed: 3
+command: [python, script.py, train, --rate, "{rate}"]
+objective: {metric: loss, direction: minimize}
+executor: inline
+space: {rate: {low: 0.01, high: 0.4, log: true}}
+sampler: {name: random}
+budget: {trials: 2}
+failures: {retry: 0, stop_after: null}
+"""
+
+pytestmark = [pytest.mark.usefixtures("described_here"), pytest.mark.slow]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sweep.worker.command.session.GRACE_S", 0.5)
+    monkeypatch.setattr("sweep.worker.command.session.TURN_S", 0.1)
+    shutil.copy(STUDIES / "script.py", tmp_path)
+    return tmp_path
+
+
+def run(*changes: tuple[str, str]) -> Summary:
+    text = STUDY
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    return sweep.run(text, progress=Quiet())
+
+
+def reasons(summary: Summary) -> list[str]:
+    table = analysis.load(summary.run_dir).trials
+    return list(table.reason.dropna()) if "reason" in table else []
+
+
+def shell(script: str) -> tuple[str, str]:
+    """The study's command as a shell's script."""
+    return 'command: [python, script.py, train, --rate, "{rate}"]', f"command: [sh, -c, {json.dumps(script)}]"
+
+
+def test_json_lines_are_reports(folder: Path) -> None:
+    summary = run()
+    found = analysis.load(summary.run_dir)
+    assert list(found.metrics[found.metrics.trial == 0].examples) == [100, 200, 300, 400, 500]
+    rate = float(found.trials.set_index("number").params_rate[0])
+    assert found.trials.set_index("number").value[0] == pytest.approx((2 * (1 - 2 * rate) ** 5) ** 2)
+    assert found.trials.ledger_examples.tolist() == [500] * 2
+    assert (found.trials.ledger_peak_memory_bytes > 1e6).all()
+    kept = (summary.run_dir / "output" / "trial-00000" / "replicate-0.log").read_text().splitlines()
+    assert kept[0] == "# trial 0, attempt 1"
+    assert re.match(rf"\$ python \S+/script.py train --rate {rate!r}$", kept[1])
+    assert json.loads(kept[-1])["examples"] == 500
+    assert len(kept) == 7
+
+
+def test_patterns_find_metrics_of_a_program_that_knows_nothing_of_sweeps(folder: Path) -> None:
+    summary = run(
+        ("train, --rate", "logged, --rate"),
+        (
+            "executor: inline",
+            "executor: inline\nmetrics: {loss: 'Val loss ([0-9.]+)', train_loss: 'Train loss ([0-9.]+)', "
+            "examples: 'Iter ([0-9]+)'}",
+        ),
+    )
+    rows = analysis.load(summary.run_dir).metrics
+    first = rows[rows.trial == 0]
+    assert first.examples.tolist() == [10, 20, 30]
+    assert first.loss.tolist() == pytest.approx((first.train_loss * first.examples).tolist(), rel=1e-2)
+
+
+def test_what_a_trial_is_given(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "here").mkdir()
+    monkeypatch.setenv("HOME", "/somewhere")
+    command = '[python, script.py, given, "--a={optimizer.kind}", [--momentum, "{optimizer.momentum-1}"], '
+    command += '"{folder}", "{study}", "{seed}", "{{}}", "--resume={resume}", "{left}"]'
+    run(
+        ('[python, script.py, train, --rate, "{rate}"]', command),
+        (
+            "executor: inline",
+            'executor: inline\nworking_directory: here\nenvironment: {MINE: "at {rate}", HOME: null}\n'
+            "trial: {length: {examples: 7}}\n"
+            "enqueue: [{optimizer.kind: sgd}, {optimizer.kind: adam}]",
+        ),
+        (
+            "space: {rate: {low: 0.01, high: 0.4, log: true}}",
+            "space:\n  rate: {choices: [1.0e-7, 0.25]}\n  optimizer.kind: {choices: [sgd, adam]}\n"
+            "  optimizer.momentum-1: {low: 0.0, high: 1.0, when: {optimizer.kind: sgd}}",
+        ),
+    )
+    first, second = (json.loads((folder / f"given-{trial}.json").read_text()) for trial in (0, 1))
+    momentum = first["file"]["optimizer"]["momentum-1"]
+    own = first["SWEEP_FOLDER"]
+    expected = ["--a=sgd", "--momentum", str(momentum), own, str(folder), first["SWEEP_SEED"], "{}", "7"]
+    assert first["arguments"] == expected
+    assert second["arguments"][0:2] == ["--a=adam", second["SWEEP_FOLDER"]]
+    assert first["folder"] == str(folder / "here")
+    assert first["mine"] == f"at {first['file']['rate']!r}"
+    assert first["home"] is None
+    assert json.loads(first["SWEEP_PARAMS"]) == first["file"]
+    assert first["path"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+    assert first["SWEEP_SEED"] != second["SWEEP_SEED"]
+    assert "SWEEP_RESUME" not in first
+
+
+def test_a_pruned_trial_gets_sigterm(folder: Path) -> None:
+    script = 'trap "echo ended >> $PWD/../../ended-$SWEEP_TRIAL; exit 0" TERM; i=0; while [ $i -lt 50 ]; do '
+    script += 'i=$((i+1)); echo "{{\\"examples\\": $i, \\"loss\\": {rate}}}"; sleep 0.02; done'
+    script = script.replace("$PWD/../..", str(folder))
+    pruner = (
+        "sampler: {name: random}",
+        "sampler: {name: random}\npruner: {name: median, n_startup_trials: 1}",
+    )
+    summary = run(shell(script), pruner, ("trials: 2", "trials: 3"))
+    assert summary.counts["PRUNED"] >= 1
+    pruned = analysis.load(summary.run_dir).trials.query("state == 'PRUNED'").number
+    assert {path.name for path in folder.glob("ended-*")} == {f"ended-{number}" for number in pruned}
+
+
+def test_invariant_3_a_study_that_was_killed_resumes_from_what_its_commands_left_in_their_folders(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = analysis.load(run(("name: study", "name: whole")).run_dir)
+    monkeypatch.setattr("sweep.worker.command.session.SETTLED_S", -1.0)
+    often = ("budget: {trials: 2}", "budget: {trials: 2}\ncheckpoints: {every: 0.001s}")
+    resume = ('"{rate}"]', '"{rate}", --slow, 0.05, "--resume={resume}/state.json"]')
+    for after in (3, 4):
+        interrupted(monkeypatch, after, lambda: run(often, resume))
+    summary = run(often, resume)
+    found = analysis.load(summary.run_dir)
+    assert found.trials.value.tolist() == whole.trials.value.tolist()
+    columns = ["trial", "examples", "loss"]
+    rows, others = (each.metrics[columns].sort_values(columns[:2]) for each in (found, whole))
+    assert rows.to_numpy().tolist() == others.to_numpy().tolist()
+    printed = (summary.run_dir / "output" / "trial-00000" / "replicate-0.log").read_text()
+    assert "--resume=" not in printed.splitlines()[1]
+    assert "--resume=" in printed.split("attempt ", 2)[2]
+
+
+def test_a_count_that_begins_again_where_a_trial_resumes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.worker.command.session.SETTLED_S", -1.0)
+    script = 'touch saved; i=0; while [ $i -lt {left} ]; do i=$((i+1)); echo "step $i loss {rate}"; done'
+    changes = (
+        shell(script),
+        (
+            "executor: inline",
+            "executor: inline\ncounts_from: resume\ntrial: {length: {examples: 6}}\n"
+            "metrics: {loss: 'loss ([0-9.]+)', examples: 'step ([0-9]+)'}\ncheckpoints: {every: 0.001s}",
+        ),
+        ("trials: 2", "trials: 1"),
+    )
+    interrupted(monkeypatch, 3, lambda: run(*changes))
+    found = analysis.load(run(*changes).run_dir)
+    assert found.metrics.examples.tolist() == [1, 2, 3, 4, 5, 6]
+    assert found.metrics.attempt.max() == 1
+
+
+def test_a_length_ends_a_command_that_would_go_on(folder: Path) -> None:
+    script = 'i=0; while true; do i=$((i+1)); echo "{{\\"examples\\": $i, \\"loss\\": {rate}}}"; done'
+    length = ("executor: inline", "executor: inline\ntrial: {length: {examples: 3}}")
+    summary = run(shell(script), length, ("trials: 2", "trials: 1"))
+    found = analysis.load(summary.run_dir)
+    assert summary.counts["COMPLETE"] == 1
+    assert found.metrics.examples.tolist() == [1, 2, 3]
+
+
+def test_one_value_at_the_end_needs_no_examples(folder: Path) -> None:
+    table = analysis.load(run(shell('echo "{{\\"loss\\": {rate}}}"')).run_dir).trials
+    assert table.value.tolist() == pytest.approx(table.params_rate.tolist())
+    found = ("executor: inline", "executor: inline\nmetrics: {loss: 'is (.+)'}")
+    table = analysis.load(
+        run(shell("echo it is {rate}"), found, ("name: study", "name: other")).run_dir
+    ).trials
+    assert table.value.tolist() == pytest.approx(table.params_rate.tolist())
+
+
+FAULTS = {
+    "echo one; echo two >&2; exit 3": r"the command ended with code 3: two",
+    "echo hello": r"the command ended and printed no loss\. Print JSON lines such as .*Its output begins:",
+    "true": r"the command ended and printed no loss.* It printed nothing",
+    "kill -KILL $$": r"the command was ended by SIGKILL, as a system does that is out of memory",
+    "kill -TERM $$": r"the command was ended by SIGTERM",
+    'echo "{{\\"examples\\": 1, \\"loss\\": \\"low\\"}}"': r"`loss` is str 'low', which is no number",
+    'echo "{{\\"examples\\": 1.5, \\"loss\\": 1}}"': r"`examples` is 1.5, not a count",
+    'echo "{{\\"examples\\": 1, \\"other\\": 1}}"': r"objective loss is missing from the last report",
+}
+
+
+@pytest.mark.parametrize("script", FAULTS)
+def test_invariant_10_what_a_command_does_wrong_fails_its_trial_in_a_line(script: str, folder: Path) -> None:
+    summary = run(shell(f"{script} # {{rate}}"), ("trials: 2", "trials: 1"))
+    (reason,) = reasons(summary)
+    assert re.match(FAULTS[script], reason.replace("\n", " ")), reason
+
+
+PATTERN_FAULTS = {
+    "echo step 1": r"the command ended and no line of its output matches metrics\.loss \(loss \(\\S\+\)\)\. "
+    r"Change the pattern\. Its output begins:   \| step 1",
+    "echo step 1 loss low": r"metrics\.loss found 'low', which is no number, in the line: step 1 loss low",
+}
+
+
+@pytest.mark.parametrize("script", PATTERN_FAULTS)
+def test_invariant_10_what_patterns_do_not_find_fails_the_trial_in_a_line(script: str, folder: Path) -> None:
+    metrics = (
+        "executor: inline",
+        "executor: inline\nmetrics: {loss: 'loss (\\S+)', examples: 'step (\\S+)'}",
+    )
+    summary = run(shell(f"{script} # {{rate}}"), metrics, ("trials: 2", "trials: 1"))
+    (reason,) = reasons(summary)
+    assert re.match(PATTERN_FAULTS[script], reason.replace("\n", " ")), reason
+
+
+def test_a_pruner_needs_examples(folder: Path) -> None:
+    pruner = ("sampler: {name: random}", "sampler: {name: random}\npruner: {name: median}")
+    (reason, _) = reasons(run(shell('echo "{{\\"loss\\": {rate}}}"'), pruner))
+    assert "printed loss without `examples`, which the pruner goes by" in reason
+
+
+def left_of(folder: Path) -> list[int]:
+    """Which of the processes that wrote their numbers down are still there."""
+    pids = [int(text) for text in (folder / "pids").read_text().split()]
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+
+
+@pytest.mark.parametrize("kind", ["hangs", "ignores", "forks", "leaves"])
+def test_no_process_is_left_and_the_study_goes_on(kind: str, folder: Path) -> None:
+    command = ('train, --rate, "{rate}"', f'children, --kind, {kind}, --rate, "{{rate}}"')
+    timeout = ("executor: inline", "executor: inline\ntrial: {timeout: 0.3s}")
+    summary = run(command, timeout, ("trials: 2", "trials: 2"))
+    assert len((folder / "pids").read_text().split()) >= 2
+    assert left_of(folder) == []
+    if kind == "leaves":
+        assert summary.counts["COMPLETE"] == 2
+    else:
+        assert [reason.partition(":")[0] for reason in reasons(summary)] == ["timed out"] * 2
+    killed = [text for text in sweep.status(summary.run_dir).messages if "was killed" in text]
+    assert bool(killed) == (kind == "ignores")
+
+
+def test_much_output_and_binary_output_lose_nothing(folder: Path) -> None:
+    script = 'head -c 100000000 /dev/zero | tr "\\\\0" x; head -c 3000000 /dev/urandom; echo; '
+    script += 'echo "{{\\"examples\\": 1, \\"loss\\": {rate}}}"'
+    summary = run(shell(script), ("trials: 2", "trials: 1"))
+    assert summary.counts["COMPLETE"] == 1
+    kept = [path.stat().st_size for path in (summary.run_dir / "output").rglob("*.log")]
+    assert sum(kept) < 3_000_000
+    assert any("bytes that are no UTF-8" in text for text in sweep.status(summary.run_dir).messages)
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from sweep.worker.command.process import MARK, Process
+from sweep.worker.command.watchdog import Watchdog
+import os
+dog = Watchdog(0.2)
+process = Process(
+    [sys.executable, "script.py", "children", "--kind", "ignores"],
+    folder=Path.cwd(), environment={**os.environ, MARK: "one"},
+)
+dog.watch(process.pid)
+process.popen.stdout.readline()
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_where_the_worker_itself_is_killed_its_command_ends_too(folder: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED],
+        stdout=subprocess.PIPE,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == b"ready\n"
+        assert len(left_of(folder)) == 1
+        worker.kill()
+    deadline = time.monotonic() + 30
+    while left_of(folder) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left_of(folder) == []
+
+
+def test_a_changed_program_is_not_resumed(folder: Path) -> None:
+    run(("trials: 2", "trials: 1"))
+    (folder / "script.py").write_text((folder / "script.py").read_text() + "\n")
+    with pytest.raises(SweepError, match=r"the source of the command python script.py .* changed"):
+        run()
+    with pytest.raises(SweepError, match=r"command\[3\]: was `--rate`, is `--rates`"):
+        run(("--rate", "--rates"))
+
+
+def test_check_says_what_a_command_is(folder: Path) -> None:
+    text = sweep.check(STUDY).as_text()
+    assert "command: python script.py train --rate {rate}\neach trial: until it ends" in text

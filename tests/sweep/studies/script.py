@@ -1,0 +1,96 @@
+"""A program for tests: what it does hangs on its arguments, as a script of anybody's would."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+
+def train(rate: float, steps: int, slow: float) -> None:
+    """A quadratic: reports each step, then saves it, and continues from there."""
+    state = Path("state.json")
+    x, step = json.loads(state.read_text()) if state.exists() else (2.0, 0)
+    while step < steps:
+        step += 1
+        x -= rate * 2 * x
+        print(json.dumps({"examples": 100 * step, "loss": x * x}), flush=True)
+        fresh = Path("state.json.new")
+        fresh.write_text(json.dumps((x, step)))
+        fresh.replace(state)
+        time.sleep(slow)
+
+
+def logged(rate: float) -> None:
+    """What a program prints that knows nothing of sweeps."""
+    for step in (10, 20, 30):
+        print(f"Iter {step}: Val loss {rate * step:.4f}, took 0.1s", file=sys.stderr)
+        print(f"Iter {step}: Train loss {rate:.4f}", file=sys.stderr)
+
+
+def given() -> None:
+    """Repeats what it was given, for the test to read."""
+    names = [name for name in os.environ if name.startswith("SWEEP_")]
+    found = {
+        **{name: os.environ[name] for name in names},
+        "arguments": sys.argv[2:],
+        "folder": os.getcwd(),
+        "path": os.environ["PATH"],
+        "file": json.loads(Path(os.environ["SWEEP_PARAMS_FILE"]).read_text()),
+        "mine": os.environ.get("MINE"),
+        "home": os.environ.get("HOME"),
+    }
+    (Path(__file__).parent / f"given-{os.environ['SWEEP_TRIAL']}.json").write_text(json.dumps(found))
+    with Path(os.environ["SWEEP_METRICS"]).open("a") as file:
+        file.write('{"examples": 1, "loss": 1.0}\n')
+
+
+def children(kind: str) -> None:
+    """Leaves processes behind, or never ends."""
+    pids = Path(__file__).parent / "pids"
+    if kind == "ignores":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if kind in ("forks", "leaves"):
+        for own_session in (False, True):
+            if os.fork() == 0:
+                if own_session:
+                    os.setsid()
+                with pids.open("a") as file:
+                    print(os.getpid(), file=file, flush=True)
+                time.sleep(1000)
+    with pids.open("a") as file:
+        print(os.getpid(), file=file)
+    while kind == "forks" and len(pids.read_text().split()) < 3:
+        time.sleep(0.01)
+    print('{"examples": 1, "loss": 1.0}', flush=True)
+    if kind != "leaves":
+        time.sleep(1000)
+    while len(pids.read_text().split()) < 3:
+        time.sleep(0.01)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what")
+    parser.add_argument("--rate", type=float, default=0.1)
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--slow", type=float, default=0.0)
+    parser.add_argument("--kind", default="")
+    known, _ = parser.parse_known_args()
+    match known.what:
+        case "train":
+            train(known.rate, known.steps, known.slow)
+        case "logged":
+            logged(known.rate)
+        case "given":
+            given()
+        case "children":
+            children(known.kind)
+
+
+if __name__ == "__main__":
+    main()
