@@ -15,6 +15,7 @@ from configfile.yamlfile import Document
 from configfile.yamlfile import Path as KeyPath
 from sweep.errors import Problem, SpecError
 from sweep.spec import rules
+from sweep.spec.command import rules as command
 from sweep.spec.fields import SCALAR_RULE, Interval, Section, is_scalar
 from sweep.spec.hyperparameters import as_scalar
 from sweep.spec.schema import (
@@ -97,7 +98,8 @@ def from_document(document: Document) -> StudySpec:
             [document.problem((), "must be a mapping of keys", remedy="write `name: ...` and the other keys")]
         )
     sections, problems = _sections(document)
-    problems += rules.problems(_draft(document, sections))
+    draft = _draft(document, sections)
+    problems += [*rules.problems(draft), *command.problems(draft)]
     if problems:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
     spec = StudySpec.model_validate(sections)

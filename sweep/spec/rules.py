@@ -11,7 +11,6 @@ from math import isfinite
 from configfile import nearest
 from configfile.yamlfile import Document, Path, value_text
 from sweep.errors import Problem
-from sweep.spec.command import rules as command
 from sweep.spec.command.template import Arguments
 from sweep.spec.conditions import Circle, can_hold, contains, dependency_order, holds, is_active, off_step
 from sweep.spec.fields import MAX_COUNT
@@ -361,5 +360,5 @@ def _space(draft: Draft) -> Iterator[Problem]:
 
 RULES: tuple[Rule, ...] = (
     _space, _names, _ranges, _core, _lengths, _conditions, _enqueue, _trial, _objectives, _patience, _sampler,
-    _stop, _require, command.problems,
+    _stop, _require,
 )  # fmt: skip

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from configfile import nearest
 from configfile.yamlfile import Path
 from sweep.errors import Problem
 from sweep.spec.command.template import OWN, RESUME, all_placeholders, placeholders
+from sweep.spec.rules import Draft
 from sweep.spec.schema import Choices
 from sweep.vocabulary.turn import Trainable
-
-if TYPE_CHECKING:
-    from sweep.spec.rules import Draft
 
 KEYS = {"metrics": {}, "environment": {}, "working_directory": None, "counts_from": "start"}
 """What says how a command runs and is read, and what says nothing."""
