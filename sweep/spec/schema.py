@@ -357,7 +357,7 @@ class StudySpec(Section):
     metrics: Mapping[str, Pattern] = {}
     """Of a command that prints no JSON: a regular expression for each metric, and for `examples`."""
     counts_from: Literal["start", "resume"] = "start"
-    """Of a command: whether its count of examples goes on, or begins again, where a trial resumes."""
+    """Of a command: whether its count of examples continues, or begins again, where a trial resumes."""
     environment: Mapping[str, Variable] = {}
     """Of a command: environment variables, with hyperparameters in braces; `null` unsets one."""
     working_directory: Annotated[str, StringConstraints(min_length=1)] | None = None

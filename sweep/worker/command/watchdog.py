@@ -38,7 +38,7 @@ class Watchdog:
                 start_new_session=True,
             )
         assert self._shell.stdin is not None
-        with suppress(BrokenPipeError):  # somebody ended it: then there is none
+        with suppress(BrokenPipeError):  # it was ended: then there is none
             self._shell.stdin.write(f"{group or ''}\n".encode())
 
     def close(self) -> None:
