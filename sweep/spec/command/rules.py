@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from configfile import nearest
 from configfile.yamlfile import Path
@@ -12,7 +12,12 @@ from sweep.spec.rules import Draft
 from sweep.spec.schema import Choices
 from sweep.vocabulary.turn import Trainable
 
-KEYS = {"metrics": {}, "environment": {}, "working_directory": None, "counts_from": "start"}
+KEYS: Mapping[str, object] = {
+    "metrics": {},
+    "environment": {},
+    "working_directory": None,
+    "counts_from": "start",
+}
 """What says how a command runs and is read, and what says nothing."""
 
 
