@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -12,6 +13,7 @@ from sweep.api.run import Summary, run_study
 from sweep.cli import app
 from sweep.driver.driver import Driver
 from sweep.driver.monitor.progress import Quiet
+from sweep.rundir.rundir import RunDir
 from sweep.spec.parse import load
 from tests.sweep.conftest import Folder
 
@@ -68,3 +70,23 @@ def stop_after(folder: Folder, monkeypatch: pytest.MonkeyPatch, event: str, coun
         patch.setattr(Driver, "step", stepping)
         with contextlib.suppress(Killed):
             run(folder)
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, after: int, go: Callable[[], object]) -> None:
+    """Run until so many reports were recorded, and die."""
+    record, calls = RunDir.record_reports, 0
+
+    def killing(*arguments: object, **named: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == after:
+            raise KeyboardInterrupt
+        return record(*arguments, **named)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDir, "record_reports", killing)
+        with pytest.raises(KeyboardInterrupt):
+            go()
+
+
+@pytest.mark.slow

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""What terminals take for colours and movements; patterns look at what a person sees."""
 
 MAX_LINE = 65536
 """What is longer is cut off there."""
 
 
 class Lines:
-    """Lines of one stream. Bytes that are no UTF-8 become the replacement character."""
+    """Lines of one stream, without colours. Bytes that are no UTF-8 become the replacement character."""
 
     def __init__(self) -> None:
         self._open = b""
@@ -39,7 +43,8 @@ class Lines:
 
     def _text(self, line: bytes) -> str:
         try:
-            return line.decode()
+            text = line.decode()
         except UnicodeDecodeError:
             self.has_foreign = True
-            return line.decode(errors="replace")
+            text = line.decode(errors="replace")
+        return _COLOURS.sub("", text) if "\x1b" in text else text

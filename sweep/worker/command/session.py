@@ -24,6 +24,9 @@ from sweep.worker.spool import Spool
 GRACE_S = 5.0
 """How long a process has between SIGTERM and SIGKILL."""
 
+END_S = 30.0
+"""How long a process has to end by itself once it has reported at its trial's length."""
+
 TURN_S = 1.0
 """A turn ends after so long without a report, so that time-outs, saving and stopping come to their turn."""
 
@@ -185,11 +188,11 @@ class Session:
         self._has_ended = True
 
     def _at_length(self, found: Mapping[Any, Any], pipes: Pipes) -> tuple[Mapping[Any, Any], bool]:
-        """A report at the trial's length is the last; the process has the grace to end by itself."""
+        """A report at the trial's length is the last; the process has some time to end by itself."""
         examples = found.get(EXAMPLES)
         if not isinstance(examples, int | float) or examples < self._load.plan.length.examples:
             return found, False
-        deadline = time.monotonic() + GRACE_S
+        deadline = time.monotonic() + END_S
         while not self._has_ended and time.monotonic() < deadline:
             pipes.read(LOOK_EVERY_S)
             self._look(pipes)

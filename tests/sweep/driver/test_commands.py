@@ -20,7 +20,7 @@ from sweep.api.run import Summary
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SweepError
 from tests.sweep.conftest import ROOT, STUDIES
-from tests.sweep.driver.test_functions import interrupted
+from tests.sweep.in_process import interrupted
 
 STUDY = """\
 name: study
@@ -41,6 +41,7 @@ pytestmark = [pytest.mark.usefixtures("described_here"), pytest.mark.slow]
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sweep.worker.command.session.GRACE_S", 0.5)
+    monkeypatch.setattr("sweep.worker.command.session.END_S", 0.5)
     monkeypatch.setattr("sweep.worker.command.session.TURN_S", 0.1)
     shutil.copy(STUDIES / "script.py", tmp_path)
     return tmp_path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ import sweep
 from sweep.api.run import Summary
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SpecError, SweepError
-from sweep.rundir.rundir import RunDir
 from tests.sweep.conftest import STUDIES
+from tests.sweep.in_process import interrupted
 
 STUDY = """\
 name: study
@@ -89,24 +88,6 @@ def test_a_length_ends_trials_and_is_what_pruners_go_by(folder: Path) -> None:
         run(("sampler: {name: random}", "sampler: {name: random}\npruner: {name: hyperband}"))
 
 
-def interrupted(monkeypatch: pytest.MonkeyPatch, after: int, go: Callable[[], object]) -> None:
-    """Run until so many reports were recorded, and die."""
-    record, calls = RunDir.record_reports, 0
-
-    def killing(*arguments: object, **named: object) -> object:
-        nonlocal calls
-        calls += 1
-        if calls == after:
-            raise KeyboardInterrupt
-        return record(*arguments, **named)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunDir, "record_reports", killing)
-        with pytest.raises(KeyboardInterrupt):
-            go()
-
-
-@pytest.mark.slow
 def test_invariant_3_a_study_that_was_killed_resumes_from_what_its_functions_saved(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

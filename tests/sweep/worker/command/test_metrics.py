@@ -74,6 +74,10 @@ def test_lines_come_in_pieces_and_progress_bars_are_lines() -> None:
     assert lines.has_foreign
 
 
+def test_colours_are_no_part_of_a_line() -> None:
+    assert list(Lines().enter(b"\x1b[1;32m  4\x1b[0m  val \x1b[38;5;244m0.5\x1b[0m\n")) == ["  4  val 0.5"]
+
+
 def test_a_line_without_end_is_cut() -> None:
     lines = Lines()
     (cut,) = (line for _ in range(10) for line in lines.enter(b"x" * MAX_LINE))
