@@ -87,6 +87,3 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, after: int, go: Callable[[], ob
         patch.setattr(RunDir, "record_reports", killing)
         with pytest.raises(KeyboardInterrupt):
             go()
-
-
-@pytest.mark.slow

@@ -88,6 +88,7 @@ def test_a_length_ends_trials_and_is_what_pruners_go_by(folder: Path) -> None:
         run(("sampler: {name: random}", "sampler: {name: random}\npruner: {name: hyperband}"))
 
 
+@pytest.mark.slow
 def test_invariant_3_a_study_that_was_killed_resumes_from_what_its_functions_saved(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
