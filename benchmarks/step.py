@@ -4,6 +4,7 @@ Same model, data, batch size and features on both sides: dropout, AdamW, clippin
 warm-up and cosine schedule, gradient accumulation, the loss summed for a report. The core is measured as
 a user runs it, through `Population` at width 1; the loop is MLX's documented idiom, a compiled function
 over captured state, dispatched without waiting. Both wait once, at the end of a stretch of micro-batches.
+Kernels a micro-batch are counted where PyTorch with CUDA is there to count them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mlx.utils import tree_map
 
 import train_core
 from benchmarks import measure
+from benchmarks.realistic_loops import kernels
 from train_core import Dataset, Length, Mean, Population, Program, Task, device, keys, split
 
 BOUND = 1.05
@@ -256,6 +258,7 @@ def main() -> int:
             by_hand = loop(case, k)
             runs = {"loop": by_hand, "core": core(case, k), "again": by_hand}
             timings = measure.interleaved(runs, rounds=options.rounds)
+            launched = {who: kernels(runs[who], case.stretch).get("kernels", "") for who in ("loop", "core")}
             ratio, itself = timings.ratio("core", "loop"), timings.ratio("again", "loop")
             benchmark.enter(
                 {
@@ -265,6 +268,8 @@ def main() -> int:
                     "core_ms": 1e3 * timings.median_s("core") / case.stretch,
                     "core_to_loop": ratio,
                     "loop_to_itself": itself,
+                    "loop_kernels": launched["loop"],
+                    "core_kernels": launched["core"],
                 }
             )
             name = f"{case.name}, accumulation {k}: core to loop"

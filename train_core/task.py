@@ -51,8 +51,9 @@ class Task:
     `static` names the hyperparameters the model is built from; `model` receives these as keywords.
     A method `augment(self, example, key)` is optional: it gets one example (a dict of arrays without
     the batch dimension) and one key, and is mapped over the batch. With `deterministic` the model's
-    embeddings are `train_core.Embedding`: on a GPU two runs then agree bit for bit. `data` may name static
-    hyperparameters as its own keywords. `folder` is where the study file lies, once the task is loaded.
+    embeddings are `train_core.Embedding`: on a GPU two runs at one width then agree bit for bit, but for one
+    alone below float32. `data` may name static hyperparameters as its own keywords. `folder` is where the
+    study file lies, once the task is loaded.
     """
 
     static: ClassVar[tuple[str, ...]] = ()

@@ -17,10 +17,12 @@ Together = Callable[[Sequence[mx.array], Sequence[bool]], mx.array]
 """A function of all lanes' arrays, lanes first, and which of these have lanes: others are shared by all."""
 
 
-def in_lanes(alone: Alone, together: Together) -> Alone:
+def in_lanes(alone: Alone, together: Together, *, once: bool = False) -> Alone:
     """Return `alone`, a function of arrays, that is computed by `together` where lanes are mapped.
 
-    Both give one array. The gradients in lanes are those of `together`.
+    Both give one array. The gradients in lanes are those of `together`. `once` is for a kernel that computes
+    something besides where gradients are asked for: it is asked for in both passes, so that the compiler
+    finds the same call twice and keeps one.
     """
 
     @mx.custom_function
@@ -31,7 +33,10 @@ def in_lanes(alone: Alone, together: Together) -> Alone:
     @forward.vmap
     def forward_rule(arrays: Any, axes: Any) -> tuple[mx.array, int]:
         lanes, mapped = lanes_first(_several(arrays), _several(axes))
-        return together(lanes, mapped), 0
+        found = together(lanes, mapped)
+        if once and all(mapped):
+            found = _differentiated(lambda *held: together(held, mapped), lanes, found)[0]
+        return found, 0
 
     @mx.custom_function
     def backward(out: mx.array, *arrays: mx.array) -> list[mx.array]:
@@ -61,15 +66,23 @@ def lanes_first(arrays: Sequence[mx.array], axes: Axes) -> tuple[list[mx.array],
 
 def _gradients(alone: Alone, arrays: Sequence[mx.array], out: mx.array) -> list[mx.array]:
     """Return a gradient for each array; zeros for what has none, integers and masks."""
+    return _differentiated(alone, arrays, out)[1]
+
+
+def _differentiated(
+    alone: Alone, arrays: Sequence[mx.array], out: mx.array
+) -> tuple[mx.array, list[mx.array]]:
+    """Return what `alone` gives of the arrays, and its gradients."""
     places = [i for i, a in enumerate(arrays) if mx.issubdtype(a.dtype, mx.floating)]
+    nothing = [mx.zeros_like(a) for a in arrays]
     if not places:
-        return [mx.zeros_like(a) for a in arrays]
+        return alone(*arrays), nothing
 
     def of_floats(*floats: mx.array) -> mx.array:
         return alone(*_filled(arrays, places, floats))
 
-    found = mx.vjp(of_floats, [arrays[i] for i in places], [out])[1]
-    return _filled([mx.zeros_like(a) for a in arrays], places, found)
+    (value,), found = mx.vjp(of_floats, [arrays[i] for i in places], [out])
+    return value, _filled(nothing, places, found)
 
 
 def _gradients_in_lanes(

@@ -51,7 +51,7 @@ def attention(
         return found.reshape(width, -1, *found.shape[1:])
 
     arrays = (q, k, v, mask) if isinstance(mask, mx.array) else (q, k, v)
-    return in_lanes(alone, together)(*arrays)
+    return in_lanes(alone, together, once=device.kind() == "gpu")(*arrays)
 
 
 def layer_norm(

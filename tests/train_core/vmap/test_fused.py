@@ -39,6 +39,20 @@ def test_invariant_2_attention(kv: tuple[int, ...], mask: Any) -> None:
     assert_lanes_equal_alone(attention(mask), Q, kv, kv)
 
 
+@pytest.mark.usefixtures("as_on_gpu")
+def test_a_gpus_attention_is_computed_once_for_both_passes(tmp_path: Path) -> None:
+    lanes = [drawn(WIDTH, *Q, seed=i) for i in range(3)]
+    mx.eval(lanes)
+
+    def both(q: mx.array, k: mx.array, v: mx.array) -> mx.array:
+        return mx.concatenate(list(gradients(attention(), q, k, v)))
+
+    names = kernels(mx.compile(over_lanes(both))(*lanes), tmp_path)
+    assert sum("Softmax" in name for name in names) == 1
+    found, expected = over_lanes(both)(*lanes), mx.vmap(both)(*lanes)
+    np.testing.assert_allclose(np.array(found), np.array(expected), rtol=1e-5, atol=1e-6)
+
+
 def test_invariant_2_attention_with_a_mask_of_each_lane_that_is_learned() -> None:
     def biased(q: mx.array, k: mx.array, v: mx.array, bias: mx.array) -> mx.array:
         return mx.fast.scaled_dot_product_attention(q, k, v, scale=0.25, mask=bias)
