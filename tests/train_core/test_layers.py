@@ -42,10 +42,10 @@ def rates(code: int, warmup: float, total: int, **others: float) -> list[float]:
         "warmup_fraction": warmup,
         "warmup_start": 0.0,
         "warmup_updates": 0,
-        "total_updates": total,
         **others,
     }
-    hp = {name: mx.array(value, mx.float32) for name, value in numbers.items()}
+    held = {**numbers, **schedule.fixed(numbers, total)}
+    hp = {name: mx.array(value, mx.float32) for name, value in held.items()}
     return [float(schedule.learning_rate(hp, mx.array(u))) for u in range(total)]
 
 

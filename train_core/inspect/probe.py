@@ -10,7 +10,8 @@ import numpy as np
 from train_core import keys
 from train_core.data.device_dataset import DeviceDataset
 from train_core.lanes.program import Program
-from train_core.step.step import HIDDEN, LaneState
+from train_core.step import schedule
+from train_core.step.step import LaneState
 from train_core.task import Batch, Task, split_for
 
 Pairs = dict[str, tuple[mx.array, mx.array]]
@@ -26,7 +27,7 @@ class Probe:
         self.task = task
         self.program = Program(task, static, data)
         self.step = self.program.step
-        self.hp = {name: mx.array(value) for name, value in {**dynamic, HIDDEN: 1.0}.items()}
+        self.hp = {name: mx.array(value) for name, value in {**dynamic, **schedule.fixed(dynamic, 1)}.items()}
 
     def state(self) -> LaneState:
         """Return a run's state before its first micro-batch."""

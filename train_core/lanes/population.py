@@ -26,9 +26,9 @@ from train_core.lanes.chunk import Chunk, plan
 from train_core.lanes.evaluation import Clock, Evaluation, LaneReport
 from train_core.lanes.lane import LaneRun, Length
 from train_core.lanes.program import Program
-from train_core.step import accumulate
+from train_core.step import accumulate, schedule
 from train_core.step.functional import flatten
-from train_core.step.step import HIDDEN, LaneState
+from train_core.step.step import LaneState
 from train_core.task import Batch, split_for, task_errors
 
 CHUNK = 64
@@ -207,7 +207,7 @@ class Population:
         )
         first, second = numpy_boundary.to_numpy(key).tolist()
         self._lanes[lane], self._keys[lane] = held, (first, second)
-        self._dynamic[lane] = {**dynamic, HIDDEN: float(held.scheduled_updates)}
+        self._dynamic[lane] = {**dynamic, **schedule.fixed(dynamic, held.scheduled_updates)}
 
     def _held(self, lane: int) -> LaneRun:
         if lane not in self._lanes:

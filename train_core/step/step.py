@@ -39,9 +39,6 @@ Flat = dict[str, mx.array]
 Over = Callable[[Callable[..., Any]], Callable[..., Any]]
 """What makes a function of one run one of all lanes: `vmap.rules.over_lanes`, or what leaves it as it is."""
 
-HIDDEN = "total_updates"
-"""The input of the step that is no hyperparameter: a task does not see it."""
-
 VECTORS = ("parameters", "window")
 """Parts of the state that are a vector; the optimizer has its own."""
 
@@ -244,7 +241,7 @@ class Step:
         self, method: str, leaves: Flat, model: Flat, key: mx.array, hp: Dynamic
     ) -> Iterator[tuple[functional.Bound, Hyperparameters]]:
         """Give a method of the task its model and `hp`, randomness under `key`, errors with a place."""
-        visible = {name: value for name, value in hp.items() if name != HIDDEN}
+        visible = {name: value for name, value in hp.items() if name not in schedule.FIXED}
         namespace = Hyperparameters(visible, static_values(self.static))
         with (
             functional.bound(

@@ -22,6 +22,7 @@ from train_core import (
     split,
     token_mean,
 )
+from train_core.step import schedule
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
 
@@ -101,7 +102,7 @@ def test_masked_tokens_weigh_as_tokens_in_validation() -> None:
 def test_invariant_5_holds_with_masked_tokens(split_at: list[int]) -> None:
     program = program_of(Tokens(), optimizer="sgd")
     _, numbers = split({"optimizer": "sgd", "learning_rate": 1.0}, ())
-    hp = {name: mx.array(value) for name, value in {**numbers, "total_updates": 5.0}.items()}
+    hp = {name: mx.array(value) for name, value in {**numbers, **schedule.fixed(numbers, 5)}.items()}
     ends = []
     for cuts in ([], split_at):
         state = program.init(keys.key(0))

@@ -12,14 +12,15 @@ from mlx.utils import tree_flatten
 from tests.train_core.conftest import BASE, TOLERANCE, Small, program_of
 from train_core import HyperparameterError, Length, Mean, Population, Program, TaskError, keys, split
 from train_core.hyperparameters import OPTIMIZERS
-from train_core.step.step import HIDDEN, LaneState
+from train_core.step import schedule
+from train_core.step.step import LaneState
 
 EXACT = BASE | {"dropout": 0.0}
 
 
 def inputs(**changes: object) -> dict[str, mx.array]:
     _, dynamic = split(EXACT | changes, Small.static)
-    return {name: mx.array(value) for name, value in {**dynamic, HIDDEN: 10.0}.items()}
+    return {name: mx.array(value) for name, value in {**dynamic, **schedule.fixed(dynamic, 10)}.items()}
 
 
 def updated(program: Program, split_at: list[int], hp: dict[str, mx.array]) -> LaneState:
