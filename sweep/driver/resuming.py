@@ -58,7 +58,7 @@ class Resuming:
         for number in lost:
             values = [(examples, mean(row)) for examples, row in trials.rows(reports.get(number, ()))]
             notes = history.study.trials[number].notes
-            self._study.storage.restore(number, trials.params[number], notes, values, trials.told.get(number))
+            self._study.restore(number, trials.params[number], notes, values, trials.told.get(number))
         if self._study.follows_reports:
             self._follow()
 

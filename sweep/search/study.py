@@ -128,6 +128,18 @@ class Study:
             proposals.append(self._ask())
         return proposals
 
+    def restore(
+        self,
+        number: int,
+        params: Mapping[str, Scalar],
+        notes: Mapping[str, Any],
+        values: Sequence[tuple[int, float]],
+        outcome: Outcome | None,
+    ) -> None:
+        """Enter again a trial that the storage has lost, as its `restore` does: its point was tried."""
+        self.storage.restore(number, params, notes, values, outcome)
+        self._points.enter(params)
+
     def running(self) -> list[Proposal]:
         """Trials asked and never told, oldest first; one without all hyperparameters is asked again."""
         running = self.storage.trials(optuna.trial.TrialState.RUNNING)

@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 from runlog import collector
 from tests.seeds import add_jobs
 from tests.simulation.checks import play
+from tests.simulation.put_back import FAULTS, put_back
 from tests.simulation.recipe import Recipe
 from tests.simulation.shrinking import kind_of, shrink
 
@@ -69,10 +71,10 @@ def failure(recipe: Recipe) -> str | None:
     return None
 
 
-def play_batch(start: int, stop: int) -> Batch:
-    """Play the histories of some seeds."""
+def play_batch(start: int, stop: int, fault: str | None = None) -> Batch:
+    """Play the histories of some seeds, with a fault that is put back on purpose."""
     batch, began = Batch(), time.process_time()
-    with collector.held_off():
+    with collector.held_off(), put_back(fault):
         for seed in range(start, stop):
             batch.histories += 1
             try:
@@ -90,37 +92,63 @@ def play_batch(start: int, stop: int) -> Batch:
     return batch
 
 
-def batches(start: int, seeds: int, jobs: int) -> Iterator[Batch]:
+def batches(start: int, seeds: int, jobs: int, fault: str | None = None) -> Iterator[Batch]:
     """Play seeds in processes of their own, in the order in which they are done."""
+    play_these = partial(play_batch, fault=fault)
     bounds = [(each, min(each + BATCH, start + seeds)) for each in range(start, start + seeds, BATCH)]
     if jobs == 1 or len(bounds) == 1:
         for first, stop in bounds:
-            yield play_batch(first, stop)
+            yield play_these(first, stop)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(play_batch, *zip(*bounds, strict=True))
+        try:
+            yield from pool.map(play_these, *zip(*bounds, strict=True))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def show(recipe: Recipe) -> None:
+def show(recipe: Recipe, fault: str | None = None) -> Recipe:
     """Make a failing recipe smaller, and print it with its traceback and how to play it again."""
     smaller = shrink(recipe, failure)
     try:
         play(smaller)
     except Exception:
         traceback.print_exc()
-    print(f"seed {recipe.seed}, again: python -m tests.simulation --start {recipe.seed} --seeds 1")
-    print(f"smaller: python -m tests.simulation --replay '{smaller.as_text()}'", flush=True)
+    again = f"python -m tests.simulation{f' --with-fault {fault}' if fault else ''}"
+    print(f"seed {recipe.seed}, again: {again} --start {recipe.seed} --seeds 1")
+    print(f"smaller: {again} --replay '{smaller.as_text()}'", flush=True)
+    return smaller
 
 
-def replay(text: str) -> int:
+def replay(text: str, fault: str | None) -> int:
     """Play one recipe, with the scheduler's last transitions where it fails."""
     try:
-        history = play(Recipe.of_text(text))
+        with put_back(fault):
+            history = play(Recipe.of_text(text))
     except Exception:
         traceback.print_exc()
         return 1
     print(f"ends well after {history.sessions} sessions: {', '.join(history.ends)}")
     return 0
+
+
+def find(given: argparse.Namespace) -> int:
+    """Play until a fault that is put back is found; 0 where it is, and what found it ends well without it."""
+    total = Batch()
+    for batch in batches(given.start, given.seeds, given.jobs, given.with_fault):
+        total.add(batch)
+        if total.kinds:
+            break
+    else:
+        print(f"fault {given.with_fault} was not found: {total}")
+        return 1
+    first = min(total.failed.values())
+    with put_back(given.with_fault):
+        smaller = show(Recipe.of_seed(first), given.with_fault)
+    without = failure(smaller)
+    print(f"without the fault the smaller one {'ends well' if without is None else f'fails, too: {without}'}")
+    print(f"fault {given.with_fault} was found after {first - given.start + 1} histories")
+    return 0 if without is None else 1
 
 
 def main() -> int:
@@ -130,9 +158,14 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=0, help="the first seed; default: %(default)s")
     add_jobs(parser)
     parser.add_argument("--replay", metavar="RECIPE", help="play one recipe, as it was printed")
+    parser.add_argument(
+        "--with-fault", choices=list(FAULTS), help="put a fault of the past back, and play until it is found"
+    )
     given = parser.parse_args()
     if given.replay is not None:
-        return replay(given.replay)
+        return replay(given.replay, given.with_fault)
+    if given.with_fault is not None:
+        return find(given)
     total, said = Batch(), time.monotonic()
     for batch in batches(given.start, given.seeds, given.jobs):
         total.add(batch)

@@ -54,20 +54,37 @@ def _check_run(history: History) -> None:
     require(set(told.values()) <= {1}, f"a trial must be told once: {told}")
     require(set(asked.values()) <= {1}, f"a trial must be asked once: {asked}")
     require(told.keys() == asked.keys(), f"all that are asked are told: {asked.keys() ^ told.keys()}")
-    _check_told(history, found.told)
+    _check_told(history, found.told, retried=len(found.study.retried))
+    _check_stops(history, log)
     _check_reports(history, log, found.told)
     _check_optuna(history, found.told)
     _check_params(history, log)
     _check_checkpoints(history, found.checkpoints, found.told)
 
 
-def _check_told(history: History, told: dict[int, Outcome]) -> None:
+def _check_stops(history: History, log: list[dict[str, Any]]) -> None:
+    """Where what all trials need is away, a session stops after a few of them have failed."""
+    most, in_a_row = history.recipe.stop_after, 0
+    for record in log:
+        if record["event"] == "opened":
+            in_a_row = 0
+        elif record["event"] == "told":
+            broke = record["state"] == "FAIL" and str(record["reason"]).startswith("a simulated")
+            in_a_row = in_a_row + 1 if broke else 0
+            require(
+                most is None or in_a_row <= most, f"{in_a_row} trials broke in a row, and none stopped it"
+            )
+
+
+def _check_told(history: History, told: dict[int, Outcome], *, retried: int = 0) -> None:
     recipe = history.recipe
     require(sorted(told) == list(range(len(told))), f"numbers go up one by one: {sorted(told)}")
     grid = 5 * recipe.programs if recipe.sampler == "grid" else 10**6
-    most = min(max(history.last_budget, history.asked_before_last), grid)
+    most = min(max(history.last_budget, history.asked_before_last - retried), grid)
     if recipe.patience is None:
-        require(len(told) == most, f"{len(told)} trials ended of {most}")
+        require(
+            len(told) - retried == most, f"{len(told)} trials ended of {most}, and {retried} to ask again"
+        )
     ends = recipe.reports * EVERY
     for number, outcome in told.items():
         expected = [value(RunId(number, each), ends) for each in range(recipe.replicates)]
@@ -121,17 +138,26 @@ def _check_params(history: History, log: list[dict[str, Any]]) -> None:
     if recipe.sampler not in INDEPENDENT or recipe.patience is not None:
         return
     expected = _undisturbed(recipe.sampler, recipe.programs)
-    for record in log:
-        if record["event"] == "asked":
-            same = record["params"] == expected[record["trial"]]
+    asked = {record["trial"]: record for record in log if record["event"] == "asked"}
+    for number, record in asked.items():
+        again = record.get("retries")
+        if again is not None:
+            same = record["params"] == asked[again]["params"]
+            require(same, f"a trial is asked again as it was: {record}, {asked[again]}")
+        elif recipe.sampler != "grid" or not any("retries" in each for each in asked.values()):
+            same = record["params"] == expected[number]
             require(same, f"proposals must not depend on what happens: {record}")
+
+
+MOST_ASKED = 40
+"""More than a history asks for."""
 
 
 @lru_cache(64)
 def _undisturbed(sampler: str, programs: int) -> list[dict[str, Any]]:
-    spec = study(Recipe(0, trials=16, sampler=sampler, programs=programs))
+    spec = study(Recipe(0, trials=MOST_ASKED, sampler=sampler, programs=programs))
     search = Study(spec, None, longest(spec, DESCRIPTION))
-    return [dict(proposal.params) for proposal in search.ask(16)]
+    return [dict(proposal.params) for proposal in search.ask(MOST_ASKED)]
 
 
 def _check_checkpoints(history: History, recorded: dict[str, Any], told: dict[int, Outcome]) -> None:

@@ -15,7 +15,7 @@ from sweep.executors.simulated import Node, SimulatedExecutor, World
 from sweep.executors.simulated_worker import Occupant, SimulatedWorker
 from sweep.vocabulary.trial import RunId, Snapshot
 from sweep.vocabulary.turn import Load, Loss, RunFailure, SlotJoined, SlotLost, Turn, TurnDone, TurnResult
-from tests.simulation.recipe import Fault, Recipe
+from tests.simulation.recipe import OUTAGE, Fault, Recipe
 from tests.simulation.studies import EVERY, METRIC, content, value
 
 HANG_S = 400.0
@@ -81,6 +81,7 @@ class FaultyExecutor(SimulatedExecutor):
         *,
         first: int,
         interrupt: Callable[[], None],
+        limit: Callable[[int], None],
         jump: Callable[[float], None],
         kill: Callable[[], NoReturn],
         to_blame: set[int],
@@ -99,6 +100,7 @@ class FaultyExecutor(SimulatedExecutor):
         self.steps = first
         self.idle = 0
         self.interrupt = interrupt
+        self._limit = limit
         self._jump = jump
         self._kill = kill
         self._to_blame = to_blame
@@ -108,7 +110,9 @@ class FaultyExecutor(SimulatedExecutor):
         )
         self._past: deque[ExecutorEvent] = deque(maxlen=8)
         self._spoilt: dict[str, str] = {}
+        self._outages = [each for each in recipe.faults if each.kind == "outage"]
         self._corrupt = 0
+        self._broke = Counter[RunId]()
         self._alone = Counter[int]()
 
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
@@ -159,11 +163,12 @@ class FaultyExecutor(SimulatedExecutor):
         return super().turn_s(node, turn) * (1 + self.recipe.jitter * chance.random())
 
     def result(self, node: Node, turn: Turn, seconds: float) -> TurnResult:
-        spoilt = self._spoilt.pop(node.name, None)
+        spoilt = "error" if self._is_away else self._spoilt.pop(node.name, None)
         lanes = dict(node.worker.lanes)
         if spoilt in ("error", "memory") and turn.probe is None:
-            if len(lanes) and turn.width == 1:
-                self._to_blame.update(each.load.run.trial for each in lanes.values())
+            if turn.width == 1:
+                for each in lanes.values():
+                    self._breaks(each.load.run)
             node.worker.lanes.clear()
             node.worker.signature = None
             return TurnResult(turn.number, error=f"a simulated {spoilt}", out_of_memory=spoilt == "memory")
@@ -172,9 +177,20 @@ class FaultyExecutor(SimulatedExecutor):
             return self._without(node, result, result.reports[0].run)
         return result
 
+    @property
+    def _is_away(self) -> bool:
+        """Whether what every turn needs is away: it is for some steps, whatever sessions end meanwhile."""
+        return any(each.at <= self.steps <= each.at + each.pick % OUTAGE for each in self._outages)
+
+    def _breaks(self, run: RunId) -> None:
+        """A run fails by itself: its trial may fail once it was tried as often as the study says."""
+        self._broke[run] += 1
+        if self._broke[run] > self.recipe.retry:
+            self._to_blame.add(run.trial)
+
     def _without(self, node: Node, result: TurnResult, run: RunId) -> TurnResult:
         """The same with one run that has failed by itself."""
-        self._to_blame.add(run.trial)
+        self._breaks(run)
         for lane, occupant in list(node.worker.lanes.items()):
             if occupant.load.run == run:
                 del node.worker.lanes[lane]
@@ -205,6 +221,8 @@ class FaultyExecutor(SimulatedExecutor):
                 self._kill()
             case "interrupt":
                 self.interrupt()
+            case "limit":
+                self._limit(1 + fault.pick % 3)
             case "abort":
                 raise KeyboardInterrupt
             case "clock":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
+from sweep.api.run import GAVE_UP
 from sweep.driver import driver as driver_module
 from sweep.driver.build import open_study
 from sweep.driver.driver import Driver
@@ -24,8 +25,9 @@ from sweep.search.study import Study
 from sweep.spec.plans import longest
 from sweep.spec.schema import StudySpec
 from tests.simulation.disk import SimulatedDisk
+from tests.simulation.edits import edit
 from tests.simulation.executor import FaultyExecutor, Killed
-from tests.simulation.recipe import Death, Recipe
+from tests.simulation.recipe import OUTAGE, Death, Recipe
 from tests.simulation.studies import DESCRIPTION, METRIC, study
 
 START = 1_700_000_000.0
@@ -70,33 +72,38 @@ class History:
 
     def __post_init__(self) -> None:
         self.disk = SimulatedDisk(self.root)
+        self.current = self.recipe
+        """The recipe as edits have made it."""
 
     @property
     def most_steps(self) -> int:
         """How many steps a session may take once nothing more goes wrong, and beyond the last fault."""
-        recipe = self.recipe
-        last = max((fault.at for fault in recipe.faults), default=0)
+        recipe = self.current
+        last = max((fault.at for fault in recipe.faults), default=0) + OUTAGE
         runs = (recipe.trials + recipe.raise_to) * recipe.replicates
         return last + 100 + 20 * runs * (recipe.reports + 1) * (1 + len(recipe.faults))
 
     def run(self) -> None:
         """Session after session. Raises AssertionError where something does not hold."""
-        deaths = iter(self.recipe.deaths)
+        recipe, deaths, edits = self.recipe, iter(self.recipe.deaths), list(self.recipe.edits)
+        most = 3 + len(recipe.deaths) + 2 * len(recipe.faults) + len(edits)
         while True:
             self.sessions += 1
-            if self.sessions > 3 + len(self.recipe.deaths) + 2 * len(self.recipe.faults):
+            if self.sessions > most + self.ends.count(GAVE_UP):
                 raise Failed(f"session after session, and no end: {self.ends}")
             death = next(deaths, None)
             end = self._session(death)
             self.ends.append(end)
-            if end in ("finished", "finished before") and death is None:
+            if edits:
+                edit(self, edits.pop(0))
+            elif end in ("finished", "finished before") and death is None:
                 return
 
     def spec(self) -> StudySpec:
         """The study as it is in this session: its budget may be raised after the first."""
-        more = self.recipe.raise_to if self.sessions > 1 else 0
-        self.last_budget = self.recipe.trials + more
-        return study(self.recipe, trials=self.last_budget)
+        more = self.current.raise_to if self.sessions > 1 else 0
+        self.last_budget = self.current.trials + more
+        return study(self.current, trials=self.last_budget)
 
     def _session(self, death: Death | None) -> str:
         if self.recipe.in_memory:
@@ -141,9 +148,10 @@ class History:
 
     def _drive(self, spec: StudySpec, run: RunDir | NullRunDir, search: Study) -> str:
         executor = FaultyExecutor(
-            self.recipe,
+            self.current,
             first=self.steps,
             interrupt=lambda: driver.interrupt(),
+            limit=lambda most: driver.limit_live(most),
             jump=self._jump,
             kill=self.disk.die,
             to_blame=self.to_blame,
@@ -167,6 +175,8 @@ class History:
             self.steps = executor.steps
             self.wall_s += executor.now
         self.told = dict(result.told)
+        if result.gave_up is not None:
+            return GAVE_UP
         return "interrupted" if result.interrupted else "finished"
 
     def wall(self) -> float:
@@ -206,12 +216,15 @@ class _NoThread:
     def shutdown(self, **__: object) -> None: ...
 
 
+def _nothing(*_: object, **__: object) -> list[str]:
+    return []
+
+
 @contextmanager
 def without_tables() -> Iterator[None]:
     """Tables are derived from the log by pandas, which takes longer than a whole history."""
-    nothing = mock.Mock(return_value=[])
     with mock.patch.multiple(
-        tables_thread, refresh_metrics=nothing, write_trials=nothing, ThreadPoolExecutor=_NoThread
+        tables_thread, refresh_metrics=_nothing, write_trials=_nothing, ThreadPoolExecutor=_NoThread
     ):
         yield
 

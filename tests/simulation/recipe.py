@@ -27,6 +27,14 @@ class Death:
     share: float = 0.0
 
 
+@dataclass(frozen=True)
+class Edit:
+    """What a person changes between two sessions; `pick` says to what."""
+
+    kind: str
+    pick: int = 0
+
+
 FAULTS = {
     "worker": 8,
     "node": 4,
@@ -36,6 +44,8 @@ FAULTS = {
     "error": 3,
     "memory": 2,
     "run": 2,
+    "outage": 2,
+    "limit": 1,
     "corrupt": 3,
     "clock": 2,
     "pause": 2,
@@ -44,6 +54,9 @@ FAULTS = {
     "kill": 3,
 }
 """What can happen at a step, and how often each is chosen."""
+
+EDITS = {"budget": 4, "retry": 3, "remove": 2, "lanes": 2, "slots": 2, "concurrency": 1, "checkpoints": 1}
+"""What is changed between sessions, and how often each is chosen."""
 
 DEATHS = {"kill": 6, "power": 6, "full": 2, "fsync": 1}
 """How a disk fails, and how often each is chosen."""
@@ -76,8 +89,11 @@ class Recipe:
     kinds: int = 1
     raise_to: int = 0
     in_memory: bool = False
+    retry: int = 2
+    stop_after: int | None = 5
     faults: tuple[Fault, ...] = field(default=())
     deaths: tuple[Death, ...] = field(default=())
+    edits: tuple[Edit, ...] = field(default=())
 
     def as_text(self) -> str:
         """One line that `of_text` reads back; what has its least value is left out."""
@@ -91,6 +107,7 @@ class Recipe:
         found: dict[str, Any] = json.loads(text)
         found["faults"] = tuple(Fault(**each) for each in found.get("faults", ()))
         found["deaths"] = tuple(Death(**each) for each in found.get("deaths", ()))
+        found["edits"] = tuple(Edit(**each) for each in found.get("edits", ()))
         assert found.keys() <= {each.name for each in fields(cls)}
         return cls(**found)
 
@@ -126,6 +143,9 @@ class Recipe:
             in_memory=in_memory,
             faults=_faults(chance, in_memory),
             deaths=() if in_memory else _deaths(chance),
+            edits=() if in_memory else _edits(chance),
+            retry=chance.choice((2, 2, 0, 1)),
+            stop_after=None if in_memory else chance.choice((5, 5, 1, 2, None)),
         )
 
 
@@ -136,8 +156,17 @@ def _faults(chance: random.Random, in_memory: bool) -> tuple[Fault, ...]:
     return tuple(Fault(kind, round(exp(chance.uniform(0, log(80)))), chance.randint(0, 99)) for kind in found)
 
 
+OUTAGE = 30
+"""The most steps in a row that all turns fail."""
+
 SESSION_ENDS = ("interrupt", "abort", "kill")
 """Faults that end a session: nothing resumes what was only in memory."""
+
+
+def _edits(chance: random.Random) -> tuple[Edit, ...]:
+    count = chance.choice((0, 0, 0, 1, 1, 2))
+    found = chance.choices(list(EDITS), list(EDITS.values()), k=count)
+    return tuple(Edit(kind, chance.randint(0, 99)) for kind in found)
 
 
 def _deaths(chance: random.Random) -> tuple[Death, ...]:

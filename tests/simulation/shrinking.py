@@ -9,7 +9,11 @@ from typing import Any
 
 from tests.simulation.recipe import Recipe
 
-LEAST = {each.name: each.default for each in fields(Recipe) if each.name not in ("seed", "faults", "deaths")}
+LEAST = {
+    each.name: each.default
+    for each in fields(Recipe)
+    if each.name not in ("seed", "faults", "deaths", "edits")
+}
 
 
 def kind_of(error: BaseException) -> str:
@@ -40,6 +44,8 @@ def candidates(recipe: Recipe) -> Iterator[Recipe]:
         yield replace(recipe, faults=(*recipe.faults[:index], *recipe.faults[index + 1 :]))
     for index in range(len(recipe.deaths)):
         yield replace(recipe, deaths=(*recipe.deaths[:index], *recipe.deaths[index + 1 :]))
+    for index in range(len(recipe.edits)):
+        yield replace(recipe, edits=(*recipe.edits[:index], *recipe.edits[index + 1 :]))
     for name, least in LEAST.items():
         if getattr(recipe, name) != least:
             yield changed(recipe, name, least)

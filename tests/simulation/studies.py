@@ -70,6 +70,7 @@ def study(recipe: Recipe, *, trials: int | None = None) -> StudySpec:
         "pruner": _pruner(recipe.pruner),
         "budget": base.budget.model_copy(update={"trials": recipe.trials if trials is None else trials}),
         "stop": Stop(patience=recipe.patience),
+        "failures": base.failures.model_copy(update={"retry": recipe.retry, "stop_after": recipe.stop_after}),
         "checkpoints": base.checkpoints.model_copy(
             update={
                 "keep_best": recipe.keep_best,

@@ -62,6 +62,8 @@ def _of(stored: Sequence[Snapshot], trials: Sequence[int]) -> list[Snapshot]:
 
 
 def _all_but_best(history: History, stored: Sequence[Snapshot], keep_best: int) -> list[Snapshot]:
+    if not stored:  # a run that was killed before its first session began has no objectives either
+        return []
     directions = [direction for _, direction in history.study.objectives]
     return superseded(
         stored,
