@@ -71,6 +71,9 @@ class Together:
     def replace(self, slot: str, reason: str) -> None:
         self._executor.replace(slot, reason)
 
+    def cut_short(self) -> None:
+        self._executor.cut_short()
+
     def close(self) -> None:
         self._executor.close()
 

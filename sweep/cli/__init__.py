@@ -18,6 +18,10 @@ tables        tables on stdout
 
 from __future__ import annotations
 
+import os
+import sys
+from contextlib import suppress
+
 import typer
 
 from clusters import commands as cluster
@@ -34,6 +38,7 @@ from sweep.cli import (
     studies,
     watching,
 )
+from sweep.cli.ending import INTERRUPTED
 
 app = typer.Typer(
     name="sweep",
@@ -80,5 +85,16 @@ app.add_typer(cluster.app, name="cluster")
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="sweep")
+    """Run the command line; after an interruption the process ends at once.
+
+    All is closed and written then. Python would take a while to end, most of it for modules of others.
+    """
+    try:
+        app(prog_name="sweep")
+    except SystemExit as end:
+        if end.code != INTERRUPTED:
+            raise
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # what it went to is gone
+                stream.flush()
+        os._exit(INTERRUPTED)

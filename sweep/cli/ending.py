@@ -15,6 +15,9 @@ import typer
 
 from sweep.errors import SweepError
 
+INTERRUPTED = 130
+"""The exit code after a Ctrl-C."""
+
 _SAFE = "interrupted. Recorded results are safe; run the same command to resume"
 
 
@@ -28,7 +31,7 @@ def errors_end_the_command(interrupted: str = _SAFE) -> Iterator[None]:
         raise typer.Exit(2) from error
     except KeyboardInterrupt as error:
         print(str(error) or interrupted, file=sys.stderr)
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli.ending import errors_end_the_command, results_on_stdout
+from sweep.cli.ending import INTERRUPTED, errors_end_the_command, results_on_stdout
 from sweep.cli.options import AsJson, RunsFolder, StudyFile
 from sweep.cli.tables import pairs, print_table
 from sweep.driver.monitor.progress import Quiet
@@ -172,7 +172,7 @@ def _print_best(summary: Summary) -> None:
 def _exit_for(summary: Summary) -> None:
     """130 after Ctrl-C, 1 where trials failed one after another or not one ended well, else 0."""
     if summary.reason == "interrupted":
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
     if summary.gave_up is not None:
         raise typer.Exit(1)
     if summary.counts.get("FAIL") and not summary.counts.get("COMPLETE"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,14 +79,16 @@ def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
     return description
 
 
-def logging_to(spec: StudySpec, run: RunDir, progress: Progress) -> AbstractContextManager[object]:
-    """The study file's loggers, fed from the log while this is entered."""
+def logging_to(
+    spec: StudySpec, run: RunDir, progress: Progress, *, interrupted: Callable[[], bool] = lambda: False
+) -> AbstractContextManager[object]:
+    """The study file's loggers, fed from the log while this is entered; hardly awaited once `interrupted`."""
     if not spec.loggers:
         return nullcontext()
     from sweep.driver.loggers.choosing import makers
     from sweep.driver.loggers.following import Following
 
-    return Following(run.path / layout.LOG, makers(spec, run.path), progress.note)
+    return Following(run.path / layout.LOG, makers(spec, run.path), progress.note, interrupted)
 
 
 def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:

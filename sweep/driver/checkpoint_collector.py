@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from math import inf
 
 from sweep.driver.checkpoint_store import Refused, Removed, Stored, StoreThread
 from sweep.errors import CheckpointError
@@ -36,6 +38,7 @@ class CheckpointCollector:
         *,
         told: Iterable[Outcome] = (),
         store: StoreThread | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._run = run
         self._executor = executor
@@ -48,10 +51,16 @@ class CheckpointCollector:
         self._final: dict[int, list[tuple[str, Snapshot]]] = {}
         self._coming: dict[Arriving, Snapshot] = {}
         self._lost: set[str] = set()
+        self._clock = clock
+        self._moved = -inf
 
     @property
     def busy(self) -> bool:
         return bool(self._arriving) or (self._store is not None and self._store.busy)
+
+    def is_arriving(self, *, within_s: float) -> bool:
+        """Whether a snapshot is on its way of which something came within so many seconds."""
+        return bool(self._arriving) and self._clock() - self._moved < within_s
 
     def offer(self, slot: str, snapshot: Snapshot) -> None:
         """A worker has a snapshot: fetch it now, or once its trial is told.
@@ -84,6 +93,7 @@ class CheckpointCollector:
         """Enter a chunk; once the last has arrived whole, the snapshot as it lies in the run directory."""
         key = (chunk.slot, chunk.snapshot.path)
         writer = self._arriving.get(key)
+        self._moved = self._clock()
         if writer is None:
             return None
         if chunk.data:
@@ -117,6 +127,7 @@ class CheckpointCollector:
             self._store.close()
 
     def _fetch(self, slot: str, snapshot: Snapshot) -> None:
+        self._moved = self._clock()
         self._arriving[slot, snapshot.path] = self._run.checkpoints.begin(snapshot)
         self._coming[slot, snapshot.path] = replace(snapshot, path=stored_name(snapshot))
         self._executor.gather(slot, snapshot)

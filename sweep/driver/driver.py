@@ -61,6 +61,9 @@ WAIT_S = 0.25
 COMMIT_EVERY_S = 0.25
 """How much a power cut can lose at most, of what reports and verdicts arrived closer together than this."""
 
+ARRIVING_S = 1.0
+"""After an interruption, how long to wait for the next piece of a checkpoint that is on its way."""
+
 SHOW_EVERY_S = 0.1
 """Counting over all slots for the progress view is not done at every event."""
 
@@ -87,6 +90,8 @@ class Driver:
         self._clock = clock
         self._began = clock()
         self._interrupts = 0
+        self._interrupted = False
+        self.is_starting = False
         self._shown = -inf
         self._committed = -COMMIT_EVERY_S
         self._hosts: dict[str, str] = {}
@@ -109,6 +114,7 @@ class Driver:
             directions,
             told=told.values(),
             store=store,
+            clock=clock,
         )
         self._state = State(
             limits(spec, description, slots=executor.slots, told=run.history.used, rungs=study.rungs)
@@ -117,6 +123,7 @@ class Driver:
     def interrupt(self) -> None:
         """Ask for an orderly end; safe to call from a signal handler."""
         self._interrupts += 1
+        self._executor.cut_short()
 
     def run(self) -> DriverResult:
         """Train until the budget is used or a signal interrupts; what is unfinished stays resumable."""
@@ -147,11 +154,25 @@ class Driver:
                 with self._warnings.heard():
                     self._resume()
                 if not self.done:
-                    self._executor.start()
+                    self._start()
                 yield
             self._commit()
         finally:
             self._collector.close()
+
+    def _start(self) -> None:
+        """Start workers and what else takes a while; an interruption ends that at once."""
+        self.is_starting = True
+        try:
+            if not self._interrupts:
+                self._run.prepare()
+                self._executor.start()
+        except KeyboardInterrupt:
+            if not self._interrupts:
+                raise
+        finally:
+            self.is_starting = False
+        self._enter_interrupt()
 
     def result(self) -> DriverResult:
         """What the session has come to so far."""
@@ -173,8 +194,12 @@ class Driver:
 
     @property
     def done(self) -> bool:
-        """Nothing is left to train or to fetch."""
-        return self._state.ended and not self._collector.busy
+        """Nothing is left to train or to fetch; after an interruption what comes too late is left."""
+        if not self._state.ended:
+            return False
+        if self._interrupted and self._clock() >= self._state.stop_by:
+            return not self._collector.is_arriving(within_s=ARRIVING_S)
+        return not self._collector.busy
 
     def _resume(self) -> None:
         """Enter what earlier sessions left."""
@@ -188,10 +213,10 @@ class Driver:
 
     def step(self) -> None:
         """Wait for what happens next, and do all that follows from it."""
-        if self._interrupts and self._state.phase is not Phase.STOPPING:
-            self._settle([Interrupted()])
+        self._enter_interrupt()
         with self._ledger.doing("wait"):
             happened = self._executor.wait(self._wait_s())
+        self._enter_interrupt()  # before turns that were cut short by it
         self._ledger.look(self._state)
         with self._warnings.heard():
             self._settle(self._translate(happened))
@@ -202,6 +227,16 @@ class Driver:
         if self.done or time.monotonic() - self._shown >= SHOW_EVERY_S:
             self._shown = time.monotonic()
             self._progress.show(self._counters.view(self._state, self._clock() - self._began))
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether an orderly end was asked for."""
+        return self._interrupts > 0
+
+    def _enter_interrupt(self) -> None:
+        if self._interrupts and not self._interrupted:
+            self._interrupted = True
+            self._settle([Interrupted()])
 
     def _wait_s(self) -> float:
         """How long nothing else is due."""

@@ -7,9 +7,16 @@ from sweep.spec.plans import programs
 from sweep.spec.resolve import value_of
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
+from sweep.vocabulary.turn import Trainable
 
 INDEPENDENT = ("random", "qmc", "grid")
 """Samplers whose proposals do not depend on results, so that any number of trials may run at once."""
+
+STOP_S = 2.5
+"""How long after an interruption workers on this machine may take to end steps and save: a person waits."""
+
+STOP_ELSEWHERE_S = 10.0
+"""The same where the workers are on other machines, or processes have a grace of their own to save in."""
 
 GRACE_S = 60.0
 """How long beyond its time-out a trial's worker may be silent: compilation and loading are not its time."""
@@ -43,10 +50,16 @@ def limits(
         max_concurrent=concurrency(spec, slots),
         timeout_s=spec.trial.timeout_s,
         grace_s=GRACE_S,
+        stop_s=_stop_s(spec),
         retries=spec.failures.retry,
         stop_after=spec.failures.stop_after,
         patience=None if patience is None else Patience(patience.reports, patience.min_delta),
     )
+
+
+def _stop_s(spec: StudySpec) -> float:
+    is_quick = spec.cluster == "local" and spec.trainable is not Trainable.COMMAND
+    return STOP_S if is_quick else STOP_ELSEWHERE_S
 
 
 def concurrency(spec: StudySpec, slots: int) -> int | None:

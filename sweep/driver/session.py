@@ -124,7 +124,7 @@ def drive(
         if interrupter is not None:
             interrupter.attach(driver.interrupt)
         progress.stage("starting workers")
-        with interrupting(driver.interrupt, progress.note), awake():
+        with interrupting(driver.interrupt, progress.note, at_once=lambda: driver.is_starting), awake():
             return driver.run()
 
 
@@ -166,5 +166,5 @@ def driving(
             progress=progress,
             store=open_store(spec),
         )
-        closing.enter_context(logging_to(spec, run, progress))
+        closing.enter_context(logging_to(spec, run, progress, interrupted=lambda: driver.interrupted))
         yield driver

@@ -36,9 +36,15 @@ class Interrupter:
 
 
 @contextmanager
-def interrupting(interrupt: Callable[[], None], note: Callable[[str], None]) -> Iterator[None]:
+def interrupting(
+    interrupt: Callable[[], None],
+    note: Callable[[str], None],
+    *,
+    at_once: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
     """Call `interrupt` at the first signal and raise KeyboardInterrupt at the second, while this is entered.
 
+    Where `at_once` holds, the first signal raises it, too: there is nothing to save that is worth a wait.
     A signal that is ignored stays ignored (SIGHUP under nohup, SIGINT of a command started with `&`). Only
     the main thread can handle signals: elsewhere this does nothing.
     """
@@ -49,7 +55,10 @@ def interrupting(interrupt: Callable[[], None], note: Callable[[str], None]) -> 
         seen += 1
         if seen > 1:
             raise KeyboardInterrupt
+        ends_at_once = at_once()
         interrupt()
+        if ends_at_once:
+            raise KeyboardInterrupt
         note("stopping: finishing the current steps and saving checkpoints. Ctrl-C again stops immediately")
 
     if threading.current_thread() is not threading.main_thread():

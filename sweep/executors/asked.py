@@ -58,6 +58,8 @@ class AskedExecutor:
     def replace(self, slot: str, reason: str) -> None:
         self._seats.pop(slot, None)
 
+    def cut_short(self) -> None: ...
+
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
         events, self._events = self._events, []
         return events

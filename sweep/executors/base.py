@@ -46,6 +46,9 @@ class Executor(Protocol):
     def replace(self, slot: str, reason: str) -> None:
         """End a worker, whatever it is doing, and start another."""
 
+    def cut_short(self) -> None:
+        """Have workers end turns before their reports from here on; safe to call from a signal handler."""
+
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
         """What has happened: all that is there, or the first thing within `timeout_s`."""
 

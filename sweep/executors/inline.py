@@ -37,6 +37,7 @@ class InlineExecutor:
         self._call = _in_this_thread if current_thread() is main_thread() else _in_lasting_thread
         self._worker: Worker = self._call(lambda: _new_worker(settings))
         self._slot = "inline"
+        self._is_cut_short = False
         self._started = 1
         self._turns: deque[Turn] = deque()
         self._events: deque[ExecutorEvent] = deque()
@@ -66,12 +67,18 @@ class InlineExecutor:
         """Put another worker in its place; a turn of this process cannot be ended from within."""
         self._worker.close()
         self._worker = self._call(lambda: _new_worker(self._settings))
+        if self._is_cut_short:
+            self._worker.cut_short()
         self._turns.clear()
         self._events.clear()
         self._events.append(SlotLost(self._slot, Loss.PROCESS, reason))
         self._started += 1
         self._slot = f"inline.{self._started}"
         self.start()
+
+    def cut_short(self) -> None:
+        self._is_cut_short = True
+        self._worker.cut_short()
 
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
         if not self._events and self._turns:

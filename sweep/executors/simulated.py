@@ -92,6 +92,8 @@ class SimulatedExecutor:
         self.leave(slot)
         self.at(self._world.restart_s, self.join)
 
+    def cut_short(self) -> None: ...
+
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
         """All that happens at the next moment at which anything does. Raises SweepError where nothing can."""
         if self._at_once:

@@ -259,6 +259,10 @@ class RunDir:
         self._log.commit()
         self.checkpoints.delete_removed()
 
+    def prepare(self) -> None:
+        """Begin what is needed at the end, beside the writer."""
+        self._tables.prepare()
+
     def maintain(self) -> None:
         """Derive what is due, beside the caller: call it often; it returns at once."""
         for text in self._tables.maintain(self._log.size):

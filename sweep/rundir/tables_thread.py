@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 
 from sweep.rundir.tables import covered_bytes, refresh_metrics, write_trials
@@ -21,6 +22,11 @@ class TablesThread:
         self._refreshed = clock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="tables")
         self.refreshing: Future[list[str]] | None = None
+
+    def prepare(self) -> None:
+        """Begin to import what tables are written with: at the end a person may be waiting."""
+        self._thread.submit(import_module, "runlog.parquet")
+        self._thread.submit(import_module, "pandas")  # pyarrow does, at the first list it is given
 
     def maintain(self, log_size: int) -> list[str]:
         """Begin the next part where it is due; gives what went wrong with the last one, once."""

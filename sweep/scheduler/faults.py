@@ -169,6 +169,30 @@ def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
         give_up(state, slot, SlotLost(slot.id, Loss.PROCESS, silence), now, out)
 
 
+def leave_behind(state: State, now: float, out: list[Instruction]) -> None:
+    """After an interruption, slots whose turns have not come back in time are no longer waited for."""
+    if now < state.stop_by:
+        return
+    for slot in list(state.slots.values()):
+        if not slot.in_flight:
+            continue
+        if slot.holding:
+            out.append(Note(_left_behind(state, slot)))
+        del state.slots[slot.id]
+        feeding.close_slot(state, slot)
+        state.wanted = None
+        for run in [state.run(id) for id in slot.holding]:
+            if run is not None:
+                state.trials[run.id.trial].add("lost_s", now - slot.started)
+                requeue(state, run, now, limit=None)
+
+
+def _left_behind(state: State, slot: Slot) -> str:
+    trials = ", ".join(str(number) for number in sorted({run.trial for run in slot.holding}))
+    late = f"worker {slot.id} has not finished its step in {state.limits.stop_s:g} s"
+    return f"{late}: its trials resume from their last checkpoints (trials {trials})"
+
+
 def give_up(state: State, slot: Slot, loss: SlotLost, now: float, out: list[Instruction]) -> None:
     """Replace the worker; its runs resume elsewhere."""
     out.append(Replace(slot.id, loss.reason))

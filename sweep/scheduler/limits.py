@@ -54,7 +54,7 @@ class Limits:
     how often in a row, with no report in between, a run may take its worker with it; `grace_s` is added to a
     time-out before a silent worker is given up. `retries` is how often a run that failed by itself is tried
     again, with no report in between; after `stop_after` trials in a row that broke the study stops, None
-    never.
+    never. `stop_s` is how long after an interruption turns may still come back.
     """
 
     trials: int
@@ -75,6 +75,7 @@ class Limits:
     stop_after: int | None = None
     patience: Patience | None = None
     grace_s: float = 60.0
+    stop_s: float = math.inf
 
     def may_prune(self, length: Length, examples: int) -> bool:
         """Whether a trial may be pruned at the report of this boundary."""

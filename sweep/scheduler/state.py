@@ -39,6 +39,7 @@ class State:
     idle_slots     turns                slots with none out that only a waiting run could give one
     wanted         widths               the sum of what slots want; None: count again at the next ask
     checked        faults               when deadlines were last looked at
+    stop_by        transition           until when turns may come back after an interruption
     rates          widths               examples per second by width, by kind of slot and program
     speeds         placement            examples per second of one lane, by program and chip
     needs          placement            the most memory that a program was too much for
@@ -66,6 +67,7 @@ class State:
     idle_slots: dict[str, None] = field(default_factory=dict)
     wanted: int | None = None
     checked: float = -math.inf
+    stop_by: float = math.inf
     rates: dict[tuple[tuple[str, int], Signature], dict[int, float]] = field(default_factory=dict)
     speeds: dict[Signature, dict[str, float]] = field(default_factory=dict)
     needs: dict[Signature, int] = field(default_factory=dict)
@@ -104,11 +106,12 @@ class State:
 
     @property
     def ended(self) -> bool:
-        """Nothing is in flight and nothing further will be started."""
+        """Nothing is in flight and nothing further will be started; widths that are measured do not count."""
         stopping = self.phase is Phase.STOPPING
         if not stopping and (self.trials or not self.all_asked):
             return False
-        if any(slot.in_flight for slot in self.slots.values()):
+        flights = [flight for slot in self.slots.values() for flight in slot.in_flight.values()]
+        if any(flight.probes is None or not stopping for flight in flights):
             return False
         if stopping:
             return all(slot.drained or not slot.holding for slot in self.slots.values())

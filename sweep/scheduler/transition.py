@@ -64,10 +64,12 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
         case Tick():
             faults.resume_paused(state, now)
             faults.check_deadlines(state, now, out)
+            faults.leave_behind(state, now, out)
         case NoMoreAsks():
             if state.phase is Phase.RUNNING:
                 state.phase = Phase.FINISHING
         case Interrupted():
+            state.stop_by = min(state.stop_by, now + state.limits.stop_s)
             _stop(state)
         case _:
             assert_never(event)

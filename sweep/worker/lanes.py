@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import mlx.core as mx
@@ -22,7 +23,15 @@ class Lanes:
     `programs_bytes` is how much memory populations may take.
     """
 
-    def __init__(self, settings: WorkerSettings, spool: Spool, *, programs_bytes: float) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        spool: Spool,
+        *,
+        programs_bytes: float,
+        is_cut_short: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._is_cut_short = is_cut_short
         self._step_s: float | None = None
         self._signature: Signature | None = None
         self._population: train_core.Population | None = None
@@ -107,7 +116,7 @@ class Lanes:
         self._lanes[load.lane] = Occupant(load, saved_at=time.perf_counter())
 
     def _advance(self, turn: Turn, population: train_core.Population) -> TurnResult:
-        """Train every lane to its next report, stopping in between where a snapshot falls due."""
+        """Train every lane to its next report, looking up in between: a snapshot may fall due, or the end."""
         reports: list[Report] = []
         finished: list[RunId] = []
         failures: list[RunFailure] = []
@@ -115,7 +124,7 @@ class Lanes:
         awaited = set(self._lanes)
         occupants = dict(self._lanes)
         mx.reset_peak_memory()
-        while awaited:
+        while awaited and not self._is_cut_short():
             micro_batches = self._snapshots.micro_batches_to_next(self._lanes, self._step_s)
             advance = population.advance(micro_batches)
             mx.synchronize()  # raises where the GPU failed: evaluating may not, and reports would be garbage

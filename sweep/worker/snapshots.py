@@ -16,9 +16,14 @@ from sweep.worker.content import Occupant
 from sweep.worker.spool import Spool
 from train_core.device_errors import is_device_lost
 
-FIRST_MICRO_BATCHES = 64
-"""How far an advance goes before anything is known of its speed, and at least."""
+FIRST_MICRO_BATCHES = 8
+"""How far an advance goes before anything is known of its speed."""
 
+PIECE_S = 0.5
+"""How long an advance lasts at most, about: then it is seen whether the turn is cut short."""
+
+LEAST_PIECE_S = 0.05
+"""How long it lasts at least, however soon the next snapshot falls due."""
 
 Lanes = Mapping[int, Occupant]
 
@@ -44,19 +49,19 @@ class Snapshots:
         self._spool = spool
         self.notes: list[str] = []
 
-    def micro_batches_to_next(self, lanes: Lanes, step_s: float | None) -> int | None:
-        """How many micro-batches fit before the next snapshot falls due; None where none ever does.
+    def micro_batches_to_next(self, lanes: Lanes, step_s: float | None) -> int:
+        """How many micro-batches to train until what may have to be done in between is looked at.
 
         `step_s` is what one takes, None before anything is known.
         """
-        every_s = self._settings.snapshot_every_s
-        if every_s is None or not lanes:
-            return None
         if step_s is None:
             return FIRST_MICRO_BATCHES
-        oldest = min(occupant.saved_at for occupant in lanes.values())
-        left_s = oldest + every_s - time.perf_counter()
-        return max(FIRST_MICRO_BATCHES, int(left_s / max(step_s, 1e-6)))
+        left_s = PIECE_S
+        every_s = self._settings.snapshot_every_s
+        if every_s is not None and lanes:
+            oldest = min(occupant.saved_at for occupant in lanes.values())
+            left_s = min(left_s, oldest + every_s - time.perf_counter())
+        return max(1, int(max(left_s, LEAST_PIECE_S) / max(step_s, 1e-6)))
 
     def save_due(self, population: train_core.Population, lanes: Lanes) -> list[Snapshot]:
         """Save the runs whose last snapshot is older than the schedule allows."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -60,7 +61,10 @@ class Worker:
         share_bytes = host_bytes / settings.slots
         self._limit_bytes = settings.limit_bytes or GUARD_SHARE * share_bytes
         self._cache_before = mx.set_cache_limit(int(CACHE_SHARE * min(share_bytes, self._limit_bytes)))
-        self._content = content = _content(settings, self.spool, MEMORY_SHARE * share_bytes)
+        self._is_cut_short = False
+        self._content = content = _content(
+            settings, self.spool, MEMORY_SHARE * share_bytes, is_cut_short=lambda: self._is_cut_short
+        )
         self._guard = MemoryGuard(
             self._limit_bytes, lambda: footprint_bytes() + content.used_bytes(), reclaim=mx.clear_cache
         )
@@ -82,6 +86,10 @@ class Worker:
         self._idle_since = time.perf_counter()
         return replace(result, turn_s=self._idle_since - began, notes=self._content.take_notes())
 
+    def cut_short(self) -> None:
+        """End this turn and those to come before their reports; any thread may call it."""
+        self._is_cut_short = True
+
     def close(self) -> None:
         self._content.close()
         self._guard.close()
@@ -99,14 +107,16 @@ class Worker:
         )
 
 
-def _content(settings: WorkerSettings, spool: Spool, programs_bytes: float) -> Content:
+def _content(
+    settings: WorkerSettings, spool: Spool, programs_bytes: float, *, is_cut_short: Callable[[], bool]
+) -> Content:
     match settings.trainable:
         case Trainable.TASK:
-            return Lanes(settings, spool, programs_bytes=programs_bytes)
+            return Lanes(settings, spool, programs_bytes=programs_bytes, is_cut_short=is_cut_short)
         case Trainable.FUNCTION:
-            return functions(settings, spool)
+            return functions(settings, spool, is_cut_short=is_cut_short)
         case Trainable.COMMAND:
-            return commands(settings, spool)
+            return commands(settings, spool, is_cut_short=is_cut_short)
         case _:
             assert_never(settings.trainable)
 

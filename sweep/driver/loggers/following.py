@@ -17,6 +17,7 @@ from sweep.driver.loggers.base import Logger
 from sweep.vocabulary.trial import Report
 
 POLL_S = 1.0
+LEAVE_S = 1.0
 KINDS = ("asked", "report", "told")
 
 Say = Callable[[str], None]
@@ -58,11 +59,21 @@ class _Fed:
 
 
 class Following:
-    """Feeds loggers while it is entered; leaving it waits until they have all that the log holds."""
+    """Feeds loggers while it is entered; leaving it waits until they have all that the log holds.
 
-    def __init__(self, log: Path, makers: Mapping[str, Callable[[], Logger]], say: Say) -> None:
+    Once the study is `interrupted` it waits LEAVE_S only: a logger's server may be out of reach.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        makers: Mapping[str, Callable[[], Logger]],
+        say: Say,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._log = log
         self._say = say
+        self._interrupted = interrupted
         self._fed = [_Fed(name, make, say) for name, make in makers.items()]
         self._study = StudyState()
         self._seen: dict[int, set[tuple[int, int]]] = {}
@@ -78,7 +89,9 @@ class Following:
     def __exit__(self, *_: object) -> None:
         if self._fed:
             self._ending.set()
-            self._thread.join()
+            self._thread.join(LEAVE_S if self._interrupted() else None)
+            if self._thread.is_alive():
+                self._say("the loggers do not answer: they get what they lack when the study resumes")
 
     def _follow(self) -> None:
         for fed in self._fed:

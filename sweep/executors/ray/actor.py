@@ -104,6 +104,10 @@ class Actor:
         self._worker.spool.discard(path)
 
     @ray.method(concurrency_group="io")
+    def cut_short(self) -> None:
+        self._worker.cut_short()
+
+    @ray.method(concurrency_group="io")
     def leave(self) -> None:
         """Remove what it keeps on this host's disk; it is not called again."""
         self._worker.spool.close()

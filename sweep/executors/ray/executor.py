@@ -67,6 +67,7 @@ class RayExecutor:
         self._restarts = RestartPolicy()
         self._ready: deque[ExecutorEvent] = deque()
         self._begun: Counter[str] = Counter()
+        self._to_cut_short = False
 
     def start(self) -> None:
         """Start or join Ray; workers start as soon as their nodes are seen."""
@@ -94,7 +95,14 @@ class RayExecutor:
             self._restarts.forget_all()
             self._restart(slot, Loss.PROCESS, reason)
 
+    def cut_short(self) -> None:
+        self._to_cut_short = True  # passed on by `wait`: Ray must not be called from a signal handler
+
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
+        if self._to_cut_short:
+            self._to_cut_short = False
+            for slot in self._slots.values():
+                slot.actor.cut_short.remote()
         if not self._ready and self._calls:
             for call, reference in self._calls.collect(timeout_s):
                 self._enter(call, reference)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from ray_contract import NODE_LABEL, OBJECT_STORE_BYTES, SLOT_RESOURCE
 from sweep.errors import SweepError
 from sweep.executors.ray.nodes import ClusterSnapshot, head, living_nodes
-from sweep.executors.ray.setup import GcsClient, JobConfig, RayError, init, ray
+from sweep.executors.ray.setup import GcsClient, JobConfig, RayError, init, shut_down
 from sweep.executors.ray.start_errors import why_not_started
 from sweep.vocabulary.own_packages import ROOT
 
@@ -56,7 +56,7 @@ class OwnRayCluster:
             )
             self._head = head()
         except Exception as error:  # Ray raises a bare one where it is too slow to start
-            ray.shutdown()
+            shut_down()
             raise SweepError(f"Ray did not start on this machine: {why_not_started(error)}") from error
         self._polled = -POLL_EVERY_S
 
@@ -71,9 +71,9 @@ class OwnRayCluster:
             return ClusterSnapshot({}, now)
 
     def restart(self) -> bool:
-        ray.shutdown()
+        shut_down()
         self.start()
         return True
 
     def close(self) -> None:
-        ray.shutdown()
+        shut_down()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ray_contract import ENVIRONMENT
@@ -22,6 +23,7 @@ os.environ.update(
 )
 
 import ray as ray
+from ray._private.ray_constants import PROCESS_TYPE_GCS_SERVER, PROCESS_TYPE_RAYLET, PROCESS_TYPE_REAPER
 from ray._raylet import GcsClient as GcsClient  # type: ignore[attr-defined]  # its types lack both
 from ray._raylet import setproctitle as setproctitle  # type: ignore[attr-defined]
 from ray.exceptions import ActorUnavailableError as ActorUnavailableError
@@ -37,28 +39,58 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as Nod
 def init(**options: Any) -> Any:
     """`ray.init`, with this process's signal handlers and its process group kept.
 
-    Ray replaces the handler of SIGTERM each time, even where its own is there already.
+    Ray replaces the handler of SIGTERM each time, even where its own is there already. An interruption ends
+    it: what it had started by then ends with this process.
     """
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in numbers}
-    group = os.getpgrp()
     try:
-        return ray.init(**options)
+        with _processes_in_a_group_of_their_own():
+            return ray.init(**options)
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():
                 if handler is not None:
                     signal.signal(number, handler)
-        _return_to(group)
 
 
-def _return_to(group: int) -> None:
-    """Join a process group again.
+def shut_down() -> None:
+    """`ray.shutdown`, of a Ray that was started here and holds nothing that outlasts the study.
 
-    On macOS Ray makes its caller a group of its own, for a process that ends Ray's others with it. A terminal
-    sends Ctrl-C to the group in front, which is that of `make`, `uv run` or a script: this process must be in
-    it. Ray's processes stay in the new group.
+    Ray asks one process after another to end and waits a second for each that does not. Only those that end
+    others are asked: the raylet ends its workers.
     """
-    if os.getpgrp() != group:
-        with suppress(OSError):  # all others of the group may have ended
-            os.setpgid(0, group)
+    node = ray._private.worker._global_node
+    processes: dict[str, Any] = dict(node.all_processes) if node is not None else {}
+    for kind in processes.keys() - {PROCESS_TYPE_RAYLET, PROCESS_TYPE_GCS_SERVER, PROCESS_TYPE_REAPER}:
+        for each in processes[kind]:
+            each.process.kill()
+    ray.shutdown()
+
+
+@contextmanager
+def _processes_in_a_group_of_their_own() -> Iterator[None]:
+    """Have Ray's processes form a process group, as they do on macOS, but without the process that calls Ray.
+
+    There the kernel ends no process with its parent, so Ray starts one that ends its own group once its
+    caller is gone, and makes its caller the leader of that group before. But a terminal sends Ctrl-C to the
+    group in front, which is that of `make`, `uv run` or a script: the caller must stay in it, all the time.
+    """
+    services: Any = ray._private.services
+    utils: Any = ray._private.utils
+    if utils.detect_fate_sharing_support():
+        yield
+        return
+    plain, setpgrp = services.ConsolePopen, os.setpgrp
+    leader: list[int] = []
+
+    def start(*arguments: Any, **options: Any) -> Any:
+        process = plain(*arguments, process_group=leader[0] if leader else 0, **options)
+        leader.append(process.pid)  # the first is the one that ends the others
+        return process
+
+    services.ConsolePopen, os.setpgrp = start, lambda: None
+    try:
+        yield
+    finally:
+        services.ConsolePopen, os.setpgrp = plain, setpgrp

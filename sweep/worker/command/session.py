@@ -6,7 +6,7 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,23 +40,30 @@ SETTLED_S = 1.0
 class Commands(OneTrial):
     """The trials of a study that has a `command`."""
 
-    def __init__(self, settings: WorkerSettings, spool: Spool, command: Command) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        spool: Spool,
+        command: Command,
+        *,
+        is_cut_short: Callable[[], bool],
+    ) -> None:
         self._watchdog = Watchdog(GRACE_S)
 
         def begin(load: Load, folder: Path, resumed: int) -> Session:
             return Session(settings, command, load, folder, resumed, self._watchdog)
 
-        super().__init__(settings, spool, begin)
+        super().__init__(settings, spool, begin, is_cut_short=is_cut_short)
 
     def close(self) -> None:
         super().close()
         self._watchdog.close()
 
 
-def commands(settings: WorkerSettings, spool: Spool) -> Commands:
+def commands(settings: WorkerSettings, spool: Spool, *, is_cut_short: Callable[[], bool]) -> Commands:
     """What runs the command of these settings."""
     assert settings.command is not None, "the settings of a command hold one"
-    return Commands(settings, spool, settings.command)
+    return Commands(settings, spool, settings.command, is_cut_short=is_cut_short)
 
 
 class Session:

@@ -20,7 +20,7 @@ from sweep.worker.spool import Spool
 from sweep.worker.task_loading import load_function
 
 
-def functions(settings: WorkerSettings, spool: Spool) -> OneTrial:
+def functions(settings: WorkerSettings, spool: Spool, *, is_cut_short: Callable[[], bool]) -> OneTrial:
     """The trials of a study whose `task` is a function, which is loaded with the first of them."""
     loaded: list[Callable[[Trial], Any]] = []
 
@@ -29,7 +29,10 @@ def functions(settings: WorkerSettings, spool: Spool) -> OneTrial:
             loaded.append(load_function(settings.task))
         return loaded[0]
 
-    return OneTrial(settings, spool, lambda load, folder, resumed: Function(load, folder, function))
+    def begin(load: Load, folder: Path, resumed: int) -> Function:
+        return Function(load, folder, function)
+
+    return OneTrial(settings, spool, begin, is_cut_short=is_cut_short)
 
 
 class Function:

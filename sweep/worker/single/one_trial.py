@@ -87,11 +87,17 @@ class OneTrial:
     """The one trial of a worker; `begin` makes the session of a run in its folder, resumed where it says."""
 
     def __init__(
-        self, settings: WorkerSettings, spool: Spool, begin: Callable[[Load, Path, int], Session]
+        self,
+        settings: WorkerSettings,
+        spool: Spool,
+        begin: Callable[[Load, Path, int], Session],
+        *,
+        is_cut_short: Callable[[], bool],
     ) -> None:
         self._settings = settings
         self._spool = spool
         self._make = begin
+        self._is_cut_short = is_cut_short
         self._call: _Call | None = None
         self._notes: list[str] = []
         self._printed: dict[RunId, bytes] = {}
@@ -112,7 +118,7 @@ class OneTrial:
 
     def _carried_out(self, turn: Turn) -> TurnResult:
         call = self._call
-        if call is None:
+        if call is None or (turn.advance and self._is_cut_short()):
             return TurnResult(turn.number)
         if not turn.advance:
             call.session.rest()

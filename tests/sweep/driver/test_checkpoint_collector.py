@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sweep.driver.checkpoint_collector import CheckpointCollector
@@ -22,6 +24,8 @@ class Nobody:
 
     def discard(self, slot: str, snapshot: Snapshot) -> None: ...
 
+    def cut_short(self) -> None: ...
+
 
 def snapshot(number: int, examples: int, *, final: bool = False) -> Snapshot:
     digest = hashlib.sha256(BYTES).hexdigest()
@@ -34,11 +38,12 @@ def arrive(collector: CheckpointCollector, slot: str, arriving: Snapshot) -> Non
     collector.receive(Chunk(slot, arriving, b""))
 
 
-def collecting(run: RunDir) -> CheckpointCollector:
+def collecting(run: RunDir, clock: Callable[[], float] = time.monotonic) -> CheckpointCollector:
     """For a study of which two trials have been asked."""
     for number in (0, 1):
         run.record_asked(plan(number), {})
-    return CheckpointCollector(run, Nobody(), Checkpoints.model_validate({}), ["maximize"])  # type: ignore[arg-type]
+    policy = Checkpoints.model_validate({})
+    return CheckpointCollector(run, Nobody(), policy, ["maximize"], clock=clock)  # type: ignore[arg-type]
 
 
 def test_what_is_on_its_way_from_a_slot_that_is_lost_supersedes_nothing(tmp_path: Path) -> None:
@@ -56,6 +61,24 @@ def test_what_is_on_its_way_from_a_slot_that_is_lost_supersedes_nothing(tmp_path
         arrive(collector, "near", snapshot(0, 200))
         run.commit()
         assert [each.examples for each in run.checkpoints.kept] == [200]
+
+
+def test_what_is_on_its_way_is_waited_for_after_an_interruption_as_long_as_it_comes(tmp_path: Path) -> None:
+    now = [0.0]
+    with RunDir.open(tmp_path, "study") as run:
+        collector = collecting(run, clock=lambda: now[0])
+        assert not collector.is_arriving(within_s=1.0)
+        arriving = snapshot(0, 100)
+        collector.offer("far", arriving)
+        now[0] = 0.9
+        assert collector.is_arriving(within_s=1.0)
+        collector.receive(Chunk("far", arriving, BYTES[:1]))
+        now[0] = 1.8
+        assert collector.is_arriving(within_s=1.0)
+        now[0] = 2.0
+        assert not collector.is_arriving(within_s=1.0)
+        assert collector.busy
+        collector.close()
 
 
 def test_what_a_slot_offered_is_not_waited_for_where_its_loss_was_heard_of_first(tmp_path: Path) -> None:

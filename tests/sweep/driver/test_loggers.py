@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
@@ -309,3 +310,26 @@ def test_what_is_wrong_with_a_logger_is_said(loggers: str, said: str) -> None:
     with pytest.raises(SpecError, match="loggers") as caught:
         check_choices(parse(STUDY + f"loggers: {loggers}\n", "study.yaml"))
     assert said in str(caught.value)
+
+
+def test_a_logger_that_does_not_answer_keeps_no_one_waiting_after_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server may be out of reach, and its client try again for minutes."""
+    monkeypatch.setattr("sweep.driver.loggers.following.LEAVE_S", 0.01)
+    answers = threading.Event()
+    said: list[str] = []
+
+    def hangs() -> Any:
+        answers.wait(60)
+        raise OSError("no route to host")
+
+    with open_run(tmp_path) as run:
+        begin(run)
+        run.write()
+        following = Following(run.path / "log.jsonl", {"far": hangs}, said.append, lambda: True)
+        with following:
+            pass
+        assert said == ["the loggers do not answer: they get what they lack when the study resumes"]
+        answers.set()
+        following._thread.join()

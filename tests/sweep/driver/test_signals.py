@@ -14,6 +14,7 @@ import analysis
 from sweep.api.run import run_study
 from sweep.driver.monitor.progress import Quiet
 from sweep.driver.signals import interrupting
+from sweep.executors.inline import InlineExecutor
 from sweep.spec.parse import load
 from tests.logs import records
 from tests.processes import actors, wait_for
@@ -78,6 +79,33 @@ def test_signals_are_handled_as_before_once_a_study_has_ended() -> None:
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_while_nothing_runs_that_could_be_saved_ends_what_goes_on() -> None:
+    interrupts: list[int] = []
+    with (
+        pytest.raises(KeyboardInterrupt),
+        interrupting(lambda: interrupts.append(1), lambda text: pytest.fail(text), at_once=lambda: True),
+    ):
+        signal.raise_signal(signal.SIGTERM)
+    assert interrupts == [1]
+
+
+def test_a_signal_while_ray_starts_ends_the_study_at_once_and_in_order(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray takes many seconds on a busy machine."""
+
+    def start(executor: InlineExecutor) -> None:
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("it went on")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(InlineExecutor, "start", start)
+        summary = run_study(load(folder.study), runs=folder.runs, progress=Quiet())
+    assert (summary.reason, summary.counts["COMPLETE"]) == ("interrupted", 0)
+    assert records(folder.run_dir, "closed")[-1]["reason"] == "interrupted"
+    assert run_study(load(folder.study), runs=folder.runs, progress=Quiet()).counts["COMPLETE"] == 4
 
 
 def test_a_study_runs_off_the_main_thread_and_leaves_signals_alone(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -188,6 +190,68 @@ def test_a_signal_ends_a_study_in_order_although_ray_has_handlers_of_its_own(
     finally:
         signal.signal(signal.SIGTERM, before)
     assert "paste what `cat /home/me/.sweep/clusters/lab/token` prints" in said
+
+
+def test_ray_s_processes_form_a_group_of_their_own_and_this_one_stays_in_the_terminal_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On macOS Ray has its caller leave its group before it starts: a Ctrl-C was lost while it did."""
+    services: Any = setup.ray._private.services
+    groups: list[tuple[int, int]] = []
+    group = os.getpgrp()
+
+    def init(**options: object) -> None:
+        os.setpgrp()
+        assert os.getpgrp() == group
+        for _ in range(2):
+            process = services.ConsolePopen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+            groups.append((process.pid, os.getpgid(process.pid)))
+            process.communicate(b"\n") if groups[1:] else started.append(process)
+        started[0].communicate(b"\n")
+
+    started: list[subprocess.Popen[bytes]] = []
+    monkeypatch.setattr(
+        "sweep.executors.ray.setup.ray._private.utils.detect_fate_sharing_support", lambda: None
+    )
+    monkeypatch.setattr("sweep.executors.ray.setup.ray.init", init)
+    plain = services.ConsolePopen, os.setpgrp
+    setup.init()
+    (first, _), _ = groups
+    assert [each for _, each in groups] == [first, first]
+    assert first != group
+    assert (services.ConsolePopen, os.setpgrp) == plain
+
+
+def test_ray_s_own_processes_are_not_asked_one_by_one_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's monitor takes its second each time, and on a busy machine others do; raylet ends the workers."""
+    kinds = ("raylet", "gcs_server", "monitor", "dashboard", "log_monitor", "reaper")
+    processes = {kind: [Mock()] for kind in kinds}
+    monkeypatch.setattr(
+        "sweep.executors.ray.setup.ray._private.worker._global_node", SimpleNamespace(all_processes=processes)
+    )
+    ended: list[str] = []
+
+    def shutdown() -> None:
+        ended.extend(kind for kind in kinds if processes[kind][0].process.kill.called)
+
+    monkeypatch.setattr("sweep.executors.ray.setup.ray.shutdown", shutdown)
+    setup.shut_down()
+    assert ended == ["monitor", "dashboard", "log_monitor"]
+
+
+def test_workers_are_told_once_to_cut_their_turns_short_and_not_from_a_signal_handler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    actor = Mock()
+    monkeypatch.setattr("sweep.executors.ray.executor.start_actor", lambda *_: actor)
+    put_ray(monkeypatch, Mock(wait=lambda refs, **_: ([], refs)))
+    executor = RayExecutor(WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False), Seen())
+    executor.start()
+    executor.cut_short()
+    assert actor.cut_short.remote.call_count == 0
+    executor.wait(0.0)
+    executor.wait(0.0)
+    assert actor.cut_short.remote.call_count == 1
 
 
 class Answers:

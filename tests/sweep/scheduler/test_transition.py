@@ -26,6 +26,10 @@ def turns_in(instructions: list[Any]) -> list[Turn]:
     return [instruction.turn for instruction in instructions if isinstance(instruction, RunTurn)]
 
 
+def ended(world: World) -> bool:
+    return world.state.ended
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     trials = draw(st.integers(1, 12))
@@ -344,6 +348,53 @@ def test_interrupted_slots_finish_the_advance_in_flight_snapshot_and_leave_trial
     assert world.state.phase is Phase.STOPPING
     assert not world.told
     assert {snapshot.trial for snapshot in world.arriving} == {0, 1}
+
+
+def test_interrupted_slots_whose_turns_come_too_late_are_left_behind_with_their_trials() -> None:
+    world = World.of(limits(9, width=1, stop_s=3.0), length=Length(5, 1))
+    world.join()
+    world.join()
+    world.enter(Interrupted())
+    late, early = world.workers
+    world.work(early)
+    world.work(early)
+    world.work(early)  # the last one saves it
+    assert {snapshot.trial for snapshot in world.arriving} == {1}
+    assert not ended(world)
+    assert not [note for note in world.notes if "late" in note]
+    world.enter(Tick())
+    assert ended(world)
+    assert late not in world.state.slots
+    assert world.notes[-1].startswith(f"worker {late} has not finished its step in 3 s")
+    assert "trials 0" in world.notes[-1]
+    world.work(late)  # what it says now is not heard
+    assert not world.told
+    assert world.state.trials.keys() == set(world.asked)
+
+
+def test_interrupted_a_worker_that_measures_widths_is_not_waited_for() -> None:
+    world = World.of(limits(9, width=None))
+    world.join()
+    (worker,) = world.workers.values()
+    assert worker.turns[0].probe is not None
+    world.enter(Interrupted())
+    assert ended(world)
+
+
+def test_interrupted_turns_that_come_back_without_reports_are_saved_where_they_stand() -> None:
+    world = World.of(limits(2, width=2), length=Length(5, 1))
+    world.join()
+    (slot,) = world.workers
+    world.enter(Interrupted())
+    for turn in list(world.workers[slot].turns):
+        world.enter(TurnDone(slot, TurnResult(turn.number)))
+    last = world.workers[slot].turns[-1]
+    assert not last.advance
+    assert not last.loads
+    assert not ended(world)
+    world.enter(TurnDone(slot, TurnResult(last.number)))
+    assert ended(world)
+    assert not world.told
 
 
 def test_after_the_time_budget_what_runs_ends_and_nothing_new_is_asked() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
-from sweep.vocabulary.trial import Length, Scalar, TrialPlan
-from sweep.vocabulary.turn import Load, Probe, TaskRef, Turn, WorkerSettings
+from sweep.vocabulary.trial import Length, RunId, Scalar, TrialPlan
+from sweep.vocabulary.turn import Load, Probe, TaskRef, Trainable, Turn, WorkerSettings
 from sweep.worker import width_cache
 from sweep.worker.worker import Worker
 from tests.sweep.conftest import STUDIES
@@ -117,3 +117,54 @@ def test_cudas_kernels_are_kept_with_what_the_host_keeps(
     width_cache.keep_kernels()
     own = str(tmp_path / "kernels" / version("mlx")) if cuda else None
     assert os.environ.get("MLX_PTX_CACHE_DIR") == (given or own)
+
+
+def test_a_turn_that_is_cut_short_ends_before_its_report_and_is_saved_where_it_stands(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C must not wait for the next report of a slow model. The steps on the way change no bit."""
+    monkeypatch.setattr("sweep.worker.snapshots.FIRST_MICRO_BATCHES", 2)
+    plan = replace(PLAN, length=Length(3 * 64, 3 * 64))
+    plain = mx.synchronize
+
+    def interrupted() -> None:
+        plain()
+        worker.cut_short()  # as the actor's other thread does, in the midst of the turn
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mx, "synchronize", interrupted)
+        cut = worker.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, plan, 0, 1),)))
+    assert (cut.error, cut.reports, cut.finished) == (None, (), ())
+    assert cut.spent[RunId(0, 0)].examples == 2 * 16
+    after = worker.turn(Turn(1, SIGNATURE, 1))
+    assert (after.reports, after.snapshots) == ((), ())
+    (saved,) = worker.turn(Turn(2, SIGNATURE, 1, advance=False)).snapshots
+    assert saved.examples == 2 * 16
+    reported = []
+    for checkpoint in (None, saved.path):
+        other = Worker(WorkerSettings(TaskRef(str(STUDIES), "line.py:Line"), None, keep_final=False))
+        result = other.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, plan, 0, 1, checkpoint),)))
+        reported.append([(each.examples, each.metrics) for each in result.reports])
+        other.close()
+    assert reported[0] == reported[1]
+    assert [examples for examples, _ in reported[0]] == [3 * 64]
+
+
+def test_a_function_that_is_cut_short_is_not_asked_for_its_next_report(tmp_path: Path) -> None:
+    (tmp_path / "count.py").write_text(
+        "def train(trial):\n"
+        "    for step in range(1, 4):\n"
+        "        trial.save(step=step)\n"
+        "        yield {'examples': step, 'loss': 1.0}\n"
+    )
+    task = TaskRef(str(tmp_path), "count.py:train")
+    made = Worker(
+        WorkerSettings(
+            task, None, keep_final=False, objective=("loss", "minimize"), trainable=Trainable.FUNCTION
+        )
+    )
+    plan = TrialPlan(0, 3, {}, (), Length(3, 1))
+    assert [each.examples for each in made.turn(Turn(0, (), 1, loads=(Load(0, plan, 0, 1),))).reports] == [1]
+    made.cut_short()
+    assert made.turn(Turn(1, (), 1)).reports == ()
+    made.close()
