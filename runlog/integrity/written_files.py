@@ -29,11 +29,14 @@ _BLOCK_BYTES = 1 << 20
 class WrittenFiles:
     """The checksums of every version of a file that was written, and of how the growing ones begin.
 
-    An older version counts too: a kill between the record and the file leaves it in place. `heads` holds
-    the length in bytes and the checksum of the last record.
+    An older version counts too: a kill between the record and the file leaves it in place. `last` holds the
+    checksum of the last one, `contents` what versions were made from, each where it differs from the one
+    before. `heads` holds the length in bytes and the checksum of the last record.
     """
 
     sums: dict[str, set[str]] = field(default_factory=dict)
+    last: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, list[Any]] = field(default_factory=dict)
     heads: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def add(self, record: dict[str, Any]) -> None:
@@ -42,6 +45,13 @@ class WrittenFiles:
             self.heads[record["path"]] = (record["bytes"], record["crc32"])
         else:
             self.sums.setdefault(record["path"], set()).add(record["crc32"])
+            self.last[record["path"]] = record["crc32"]
+            if "content" in record:
+                self.contents.setdefault(record["path"], []).append(record["content"])
+
+    def is_last(self, name: str, data: bytes) -> bool:
+        """Whether a file's last version held this."""
+        return self.last.get(name) == checksum.of_file(data)
 
     def vouch_for(self, name: str, data: bytes) -> bool:
         """Whether a file holds what was written; true where no version recorded it."""

@@ -39,20 +39,11 @@ def chip() -> str:
     return next(names, platform.processor() or platform.machine())
 
 
-def with_session(
-    earlier: Mapping[str, Any] | None,
-    *,
-    session: int,
-    task_hash: str,
-    hosts: Sequence[str],
-    folder: str | None = None,
+def entry_of(
+    session: int, *, task_hash: str, hosts: Sequence[str], folder: str | None = None
 ) -> dict[str, Any]:
-    """Describe this session, after those that `earlier` holds; the top level speaks of the last one.
-
-    `folder` is where the study file lies, and with it the task.
-    """
-    sessions = list(earlier.get("sessions", [])) if earlier else []
-    here = {
+    """Describe this session; `folder` is where the study file lies, and with it the task."""
+    return {
         "session": session,
         "time": time.time(),
         "versions": versions(),
@@ -63,7 +54,18 @@ def with_session(
         "task_sha256": task_hash,
         **({"folder": folder} if folder is not None else {}),
     }
-    return {**here, "sessions": [*(each for each in sessions if each.get("session") != session), here]}
+
+
+def with_entry(earlier: Mapping[str, Any] | None, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A session's entry after those that `earlier` holds; the top level speaks of the last one."""
+    sessions = list(earlier.get("sessions", [])) if earlier else []
+    others = [each for each in sessions if each.get("session") != entry["session"]]
+    return {**entry, "sessions": [*others, dict(entry)]}
+
+
+def encoded(found: Mapping[str, Any]) -> bytes:
+    """What provenance.json holds."""
+    return json.dumps(found, indent=2).encode() + b"\n"
 
 
 def parse_provenance(path: Path, data: bytes) -> dict[str, Any]:

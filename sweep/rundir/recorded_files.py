@@ -1,12 +1,14 @@
-"""Files beside the log, read only where they are as the log says that they were written."""
+"""Files beside the log: read only where they are as the log says they were written, or made again from it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from runlog import layout
 from runlog.integrity.written_files import WrittenFiles, read_files
 from runlog.reader import NewerFormatError
 from sweep.errors import RunDirError
+from sweep.rundir.provenance import encoded, with_entry
 
 
 def read_recorded(run_dir: Path, name: str, files: WrittenFiles | None = None) -> bytes:
@@ -28,6 +30,28 @@ def read_recorded(run_dir: Path, name: str, files: WrittenFiles | None = None) -
     if not files.vouch_for(name, data):
         raise RunDirError(
             f"{path}: is damaged or was changed: it is not what the log recorded. "
-            "Restore it, or move it away and run the study's own command again"
+            f"Restore it: python -m sweep verify {run_dir} --repair. "
+            "Or move it away and run the study's own command again"
         )
     return data
+
+
+def rebuilt(name: str, files: WrittenFiles) -> bytes | None:
+    """What a file held when it was last written; None where the log does not hold it, as in format 1.
+
+    What comes is that, byte for byte.
+    """
+    contents = files.contents.get(name, [])
+    if not contents:
+        return None
+    data = contents[-1].encode("utf-8") if name == layout.STUDY else _provenance(contents)
+    return data if files.is_last(name, data) else None
+
+
+def _provenance(entries: list[dict[str, object]]) -> bytes:
+    """The entries of all sessions, one after another."""
+    found = None
+    for entry in entries:
+        found = with_entry(found, entry)
+    assert found is not None
+    return encoded(found)

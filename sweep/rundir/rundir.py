@@ -7,7 +7,6 @@ journal is written by Optuna; only its place is known here.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -28,8 +27,8 @@ from sweep.rundir.kept_checkpoints import KeptCheckpoints
 from sweep.rundir.lock import WriterLock
 from sweep.rundir.log import RecordLog
 from sweep.rundir.naming import check_case, check_contents, checked_name
-from sweep.rundir.provenance import parse_provenance, with_session
-from sweep.rundir.recorded_files import read_recorded
+from sweep.rundir.provenance import encoded, entry_of, parse_provenance, with_entry
+from sweep.rundir.recorded_files import read_recorded, rebuilt
 from sweep.rundir.tables import remove_damaged
 from sweep.rundir.tables_thread import TablesThread
 from sweep.vocabulary.trial import Outcome, Report, Scalar, TrialPlan
@@ -128,17 +127,27 @@ class RunDir:
 
     def write_study(self, text: str) -> None:
         """Replace study.yaml."""
-        self._replace(layout.STUDY, text.encode("utf-8"))
+        self._replace(layout.STUDY, text.encode("utf-8"), text)
 
     def write_provenance(self, *, task_hash: str, hosts: Sequence[str], folder: str | None = None) -> None:
         """Replace provenance.json: this session after the earlier ones; again when hosts join.
 
         `folder` is where the study file lies.
         """
-        found = with_session(
-            self.provenance, session=self.session, task_hash=task_hash, hosts=hosts, folder=folder
-        )
-        self._replace(layout.PROVENANCE, json.dumps(found, indent=2).encode() + b"\n")
+        entry = entry_of(self.session, task_hash=task_hash, hosts=hosts, folder=folder)
+        self._replace(layout.PROVENANCE, encoded(with_entry(self.provenance, entry)), entry)
+
+    def rebuild(self, name: str) -> bool:
+        """Make study.yaml or provenance.json again from the log; whether it holds what that takes."""
+        data = rebuilt(name, self.history.study.files)
+        if data is None:
+            return False
+        if (self.path / name).exists():
+            self.set_aside(name, "rebuilt from the log")
+        self._log.commit()
+        with disk_errors(self.path):
+            replace_file(self.path / name, data)
+        return True
 
     def record_opened(
         self,
@@ -325,11 +334,15 @@ class RunDir:
     def _recorded(self, name: str) -> bytes:
         return read_recorded(self.path, name, self.history.study.files)
 
-    def _replace(self, name: str, data: bytes) -> None:
-        """Replace a file that the log vouches for: first it says what is to come."""
-        self._append(written_files.KIND, **written_files.fields(name, data))
+    def _replace(self, name: str, data: bytes, content: object = None) -> None:
+        """Replace a file that the log vouches for: first it says what is to come, and what from."""
+        files = self.history.study.files
+        fields = written_files.fields(name, data)
+        if content is not None and files.contents.get(name, [])[-1:] != [content]:
+            fields["content"] = content
+        self._append(written_files.KIND, **fields)
         self._log.commit()
-        self.history.study.files.add(written_files.fields(name, data))
+        files.add(fields)
         replace_file(self.path / name, data)
 
     def _vouch_for_head(self, name: str) -> None:

@@ -12,24 +12,28 @@ from runlog.integrity.written_files import WrittenFiles
 from runlog.layout import CheckpointName
 from sweep.errors import JournalError, RunDirError, SpecError
 from sweep.rundir.history import boundary_rows, read_reports
-from sweep.rundir.recorded_files import read_recorded
+from sweep.rundir.recorded_files import read_recorded, rebuilt
 from sweep.rundir.rundir import RunDir
 from sweep.rundir.soundness import Finding, LogContent, examine, read_log
 from sweep.search.journal_check import JournalContent, Rows, differences, read_journal, rebuild
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 
-ORIGINALS = (layout.LOG, layout.STUDY, layout.PROVENANCE)
-"""Files that no other file can be rebuilt into."""
+WRITTEN = (layout.STUDY, layout.PROVENANCE)
+"""Files of which the log holds what they are made from; not so in format 1."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """All that was found; after a repair `repaired` names the files that were rebuilt or set aside."""
+    """All that was found; `lost` names damaged files that cannot be rebuilt.
+
+    After a repair `repaired` names the files that were rebuilt or set aside.
+    """
 
     run_dir: Path
     findings: tuple[Finding, ...]
     repaired: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -59,7 +63,7 @@ class Verification:
     @property
     def _advice(self) -> str:
         """What to do about what is damaged."""
-        lost = [name for name in ORIGINALS if any(each.path == name for each in self.damaged)]
+        lost = self.lost
         if len(lost) < len({each.path for each in self.damaged}):
             return f". Run: python -m sweep verify {self.run_dir} --repair"
         if lost:
@@ -74,18 +78,24 @@ def verify(run_dir: str | Path, *, repair: bool = False) -> Verification:
     writes there.
     """
     run_dir = Path(run_dir)
-    found = _examine(run_dir)
+    content, found = _examine(run_dir)
     if not repair or all(each.sound for each in found):
-        return Verification(run_dir, tuple(found))
+        return Verification(run_dir, tuple(found), lost=_lost(found, content))
     _repair(run_dir, found)
-    after = _examine(run_dir)
+    content, after = _examine(run_dir)
     still = {each.path for each in after if not each.sound}
     repaired = dict.fromkeys(each.path for each in found if not each.sound and each.path not in still)
-    return Verification(run_dir, tuple(after), tuple(repaired))
+    return Verification(run_dir, tuple(after), tuple(repaired), _lost(after, content))
 
 
-def _examine(run_dir: Path) -> list[Finding]:
-    """Every file; Optuna's journal is read before the log, which is ahead of it at any moment."""
+def _lost(found: Sequence[Finding], content: LogContent) -> tuple[str, ...]:
+    damaged = {each.path for each in found if not each.sound}
+    gone = [name for name in WRITTEN if name in damaged and rebuilt(name, content.study.files) is None]
+    return (*((layout.LOG,) if layout.LOG in damaged else ()), *gone)
+
+
+def _examine(run_dir: Path) -> tuple[LogContent, list[Finding]]:
+    """What the log says, and every file; the log is ahead of Optuna's journal, which is read before it."""
     journal: JournalContent | str | None = None
     if (path := run_dir / layout.JOURNAL).exists():
         try:
@@ -93,7 +103,7 @@ def _examine(run_dir: Path) -> list[Finding]:
         except JournalError as error:
             journal = str(error).replace(f"{path} ", "")
     content = read_log(run_dir)
-    return [*examine(run_dir, content), *_journal(run_dir, content, journal)]
+    return content, [*examine(run_dir, content), *_journal(run_dir, content, journal)]
 
 
 def _journal(run_dir: Path, content: LogContent, journal: JournalContent | str | None) -> Iterator[Finding]:
@@ -134,6 +144,9 @@ def _repair(run_dir: Path, found: Sequence[Finding]) -> None:
     damaged = {each.path: each for each in found if not each.sound}
     path = run_dir.resolve()
     with RunDir.open(path.parent, path.name) as run:  # which names damaged lines and removes damaged parts
+        for name in WRITTEN:
+            if name in damaged:
+                run.rebuild(name)
         for name, finding in damaged.items():
             if CheckpointName.parse(name) is None:
                 continue

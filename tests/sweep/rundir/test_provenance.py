@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import RunDirError
-from sweep.rundir.provenance import chip, parse_provenance, versions, with_session
+from sweep.rundir.provenance import chip, entry_of, parse_provenance, versions, with_entry
 
 
 def test_versions_name_what_computes() -> None:
@@ -15,9 +15,9 @@ def test_the_chip_has_a_name() -> None:
 
 
 def test_sessions_add_up_and_one_written_twice_counts_once() -> None:
-    first = with_session(None, session=1, task_hash="aa", hosts=["mac-1"])
-    second = with_session(first, session=2, task_hash="bb", hosts=["mac-1"])
-    again = with_session(second, session=2, task_hash="bb", hosts=["mac-1", "mac-2"])
+    first = with_entry(None, entry_of(1, task_hash="aa", hosts=["mac-1"]))
+    second = with_entry(first, entry_of(2, task_hash="bb", hosts=["mac-1"]))
+    again = with_entry(second, entry_of(2, task_hash="bb", hosts=["mac-1", "mac-2"]))
     assert [(each["session"], each["task_sha256"]) for each in again["sessions"]] == [(1, "aa"), (2, "bb")]
     assert again["hosts"] == ["mac-1", "mac-2"]
 

@@ -59,10 +59,11 @@ def test_a_sound_run_is_said_sound_file_by_file_and_not_touched(run_dir: Path) -
 
 DERIVED = ("metrics/*.parquet", "trials.parquet", "optuna.journal")
 CHECKPOINT = "checkpoints/*/*/*"
-LOST = ("log.jsonl", "study.yaml", "provenance.json")
+WRITTEN = ("study.yaml", "provenance.json")
+LOG = "log.jsonl"
 
 
-@pytest.mark.parametrize("pattern", [*DERIVED, CHECKPOINT, *LOST])
+@pytest.mark.parametrize("pattern", [*DERIVED, CHECKPOINT, *WRITTEN, LOG])
 def test_each_damaged_file_is_named_and_ends_with_1(run_dir: Path, pattern: str) -> None:
     name = one(run_dir, pattern)
     flip(run_dir / name)
@@ -72,9 +73,7 @@ def test_each_damaged_file_is_named_and_ends_with_1(run_dir: Path, pattern: str)
     assert {each["path"] for each in found["findings"] if not each["sound"]} == {name}
     said = verify(run_dir).as_text()
     assert f"DAMAGED  {name}: " in said
-    advice = (
-        f"{name} cannot be rebuilt" if pattern in LOST else f"Run: python -m sweep verify {run_dir} --repair"
-    )
+    advice = f"{name} cannot be rebuilt" if name == LOG else f"Run: python -m sweep verify {run_dir} --repair"
     assert advice in said.splitlines()[-1]
 
 
@@ -99,12 +98,43 @@ def test_a_repair_makes_the_run_sound_again(run_dir: Path, pattern: str) -> None
     assert verify(run_dir).sound
 
 
-@pytest.mark.parametrize("pattern", LOST)
-def test_what_cannot_be_rebuilt_stays_damaged_after_a_repair(run_dir: Path, pattern: str) -> None:
-    flip(run_dir / pattern)
+@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("how", [flip, Path.unlink])
+def test_the_log_holds_what_study_and_provenance_are_made_from(
+    run_dir: Path, name: str, how: Callable[[Path], None]
+) -> None:
+    with RunDir.open(run_dir.parent, run_dir.name) as run:  # another session, and the study as it was
+        text = run.study_text
+        assert text is not None
+        run.write_study(text)
+        run.write_provenance(task_hash="aa", hosts=[])
+        run.close("finished")
+    before = (run_dir / name).read_bytes()
+    how(run_dir / name)
     found = verify(run_dir, repair=True)
-    assert {each.path for each in found.damaged} == {pattern}
-    assert found.repaired == ()
+    assert found.sound, found.as_text()
+    assert found.repaired == (name,)
+    assert (run_dir / name).read_bytes() == before
+    assert (run_dir / "log.jsonl").read_bytes().count(text.encode()[:9]) == 1, "the same text is held once"
+
+
+@pytest.mark.parametrize("name", [LOG, *WRITTEN])
+def test_what_cannot_be_rebuilt_stays_damaged_after_a_repair(run_dir: Path, name: str) -> None:
+    """Format 1 recorded no content of study.yaml and provenance.json."""
+
+    def as_before(line: bytes) -> bytes:
+        record = json.loads(line)
+        record.pop("content", None)
+        return json.dumps(record, separators=(",", ":")).encode()
+
+    rewrite(run_dir / LOG, as_before)
+    for path in [*run_dir.glob("metrics/*"), run_dir / "trials.parquet", run_dir / "optuna.journal"]:
+        path.unlink()  # they were made from the log as it was
+    flip(run_dir / name)
+    found = verify(run_dir, repair=True)
+    assert name in {each.path for each in found.damaged}
+    assert name not in found.repaired
+    assert f"{name} cannot be rebuilt" in found.as_text().splitlines()[-1]
 
 
 def test_a_checkpoint_that_is_not_there_is_said_and_taken_off_the_record(run_dir: Path) -> None:
