@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from clusters.doctor.collect import Lab, Observation
 from clusters.doctor.finding import Finding, Status
-from clusters.doctor.node_checks import finding
+from clusters.doctor.node_checks import finding, ran_for, unknown
 from clusters.errors import HostError
 from clusters.facts.node import Facts
 
@@ -31,9 +31,11 @@ READINGS: Mapping[str, tuple[str, str]] = {
 
 def distinct(seen: Observation, lab: Lab) -> Finding | None:
     """2: two entries are not one Mac."""
-    if lab.alone or not isinstance(seen.facts, Facts) or seen.facts.uuid is None:
+    if lab.alone or not isinstance(seen.facts, Facts):
         return None
-    ran = seen.outputs["uuid"].command
+    ran = ran_for(seen, "uuid")
+    if seen.facts.uuid is None:
+        return unknown(seen, "distinct", ran, "which machine it is")
     for name, other in lab.observations.items():
         if name == seen.node.name:
             break

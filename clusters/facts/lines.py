@@ -10,8 +10,8 @@ import re
 
 
 def whole(text: str) -> str:
-    """The text up to its last newline: what follows may be half a line."""
-    return text[: text.rfind("\n") + 1]
+    """The text up to its last newline: what follows may be half a line. Ends of lines are plain."""
+    return text[: text.rfind("\n") + 1].replace("\r\n", "\n")
 
 
 def first(pattern: str, text: str) -> str | None:

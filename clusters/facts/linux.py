@@ -18,8 +18,8 @@ def read(said: Mapping[str, str]) -> dict[str, object]:
     if "SwapTotal" in kilobytes and "SwapFree" in kilobytes:
         swap_bytes = (kilobytes["SwapTotal"] - kilobytes["SwapFree"]) * 1024
     return {
-        "uuid": said.get("uuid", "").strip() or None,
-        "chip": first(r"^model name\s*: (.*)$", hardware) or said.get("machine", "").strip() or None,
+        "uuid": first(r"^([0-9a-f]{32})$", said.get("uuid", "")),
+        "chip": first(r"^model name\s*: (.*)$", hardware) or first(r"^(\w+)$", said.get("machine", "")),
         "memory_bytes": kilobytes["MemTotal"] * 1024 if "MemTotal" in kilobytes else None,
         "swap_used_bytes": swap_bytes,
         "fast_cores": number(first(r"^(\d+)$", hardware)),

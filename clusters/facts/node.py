@@ -68,10 +68,11 @@ class Facts:
 def read_facts(system: str, outputs: Mapping[str, Output]) -> Facts:
     """The facts in what the probes of one node printed."""
     said = {name: whole(output.text) for name, output in outputs.items()}
-    are_all = {name for name, output in outputs.items() if output.is_whole}
+    are_all = {name for name, output in outputs.items() if output.is_whole and output.code == 0}
+    addresses = _addresses(said.get("addresses", ""))
     common = {
-        "addresses": _addresses(said.get("addresses", "")),
-        "addresses_are_all": "addresses" in are_all,
+        "addresses": addresses or {},
+        "addresses_are_all": addresses is not None and "addresses" in are_all,
         **_route(said.get("route", "")),
         **_files(said.get("files", "")),
         **_disk(said.get("disk", "")),
@@ -79,24 +80,28 @@ def read_facts(system: str, outputs: Mapping[str, Output]) -> Facts:
     if system != "Darwin":
         return Facts(system, **{**common, **linux.read(said)})  # type: ignore[arg-type]
     displays = outputs["displays"].text if "displays" in outputs else ""
-    found = darwin.read(said, displays)
-    if "sleep" in are_all and found["sleep_min"] is not None and found["low_power"] is None:
-        found["low_power"] = False  # a Mac without this mode
-    return Facts(system, **{**common, **found})  # type: ignore[arg-type]
+    return Facts(system, **{**common, **darwin.read(said, displays, are_all)})  # type: ignore[arg-type]
 
 
-def _addresses(said: str) -> dict[str, tuple[str, ...]]:
-    """Of macOS's `ifconfig`, whose lines of an interface are indented, or Linux's `ip -o -4 addr`."""
-    found: dict[str, list[str]] = {}
+def _addresses(said: str) -> dict[str, tuple[str, ...]] | None:
+    """Of macOS's `ifconfig`, whose lines of an interface are indented, or Linux's `ip -o -4 addr`.
+
+    None where an address stands under no interface, or is none.
+    """
+    found: dict[str, dict[str, None]] = {}
     name = ""
     for line in said.splitlines():
-        one = re.match(r"\d+: (\S+?)(?:@\S+)?\s+inet ([\d.]+)", line)
-        if one:
-            found.setdefault(one[1], []).append(one[2])
-        elif head := re.match(r"(\w+): flags=", line):
-            name = head[1]
-        elif inet := re.match(r"\s+inet ([\d.]+)", line):
-            found.setdefault(name, []).append(inet[1])
+        one = re.match(r"\d+: (\S+?)(?:@\S+)?\s+inet (\S+)", line)
+        inet = one[2] if one else first(r"^\s+inet (\S+)", line)
+        if inet is not None:
+            interface = one[1] if one else name
+            ip = re.fullmatch(r"(\d+(?:\.\d+){3})(?:/\d+)?", inet)
+            if not interface or not ip:
+                return None
+            found.setdefault(interface, {})[ip[1]] = None
+        elif line and not line[0].isspace():
+            head = re.match(r"(\S+): flags=", line)
+            name = head[1] if head else ""
     return {name: tuple(own) for name, own in found.items()}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,121 @@ def test_cut_off_at_any_byte_or_before_any_line_a_fact_is_right_or_unknown(name:
             if (fact, value, is_whole) == ("low_power", False, True):
                 continue  # of an output that ended by itself: a Mac without this mode
             assert value == expected.get(fact), (fact, cut[-60:])
+
+
+def by_line(change: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda text: "".join(change(line) for line in text.splitlines(keepends=True))
+
+
+DAMAGES: dict[str, Callable[[str], str]] = {
+    "every line twice": by_line(lambda line: line * 2),
+    "the ends of a terminal's lines": lambda text: text.replace("\n", "\r\n"),
+    "a decimal comma": lambda text: re.sub(r"(?<=\d)\.(?=\d)", ",", text),
+    "numbers in groups of three": lambda text: re.sub(r"\d(?=(\d{3})+\b)", r"\g<0>.", text),
+    "one more column": by_line(lambda line: line.rstrip("\n") + " 7\n"),
+    "the last word of each line lost": by_line(lambda line: re.sub(r"[ \t]*\S+\n", "\n", line)),
+    "no numbers": lambda text: re.sub(r"\d+", "", text),
+    "other units": lambda text: re.sub(r"(?<=\d)M\b", "G", text),
+    "no spaces at the beginning": by_line(str.lstrip),
+    "lines of an error before it": lambda text: f"sysctl: warning 3\ndyld[123]: { {} }\n" + text,
+    "in another language": lambda text: text.replace("is", "ist").replace("from", "von").replace("=", ":"),
+}
+
+
+UNDETECTABLE = {
+    ("firewall", "one more column"): "firewall_apps",  # programs' paths have spaces
+    ("hardware", "one more column"): "chip",  # its name is any text
+    ("hardware", "the last word of each line lost"): "chip",
+    ("hardware", "no numbers"): "chip",
+    ("sleep", "in another language"): "sleep_min",  # without SleepDisabled it is what the setting says
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", CASES)
+def test_of_a_damaged_output_a_fact_is_right_or_unknown(name: str, damage: str) -> None:
+    probe, text, expected = CASES[name]
+    for is_whole in (True, False):
+        found = known(probe, DAMAGES[damage](text), is_whole=is_whole)
+        found.pop(UNDETECTABLE.get((probe, damage), ""), None)
+        assert found == {fact: value for fact, value in found.items() if value == expected.get(fact)}
+
+
+CHIPS = [
+    ("Apple M1", {"Performance": 4, "Efficiency": 4}, (4, 4), False),
+    ("Apple M1 Ultra", {"Performance": 16, "Efficiency": 4}, (16, 4), False),
+    ("Apple M2 Max", {"Performance": 8, "Efficiency": 4}, (8, 4), False),
+    ("Apple M3 Ultra", {"Performance": 24, "Efficiency": 8}, (24, 8), True),
+    ("Apple M4", {"Performance": 4, "Efficiency": 6}, (4, 6), True),
+    ("Apple M5", {"Super": 4, "Efficiency": 6}, (4, 6), True),
+    ("Apple M5 Pro", {"Super": 5, "Performance": 10}, (15, 0), True),
+    ("Apple M9 Ultra", {"Super": 10, "Performance": 20, "Efficiency": 8}, (None, None), True),
+    ("Apple M9", {"Lightning": 4, "Efficiency": 4}, (None, None), True),
+    ("Apple processor", {"Performance": 4}, (4, 0), None),
+]
+
+
+@pytest.mark.parametrize(("chip", "levels", "cores", "fast"), CHIPS)
+def test_a_chip_s_cores_are_counted_or_unknown(
+    chip: str, levels: dict[str, int], cores: tuple[int | None, int | None], fast: bool | None
+) -> None:
+    """An Ultra's two dies count as one; of a third level the probe does not ask."""
+    asked = list(levels.items())[:2]
+    text = f"machdep.cpu.brand_string: {chip}\nhw.physicalcpu: {sum(levels.values())}\n" + "".join(
+        f"hw.perflevel{level}.physicalcpu: {count}\nhw.perflevel{level}.name: {name}\n"
+        for level, (name, count) in enumerate(asked)
+    )
+    found = read_facts("Darwin", {"hardware": Output("", 0, text)})
+    assert (found.chip, found.fast_cores, found.slow_cores) == (chip, *cores)
+    assert found.fast_bfloat16 is fast
+
+
+@pytest.mark.parametrize(
+    ("probe", "text", "code", "fact", "value"),
+    [
+        # As macOS 14 and older word it.
+        (
+            "firewall",
+            "ALF: total number of apps = 1 \n\n1 :  /usr/bin/python3 \n \t ( Allow incoming connections ) \n",
+            0,
+            "firewall_apps",
+            {"/usr/bin/python3": True},
+        ),
+        # Two rules for one program.
+        (
+            "firewall",
+            "Total number of apps = 2\n"
+            "1 : /a b\n  (Allow incoming connections)\n2 : /a b\n  (Block incoming connections)\n",
+            0,
+            "firewall_apps",
+            None,
+        ),
+        # `pmset -g` answered, `pmset -g custom` did not.
+        ("sleep", " SleepDisabled\t\t1\npmset: no such option\n", 64, "low_power", None),
+        ("sleep", "AC Power:\n sleep 0\n", 64, "low_power", None),
+        ("sleep", "AC Power:\n sleep 0\n powermode 0\n powermode 1\n", 0, "low_power", None),
+        ("sleep", "AC Power:\n sleep 0\n powermode 2\n", 0, "low_power", False),
+        # An interface whose name has a dot; one whose line is lost.
+        ("addresses", "vlan0.7: flags=8<UP>\n\tinet 10.0.0.7\n", 0, "addresses", {"vlan0.7": ("10.0.0.7",)}),
+        ("addresses", "\tinet 10.0.0.7 netmask 0xff\n", 0, "addresses_are_all", False),
+        ("addresses", "lo0: flags=8049<UP>\n\tinet 127.0.0.1\n", 1, "addresses_are_all", False),
+        ("displays", '{"SPDisplaysDataType": [{"spdisplays_ndrvs": 2}]}\n', 0, "display", None),
+        ("displays", '{"SPDisplaysDataType": {"_name": "Apple M4"}}\n', 0, "display", None),
+        ("displays", '{"SPDisplaysDataType": [{"_name": "Apple M4"}]}\n', 0, "display", False),
+        ("heat", "\tCPU_Speed_Limit \t= 110\n", 0, "heat", "not throttled"),
+        ("version", "ProductVersion: 15,5\n", 0, "version", None),
+    ],
+)  # fmt: skip
+def test_what_is_worded_otherwise_is_read_or_unknown(
+    probe: str, text: str, code: int, fact: str, value: object
+) -> None:
+    assert getattr(read_facts("Darwin", {probe: Output("", code, text)}), fact) == value
+
+
+def test_two_linux_nodes_that_cannot_read_their_ids_are_not_one() -> None:
+    said = "cat: /etc/machine-id: No such file or directory\n"
+    assert read_facts("Linux", {"uuid": Output("", 1, said)}).uuid is None
+    assert read_facts("Linux", {"uuid": Output("", 0, "ab" * 16 + "\n")}).uuid == "ab" * 16
 
 
 def test_nothing_is_assumed_of_a_node_that_says_nothing() -> None:

@@ -299,7 +299,7 @@ def test_facts_that_cannot_be_read_are_unknown() -> None:
 PROBED = ("hardware", "version", "firewall", "sleep", "battery", "displays", "filevault", "files", "disk")
 
 
-@pytest.mark.parametrize("probe", [*PROBED, "addresses", "route"])
+@pytest.mark.parametrize("probe", [*PROBED, "addresses", "route", "uuid"])
 def test_an_output_that_stops_is_unknown_and_never_red_or_fine(probe: str) -> None:
     """Each output of a Mac that is well, cut off at every byte: unknown, with a warning, or green."""
     well = lab(both={"firewall": "enabled", "allowed": (RAYLET, GCS_SERVER)})
