@@ -11,6 +11,7 @@ load        a run as pandas tables
 status      how a run stands
 list_runs   all runs of a folder
 show        one trial
+logs        what its command printed
 compare     runs side by side
 retry       ask failed trials again
 remove      delete checkpoints
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from sweep.api.keeping.remove import remove
     from sweep.api.keeping.verify import verify
     from sweep.api.list_runs import list_runs
+    from sweep.api.logs import logs
     from sweep.api.plan import plan
     from sweep.api.python.asked import Study
     from sweep.api.python.handle import start
@@ -77,6 +79,7 @@ _HOMES = {
     "int": "sweep.api.python.space",
     "list_runs": "sweep.api.list_runs",
     "load": "analysis.load",
+    "logs": "sweep.api.logs",
     "plan": "sweep.api.plan",
     "remove": "sweep.api.keeping.remove",
     "retry": "sweep.api.retry",
@@ -101,6 +104,7 @@ __all__ = [
     "extend",
     "list_runs",
     "load",
+    "logs",
     "plan",
     "remove",
     "retry",

@@ -6,6 +6,7 @@ plan        how long a study would take
 status      how a run stands
 list_runs   all runs of a folder
 show        one trial
+logs        what the command of a trial printed
 compare     runs side by side
 extend      a study that trains the best trials for longer
 export      a run's tables and adapters in formats of others

@@ -13,9 +13,12 @@ from sweep.errors import SweepError
 from sweep.rundir.disk import disk_errors
 from sweep.spec.json_schema import FILE, study_schema_text
 
-Template = Literal["digits", "module", "lm", "lora", "function"]
+Template = Literal["digits", "module", "lm", "lora", "function", "script"]
 
-FILES: Mapping[str, tuple[str, ...]] = {"lora": ("study.yaml", "lora_config.yaml", "tiny_base.py")}
+FILES: Mapping[str, tuple[str, ...]] = {
+    "lora": ("study.yaml", "lora_config.yaml", "tiny_base.py"),
+    "script": ("study.yaml", "train.py"),
+}
 """What a template consists of, where it is not a study and its task."""
 
 MADE: Mapping[str, tuple[str, ...]] = {"lora": ("base", "data")}

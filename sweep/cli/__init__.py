@@ -2,7 +2,7 @@
 
 starting      before a study: init, schema
 studies       on a study file: run, check, plan
-runs          on run directories: status, list, show, compare
+runs          on run directories: status, list, show, logs, compare
 extending     a finished run for longer: extend
 exporting     a run's tables and adapters in formats of others: export, export-adapter
 retrying      failed trials, asked again: retry
@@ -69,6 +69,7 @@ for verb in (
     retrying.retry,
     runs.status,
     runs.show,
+    runs.logs,
     runs.compare,
     exporting.export,
     reporting.report,

@@ -81,6 +81,32 @@ def show(
         _print_reports(found.reports)
 
 
+def logs(
+    run: RunDirectory,
+    trial: Annotated[int, typer.Argument(min=0, metavar="TRIAL", help="The trial's number.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print what is added, to its end.")] = False,
+    replicate: Annotated[int, typer.Option(min=0, metavar="N", help="Of several replicates, this one.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Print what the command of a trial printed: stdout and stderr, as far as they are kept.
+
+    \b
+    sweep logs runs/script 3
+    sweep logs runs/script 3 -f
+    """
+    from sweep.api import logs as kept
+
+    with errors_end_the_command():
+        if follow and not as_json:
+            for text in kept.follow(run, trial, replicate=replicate):
+                print(text, end="", flush=True)
+            return
+        found = kept.logs(run, trial)
+    print(json.dumps(found.as_json()) if as_json else found.replicates.get(replicate, ""), end="")
+    if as_json:
+        print()
+
+
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN ...", help="Run directories.")],
     as_json: AsJson = False,

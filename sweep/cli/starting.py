@@ -19,6 +19,7 @@ class Template(StrEnum):
     lm = "lm"
     lora = "lora"
     function = "function"
+    script = "script"
 
 
 def init(
@@ -26,7 +27,7 @@ def init(
         Template,
         typer.Argument(
             help="digits: handwritten digits. module: a model of your own. lm: a language model. "
-            "lora: one that is fine-tuned. function: any function."
+            "lora: one that is fine-tuned. function: any function. script: any program."
         ),
     ] = Template.digits,
     into: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")] = Path("."),

@@ -1,7 +1,8 @@
 """A shell that ends a worker's process group once the worker itself is gone, however it went.
 
 It waits for lines on its standard input, which ends with the worker: each is the group that runs now, empty
-for none. No system lets a process of the user's be ended with another one on both Linux and macOS.
+for none. No system lets a process of the user's be ended with another one on both Linux and macOS. It is no
+child of the worker's: Ray kills the children of a worker that it ends, but not what they started.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import subprocess
 from contextlib import suppress
 
 _SCRIPT = (
-    "group=; while read -r line; do group=$line; done; "
+    "exec 3<&0; { group=; while read -r line <&3; do group=$line; done; "
     'if [ -n "$group" ]; then '
-    'kill -s TERM -- "-$group" && { sleep "$1"; kill -s KILL -- "-$group"; }; fi'
+    'kill -s TERM -- "-$group" && { sleep "$1"; kill -s KILL -- "-$group"; }; fi; } &'
 )
 
 
@@ -37,6 +38,7 @@ class Watchdog:
                 cwd="/",
                 start_new_session=True,
             )
+            self._shell.wait()  # the part that waits runs on behind it
         assert self._shell.stdin is not None
         with suppress(BrokenPipeError):  # it was ended: then there is none
             self._shell.stdin.write(f"{group or ''}\n".encode())
@@ -48,5 +50,4 @@ class Watchdog:
         self.watch(None)
         assert self._shell.stdin is not None
         self._shell.stdin.close()
-        self._shell.wait()
         self._shell = None

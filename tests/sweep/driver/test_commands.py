@@ -323,3 +323,32 @@ def test_a_changed_program_is_not_resumed(folder: Path) -> None:
 def test_check_says_what_a_command_is(folder: Path) -> None:
     text = sweep.check(STUDY).as_text()
     assert "command: python script.py train --rate {rate}\neach trial: until it ends" in text
+
+
+def test_the_example_of_a_script_is_swept_pruned_and_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.worker.command.session.SETTLED_S", -1.0)
+    for name in ("study.yaml", "train.py"):
+        shutil.copy(ROOT / "examples" / "script" / name, tmp_path)
+    study = tmp_path / "study.yaml"
+    text = study.read_text()
+    for old, new in (
+        ("trials: 12", "trials: 3"),
+        ("n_startup_trials: 4", "n_startup_trials: 1, n_warmup_steps: 2"),
+        ("{low: 1.0e-6, high: 1.0, log: true}", "{choices: [1.0e-3, 1.0e+3]}"),
+        ("pruner:", "enqueue: [{alpha: 1.0e-3, loss: hinge}, {alpha: 1000.0, loss: hinge}]\npruner:"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    study.write_text(text + "executor: inline\ncheckpoints: {every: 0.001s}\n")
+    monkeypatch.chdir(tmp_path)
+    interrupted(monkeypatch, 5, lambda: sweep.run(study, progress=Quiet()))
+    summary = sweep.run(study, progress=Quiet())
+    table = analysis.load(summary.run_dir).trials.set_index("number")
+    assert table.state.tolist()[:2] == ["COMPLETE", "PRUNED"]
+    assert sweep.logs(summary.run_dir, 0).replicates[0].count("continuing after epoch") == 1
+    assert (
+        "--l1-ratio" in "".join(sweep.logs(summary.run_dir, number).replicates[0] for number in table.index)
+        or not (table.params_loss == "log_loss").any()
+    )
