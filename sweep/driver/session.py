@@ -91,14 +91,9 @@ def _check_same_task(spec: StudySpec, run: RunDir, accept: bool, source: TaskSou
     now = source.sha256 if source is not None else task_hash(spec)
     if before and not accept and before != now:
         raise RunDirError(
-            f"{run.path}: cannot resume: the source of {_called(spec)} changed since the run started. "
+            f"{run.path}: cannot resume: the source of task {spec.target} changed since the run started. "
             "Restore it, rename the study, or pass --accept-changed-task"
         )
-
-
-def _called(spec: StudySpec) -> str:
-    """What trains, as messages call it."""
-    return f"task {spec.task}" if spec.task is not None else f"the command {spec.target}"
 
 
 def drive(

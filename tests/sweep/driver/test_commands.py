@@ -314,7 +314,7 @@ def test_where_the_worker_itself_is_killed_its_command_ends_too(folder: Path) ->
 def test_a_changed_program_is_not_resumed(folder: Path) -> None:
     run(("trials: 2", "trials: 1"))
     (folder / "script.py").write_text((folder / "script.py").read_text() + "\n")
-    with pytest.raises(SweepError, match=r"the source of the command python script.py .* changed"):
+    with pytest.raises(SweepError, match=r"the source of task python script.py .* changed"):
         run()
     with pytest.raises(SweepError, match=r"command\[3\]: was `--rate`, is `--rates`"):
         run(("--rate", "--rates"))
