@@ -20,6 +20,7 @@ def test_mlx_lm_s_command_is_swept_and_resumed(
     example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sweep.worker.command.session.SETTLED_S", -1.0)
+    monkeypatch.setattr("sweep.worker.command.session.TURN_S", 0.05)
     monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
     (tmp_path / "lora").symlink_to(example)
     (tmp_path / "script").mkdir()
