@@ -5,6 +5,7 @@ Versions before format 2 wrote no checksums: such lines stand at the beginning o
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -47,7 +48,7 @@ class Chain:
         """
         chosen = lines if places is None else [lines[place] for place in places]
         if not self._sealed and not any(line[-_TAIL:-18] == checksum.MARK for line in lines):
-            return chosen if not any(map(_must_have_one, chosen)) else None
+            return None if any(map(_must_have_one, chosen)) or any(map(_has_a_stump, lines)) else chosen
         previous = self._previous or lines[0][-18:-10]
         if not _form_a_chain(lines, previous) or not all(map(checksum.holds, chosen)):
             return None
@@ -62,7 +63,8 @@ class Chain:
         if sums is None:
             after = None if following is None else checksum.claimed(following)
             followed = after is not None and after.previous != checksum.START
-            if (self._sealed or followed or _must_have_one(line)) and not _is_newer(line):
+            must = self._sealed or followed or _must_have_one(line) or _has_a_stump(line)
+            if must and not _is_newer(line):
                 self._previous = None
                 return Step(None)
             return Step(line)
@@ -95,6 +97,16 @@ def sum_before(path: Path, position: int) -> bytes | None:
 def _must_have_one(line: bytes) -> bool:
     """Whether a line without a checksum opens a session of a version that writes them."""
     return FIRST_FORMAT <= checksum.opened_format(line) <= FORMAT
+
+
+def _has_a_stump(line: bytes) -> bool:
+    """Whether a line has what is left of a checksum: no record has a field of that name, a metric may."""
+    if checksum.MARK not in line:
+        return False
+    try:
+        return "sum" in json.loads(line)
+    except ValueError:
+        return True
 
 
 def _is_newer(line: bytes) -> bool:

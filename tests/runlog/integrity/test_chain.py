@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runlog import reader
@@ -117,7 +117,21 @@ def test_the_checksum_before_a_place_is_the_last_line_s(log: Path) -> None:
     assert sum_before(log, 0) is None
 
 
+def test_what_is_left_of_a_checksum_is_damage_in_the_first_line_too(log: Path) -> None:
+    cut = LINES[0][: LINES[0].rindex(b'"sum":"') + len(b'"sum":"')]
+    times, said = read(log, [cut + b'"}\n', *LINES[1:]])
+    assert (times, len(said)) == (list(range(1, 20)), 1)
+
+
+def test_a_value_named_sum_of_a_version_without_checksums_is_no_checksum(log: Path) -> None:
+    fields = {**dict.fromkeys(FIELDS["asked"]), "time": 0.0, "hyperparameters": {"a": 1, "sum": "x"}}
+    line = encode("asked", 0.0, fields)
+    assert b',"sum":"' in line
+    assert read(log, [line]) == ([0.0], [])
+
+
 @settings(deadline=None)
+@example(cut=62, length=0, garbage=b'"}\n', kinds=False)
 @given(
     cut=st.integers(0, 2500), length=st.integers(0, 90), garbage=st.binary(max_size=90), kinds=st.booleans()
 )
