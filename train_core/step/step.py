@@ -110,12 +110,8 @@ class Step:
         self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None, *, over: Over = one_run
     ) -> LaneState:
         """Add one micro-batch to the accumulation buffer; with `count` only its first so many examples."""
-        after, gradient, weight = self._gradient(state, hp, batch, count, over)
-        return {
-            **after,
-            "window": accumulate.add(state["window"], state["weight"], gradient),
-            "weight": state["weight"] + weight,
-        }
+        after, gradient, _ = self._gradient(state, hp, batch, count, over)
+        return {**after, "window": accumulate.add(state["window"], state["weight"], gradient)}
 
     def update(self, state: LaneState, hp: Dynamic) -> LaneState:
         """Divide the buffer once by its weight, clip, update, empty it (see `accumulate.content`)."""
@@ -124,12 +120,13 @@ class Step:
 
     def at_once(self, state: LaneState, hp: Dynamic, batch: Batch, *, over: Over = one_run) -> LaneState:
         """Return what `micro_batch` and `update` would with an empty buffer, which stays empty."""
-        return self._apply(*self._gradient(state, hp, batch, None, over), hp)
+        after, gradient, weight = self._gradient(state, hp, batch, None, over)
+        return self._apply({**after, "weight": state["weight"]}, gradient, weight, hp)
 
     def _gradient(
         self, state: LaneState, hp: Dynamic, batch: Batch, count: mx.array | None, over: Over
     ) -> tuple[LaneState, mx.array, Weight]:
-        """Return the state but for the buffer, the gradient of the summed loss, and its weight."""
+        """Return the state with the buffer as it was, the gradient of the summed loss, and its weight."""
         inputs = {
             "leaves": self.leaves(state["parameters"]),
             "model": state["model"],
@@ -145,11 +142,13 @@ class Step:
         weight: Weight | None = found.get("weight", count)
         if weight is None:  # lanes come before the examples; a number is part of the kernels that use it
             weight = float(next(iter(batch.values())).shape[state["weight"].ndim])
+        held = state["weight"] + weight
         after = {
             **state,
             "model": found["model"],
             "keys": found["keys"],
-            "loss": _track(state["loss"], found["total"], weight),
+            "loss": _track(state["loss"], found["total"], weight, held),
+            "weight": held,
         }
         return after, self.layout.join(found["gradients"]), weight
 
@@ -310,15 +309,17 @@ def select(condition: mx.array, new: Any, old: Any) -> Any:
     return tree_map(choose, new, old)
 
 
-def _track(loss: Flat, total: mx.array, weight: Weight) -> Flat:
-    # A chain, each from the one before: so all of it becomes one fused kernel.
+def _track(loss: Flat, total: mx.array, weight: Weight, held: mx.array) -> Flat:
+    """Return what is known of the loss with one micro-batch more; `held` is the buffer's weight with it."""
+    # A chain, each from the one before: so all of it becomes one fused kernel, the buffer's weight too.
     summed = loss["sum"] + total  # stays non-finite until the next report
+    weighed = loss["weight"] + weight
     counted = mx.where(mx.isfinite(summed), loss["finite"] + 1, -loss["finite"] - 1)
     finite = mx.where(loss["finite"] < 0, loss["finite"], counted)
-    mean = total / accumulate.divisor(weight)
+    mean = mx.where(mx.minimum(weighed, held) > 0, total / accumulate.divisor(weight), 0.0)
     return {
         "sum": summed,
-        "weight": loss["weight"] + weight,
+        "weight": weighed,
         "last": mx.where(finite < 0, loss["last"], mean),
         "finite": finite,
     }

@@ -166,7 +166,10 @@ def _summed(rows: mx.array, part: mx.array) -> mx.array:
     """
     lanes = len(part) if part.ndim == rows.ndim else 1
     rows = rows.reshape(lanes, -1, rows.shape[-1])
-    return (mx.ones((1, rows.shape[1]), rows.dtype) @ rows).reshape(part.shape)
+    ones = mx.ones(
+        (lanes, 1, rows.shape[1]), rows.dtype
+    )  # in every lane, or each product would copy them there
+    return (ones @ rows).reshape(part.shape)
 
 
 def _rest(arrays: Sequence[mx.array], mapped: Mapped, first: int) -> list[tuple[mx.array, bool]]:
