@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -178,7 +178,7 @@ class Run:
         path = self._checkpoint_path(trial, replicate)
         with self._located():
             hyperparameters = self.study.trials[trial].hyperparameters
-            return model(path, hyperparameters, self._task() if task is None else task)
+            return model(path, hyperparameters, self._task(hyperparameters) if task is None else task)
 
     def export_adapter(self, trial: int, out: Path, replicate: int = 0) -> list[str]:
         """Write a trial's adapter as its task does; gives the commands that use it. Raises RunError."""
@@ -186,7 +186,8 @@ class Run:
 
         path = self._checkpoint_path(trial, replicate)
         with self._located():
-            return export(path, self.study.trials[trial].hyperparameters, self._task(), out)
+            hyperparameters = self.study.trials[trial].hyperparameters
+            return export(path, hyperparameters, self._task(hyperparameters), out)
 
     def metric_column(self, metric: str | None = None) -> str:
         """The column of `metrics` that holds a metric, by default the first objective. Raises RunError."""
@@ -257,14 +258,17 @@ class Run:
             )
         return str(own.sort_values("examples")["path"].iloc[-1])
 
-    def _task(self) -> Any:
+    def _task(self, hyperparameters: Mapping[str, Any]) -> Any:
         """The study's own task, from the folder where its study file lay when it last ran."""
-        from analysis.weights import load_task
+        from analysis.weights import load_task, warn_of_changes
 
         target, folder = self.study_file.values.get("task"), self.provenance.get("folder")
         if not isinstance(target, str) or not isinstance(folder, str):
             raise RunError("the folder of its task is not recorded. Pass it: model(trial, task=MyTask)")
-        return load_task(folder, target, self.provenance.get("task_sha256"))
+        read = self.provenance.get("reads", {})
+        task = load_task(folder, target, self.provenance.get("task_sha256"), read)
+        warn_of_changes(task, hyperparameters, read)
+        return task
 
     @contextmanager
     def _located(self) -> Iterator[None]:

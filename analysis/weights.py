@@ -10,7 +10,7 @@ import fsspec
 
 from analysis.errors import RunError, warn
 from train_core import checkpoint as checkpoints
-from train_core import inference, loading
+from train_core import inference, loading, reads
 from train_core.errors import TrainingError
 
 
@@ -45,10 +45,15 @@ def export(path: str, hyperparameters: Mapping[str, Any], task: Any, out: Path) 
     return commands
 
 
-def load_task(folder: str, target: str, recorded_hash: str | None) -> Any:
-    """A study's own task; a warning says where its source is not the recorded one. Raises RunError."""
+def load_task(
+    folder: str, target: str, recorded_hash: str | None, read: dict[str, dict[str, Any]] | None = None
+) -> Any:
+    """A study's own task; a warning says where its source is not the recorded one. Raises RunError.
+
+    What the study recorded of the files that it `read` is read instead of these.
+    """
     try:
-        found = loading.load_task(folder, target)
+        found = loading.load_task(folder, target, reads.texts(read or {}))
     except loading.TaskLoadError as error:
         raise RunError(
             f"task {target} cannot be loaded from {folder}: {error}. Pass it: model(trial, task=MyTask)"
@@ -56,6 +61,19 @@ def load_task(folder: str, target: str, recorded_hash: str | None) -> Any:
     if loading.source_hash(folder, target) not in (None, recorded_hash):
         warn(f"the task {target} in {folder} has changed since the run")
     return found
+
+
+def warn_of_changes(task: Any, hyperparameters: Mapping[str, Any], read: Mapping[str, Any]) -> None:
+    """A warning for each file that a trial read and that is another now, but for texts that were recorded."""
+    try:
+        found = task.reads(hyperparameters) if read else {}
+    except TrainingError as error:
+        raise RunError(str(error)) from error
+    for name, each in found.items():
+        if each.kept or name not in read:
+            continue
+        if reads.fingerprint(each.path) not in (None, read[name]["sha256"]):
+            warn(f"{name}, which the task reads, has changed since the run: {each.path}")
 
 
 def _checkpoint(path: str) -> checkpoints.Checkpoint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +17,8 @@ from train_core.errors import TaskError
 
 PAD_TO = 32
 """Rows are as long as the longest example, rounded up to a multiple of this, and one more, as in mlx-lm."""
+
+PARTS = ("train", "valid")
 
 Rows = dict[str, npt.NDArray[np.int32]]
 
@@ -32,6 +34,13 @@ def located(data: str, folder: Path) -> Path:
     )
 
 
+def files(data: str, folder: Path) -> Iterator[tuple[str, Path]]:
+    """The files that are read of a folder of data, by name; those of one that is missing are so, too."""
+    place = next((path for path in (folder / data, Path(data)) if path.is_dir()), folder / data)
+    for part in PARTS:
+        yield f"{part}.jsonl", place / f"{part}.jsonl"
+
+
 def load(
     folder: Path, tokenizer: Any, features: Mapping[str, Any], *, longest: int, validation: int | None
 ) -> tuple[Rows, Rows]:
@@ -39,7 +48,7 @@ def load(
 
     `features` are mlx-lm's: which of an example's keys hold what, and `mask_prompt`.
     """
-    train, valid = (_part(folder, name, tokenizer, features) for name in ("train", "valid"))
+    train, valid = (_part(folder, name, tokenizer, features) for name in PARTS)
     rows = _rows(train, folder / "train.jsonl", longest, None)
     return rows, _rows(valid, folder / "valid.jsonl", longest, validation)
 

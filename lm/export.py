@@ -10,15 +10,20 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
-from lm import base, settings
+from lm import base
 from train_core.errors import TaskError
 
 ADAPTER = ("lora_a", "lora_b", "m")
 """What the arrays of an adapter are called."""
 
 
-def write(weights: Mapping[str, Any], filled: Mapping[str, Any], folder: Path, out: Path) -> list[str]:
-    """Write a trial's adapter, cut to its own rank and layers; gives the commands that use it."""
+def write(
+    weights: Mapping[str, Any], filled: Mapping[str, Any], keys: list[str] | None, folder: Path, out: Path
+) -> list[str]:
+    """Write a trial's adapter, cut to its own rank and layers; gives the commands that use it.
+
+    `keys` are the names of the layers that have one, None for all linear ones.
+    """
     path = base.located(filled["model"], folder)
     model: Any = base.model(path, trust_remote_code=filled["trust_remote_code"])
     kind, count = filled["fine_tune_type"], len(model.layers)
@@ -39,7 +44,6 @@ def write(weights: Mapping[str, Any], filled: Mapping[str, Any], folder: Path, o
         }
     adapter: dict[str, Any] = {"rank": int(filled["rank"]), "scale": float(filled["scale"])}
     adapter["dropout"] = float(filled["dropout"])
-    keys = settings.lora_keys(filled["config"], folder)
     if keys is not None:
         adapter["keys"] = keys
     written = {

@@ -14,6 +14,7 @@ import train_core
 from lm import adapters, base, examples, export, settings
 from train_core import Dataset, Mean, Task
 from train_core.errors import TaskError
+from train_core.reads import Read
 
 
 class FineTune(Task):
@@ -27,8 +28,24 @@ class FineTune(Task):
     static = ("config", *settings.STATIC, "max_rank", "max_num_layers")
 
     def filled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        found = settings.filled(given, self.folder)
+        found = settings.filled(given, self.folder, self.recorded)
         return {"precision": base.precision(base.located(found["model"], self.folder))} | found
+
+    def reads(self, given: Mapping[str, Any]) -> Mapping[str, Read]:
+        """The configuration, whose text is kept, and what it names: model, data, an adapter to begin with."""
+        config = given.get("config")
+        found = {} if config is None else {str(config): Read(self.folder / str(config), kept=True)}
+        for key, name in settings.named_files(given, self.folder, self.recorded).items():
+            match key:
+                case "model":
+                    found[name] = Read(base.located(name, self.folder))
+                case "data":
+                    found |= {
+                        f"{name}/{file}": Read(path) for file, path in examples.files(name, self.folder)
+                    }
+                case _:
+                    found[name] = Read(self.folder / name)
+        return found
 
     def data(
         self,
@@ -56,9 +73,9 @@ class FineTune(Task):
             base.tokenizer(base.located(model, self.folder), trust_remote_code=trust_remote_code),
             features,
             longest=max_seq_length,
-            validation=settings.validation_examples(config, self.folder, val_batches),
+            validation=settings.validation_examples(config, self.folder, val_batches, self.recorded),
         )
-        if note := settings.left_to_the_study(config, self.folder):
+        if note := settings.left_to_the_study(config, self.folder, self.recorded):
             print(note, file=sys.stderr)
         return Dataset(train=train, validation=validation)
 
@@ -75,7 +92,7 @@ class FineTune(Task):
             for layer in model.layers[-max(layers, 0) :]:
                 layer.unfreeze()
         else:
-            keys = settings.lora_keys(static["config"], self.folder)
+            keys = settings.lora_keys(static["config"], self.folder, self.recorded)
             kind = static["fine_tune_type"]
             adapters.add(model, kind=kind, num_layers=layers, rank=static["max_rank"], keys=keys)
             if not model.adapters:
@@ -99,7 +116,9 @@ class FineTune(Task):
 
     def export(self, weights: Mapping[str, Any], hyperparameters: Mapping[str, Any], out: Any) -> list[str]:
         """Write what a trial learned as mlx-lm does; gives the commands that use it."""
-        return export.write(weights, self.filled(hyperparameters), self.folder, out)
+        filled = self.filled(hyperparameters)
+        keys = settings.lora_keys(filled["config"], self.folder, self.recorded)
+        return export.write(weights, filled, keys, self.folder, out)
 
     def _given(self, model: Any, hp: Any) -> Any:
         if hp.fine_tune_type == "full":

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from configfile import nearest, yamlfile
@@ -112,6 +113,7 @@ TAKEN = (
     "optimizer",
     "optimizer_config",
 )
+UNRECORDED: Mapping[str, str] = MappingProxyType({})
 LORA_PARAMETERS = ("rank", "scale", "dropout", "keys")
 
 
@@ -128,21 +130,26 @@ class Config:
         raise TaskError(f"{place}: {'.'.join(map(str, path))}: {problem}")
 
 
-def read(name: str | None, folder: Path) -> Config:
-    """The configuration of that name beside the study. Raises TaskError: a line for the first thing wrong."""
+def read(name: str | None, folder: Path, recorded: Mapping[str, str] = UNRECORDED) -> Config:
+    """The configuration of that name as it was recorded, else as it stands beside the study.
+
+    Raises TaskError: a line for the first thing wrong.
+    """
     if name is None:
         return Config({})
     path = folder / str(name)
+    if name in recorded:
+        return _parsed(path, recorded[name].encode())
     try:
-        return _read(path, path.stat().st_mtime_ns)
+        return _parsed(path, path.read_bytes())
     except OSError as error:
         raise TaskError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 @cache
-def _read(path: Path, changed: int) -> Config:
+def _parsed(path: Path, text: bytes) -> Config:
     try:
-        document = yamlfile.parse(path.read_bytes(), str(path))
+        document = yamlfile.parse(text, str(path))
     except ConfigError as error:
         raise TaskError(str(error)) from error
     if not isinstance(document.value, dict):
@@ -181,9 +188,11 @@ def _check_lora_parameters(config: Config) -> None:
         config.fail(("lora_parameters", "keys"), "not a list of names, such as [self_attn.q_proj]")
 
 
-def filled(given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def filled(
+    given: Mapping[str, Any], folder: Path, recorded: Mapping[str, str] = UNRECORDED
+) -> dict[str, Any]:
     """A trial's hyperparameters, and the configuration's where the study has none. Raises TaskError."""
-    config = read(given.get("config"), folder)
+    config = read(given.get("config"), folder, recorded)
     adapter = {"rank": 8, "dropout": 0.0, "scale": 20.0} | config.values.get("lora_parameters", {})
     adapter.pop("keys", None)
     layers = config.values.get("num_layers", 16)
@@ -202,24 +211,37 @@ def filled(given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return made
 
 
-def lora_keys(config: str | None, folder: Path) -> list[str] | None:
+def named_files(
+    given: Mapping[str, Any], folder: Path, recorded: Mapping[str, str] = UNRECORDED
+) -> dict[str, str]:
+    """What a trial reads beside its configuration, by key: `model`, `data`, `resume_adapter_file`."""
+    values = {**read(given.get("config"), folder, recorded).values, **given}
+    named = {key: values.get(key) for key in ("model", "data", "resume_adapter_file")}
+    return {key: name for key, name in named.items() if isinstance(name, str)}
+
+
+def lora_keys(config: str | None, folder: Path, recorded: Mapping[str, str] = UNRECORDED) -> list[str] | None:
     """`lora_parameters.keys`: which layers get an adapter, None for all linear ones."""
-    keys: list[str] | None = read(config, folder).values.get("lora_parameters", {}).get("keys")
+    keys: list[str] | None = read(config, folder, recorded).values.get("lora_parameters", {}).get("keys")
     return keys
 
 
-def validation_examples(config: str | None, folder: Path, val_batches: int) -> int | None:
+def validation_examples(
+    config: str | None, folder: Path, val_batches: int, recorded: Mapping[str, str] = UNRECORDED
+) -> int | None:
     """How many examples validation takes, None for all: mlx-lm's batches times its batch size."""
-    found = read(config, folder)
+    found = read(config, folder, recorded)
     size = found.values.get("batch_size", 4)
     if not isinstance(size, int) or size < 1:
         found.fail(("batch_size",), f"must be an integer of at least 1, got {size!r}")
     return None if val_batches < 0 else val_batches * size
 
 
-def left_to_the_study(config: str | None, folder: Path) -> str | None:
+def left_to_the_study(
+    config: str | None, folder: Path, recorded: Mapping[str, str] = UNRECORDED
+) -> str | None:
     """A line that names the keys which the study says itself, and where; None where there are none."""
-    found = read(config, folder).values
+    found = read(config, folder, recorded).values
     named = [f"{key} ({place})" for key, place in LEFT_TO_THE_STUDY.items() if key in found]
     return f"{folder / str(config)}: the study says these itself: {', '.join(named)}" if named else None
 

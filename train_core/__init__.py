@@ -12,6 +12,7 @@ data             what a run trains on, and in which order (a package)
 inspect          a task, tried before it trains (a package)
 checkpoint       complete, resumable checkpoints
 loading          a task from its file or module
+reads            what a task reads beside its source, fingerprinted
 inference        a trained model out of a checkpoint
 layers           layers and losses that take traced rates
 keys             random keys, split and folded

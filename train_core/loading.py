@@ -12,6 +12,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -37,12 +38,13 @@ class _FromSource(SourceFileLoader):
         return code
 
 
-def load_task(folder: str, target: str) -> Any:
-    """An instance of the task's class. Raises TaskLoadError."""
+def load_task(folder: str, target: str, recorded: Mapping[str, str] | None = None) -> Any:
+    """An instance of the task's class, given the `recorded` texts of files. Raises TaskLoadError."""
     found = load_object(folder, target, "class")
     try:
         task = found()
         task.folder = Path(folder)
+        task.recorded = recorded or {}
         return task
     except Exception as error:
         name = target.rpartition(":")[2]

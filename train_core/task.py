@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, ClassVar, NamedTuple
 
 import mlx
@@ -19,6 +19,7 @@ import numpy.typing as npt
 from train_core.data.sources import Source
 from train_core.errors import TaskError, TrainingError
 from train_core.hyperparameters import Scalar, Static, split
+from train_core.reads import Read
 
 Batch = dict[str, mx.array]
 
@@ -53,12 +54,18 @@ class Task:
     the batch dimension) and one key, and is mapped over the batch. With `deterministic` the model's
     embeddings are `train_core.Embedding`: on a GPU two runs at one width then agree bit for bit, but for one
     alone below float32. `data` may name static hyperparameters as its own keywords. `folder` is where the
-    study file lies, once the task is loaded.
+    study file lies, once the task is loaded; `recorded` holds by name the texts of the files that `reads`
+    keeps, as they were when the study began.
     """
 
     static: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[bool] = False
     folder: Path = Path()
+    recorded: Mapping[str, str] = MappingProxyType({})
+
+    def reads(self, given: Mapping[str, Any]) -> Mapping[str, Read]:
+        """Return by name the files and folders that a trial reads: a resume compares them."""
+        return {}
 
     def filled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a trial's hyperparameters with what the task adds where the study says nothing."""

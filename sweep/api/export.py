@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -24,6 +25,14 @@ class Exported(NamedTuple):
     damage: tuple[str, ...]
 
 
+class ExportedAdapter(NamedTuple):
+    """The trial whose adapter was written, the commands that use it, and what has changed since the run."""
+
+    trial: int
+    commands: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
 def export(run_dir: str | Path, table: TableName = "trials", form: Format = "csv") -> Exported:
     """One table of a run in a format. Raises RunDirError where there is no run."""
     import analysis
@@ -34,11 +43,11 @@ def export(run_dir: str | Path, table: TableName = "trials", form: Format = "csv
             frame: pd.DataFrame = getattr(analysis.load(Path(run_dir)), table)
         except analysis.RunError as error:
             raise RunDirError(str(error)) from error
-    return Exported(encode(frame, form), tuple(dict.fromkeys(str(each.message) for each in caught)))
+    return Exported(encode(frame, form), _texts(caught))
 
 
-def export_adapter(run_dir: str | Path, out: Path, trial: int | None = None) -> tuple[int, list[str]]:
-    """Write a trial's adapter, the best trial's by default; gives its number and the commands that use it.
+def export_adapter(run_dir: str | Path, out: Path, trial: int | None = None) -> ExportedAdapter:
+    """Write a trial's adapter, the best trial's by default.
 
     Raises SweepError where there is no such trial or checkpoint, or the task has no adapters.
     """
@@ -47,17 +56,24 @@ def export_adapter(run_dir: str | Path, out: Path, trial: int | None = None) -> 
     if (out / "adapters.safetensors").exists():
         raise SweepError(f"{out}: already holds an adapter and is not overwritten. Choose another folder")
     try:
-        run = analysis.load(run_dir)
-        if trial is None:
-            best = run.best()
-            if best.empty:
-                raise RunDirError(f"{run_dir}: no trial is complete. Name one by its number")
-            trial = int(best["number"].iloc[0])
-        return trial, run.export_adapter(trial, out)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", analysis.RunWarning)
+            run = analysis.load(run_dir)
+            if trial is None:
+                best = run.best()
+                if best.empty:
+                    raise RunDirError(f"{run_dir}: no trial is complete. Name one by its number")
+                trial = int(best["number"].iloc[0])
+            commands = run.export_adapter(trial, out)
+        return ExportedAdapter(trial, tuple(commands), _texts(caught))
     except analysis.RunError as error:
         raise RunDirError(str(error)) from error
     except OSError as error:
         raise SweepError(f"{out}: cannot be written: {error.strerror or error}") from error
+
+
+def _texts(caught: Iterable[warnings.WarningMessage]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(each.message) for each in caught))
 
 
 def encode(frame: pd.DataFrame, form: Format) -> bytes:

@@ -16,7 +16,7 @@ from sweep.api.python.summary import of_history, summary_of
 from sweep.driver.build import check_choices, describe_task, logging_to
 from sweep.driver.monitor.choosing import progress_for
 from sweep.driver.monitor.progress import Progress
-from sweep.driver.session import drive, finished, open_run
+from sweep.driver.session import check_same_reads, drive, finished, open_run
 from sweep.errors import SweepError
 from sweep.executors.choosing import factory
 from sweep.executors.cluster import Cluster
@@ -136,6 +136,7 @@ def run_study(
         factory(spec).prepare(cluster)
         progress.stage(f"looking at the {'task' if spec.command is None else 'command'} {spec.target}")
         description = describe_task(spec)
+        check_same_reads(spec, description, run, accept=accept_changed_task)
         result = drive(spec, description, run, progress, cluster, interrupter=interrupter)
         reason = "interrupted" if result.interrupted else "finished"
         reason = reason if result.gave_up is None else GAVE_UP

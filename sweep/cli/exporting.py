@@ -84,7 +84,9 @@ def export_adapter(
                 f"export-adapter: {' '.join(trial_and_out)}: is not [TRIAL] OUT. "
                 "Give a trial's number, or none for the best, and one folder"
             )
-        number, commands = write_adapter(run, Path(out), int(trial[0]) if trial else None)
-    print(f"wrote trial {number} to {out}")
-    for command in commands:
+        written = write_adapter(run, Path(out), int(trial[0]) if trial else None)
+    for text in written.warnings:
+        print(text, file=sys.stderr)
+    print(f"wrote trial {written.trial} to {out}")
+    for command in written.commands:
         print(command)

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from sweep.spec.command import program
 from sweep.spec.command.program import program_of
 from sweep.spec.plans import greatest_values, longest, sample_values
 from sweep.spec.resolve import keeps_best_report
-from sweep.spec.schema import StudySpec
+from sweep.spec.schema import Choices, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.turn import Command, TaskRef, WorkerSettings
 from sweep.worker.task_loading import source_hash
@@ -68,6 +69,7 @@ def describe_task(spec: StudySpec, *, purity: bool = False) -> Description:
         task_ref(spec),
         sample_values(spec),
         greatest=greatest_values(spec),
+        choices={name: entry.choices for name, entry in spec.space.items() if isinstance(entry, Choices)},
         key_line=line,
         file=file,
         purity=purity,
@@ -134,6 +136,11 @@ def pruner_notes(spec: StudySpec, description: Description) -> tuple[str, ...]:
     return reach(pruner_in_examples(spec, description.train_examples), length).notes
 
 
+def texts(description: Description) -> tuple[tuple[str, str], ...]:
+    """The texts that workers read instead of the files, by name: no edit reaches a study that runs."""
+    return tuple((name, each["text"]) for name, each in description.reads.items() if "text" in each)
+
+
 def command_of(spec: StudySpec) -> Command | None:
     """The study's command as workers run it; None where it has a task."""
     if spec.command is None:
@@ -158,7 +165,7 @@ def make_executor(
     on_gpu = description.device == "gpu"
     slots = 1 if on_gpu or executors.traits(spec).in_process else cores()
     settings = WorkerSettings(
-        task=task_ref(spec),
+        task=replace(task_ref(spec), texts=texts(description)),
         snapshot_every_s=spec.checkpoints.every_s,
         keep_final=spec.checkpoints.keep_best > 0,
         objective=(spec.objective[0].metric, spec.objective[0].direction),

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.errors import Problem, SpecError, SweepError
@@ -25,10 +25,13 @@ def describe(
     key_line: int | None,
     file: str,
     greatest: dict[str, Any] | None = None,
+    choices: Mapping[str, Sequence[Any]] | None = None,
     purity: bool = False,
     trainable: Trainable = Trainable.TASK,
 ) -> Description:
     """Load the task once, elsewhere, with one set of hyperparameters; `greatest` are only looked at.
+
+    With each of the `choices`, by name, it is asked what it reads.
 
     Raises SpecError where the task does not load or does not run, with the task's own error and line, or
     where `purity` is asked for and is lacking; what the task itself prints goes to stderr.
@@ -38,6 +41,7 @@ def describe(
         "target": ref.target,
         "hyperparameters": hyperparameters,
         "greatest": greatest or hyperparameters,
+        "choices": {name: list(values) for name, values in (choices or {}).items()},
         "purity": purity,
         "trainable": trainable,
     }
@@ -62,6 +66,7 @@ def describe(
         lane_rules=tuple(found.get("lane_rules", ())),
         filled=tuple(found.get("filled", ())),
         purity=report,
+        reads=found.get("reads", {}),
     )
 
 

@@ -96,6 +96,21 @@ def _check_same_task(spec: StudySpec, run: RunDir, accept: bool, source: TaskSou
         )
 
 
+def check_same_reads(spec: StudySpec, description: Description, run: RunDir, *, accept: bool) -> None:
+    """Raise RunDirError where files that the task reads changed since the run started."""
+    before = (run.provenance or {}).get("reads", {})
+    changed = [
+        name
+        for name, each in before.items()
+        if description.reads.get(name, {}).get("sha256") != each["sha256"]
+    ]
+    if changed and not accept:
+        raise RunDirError(
+            f"{run.path}: cannot resume: what task {spec.target} reads changed since the run started: "
+            f"{', '.join(changed)}. Restore it, rename the study, or pass --accept-changed-task"
+        )
+
+
 def drive(
     spec: StudySpec,
     description: Description,
@@ -106,7 +121,7 @@ def drive(
     interrupter: Interrupter | None = None,
 ) -> DriverResult:
     """Record what runs, and drive the study until it ends or is interrupted."""
-    record_session(spec, run)
+    record_session(spec, run, description)
     for note in pruner_notes(spec, description):
         run.record_message("warning", note)
         progress.note(note)
@@ -123,11 +138,11 @@ def drive(
             return driver.run()
 
 
-def record_session(spec: StudySpec, run: RunDir) -> None:
+def record_session(spec: StudySpec, run: RunDir, description: Description) -> None:
     """Record that this session runs the study, as it is resolved."""
     run.write_study(resolved_text(spec))
     task = task_ref(spec)
-    run.write_provenance(task_hash=task_hash(spec), hosts=[], folder=task.folder)
+    run.write_provenance(task_hash=task_hash(spec), hosts=[], folder=task.folder, reads=description.reads)
     run.record_opened(
         objectives=[(objective.metric, objective.direction) for objective in spec.objective],
         choices={name: entry.choices for name, entry in spec.space.items() if isinstance(entry, Choices)},

@@ -40,9 +40,17 @@ def chip() -> str:
 
 
 def entry_of(
-    session: int, *, task_hash: str, hosts: Sequence[str], folder: str | None = None
+    session: int,
+    *,
+    task_hash: str,
+    hosts: Sequence[str],
+    folder: str | None = None,
+    reads: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Any]:
-    """Describe this session; `folder` is where the study file lies, and with it the task."""
+    """Describe this session; `folder` is where the study file lies, and with it the task.
+
+    `reads` are the files that the task reads.
+    """
     return {
         "session": session,
         "time": time.time(),
@@ -53,6 +61,7 @@ def entry_of(
         "chip": chip(),
         "task_sha256": task_hash,
         **({"folder": folder} if folder is not None else {}),
+        **({"reads": {name: dict(each) for name, each in reads.items()}} if reads else {}),
     }
 
 

@@ -129,12 +129,19 @@ class RunDir:
         """Replace study.yaml."""
         self._replace(layout.STUDY, text.encode("utf-8"), text)
 
-    def write_provenance(self, *, task_hash: str, hosts: Sequence[str], folder: str | None = None) -> None:
+    def write_provenance(
+        self,
+        *,
+        task_hash: str,
+        hosts: Sequence[str],
+        folder: str | None = None,
+        reads: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         """Replace provenance.json: this session after the earlier ones; again when hosts join.
 
-        `folder` is where the study file lies.
+        `folder` is where the study file lies; `reads` are the files that its task reads.
         """
-        entry = entry_of(self.session, task_hash=task_hash, hosts=hosts, folder=folder)
+        entry = entry_of(self.session, task_hash=task_hash, hosts=hosts, folder=folder, reads=reads)
         self._replace(layout.PROVENANCE, encoded(with_entry(self.provenance, entry)), entry)
 
     def rebuild(self, name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -16,7 +16,8 @@ class Description:
     gives itself where the study does not; `metrics` is what is reported; `device` is "cpu" or "gpu";
     `vmap_incompatibility` says why two lanes cannot train in one step, None where they can; `lane_rules`
     names the operations that lanes compute by rules of ours, not by `mx.vmap`'s; `purity` is
-    `train_core.Purity` as JSON, without problems, where it was asked for.
+    `train_core.Purity` as JSON, without problems, where it was asked for; `reads` are the files that the
+    task reads, by name: `sha256`, and `text` where that is recorded.
     """
 
     static: tuple[str, ...]
@@ -32,3 +33,4 @@ class Description:
     lane_rules: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
     purity: Mapping[str, Any] | None = None
+    reads: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

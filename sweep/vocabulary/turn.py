@@ -15,10 +15,14 @@ from sweep.vocabulary.trial import Report, RunId, Signature, Snapshot, TrialPlan
 
 @dataclass(frozen=True)
 class TaskRef:
-    """Where a task's class is found: a file, or a module importable from `folder`."""
+    """Where a task's class is found: a file, or a module importable from `folder`.
+
+    `texts` are those of files that it reads, by name, as the study recorded them.
+    """
 
     folder: str
     target: str
+    texts: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return self.target

@@ -14,8 +14,9 @@ import train_core
 from sweep.vocabulary.turn import TaskRef, Trainable
 from sweep.worker import width_cache
 from sweep.worker.task_loading import load_function, load_task
-from train_core import device
+from train_core import device, reads
 from train_core.loading import TaskLoadError
+from train_core.task import task_errors
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -35,18 +36,31 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         train_core.split_for(task, request.get("greatest", request["hyperparameters"]))
         static, _ = train_core.split_for(task, request["hyperparameters"])
         data = train_core.DeviceDataset.of(task, static)
-        found = {}
+        found: dict[str, Any] = {}
         if request["purity"]:
             greatest = request.get("greatest")
             purity = train_core.purity(task, request["hyperparameters"], data, greatest=greatest)
             found = {"purity": purity.as_json()}
             if purity.problems:
                 return found
+        found["reads"] = reads.recorded(_reads(task, request).items())
         return {**train_core.describe(task, request["hyperparameters"], data), **found}
     except TaskLoadError as error:
         return {"problem": error.problem, "file": error.file, "line": error.line}
     except train_core.TrainingError as error:
         return {"problem": str(error), "file": None, "line": None}
+
+
+def _reads(task: Any, request: dict[str, Any]) -> dict[str, reads.Read]:
+    """What the task reads, whichever of the choices a trial has."""
+    first = request["hyperparameters"]
+    choices = request.get("choices", {})
+    tried = [first, *({**first, name: value} for name, values in choices.items() for value in values)]
+    found: dict[str, reads.Read] = {}
+    for given in tried:
+        with task_errors(task, "reads"):
+            found |= task.reads(given)
+    return found
 
 
 def _of_one_trial(why: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ __all__ = ["TaskLoadError", "load_function", "load_task", "source_hash"]
 def load_task(ref: TaskRef) -> Any:
     """An instance of the task's class. Raises TaskLoadError."""
     neighbours.serve(ref.folder)
-    return loading.load_task(ref.folder, ref.target)
+    return loading.load_task(ref.folder, ref.target, dict(ref.texts))
 
 
 def load_function(ref: TaskRef) -> Callable[[Any], Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -30,6 +31,25 @@ pytestmark = pytest.mark.usefixtures("uncompiled", "described_here")
 def described_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process would spend its time on importing transformers."""
     monkeypatch.setattr(describe, "_ask", lambda _, request: answer(json.loads(json.dumps(request))))
+
+
+def change_the_configuration(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """After a run its text is the one that the run recorded; a resume says that it changed."""
+    config, study = folder / "lora_config.yaml", folder / "study.yaml"
+    config.write_text(config.read_text() + "  keys: [self_attn.q_proj]\n")
+    valid = folder / "data" / "valid.jsonl"
+    valid.write_text(valid.read_text().partition("\n")[2])
+    said = typed("sweep export-adapter runs/lora again", monkeypatch, capfd)
+    assert "data/valid.jsonl, which the task reads, has changed since the run" in said
+    written = [(folder / name / "adapter_config.json").read_text() for name in ("adapters", "again")]
+    assert written[0] == written[1]
+    study.write_text(study.read_text().replace("budget: {trials: 2}", "budget: {trials: 3}"))
+    refused = CliRunner().invoke(app, ["run", "study.yaml"])
+    said = " ".join(refused.output.split())
+    assert refused.exit_code == 2, said
+    assert "what task lm:FineTune reads changed since the run started: lora_config.yaml, data/valid" in said
 
 
 def typed(command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> str:
@@ -63,9 +83,9 @@ def test_the_transcript_is_typed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SWEEP_CACHE", str(tmp_path / "cache"))
-    for folder in ("base", "data"):  # what the set-up makes was made before, by the same script
-        monkeypatch.setitem(init.MADE, "lora", ())
-        (tmp_path / folder).symlink_to(example / folder)
+    monkeypatch.setitem(init.MADE, "lora", ())  # what the set-up makes was made before, by the same script
+    (tmp_path / "base").symlink_to(example / "base")
+    shutil.copytree(example / "data", tmp_path / "data")
     monkeypatch.setattr(init, "set_up", lambda *_: "base: a tiny Llama, loss 5.19 after 60 updates")
     said = {}
     for command, _ in TYPED:
@@ -85,6 +105,7 @@ def test_the_transcript_is_typed(
     assert "2 complete" in said["sweep run study.yaml"]
     assert re.search(r"^wrote trial [01] to adapters$", said["sweep export-adapter runs/lora adapters"], re.M)
     assert "==========" in said["mlx_lm.generate"]
+    change_the_configuration(tmp_path, monkeypatch, capfd)
 
 
 @pytest.mark.parametrize("given", [["x", "out"], ["1", "2", "out"]])

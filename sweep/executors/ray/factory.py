@@ -9,7 +9,6 @@ from threading import Thread
 
 from sweep.executors.base import Assignment, Executor, Traits
 from sweep.executors.cluster import Cluster
-from sweep.vocabulary.turn import TaskRef
 
 
 class RayFactory:
@@ -47,5 +46,5 @@ class RayFactory:
             return RayExecutor(settings, own, name=study)
         folder = assignment.folder.resolve()
         package = StudyPackage(folder, (folder / "runs", assignment.runs))
-        there = replace(settings, task=TaskRef(".", settings.task.target))
+        there = replace(settings, task=replace(settings.task, folder="."))
         return RayExecutor(there, JoinedRayCluster(assignment.cluster, package), name=study)

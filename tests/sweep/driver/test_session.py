@@ -176,6 +176,27 @@ def test_a_changed_task_is_refused_unless_accepted(folder: Folder) -> None:
     assert again.reason == "finished before"
 
 
+def test_a_changed_file_that_the_task_reads_is_refused_and_workers_keep_its_recorded_text(
+    folder: Folder,
+) -> None:
+    folder.write(("line.py:Line", "line.py:Reading"))
+    config = folder.path / "config.txt"
+    config.write_text("before")
+    run(folder)
+    read = json.loads((folder.run_dir / "provenance.json").read_text())["reads"]
+    assert read["config.txt"]["text"] == "before"
+    folder.write(("line.py:Line", "line.py:Reading"), ("trials: 4", "trials: 5"))
+    config.write_text("after")
+    with pytest.raises(
+        RunDirError, match=r"line.py:Reading reads changed .*: config.txt. Restore it, .*--acc"
+    ):
+        run(folder)
+    spec = load(folder.study)
+    again = run_study(spec, runs=folder.runs, progress=Quiet(), accept_changed_task=True)
+    assert again.counts["COMPLETE"] == 5
+    assert list(dict.fromkeys((folder.path / "seen.txt").read_text().split())) == ["before", "after"]
+
+
 def test_a_lost_journal_is_built_again_from_the_log(folder: Folder) -> None:
     run(folder)
     before = optuna_study(folder.run_dir).trials

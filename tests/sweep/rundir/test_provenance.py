@@ -22,6 +22,13 @@ def test_sessions_add_up_and_one_written_twice_counts_once() -> None:
     assert again["hosts"] == ["mac-1", "mac-2"]
 
 
+def test_what_the_task_reads_stands_with_its_session() -> None:
+    first = with_entry(None, entry_of(1, task_hash="aa", hosts=[], reads={"c": {"sha256": "1"}}))
+    second = with_entry(first, entry_of(2, task_hash="aa", hosts=[], reads={"c": {"sha256": "2"}}))
+    assert [each["reads"]["c"]["sha256"] for each in second["sessions"]] == ["1", "2"]
+    assert second["reads"] == {"c": {"sha256": "2"}}
+
+
 @pytest.mark.parametrize("content", ["{", "[]", "\xff"])
 def test_damage_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "provenance.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
@@ -11,6 +12,7 @@ import mlx.nn as nn
 import numpy as np
 
 from train_core import Dataset, Mean, Task
+from train_core.reads import Read
 
 
 class Line(Task):
@@ -41,6 +43,19 @@ class Raising(Line):
 
     def model(self, slow: float) -> nn.Module:
         raise RuntimeError("the model cannot be built")
+
+
+class Reading(Line):
+    """Reads a file `config.txt` beside the study; `seen.txt` there says what workers read."""
+
+    def reads(self, given: Mapping[str, Any]) -> dict[str, Read]:
+        return {"config.txt": Read(self.folder / "config.txt", kept=True)}
+
+    def model(self, slow: float) -> nn.Module:
+        if self.recorded:
+            with (self.folder / "seen.txt").open("a", encoding="utf-8") as file:
+                file.write(self.recorded["config.txt"] + "\n")
+        return super().model(slow)
 
 
 class Away(Line):
