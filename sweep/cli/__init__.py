@@ -1,6 +1,7 @@
 """The command line: `python -m sweep`. Arguments in, `sweep.api` called, text out; only this package prints.
 
 starting      before a study: init, schema
+importing     studies from other tools' files: import
 studies       on a study file: run, check, plan
 runs          on run directories: status, list, show, logs, compare
 extending     a finished run for longer: extend
@@ -29,6 +30,7 @@ from sweep.cli import (
     detaching,
     exporting,
     extending,
+    importing,
     keeping,
     reporting,
     retrying,
@@ -81,6 +83,7 @@ for verb in (
 ):
     app.command()(verb)
 app.command("list")(runs.list_)
+app.command("import")(importing.import_)
 app.command("export-adapter")(exporting.export_adapter)
 app.add_typer(cluster.app, name="cluster")
 

@@ -1,0 +1,92 @@
+"""Other tools' distributions as entries of a space."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import Any
+
+from sweep.api.importing.drafts import ImportFault
+from sweep.vocabulary.trial import Scalar
+
+Entry = dict[str, Any]
+
+MOST_LISTED = 64
+"""Quantised values on a log scale are listed up to so many."""
+
+DEVIATIONS = 3
+"""A normal distribution becomes a range of so many standard deviations to each side."""
+
+
+def number(name: str, value: Any) -> float:
+    """A bound that is a number. Raises ImportFault."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise ImportFault(f"{name}: {value!r} is no number. Write one") from None
+    return value
+
+
+def uniform(low: float, high: float, *, log: bool = False) -> Entry:
+    """A range of numbers, its bounds written so that they are no integers."""
+    entry: Entry = {"low": float(f"{low:.12g}"), "high": float(f"{high:.12g}")}
+    return {**entry, "log": True} if log else entry
+
+
+def integers(low: float, high: float, *, log: bool = False, step: int = 1) -> Entry:
+    """A range of integers; a step that does not divide it moves its upper end down."""
+    low, high = math.ceil(low), math.floor(high)
+    entry: Entry = {"low": low, "high": low + (high - low) // step * step}
+    if log:
+        return {**entry, "high": high, "log": True}
+    return {**entry, "step": step} if step != 1 else entry
+
+
+def quantised(low: float, high: float, q: float) -> Entry:
+    """Multiples of `q` in a range."""
+    step, first, last = Fraction(repr(q)), Fraction(repr(low)), Fraction(repr(high))
+    bottom, top = -(-first // step) * step, last // step * step
+    if step.denominator == 1:
+        return integers(int(bottom), int(top), step=int(step))
+    return {"low": float(bottom), "high": float(top), "step": float(step)}
+
+
+def stepped(low: float, high: float, step: float) -> Entry:
+    """Steps from the lower end on; one that does not divide the range moves its upper end down."""
+    first, size = Fraction(repr(float(low))), Fraction(repr(float(step)))
+    last = first + (Fraction(repr(float(high))) - first) // size * size
+    return {"low": float(first), "high": float(last), "step": float(size)}
+
+
+def quantised_log(low: float, high: float, q: float) -> tuple[Entry, str]:
+    """Multiples of `q` on a log scale, and what that leaves unsaid: few are listed."""
+    if q == 1:
+        return integers(max(low, 1), high, log=True), ""
+    step = Fraction(repr(q))
+    first, last = -(-Fraction(repr(low)) // step), Fraction(repr(high)) // step
+    if last - first < MOST_LISTED:
+        return choices([plain(step * place) for place in range(int(first), int(last) + 1)]), (
+            "its values are listed: each is as likely as another, not by their logarithm"
+        )
+    return uniform(low, high, log=True), f"q: {q} is left out: values between its multiples are tried too"
+
+
+def choices(values: list[Scalar]) -> Entry:
+    """One of the values, each once."""
+    kept: list[Scalar] = []
+    for value in values:
+        if not any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in kept):
+            kept.append(value)
+    return {"choices": kept}
+
+
+def normal(mean: float, deviation: float, q: float | None = None) -> Entry:
+    """A range around the mean in the place of a normal distribution."""
+    low, high = (float(f"{mean + side * DEVIATIONS * deviation:.12g}") for side in (-1, 1))
+    return uniform(low, high) if q is None else quantised(low, high, q)
+
+
+def plain(value: Fraction) -> int | float:
+    """The same number, whole where it is."""
+    return int(value) if value.denominator == 1 else float(value)
