@@ -78,11 +78,11 @@ def _hyperparameters(
     for name, each in given.items():
         path = f"{prefix}{name}"
         if not isinstance(each, Mapping):
-            fixed[path] = each if not isinstance(each, list) else str(each)
+            fixed[path] = _scalar(each)
         elif "type" not in each:
             _hyperparameters(each, made, space, fixed, is_grid=is_grid, prefix=f"{path}.")
         elif each["type"] == "const":
-            fixed[path] = each.get("val")
+            fixed[path] = _scalar(each.get("val"))
         else:
             space[path] = _entry(path, each, made, is_grid=is_grid)
 
@@ -90,9 +90,7 @@ def _hyperparameters(
 def _entry(path: str, each: Mapping[str, Any], made: Draft, *, is_grid: bool) -> entries.Entry:
     kind = each["type"]
     if kind == "categorical":
-        return entries.choices(
-            [value if not isinstance(value, list) else str(value) for value in each["vals"]]
-        )
+        return entries.choices([_scalar(value) for value in each["vals"]])
     if kind not in ("int", "double", "log"):
         raise ImportFault(
             f"hyperparameters.{path}.type: {kind} is none of categorical, int, double, log and const"
@@ -114,6 +112,11 @@ def _entry(path: str, each: Mapping[str, Any], made: Draft, *, is_grid: bool) ->
             [round(point) if kind == "int" else float(f"{point:.12g}") for point in points]
         )
     return entries.integers(low, high) if kind == "int" else entries.uniform(low, high)
+
+
+def _scalar(value: Any) -> Any:
+    """A value as one argument: lists and mappings as text."""
+    return str(value) if isinstance(value, list | Mapping) else value
 
 
 def _command(values: Mapping[str, Any], names: list[str], made: Draft, program: str | None) -> list[Argument]:

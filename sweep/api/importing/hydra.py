@@ -178,6 +178,8 @@ def _override(path: str, text: str, made: Draft) -> entries.Entry:
         given[key.strip() if is_named else names[place]] = entries.number(
             path, _word(value if is_named else each)
         )
+    if kind == "range" and "stop" not in given:  # range(8) begins at 0
+        given = {**given, "start": 0, "stop": given["start"]}
     low, step = given.get("start", 0), given.get("step", 1)
     high = given.get("end", given.get("stop", low))
     if whole or all(isinstance(each, int) for each in given.values()):

@@ -102,11 +102,8 @@ def _range(path: str, each: Mapping[str, Any], made: Draft) -> entries.Entry:
     if not kind:
         kind = "int_uniform" if isinstance(low, int) and isinstance(high, int) else "uniform"
     if "log_uniform" in kind and not kind.endswith("_values"):  # its bounds are exponents of e
+        low, high = (-high, -low) if kind.startswith("inv_") else (low, high)
         low, high = _rounded(math.exp(low)), _rounded(math.exp(high))
-    if kind.startswith("inv_log"):
-        made.note(
-            f"{path}: {kind} is written as a log range, dense at its lower end instead of its upper one"
-        )
     if kind.startswith("q_log"):
         entry, unsaid = entries.quantised_log(low, high, q)
         if unsaid:
