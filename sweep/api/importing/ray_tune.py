@@ -44,9 +44,7 @@ def draft(values: Mapping[str, Any], *, name: str, program: str | None) -> Draft
         if key in given and key not in fixed:
             fixed[key] = str(given[key])
     if program is None:
-        made.note(
-            "the program: the file names a trainable, no script. train.py has to run it (pass --program SCRIPT)"
-        )
+        made.note("the program: train.py has to run the trainable that is named (pass --program SCRIPT)")
     made.put("name", re.sub(r"[^\w.-]", "-", str(title)))
     command = ["python", program or "train.py", "--config={params}"]
     made.put("command", command, "{params}: all hyperparameters as a JSON file, nested as here")
