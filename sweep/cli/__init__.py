@@ -19,6 +19,7 @@ tables        tables on stdout
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -88,15 +89,31 @@ app.command("export-adapter")(exporting.export_adapter)
 app.add_typer(cluster.app, name="cluster")
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a device that takes no more raises. Errors of files name them: only those of streams do not."""
+
+
 def main() -> None:
     """Run the command line; after an interruption the process ends at once.
 
     All is closed and written then. Python would take a while to end, most of it for modules of others.
     """
     try:
+        _run()
+    except OSError as error:
+        if error.filename is not None or error.errno not in FULL:
+            raise
+        print(f"output cannot be written: {error.strerror}. Free space, or write elsewhere", file=sys.stderr)
+        os._exit(2)  # Python would try to write it once more, and say so
+
+
+def _run() -> None:
+    try:
         app(prog_name="sweep")
     except SystemExit as end:
         if end.code != INTERRUPTED:
+            with suppress(BrokenPipeError):  # the reader has seen enough
+                sys.stdout.flush()
             raise
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):  # what it went to is gone

@@ -178,6 +178,23 @@ def test_status_of_a_folder_that_is_no_run_directory(folder: Folder) -> None:
     assert "is not a run directory" in refused(folder, "status", ".")
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_output_to_a_full_device_is_one_line() -> None:
+    """Fault 17: it was a traceback."""
+    root = Path(__file__).parents[3]
+    with open("/dev/full", "w") as full:
+        for verb in (["schema"], ["--help"]):  # more than a buffer holds, and less
+            command = [sys.executable, "-m", "sweep", *verb]
+            done = subprocess.run(
+                command, cwd=root, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+            assert done.returncode == 2
+            assert done.stderr == (
+                "output cannot be written: No space left on device. Free space, or write elsewhere\n"
+            )
+
+
 def test_help_answers_without_loading_what_trains() -> None:
     code = (
         "import sys; from sweep.cli import app; bad = {'ray', 'mlx', 'optuna', 'pandas'} & set(sys.modules); "

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
+from sweep.api.export import encode
 from sweep.api.ui import open_storage, serve
 from sweep.cli import app
 from sweep.errors import SweepError
@@ -146,6 +147,13 @@ def test_export_in_each_format(run_dir: Path, tmp_path: Path) -> None:
     assert str(to) in said
     assert len(pd.read_parquet(to)) == 7
     assert "cannot be written" in sweep("export", run_dir, "--to", tmp_path, code=2).stderr
+
+
+def test_an_infinite_number_is_exported_as_a_word_and_a_missing_one_as_null() -> None:
+    """Fault 10: both were null."""
+    frame = pd.DataFrame({"value": [float("inf"), float("-inf"), float("nan"), 0.1 + 0.2]})
+    rows = json.loads(encode(frame, "json"))
+    assert [row["value"] for row in rows] == ["Infinity", "-Infinity", None, 0.1 + 0.2]
 
 
 def test_export_says_what_is_damaged_and_gives_the_rest(run_dir: Path) -> None:

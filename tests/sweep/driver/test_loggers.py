@@ -159,6 +159,20 @@ def test_mlflow_knows_hyperparameters_and_how_each_trial_ended(tmp_path: Path) -
     assert runs[0].info.start_time >= START * 1000
 
 
+def test_mlflow_gets_metrics_whose_names_it_refuses_under_others(tmp_path: Path) -> None:
+    """Fault 16: a metric `acc@5` ended the logger for all trials."""
+    names = ("acc@5", "top 1%", "/a", "a/../b")
+    with open_run(tmp_path) as run:
+        begin(run)
+        ask(run, 0)
+        run.record_reports([report(0, 100, metrics={"accuracy": 0.5, **dict.fromkeys(names, 0.25)})])
+        run.record_outcome(outcome(0))
+        assert follow(run, "mlflow") == []
+    metrics = mlflow_runs(run.path)[0].data.metrics
+    assert metrics.keys() == {"accuracy", "acc_at_5", "top 1_", "_a", "a____b", "value"}
+    assert metrics["acc_at_5"] == 0.25
+
+
 def test_tensorboard_knows_how_each_trial_ended(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

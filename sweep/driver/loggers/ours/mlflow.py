@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import posixpath
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -66,14 +68,17 @@ class MlflowLogger:
         name, begun = f"trial-{row.number:05d}", _milliseconds(row.asked)
         run = self._client.create_run(self._experiment, start_time=begun, tags=tags, run_name=name)
         params = [
-            Param(key, str(value)[:PARAM_CHARACTERS]) for key, value in sorted(row.hyperparameters.items())
+            Param(allowed(key), str(value)[:PARAM_CHARACTERS])
+            for key, value in sorted(row.hyperparameters.items())
         ]
         self._client.log_batch(run.info.run_id, params=params)
         self._ids[row.number] = run.info.run_id
 
     def reported(self, report: Report) -> None:
         written, time = self._written.get(report.trial, ()), round(report.time * 1000)
-        points = {self._run.metric(name, report.replicate): value for name, value in report.metrics.items()}
+        points = _allowed_keys(
+            {self._run.metric(name, report.replicate): value for name, value in report.metrics.items()}
+        )
         self._metrics.setdefault(self._ids[report.trial], []).extend(
             Metric(key, value, time, report.examples)
             for key, value in points.items()
@@ -86,7 +91,7 @@ class MlflowLogger:
         examples = int(row.ledger.get("examples", 0))
         self._metrics.setdefault(id, []).extend(
             Metric(key, value, time, examples)
-            for key, value in self._run.values(row).items()
+            for key, value in _allowed_keys(self._run.values(row)).items()
             if (key, examples) not in written
         )
         self._send(id)
@@ -134,6 +139,18 @@ class MlflowLogger:
             }
         except MlflowException:  # removed in between: it is written again
             return set()
+
+
+def allowed(name: str) -> str:
+    """A name as MLflow takes it: `acc@5` is `acc_at_5` there, any other character that it refuses is `_`."""
+    found = re.sub(r"[^\w\-. :/]", "_", name.replace("@", "_at_"))
+    return (
+        found if posixpath.normpath(found) == found and found[0] not in "/." else re.sub(r"[/.]", "_", found)
+    )
+
+
+def _allowed_keys(values: Mapping[str, float]) -> dict[str, float]:
+    return {allowed(name): value for name, value in values.items()}
 
 
 LOGGER = MlflowLogger
