@@ -14,7 +14,9 @@ os.environ.setdefault("MLX_ENABLE_TF32", "0")  # before mlx loads: lanes and sin
 os.environ.setdefault("MLX_CUDA_CONV_CACHE_SIZE", "4096")
 
 import platform
+import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import mlx.core as mx
@@ -150,6 +152,14 @@ def against_alone(task: Task, *settings: dict[str, object], length: Length = LEN
 def program_of(task: Task, **hyperparameters: object) -> Program:
     """Return the program of one setting."""
     return Program(task, split_for(task, hyperparameters)[0])
+
+
+def kernels(found: mx.array, folder: Path) -> list[str]:
+    """Return what computing an unevaluated array launches, by MLX's names; views are none."""
+    path = folder / "graph.dot"
+    mx.export_to_dot(str(path), found)
+    names: list[str] = re.findall(r'label ="([^"]+)", shape=rectangle', path.read_text())
+    return [name for name in names if name not in ("Reshape", "CustomTransforms")]
 
 
 @pytest.fixture

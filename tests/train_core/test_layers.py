@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from mlx.optimizers import schedulers
 
-from train_core import Dropout, cross_entropy, keys
+from tests.train_core.conftest import kernels
+from train_core import Dropout, cross_entropy, keys, split
 from train_core.step import schedule
 
 
@@ -47,6 +49,14 @@ def rates(code: int, warmup: float, total: int, **others: float) -> list[float]:
     held = {**numbers, **schedule.fixed(numbers, total)}
     hp = {name: mx.array(value, mx.float32) for name, value in held.items()}
     return [float(schedule.learning_rate(hp, mx.array(u))) for u in range(total)]
+
+
+def test_a_rate_is_two_kernels(tmp_path: Path) -> None:
+    """The cast of the count, and all the rest; what a run's length fixes is computed before."""
+    _, numbers = split({"learning_rate": 1.0}, ())
+    hp = {name: mx.array(value) for name, value in {**numbers, **schedule.fixed(numbers, 9)}.items()}
+    rate = mx.compile(schedule.learning_rate)(hp, mx.array(3, mx.uint64))
+    assert len(kernels(rate, tmp_path)) == 2
 
 
 def test_schedules_warm_up_and_fall() -> None:

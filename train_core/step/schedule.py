@@ -53,10 +53,12 @@ def learning_rate(hp: Mapping[str, mx.array], update: mx.array) -> mx.array:
 
 def _falling(hp: Mapping[str, mx.array], after: mx.array) -> mx.array:
     """The part of the rate that is left `after` so many updates of the schedule."""
-    progress = mx.clip(after / hp["falling_updates"], 0.0, 1.0)
-    cosine = mx.square(mx.cos(0.5 * math.pi * progress))  # = (1 + cos(pi * progress)) / 2
-    left = mx.where(hp["schedule"] == 1, 1.0 - progress, mx.where(hp["schedule"] == 2, cosine, 1.0))
-    left = hp["schedule_end"] + (1.0 - hp["schedule_end"]) * left
+    # The compiler cuts a kernel after eleven operations in a row: the longest path, the cosine's, is short.
     counted = mx.maximum(after, 0.0)
-    times = mx.where(hp["schedule"] == 4, mx.floor(counted / hp["falling_updates"]), counted)
+    spans = counted / hp["falling_updates"]
+    progress = mx.minimum(spans, 1.0)
+    cosine = mx.square(mx.cos(0.5 * math.pi * progress))  # = (1 + cos(pi * progress)) / 2
+    left = mx.where(hp["schedule"] == 2, cosine, mx.where(hp["schedule"] == 1, 1.0 - progress, 1.0))
+    left = hp["schedule_end"] + (1.0 - hp["schedule_end"]) * left
+    times = mx.where(hp["schedule"] == 4, mx.floor(spans), counted)
     return mx.where(hp["schedule"] >= 3, mx.power(hp["schedule_decay"], times), left)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 
 import mlx.core as mx
 import numpy as np
@@ -42,11 +40,3 @@ def assert_lanes_equal_alone(
                 np.testing.assert_array_equal(one, other)
             else:
                 np.testing.assert_allclose(one, other, rtol=2e-2, atol=2e-2 * abs(other).max())
-
-
-def kernels(found: mx.array, folder: Path) -> list[str]:
-    """Return what computing an unevaluated array launches, by MLX's names; views are none."""
-    path = folder / "graph.dot"
-    mx.export_to_dot(str(path), found)
-    names: list[str] = re.findall(r'label ="([^"]+)", shape=rectangle', path.read_text())
-    return [name for name in names if name not in ("Reshape", "CustomTransforms")]

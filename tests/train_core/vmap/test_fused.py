@@ -11,7 +11,8 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from tests.train_core.vmap.operations import WIDTH, assert_lanes_equal_alone, gradients, kernels
+from tests.train_core.conftest import kernels
+from tests.train_core.vmap.operations import WIDTH, assert_lanes_equal_alone, gradients
 from train_core.vmap import activations, custom, fused
 from train_core.vmap.rules import alone, over_lanes
 
