@@ -39,6 +39,7 @@ TOLERANCE = 1e-3
 
 def study(*, quick: bool) -> Iterator[Result]:
     """One study undisturbed in one process; the same on Ray, a worker killed, interrupted and resumed."""
+    heed_ctrl_c()
     with tempfile.TemporaryDirectory(prefix="selftest") as folder:
         place = Study(Path(folder), trials=24 if quick else 48)
         place.write("undisturbed", "inline")
@@ -54,6 +55,12 @@ def study(*, quick: bool) -> Iterator[Result]:
         place.finish("disturbed")
         yield _compared(place, killed=killed)
         yield _report(place)
+
+
+def heed_ctrl_c() -> None:
+    """Where this was started by `&` in a script it ignores Ctrl-C, and what it starts would do so, too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Study:
@@ -106,7 +113,9 @@ class Study:
             time.sleep(0.05)
 
     def _last_line(self) -> str:
-        lines = (self.folder / "said").read_text(errors="replace").strip().splitlines()
+        """Of what was said last, without where the results are."""
+        said = (self.folder / "said").read_text(errors="replace").strip().splitlines()
+        lines = [line for line in said if not line.startswith(("results:", "tables:", "report:"))]
         return lines[-1] if lines else "the study did not begin"
 
 

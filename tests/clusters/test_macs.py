@@ -239,6 +239,7 @@ def test_a_node_of_ray_that_is_in_no_entry_and_a_ray_that_does_not_answer() -> N
 
 @pytest.mark.slow
 def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")  # numbers with a decimal comma, words in German
     from clusters.facts import probes
     from clusters.remote import Local
 
@@ -246,6 +247,7 @@ def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.M
         probes.Probe("plain", "x", "echo 'it''s'; (exit 3)"),
         probes.Probe("hangs", "x", "echo begun; sleep 30", deadline_s=1),
         probes.Probe("absent", "x", None),
+        probes.Probe("locale", "x", "echo $LC_ALL"),
         probes.Probe("last", "x", "echo {head}"),
     )
     monkeypatch.setattr(probes, "PROBES", asked)
@@ -255,6 +257,7 @@ def test_probes_are_told_apart_and_one_that_hangs_is_ended(monkeypatch: pytest.M
     assert {name: (output.code, output.text) for name, output in outputs.items()} == {
         "plain": (3, "its\n"),
         "hangs": (137, "begun\n"),
+        "locale": (0, "C\n"),
         "last": (0, "10.0.0.1\n"),
     }
     assert [name for name, output in outputs.items() if not output.is_whole] == ["hangs"]

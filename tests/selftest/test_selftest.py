@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import platform
+import signal
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -75,6 +76,26 @@ def test_the_rules_of_lanes_agree() -> None:
 
 
 @pytest.mark.slow
+def test_a_study_that_fails_is_said_with_its_reason_and_not_with_where_its_results_are(
+    tmp_path: Path,
+) -> None:
+    place = studies.Study(tmp_path, trials=2)
+    (tmp_path / "said").write_text(
+        "study: 2 failed\nno trial ended well\nresults: runs/x\ntables:  python -c\n"
+    )
+    assert place._last_line() == "no trial ended well"
+
+
+def test_ctrl_c_is_heeded_where_a_script_s_ampersand_has_it_ignored() -> None:
+    """Else its study would run to its end, and the check be red."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        studies.heed_ctrl_c()
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_memory_is_guarded_and_cached_within_limits() -> None:
     results = [*memory.guard(quick=True), *memory.cache(quick=True)]
     assert [result.status for result in results] == [Status.GREEN, Status.GREEN], results
