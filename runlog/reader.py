@@ -130,10 +130,10 @@ def _sort_out(
         plain, gap = chain.step(line, lines[place + 1] if place + 1 < len(lines) else None)
         if gap:
             on_damage(Damage(path, first + place, gap=True))
-        if place not in reading:
+        if plain is not None and place not in reading:
             continue
         record = None if plain is None else _parse([plain])
-        if record is None:
+        if record is None:  # of a kind that is not wanted, too: two lines became one where their end was lost
             on_damage(Damage(path, first + place, repr(line[:60])))
             continue
         records += record

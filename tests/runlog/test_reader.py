@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runlog import reader
+from runlog.integrity import checksum
 from runlog.reader import Damage, NewerFormatError, read_batches, whole_bytes
 from runlog.records import Record, encode
 
@@ -26,6 +27,10 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "log.jsonl"
     path.write_bytes(b"".join(map(message, range(40))))
     return path
+
+
+UNSEALED = st.binary(max_size=50).filter(lambda each: checksum.MARK not in each)
+"""Bytes that do not look like a checksum: after one, lines without are damaged."""
 
 
 def times(records: list[Record]) -> list[float]:
@@ -100,6 +105,24 @@ def test_kinds_choose_lines_and_damage_is_still_named(log: Path) -> None:
     assert [each.line for each in damage] == [41]
 
 
+def test_two_lines_that_became_one_are_named_by_readers_of_either_kind(tmp_path: Path) -> None:
+    """Zeros over the end of a report and the beginning of a line of another kind lost that in silence."""
+    path, previous, lines = tmp_path / "log.jsonl", checksum.START, []
+    for number in range(6):
+        kind = ("message", "closed")[number == 3]
+        fields = {"reason": "done"} if kind == "closed" else {"level": "info", "text": "x"}
+        line, previous = checksum.seal(encode(kind, float(number), fields), previous)
+        lines.append(line)
+    data = bytearray(b"".join(lines))
+    end = len(b"".join(lines[:3]))
+    data[end - 20 : end + 20] = bytes(40)
+    path.write_bytes(data)
+    for kind in ("message", "closed"):
+        records, damage = read(path, kinds=(kind,))
+        assert [each.line for each in damage] == [3]
+        assert times(records) == ([0, 1, 4, 5] if kind == "message" else [])
+
+
 def test_a_newer_format_is_refused(log: Path) -> None:
     with log.open("ab") as file:
         file.write(encode("opened", 99.0, {"format": 3}))
@@ -108,7 +131,7 @@ def test_a_newer_format_is_refused(log: Path) -> None:
 
 
 @settings(deadline=None)
-@given(cut=st.integers(0, 2000), length=st.integers(0, 50), garbage=st.binary(max_size=50))
+@given(cut=st.integers(0, 2000), length=st.integers(0, 50), garbage=UNSEALED)
 def test_whatever_is_overwritten_every_untouched_line_is_read(
     tmp_path_factory: pytest.TempPathFactory, cut: int, length: int, garbage: bytes
 ) -> None:
