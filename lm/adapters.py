@@ -21,14 +21,19 @@ from train_core.errors import TaskError
 
 
 class GivenDropout(train_core.Dropout):
-    """Dropout whose rate is set from outside, since mlx-lm's layers call it with their input alone."""
+    """Dropout whose rate is set from outside, since mlx-lm's layers call it with their input alone.
+
+    A rate of None draws nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        give(self, "rate", 0.0)
+        give(self, "rate", None)
 
     def __call__(self, x: mx.array, rate: Any = None) -> mx.array:
-        return super().__call__(x, self.rate)
+        if self.rate is None:
+            return x
+        return self.padded(x, self.rate) if x.ndim == 3 else super().__call__(x, self.rate)
 
 
 def give(module: nn.Module, name: str, value: object) -> None:
@@ -86,7 +91,7 @@ def given(model: Any, *, rank: Any, scale: Any, dropout: Any, num_layers: Any) -
         yield
     finally:
         for _, part in parts:  # a module that keeps a tracer after its trace fails at its next call
-            give(part.dropout, "rate", 0.0)
+            give(part.dropout, "rate", None)
 
 
 def _scaled(part: Any, rank: Any, scale: Any) -> mx.array:

@@ -16,7 +16,7 @@ from mlx_lm.tuner.datasets import ChatDataset, CompletionsDataset, create_datase
 from train_core.errors import TaskError
 
 PAD_TO = 32
-"""Rows are as long as the longest example, rounded up to a multiple of this, and one more, as in mlx-lm."""
+"""A batch is as wide as its longest example's inputs, rounded up to a multiple of this."""
 
 PARTS = ("train", "valid")
 
@@ -44,7 +44,9 @@ def files(data: str, folder: Path) -> Iterator[tuple[str, Path]]:
 def load(
     folder: Path, tokenizer: Any, features: Mapping[str, Any], *, longest: int, validation: int | None
 ) -> tuple[Rows, Rows]:
-    """Tokens `x` (N, T) and `span` (N, 2): where what counts begins and ends. Raises TaskError.
+    """Tokens `inputs` and `targets` (N, T), and `span` (N, 2): where what counts begins and ends.
+
+    Raises TaskError.
 
     `features` are mlx-lm's: which of an example's keys hold what, and `mask_prompt`.
     """
@@ -91,7 +93,7 @@ def _rows(part: Any, file: Path, longest: int, most: int | None) -> Rows:
         kept = tokens[:length]
         x[row, : len(kept)] = kept
         span[row] = offset, len(kept)
-    return {"x": x, "span": span}
+    return {"inputs": x[:, :-1], "targets": x[:, 1:], "span": span}
 
 
 def _tokens(part: Any, index: int, file: Path) -> tuple[list[int], int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
+import numpy as np
 
 import train_core
 from lm import adapters, base, examples, export, settings
@@ -25,11 +26,13 @@ class FineTune(Task):
     it is the type that the model is stored in.
     """
 
-    static = ("config", *settings.STATIC, "max_rank", "max_num_layers")
+    static = ("config", *settings.STATIC, "max_rank", "max_num_layers", "drops_out")
+    switches = ("dropout",)
 
     def filled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         found = settings.filled(given, self.folder, self.recorded)
-        return {"precision": base.precision(base.located(found["model"], self.folder))} | found
+        precision = base.precision(base.located(found["model"], self.folder))
+        return {"precision": precision} | found | {"drops_out": found["dropout"] > 0}
 
     def reads(self, given: Mapping[str, Any]) -> Mapping[str, Read]:
         """The configuration, whose text is kept, and what it names: model, data, an adapter to begin with."""
@@ -77,7 +80,12 @@ class FineTune(Task):
         )
         if note := settings.left_to_the_study(config, self.folder, self.recorded):
             print(note, file=sys.stderr)
-        return Dataset(train=train, validation=validation)
+        parts = {"train": train, "validation": validation}
+        # All its tokens: mlx-lm's loss counts the place after the last one, too, where the batch has it.
+        lengths = {
+            name: np.minimum(part["span"][:, 1], part["inputs"].shape[1]) for name, part in parts.items()
+        }
+        return Dataset(**parts, lengths=lengths, padded=("inputs", "targets"), pad_to=examples.PAD_TO)
 
     def model(self, **static: Any) -> nn.Module:
         path = base.located(static["model"], self.folder)
@@ -104,7 +112,7 @@ class FineTune(Task):
         return model
 
     def loss(self, model: Any, batch: dict[str, mx.array], hp: Any) -> Mean:
-        inputs, targets = batch["x"][:, :-1], batch["x"][:, 1:]
+        inputs, targets = batch["inputs"], batch["targets"]
         places = mx.arange(1, targets.shape[1] + 1)
         counted = (places >= batch["span"][:, :1]) & (places <= batch["span"][:, 1:])
         with self._given(model, hp):
@@ -123,6 +131,6 @@ class FineTune(Task):
     def _given(self, model: Any, hp: Any) -> Any:
         if hp.fine_tune_type == "full":
             return nullcontext()
-        return adapters.given(
-            model, rank=hp.rank, scale=hp.scale, dropout=hp.dropout, num_layers=hp.num_layers
-        )
+        rate = hp.dropout  # read in any case: `check` refuses what no task reads
+        dropout = rate if hp.drops_out else None
+        return adapters.given(model, rank=hp.rank, scale=hp.scale, dropout=dropout, num_layers=hp.num_layers)

@@ -14,7 +14,7 @@ import mlx.core as mx
 import numpy as np
 import numpy.typing as npt
 
-INIT, DATA, AUGMENT, DROPOUT = range(4)
+INIT, DATA, AUGMENT, DROPOUT, BATCHES = range(5)
 """The streams of a run: each is `fold_in(run's key, constant)`."""
 
 

@@ -40,16 +40,25 @@ def token_mean(values_BxT: mx.array, weights_BxT: mx.array) -> Mean:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Two parts: each a mapping from a name to an array, examples along the first dimension, or a Source."""
+    """Two parts: each a mapping from a name to an array, examples along the first dimension, or a Source.
+
+    With `lengths`, those of each part's examples by its name, a batch holds examples of like length, and the
+    fields that are `padded` along their second dimension are cut to the batch's longest example, rounded up
+    to a multiple of `pad_to`. The loss masks what lies beyond an example, as without lengths.
+    """
 
     train: Mapping[str, npt.NDArray[Any]] | Source
     validation: Mapping[str, npt.NDArray[Any]] | Source
+    lengths: Mapping[str, npt.NDArray[Any]] | None = None
+    padded: tuple[str, ...] = ()
+    pad_to: int = 32
 
 
 class Task:
     """A training task: data, a model, a loss, metrics. Built without arguments.
 
     `static` names the hyperparameters the model is built from; `model` receives these as keywords.
+    `switches` names dynamic ones whose being 0 or not shapes the program, as a static one in `filled` says.
     A method `augment(self, example, key)` is optional: it gets one example (a dict of arrays without
     the batch dimension) and one key, and is mapped over the batch. With `deterministic` the model's
     embeddings are `train_core.Embedding`: on a GPU two runs at one width then agree bit for bit, but for one
@@ -59,6 +68,7 @@ class Task:
     """
 
     static: ClassVar[tuple[str, ...]] = ()
+    switches: ClassVar[tuple[str, ...]] = ()
     deterministic: ClassVar[bool] = False
     folder: Path = Path()
     recorded: Mapping[str, str] = MappingProxyType({})

@@ -89,6 +89,11 @@ class Check:
             f"each trial: {self.length.examples} examples, a report every {self.length.report_every} "
             f"({self.length.reports} in all); updates: {updates}"
         )
+        if described.widths:
+            yield (
+                f"lengths: batches are {', '.join(map(str, described.widths))} wide, as their longest "
+                f"example needs; each function of a program is compiled at most {len(described.widths)} times"
+            )
         yield f"programs: {len(self.programs)}, each compiled once, by their static hyperparameters:"
         yield from (f"  {_signature_text(program)}" for program in self.programs[:16])
 

@@ -66,6 +66,7 @@ def describe(
         lane_rules=tuple(found.get("lane_rules", ())),
         filled=tuple(found.get("filled", ())),
         purity=report,
+        widths=tuple(found.get("widths", ())),
         reads=found.get("reads", {}),
     )
 

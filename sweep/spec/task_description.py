@@ -17,7 +17,8 @@ class Description:
     `vmap_incompatibility` says why two lanes cannot train in one step, None where they can; `lane_rules`
     names the operations that lanes compute by rules of ours, not by `mx.vmap`'s; `purity` is
     `train_core.Purity` as JSON, without problems, where it was asked for; `reads` are the files that the
-    task reads, by name: `sha256`, and `text` where that is recorded.
+    task reads, by name: `sha256`, and `text` where that is recorded; `widths` are those of batches, where
+    examples have lengths.
     """
 
     static: tuple[str, ...]
@@ -33,4 +34,5 @@ class Description:
     lane_rules: tuple[str, ...] = ()
     filled: tuple[str, ...] = ()
     purity: Mapping[str, Any] | None = None
+    widths: tuple[int, ...] = ()
     reads: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

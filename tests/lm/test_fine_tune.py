@@ -36,7 +36,7 @@ def others(kind: str, count: int) -> list[dict[str, Any]]:
             "fine_tune_type": kind,
             "rank": 1 + (3 * lane) % 8,
             "scale": 1.0 + lane,
-            "dropout": 0.1 * (lane % 3),
+            "dropout": 0.1 * (1 + lane % 3),
             "num_layers": 1 + lane % 4 if kind == "lora" else 4,
             "learning_rate": 1e-3 * (lane + 1),
         }
@@ -64,11 +64,14 @@ def test_a_loss_is_mlx_lm_s(example: Path) -> None:
     task = task_of(example)
     program = Program(task, split_for(task, SETTING)[0])
     batch = program.data.batch("train", np.arange(4, dtype=np.uint32))
-    hp = SimpleNamespace(fine_tune_type="lora", rank=4, scale=10.0, dropout=0.0, num_layers=4)
+    hp = SimpleNamespace(
+        fine_tune_type="lora", rank=4, scale=10.0, dropout=0.0, num_layers=4, drops_out=False
+    )
     ours = task.loss(program.build(keys.key(0)), batch, hp)
     assert ours.weights is not None
     mean = (ours.values * ours.weights).sum() / ours.weights.sum()
-    theirs, _ = default_loss(base.model(example / "base"), batch["x"], batch["span"])
+    x = mx.concatenate([batch["inputs"], batch["targets"][:, -1:]], axis=1)
+    theirs, _ = default_loss(base.model(example / "base"), x, batch["span"])
     assert mean.item() == pytest.approx(theirs.item(), rel=1e-6)
 
 

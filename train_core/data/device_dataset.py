@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import mlx.core as mx
@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from train_core import keys, numpy_boundary
+from train_core.data.buckets import Buckets
 from train_core.data.sources import Indices, Reader, Source, require_numbers
 from train_core.errors import TaskError
 from train_core.hyperparameters import Scalar, Static
-from train_core.task import Batch, Task, task_errors
+from train_core.task import Batch, Dataset, Task, task_errors
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class DeviceDataset:
     validation_size: int
     train_reader: Reader | None = None
     validation_reader: Reader | None = None
+    train_buckets: Buckets | None = None
+    validation_buckets: Buckets | None = None
+    _cut: dict[tuple[str, int], Batch] = field(default_factory=dict, repr=False, compare=False)
 
     @staticmethod
     def of(task: Task, static: Static | None = None) -> DeviceDataset:
@@ -44,15 +48,43 @@ class DeviceDataset:
         train = _Part.of(task, "train", dataset.train)
         validation = _Part.of(task, "validation", dataset.validation)
         return DeviceDataset(
-            train.arrays, validation.arrays, train.size, validation.size, train.reader, validation.reader
+            train.arrays,
+            validation.arrays,
+            train.size,
+            validation.size,
+            train.reader,
+            validation.reader,
+            train_buckets=_buckets(task, dataset, "train", train),
+            validation_buckets=_buckets(task, dataset, "validation", validation),
         )
 
     def batch(self, part: str, index: Indices) -> Batch:
         """Return examples of "train" or "validation", (n, ...)."""
-        reader = self.train_reader if part == "train" else self.validation_reader
+        reader, buckets = self._of(part)
+        width = None if buckets is None else buckets.width(index)
         if reader is None:
-            return gather(self.train if part == "train" else self.validation, mx.array(index))
-        return {name: mx.array(array) for name, array in reader.read(index).items()}
+            return gather(self.arrays(part, width), mx.array(index))
+        found = reader.read(index)
+        if buckets is not None and width is not None:
+            found = buckets.cut(found, width)
+        return {name: mx.array(array) for name, array in found.items()}
+
+    def arrays(self, part: str, width: int | None) -> Batch:
+        """Return a part's arrays, padded fields that wide where there are buckets: views, made once."""
+        whole = self.train if part == "train" else self.validation
+        _, buckets = self._of(part)
+        if buckets is None or width is None:
+            return whole
+        if (part, width) not in self._cut:
+            cut = {name: each[:, :width] if name in buckets.padded else each for name, each in whole.items()}
+            mx.eval(cut)
+            self._cut[part, width] = cut
+        return self._cut[part, width]
+
+    def _of(self, part: str) -> tuple[Reader | None, Buckets | None]:
+        if part == "train":
+            return self.train_reader, self.train_buckets
+        return self.validation_reader, self.validation_buckets
 
 
 def data_arguments(task: Task, static: Static | None) -> dict[str, Scalar]:
@@ -61,10 +93,41 @@ def data_arguments(task: Task, static: Static | None) -> dict[str, Scalar]:
     return {name: value for name, value in (() if static is None else static.task) if name in named}
 
 
+def _buckets(task: Task, dataset: Dataset, name: str, part: _Part) -> Buckets | None:
+    """The buckets of a part whose examples have lengths; raises TaskError where these do not fit it."""
+    if dataset.lengths is None:
+        return None
+    where = f"{type(task).__name__}.data: lengths[{name!r}]"
+    if name not in dataset.lengths:
+        raise TaskError(f"{where} is missing; give the length of each example, or no lengths at all")
+    lengths = np.asarray(dataset.lengths[name])
+    if lengths.shape != (part.size,) or lengths.dtype.kind not in "iu":
+        raise TaskError(f"{where} must be {part.size} integers, got {lengths.dtype} {lengths.shape}")
+    shapes = part.shapes
+    wide = {each: shapes[each][0] for each in dataset.padded if shapes.get(each)}
+    if len(wide) != len(dataset.padded) or len(set(wide.values())) != 1:
+        known = ", ".join(each for each, shape in shapes.items() if shape)
+        raise TaskError(
+            f"{where}: padded must name fields (examples, length, ...) of one length, such as {known}; "
+            f"got {dataset.padded!r}"
+        )
+    longest = next(iter(wide.values()))
+    if lengths.max() > longest:
+        raise TaskError(f"{where} has {lengths.max()}, and {', '.join(wide)} hold {longest}")
+    return Buckets.made(lengths, tuple(wide), pad_to=dataset.pad_to, longest=longest)
+
+
 class _Part(NamedTuple):
     arrays: Batch
     size: int
     reader: Reader | None
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of one example by field."""
+        if self.reader is not None:
+            return {name: shape for name, (shape, _) in self.reader.layout.items()}
+        return {name: tuple(array.shape[1:]) for name, array in self.arrays.items()}
 
     @staticmethod
     def of(task: Task, name: str, found: Mapping[str, npt.NDArray[Any]] | Source) -> _Part:
@@ -73,10 +136,10 @@ class _Part(NamedTuple):
                 reader = Reader(found, f"{type(task).__name__}.data: {name}")
             return _Part({}, reader.size, reader)
         size = _size(task, name, found)
-        fields = {field: np.asarray(array) for field, array in found.items()}
-        for field, array in fields.items():
-            require_numbers(f"{type(task).__name__}.data: {name}", field, array)
-        arrays = {field: numpy_boundary.to_mlx(array) for field, array in fields.items()}
+        fields = {each: np.asarray(array) for each, array in found.items()}
+        for each, array in fields.items():
+            require_numbers(f"{type(task).__name__}.data: {name}", each, array)
+        arrays = {each: numpy_boundary.to_mlx(array) for each, array in fields.items()}
         mx.eval(arrays)
         return _Part(arrays, size, None)
 

@@ -12,15 +12,24 @@ import mlx.core as mx
 import numpy as np
 
 from train_core import keys
+from train_core.data.buckets import Buckets
 from train_core.data.sources import Indices
 
 
 class IndexSampler:
-    """The order in which one run sees `size` examples, epoch after epoch without a seam."""
+    """The order in which one run sees `size` examples, epoch after epoch without a seam.
 
-    def __init__(self, run_key: mx.array, size: int) -> None:
+    With `buckets` its batches of `batch` examples hold like lengths.
+    """
+
+    def __init__(
+        self, run_key: mx.array, size: int, buckets: Buckets | None = None, *, batch: int = 1
+    ) -> None:
         self.key = keys.fold_in(run_key, keys.DATA)
+        self.batch_key = keys.fold_in(run_key, keys.BATCHES)
         self.size = size
+        self.buckets = buckets
+        self.batch = batch
         self._permutations: dict[int, Indices] = {}
 
     def missing(self, position: int, count: int) -> list[int]:
@@ -45,10 +54,17 @@ class IndexSampler:
 
 
 def fill(wanted: Sequence[tuple[IndexSampler, int, int]]) -> None:
-    """Compute all permutations that several samplers of one size miss, in one call."""
+    """Compute all permutations that several samplers of one dataset miss, in one call."""
     missing = [(s, epoch) for s, position, count in wanted for epoch in s.missing(position, count)]
-    if missing:
-        parents, epochs = [s.key for s, _ in missing], [epoch for _, epoch in missing]
-        rows = keys.permutations(parents, epochs, missing[0][0].size)
-        for (sampler, epoch), row in zip(missing, rows, strict=True):
-            sampler.put(epoch, row)
+    if not missing:
+        return
+    first, epochs = missing[0][0], [epoch for _, epoch in missing]
+    rows: Sequence[Indices] = list(keys.permutations([s.key for s, _ in missing], epochs, first.size))
+    if (buckets := first.buckets) is not None:
+        orders = keys.permutations([s.batch_key for s, _ in missing], epochs, first.size // first.batch + 1)
+        rows = [
+            buckets.grouped(row, order, position=epoch * first.size, batch=first.batch)
+            for row, order, epoch in zip(rows, orders, epochs, strict=True)
+        ]
+    for (sampler, epoch), row in zip(missing, rows, strict=True):
+        sampler.put(epoch, row)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train_core.data import index_sampler
+from train_core.data.buckets import Buckets
 from train_core.data.sources import Indices, Reader
 from train_core.lanes.chunk import Chunk
 from train_core.lanes.lane import LaneRun
@@ -66,8 +67,11 @@ class Queue:
 class Prefetcher:
     """A population's training examples, a chunk at a time, the next one being read meanwhile."""
 
-    def __init__(self, reader: Reader, width: int, micro_batch_size: int) -> None:
+    def __init__(
+        self, reader: Reader, width: int, micro_batch_size: int, buckets: Buckets | None = None
+    ) -> None:
         self._reader = reader
+        self._buckets = buckets
         self._width = width
         self._size = micro_batch_size
         self._queue = Queue(reader.read)
@@ -97,7 +101,14 @@ class Prefetcher:
                     held[name][step, lane] = array
         # One upload a chunk: rows of it are views, an upload a step would cost the host more than the step.
         uploaded = {name: mx.array(a.reshape(count, -1, *a.shape[3:])) for name, a in held.items()}
-        return [({name: a[step] for name, a in uploaded.items()}, self._index) for step in range(count)]
+        steps = [{name: a[step] for name, a in uploaded.items()} for step in range(count)]
+        if self._buckets is not None:
+            padded = self._buckets.padded
+            steps = [
+                {name: a[:, :width] if name in padded else a for name, a in step.items()}
+                for step, width in zip(steps, chunk.widths, strict=True)
+            ]
+        return [(step, self._index) for step in steps]
 
     def _look_ahead(self, chunk: Chunk, lanes: Mapping[int, LaneRun], limit: int) -> None:
         wanted = {}

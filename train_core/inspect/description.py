@@ -32,7 +32,7 @@ def describe(
     scaled = ["skipped_updates"] if probe.program.static.precision == "float16" else []
     return {
         "static": sorted({*STATIC, *task.static}),
-        "switches": list(SWITCHES),
+        "switches": [*SWITCHES, *task.switches],
         "filled": sorted({*task.filled(hyperparameters)} - {*hyperparameters}),
         "core": list(CORE),
         "dynamic": sorted(probe.step.read),
@@ -42,6 +42,7 @@ def describe(
         "vmap": incompatibility is None,
         "vmap_incompatibility": incompatibility,
         "lane_rules": sorted(rules),
+        "widths": list(buckets.widths) if (buckets := probe.program.data.train_buckets) is not None else [],
         "device": device.kind(),
         "chip": device.chip(),
         "memory_bytes": device.memory_bytes(),

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train_core.data import index_sampler
+from train_core.data.buckets import Buckets
 from train_core.lanes.lane import LaneRun
 from train_core.lanes.program import Kind
 
@@ -22,7 +23,8 @@ class Chunk:
     `order` (S, L, B), on the host: examples; `index[s]` (L, B): the same. `kinds[s]` says which function
     step s is, `masks[s]` what a MIXED one takes besides: how many examples count, update due, takes
     part, each (L,).
-    `advanced` says how many micro-batches each lane does.
+    `advanced` says how many micro-batches each lane does, `widths` how wide each step's padded fields are: as
+    the widest bucket of the lanes that take part; None where examples have no lengths.
     """
 
     order: npt.NDArray[np.uint32]
@@ -30,9 +32,12 @@ class Chunk:
     kinds: Sequence[Kind]
     masks: Sequence[Sequence[mx.array]]
     advanced: Mapping[int, int]
+    widths: Sequence[int | None]
 
 
-def plan(lanes: Mapping[int, LaneRun], to_go: Mapping[int, int], steps: int, width: int) -> Chunk:
+def plan(
+    lanes: Mapping[int, LaneRun], to_go: Mapping[int, int], steps: int, width: int, *, at_widest: bool = False
+) -> Chunk:
     """Plan the next `steps` micro-batches, lane i taking part in its first `to_go[i]`.
 
     Places without a run take part with any data: what they compute is discarded, and a step in which
@@ -74,7 +79,25 @@ def plan(lanes: Mapping[int, LaneRun], to_go: Mapping[int, int], steps: int, wid
         kinds=kinds,
         masks=[[c[step] for c in columns[: taken[kind]]] for step, kind in enumerate(kinds)],
         advanced=advanced,
+        widths=_widths(held[0].sampler.buckets, order, places, moves, at_widest=at_widest),
     )
+
+
+def _widths(
+    buckets: Buckets | None,
+    order: npt.NDArray[np.uint32],
+    places: list[int],
+    moves: npt.NDArray[np.bool_],
+    *,
+    at_widest: bool,
+) -> Sequence[int | None]:
+    if buckets is None:
+        return [None] * len(order)
+    if at_widest:
+        return [buckets.widths[-1]] * len(order)
+    taking_part = np.zeros(order.shape[:2], np.bool_)
+    taking_part[:, places] = moves
+    return buckets.steps(order, taking_part)
 
 
 def _rows(order: npt.NDArray[np.uint32]) -> Sequence[mx.array]:

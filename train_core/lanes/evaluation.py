@@ -78,6 +78,9 @@ class Evaluation:
         size, batch = program.data.validation_size, program.evaluation_batch_size
         batches = -(-size // batch)
         order = (np.arange(batches * batch, dtype=np.uint32) % size).reshape(batches, batch)
+        self._buckets = program.data.validation_buckets
+        if self._buckets is not None:
+            order = self._buckets.sorted[order]
         counts = np.full(batches, batch, np.float32)
         counts[-1] = size - (batches - 1) * batch
         self._order = list(order)
@@ -124,11 +127,14 @@ class Evaluation:
 
     def _batch(self, place: int) -> tuple[Batch, mx.array]:
         """Return arrays and the index into them that gives one batch."""
+        width = None if self._buckets is None else self._buckets.width(self._order[place])
         if self._queue is None:
-            return self.program.data.validation, self._index[place]
+            return self.program.data.arrays("validation", width), self._index[place]
         with task_errors(self.program.task, "data"):
             (found,) = self._queue.take(0, self._order[place : place + 1])
             self._queue.extend(0, self._order[place + 1 : place + 2])
+        if self._buckets is not None and width is not None:
+            found = self._buckets.cut(found, width)
         arrays = {name: mx.array(array) for name, array in found.items()}
         return arrays, mx.arange(len(self._order[place]), dtype=mx.uint32)
 

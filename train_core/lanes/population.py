@@ -77,9 +77,13 @@ class Population:
         self._state: LaneState = {}
         self._hp: dict[str, mx.array] = {}
         self._evaluation = Evaluation(program, width)
+        self.at_widest = False
+        """Whether steps are as wide as any can be, whatever their examples need: so memory is measured."""
         self._chunk, self._prefetcher = CHUNK, None
         if program.data.train_reader is not None:
-            self._prefetcher = Prefetcher(program.data.train_reader, width, program.static.micro_batch_size)
+            self._prefetcher = Prefetcher(
+                program.data.train_reader, width, program.static.micro_batch_size, program.data.train_buckets
+            )
             self._chunk = min(CHUNK, self._prefetcher.max_steps)
 
     @property
@@ -199,7 +203,12 @@ class Population:
         self, lane: int, key: mx.array, dynamic: Mapping[str, float], length: Length, *, micro_batches: int
     ) -> None:
         held = LaneRun(
-            sampler=index_sampler.IndexSampler(key, self.program.data.train_size),
+            sampler=index_sampler.IndexSampler(
+                key,
+                self.program.data.train_size,
+                self.program.data.train_buckets,
+                batch=self.program.static.micro_batch_size,
+            ),
             length=length,
             micro_batch_size=self.program.static.micro_batch_size,
             accumulation_steps=int(dynamic["accumulation_steps"]),
@@ -283,12 +292,15 @@ class Population:
 
     def _train(self, to_go: Mapping[int, int], steps: int, clock: Clock) -> None:
         started, compiled = time.perf_counter(), clock.compile_s
-        chunk = plan(self._lanes, to_go, steps, self.width)
+        chunk = plan(self._lanes, to_go, steps, self.width, at_widest=self.at_widest)
         read = self._prefetched(chunk)
         begun, room, together = mx.get_active_memory(), int(AHEAD * device.memory_bytes()), 1
         in_flight: deque[mx.array] = deque()
         for step in range(steps):
-            arrays, index = read[step] if read else (self.program.data.train, chunk.index[step])
+            if read:
+                arrays, index = read[step]
+            else:
+                arrays, index = self.program.data.arrays("train", chunk.widths[step]), chunk.index[step]
             train = self._functions.train[chunk.kinds[step]]
             with clock.compiling(self.program):
                 self._state = train(self._state, self._hp, arrays, index, *chunk.masks[step])

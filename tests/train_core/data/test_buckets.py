@@ -1,0 +1,143 @@
+"""Examples of like length: batches of one bucket, each example once an epoch, lanes exact at any width."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import numpy as np
+import pytest
+
+import train_core
+from tests.train_core.conftest import against_alone, finish, program_of
+from train_core import Dataset, DeviceDataset, Length, Mean, Population, Task, TaskError, keys
+from train_core.data.buckets import MOST, Buckets
+from train_core.data.index_sampler import IndexSampler
+
+SIZE, BATCH = 50, 4
+LENGTHS = np.random.default_rng(0).integers(1, 96, SIZE)
+SETTING: dict[str, Any] = {"micro_batch_size": BATCH, "learning_rate": 1e-2, "dropout": 0.3}
+
+
+class Words(Task):
+    """Predicts the next of few words in texts of many lengths; what is padded is not counted."""
+
+    lengths: Any = MappingProxyType({"train": LENGTHS, "validation": LENGTHS})
+    padded = ("words",)
+
+    def data(self) -> Dataset:
+        words = np.random.default_rng(1).integers(0, 8, (SIZE, 97)).astype(np.int32)
+        part = {"words": words, "length": LENGTHS.astype(np.int32)}
+        return Dataset(train=part, validation=part, lengths=self.lengths, padded=self.padded)
+
+    def model(self) -> nn.Module:
+        return nn.Sequential(nn.Embedding(8, 16), nn.Linear(16, 8))
+
+    def loss(self, model: Any, batch: dict[str, mx.array], hp: Any) -> Mean:
+        words = batch["words"]
+        found = model.layers[0](words[:, :-1])
+        if model.training:
+            found = train_core.Dropout().padded(found, hp.dropout)
+        losses = train_core.cross_entropy(model.layers[1](found), words[:, 1:])
+        return train_core.token_mean(losses, mx.arange(losses.shape[1]) < batch["length"][:, None] - 1)
+
+    def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:
+        return {"loss": self.loss(model, batch, hp)}
+
+
+class Whole(Words):
+    """The same without buckets: every batch is as wide as the longest text."""
+
+    lengths = None
+
+
+def buckets(lengths: Any = LENGTHS) -> Buckets:
+    return Buckets.made(np.asarray(lengths), ("words",), pad_to=32, longest=97)
+
+
+def test_widths_are_few_and_pad_least() -> None:
+    assert buckets().widths == (32, 64, 96)
+    assert buckets([1, 97]).widths == (32, 97)
+    many = Buckets.made(np.repeat(np.arange(1, 41), [9] * 8 + [1] * 32), (), pad_to=1, longest=40)
+    assert len(many.widths) == MOST
+    assert many.widths[-1] == 40
+    assert many.width(np.array([0], np.uint32)) < 4
+
+
+def test_an_epoch_holds_each_example_once_and_most_batches_one_bucket() -> None:
+    made = buckets()
+    sampler = IndexSampler(keys.key(0), SIZE, made, batch=BATCH)
+    stream = np.concatenate([sampler.take(place, BATCH) for place in range(0, 4 * SIZE, BATCH)])
+    for epoch in range(4):
+        assert sorted(stream[epoch * SIZE : (epoch + 1) * SIZE]) == list(range(SIZE))
+    mixed = sum(len(set(made.of[row])) > 1 for row in stream.reshape(-1, BATCH))
+    assert mixed <= 4 * 3 + 1
+    widths = [made.width(row) for row in stream.reshape(-1, BATCH)]
+    assert widths != sorted(widths)
+
+
+def test_the_order_depends_on_the_position_alone() -> None:
+    sampler, again = (IndexSampler(keys.key(3), SIZE, buckets(), batch=BATCH) for _ in range(2))
+    whole = sampler.take(0, 3 * SIZE)
+    assert again.take(2 * SIZE + 8, 20).tolist() == whole[2 * SIZE + 8 : 2 * SIZE + 28].tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
+def test_invariant_2_lanes_of_other_widths_equal_their_runs_alone() -> None:
+    against_alone(
+        Words(), *({**SETTING, "dropout": 0.1 * lane} for lane in range(1, 4)), length=Length(96, 48)
+    )
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_invariant_3_a_run_resumes_between_its_batches() -> None:
+    program, length = program_of(Words(), **SETTING), Length(96, 96)
+    whole, begun, resumed = (Population(program, width) for width in (1, 1, 2))
+    for population in (whole, begun):
+        population.load(0, key=keys.key(1), hyperparameters=SETTING, length=length)
+    begun.advance(7)
+    resumed.restore(1, begun.snapshot(0), hyperparameters=SETTING, length=length)
+    assert finish(resumed, 1)[-1].metrics == finish(whole, 0)[-1].metrics
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_validation_is_what_it_is_without_buckets() -> None:
+    losses = []
+    for task in (Words(), Whole()):
+        population = Population(program_of(task, **SETTING), 1)
+        given = {**SETTING, "learning_rate": 0.0}
+        population.load(0, key=keys.key(0), hyperparameters=given, length=Length(BATCH, BATCH))
+        losses.append(population.advance().reports[0].metrics["validation_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+
+
+@pytest.mark.slow
+def test_there_are_as_many_traces_as_widths() -> None:
+    program = program_of(Words(), **SETTING)
+    population = Population(program, 1)
+    population.load(0, key=keys.key(0), hyperparameters=SETTING, length=Length(2 * SIZE, 2 * SIZE))
+    population.advance()
+    assert program.traces <= 2 * len(buckets().widths)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "padded", "said"),
+    [
+        ({"train": LENGTHS}, ("words",), r"lengths\['validation'\] is missing"),
+        ({"train": LENGTHS[1:]}, ("words",), r"lengths\['train'\] must be 50 integers, got int64 \(49,\)"),
+        (
+            {"train": LENGTHS},
+            ("length",),
+            r"padded must name fields \(examples, length, ...\) .* such as words",
+        ),
+        ({"train": LENGTHS + 9}, ("words",), r"has 10\d, and words hold 97"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_a_line(lengths: Any, padded: Any, said: str) -> None:
+    task = Words()
+    task.lengths, task.padded = lengths, padded
+    with pytest.raises(TaskError, match=said):
+        DeviceDataset.of(task)
