@@ -184,5 +184,5 @@ def _distribution(values: Sequence[Any], entry: Mapping[str, Any] | None) -> Bas
         return CategoricalDistribution(entry["choices"])
     low, high, log = entry["low"], entry["high"], entry.get("log", False)
     if isinstance(low, int) and isinstance(high, int):
-        return IntDistribution(low, high, log=log, step=entry.get("step") or 1)
-    return FloatDistribution(low, high, log=log, step=entry.get("step"))
+        return IntDistribution(low, high, log=log, step=1 if log else entry.get("step") or 1)
+    return FloatDistribution(low, high, log=log, step=None if log else entry.get("step"))

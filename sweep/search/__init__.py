@@ -7,6 +7,7 @@ space             the study file's space as Optuna's distributions
 samplers          samplers by name
 grid              the grid sampler, every point once
 distinct          any sampler, held to points that were not tried
+rounded           any sampler, values on a log scale rounded to steps
 terminators       stop rules by name
 warm_start        trials of an earlier run
 journal           Optuna's journal, committed in groups

@@ -77,9 +77,9 @@ def _distribution(entry: Entry) -> BaseDistribution:
         case Choices():
             return CategoricalDistribution(entry.choices)
         case IntRange():
-            return IntDistribution(entry.low, entry.high, log=entry.log, step=entry.step)
+            return IntDistribution(entry.low, entry.high, log=entry.log, step=int(_step(entry) or 1))
         case FloatRange():
-            return FloatDistribution(entry.low, entry.high, log=entry.log, step=entry.step)
+            return FloatDistribution(entry.low, entry.high, log=entry.log, step=_step(entry))
         case _:
             assert_never(entry)
 
@@ -89,8 +89,14 @@ def _suggest(trial: optuna.trial.BaseTrial, name: str, entry: Entry) -> Scalar:
         case Choices():
             return trial.suggest_categorical(name, entry.choices)
         case IntRange():
-            return trial.suggest_int(name, entry.low, entry.high, log=entry.log, step=entry.step)
+            step = int(_step(entry) or 1)
+            return trial.suggest_int(name, entry.low, entry.high, log=entry.log, step=step)
         case FloatRange():
-            return trial.suggest_float(name, entry.low, entry.high, log=entry.log, step=entry.step)
+            return trial.suggest_float(name, entry.low, entry.high, log=entry.log, step=_step(entry))
         case _:
             assert_never(entry)
+
+
+def _step(entry: IntRange | FloatRange) -> float | None:
+    """The step that Optuna is told of: on a log scale none, `rounded` sees to it."""
+    return None if entry.log else entry.step

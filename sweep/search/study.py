@@ -15,6 +15,7 @@ from sweep.search.distinct import Distinct
 from sweep.search.ends import DIVERGED, STATES, end_of
 from sweep.search.grid import Grid
 from sweep.search.pruning import adapters, pruners
+from sweep.search.rounded import Rounded, rounded_entries
 from sweep.search.storage import StudyStorage
 from sweep.spec.conditions import dependency_order
 from sweep.spec.points import Points
@@ -240,9 +241,12 @@ class Study:
         return points
 
     def _distinct(self) -> optuna.samplers.BaseSampler:
+        sampler, entries = self._sampler, rounded_entries(self._spec.space)
+        if entries and not self._is_grid:
+            sampler = Rounded(sampler, entries)
         if self._points.total is None or self._is_grid or self._spec.sampler.repeat:
-            return self._sampler
-        return Distinct(self._sampler, self._points, self._spec.seed)
+            return sampler
+        return Distinct(sampler, self._points, self._spec.seed)
 
     def _source_trials(self) -> dict[str, object]:
         earlier = self.storage.trials()[: self._earlier]

@@ -107,9 +107,7 @@ def _range(document: Document, path: Path, entry: IntRange | FloatRange) -> Iter
         hint = "raise low, or remove `log`"
         yield document.problem((*path, "low"), "must be above 0 with `log: true`", remedy=hint)
     stepped = entry.step is not None and "step" in entry.model_fields_set
-    if entry.log and stepped and not (isinstance(entry, IntRange) and entry.step == 1):
-        yield document.problem((*path, "step"), "cannot be combined with `log: true`", "", "keep one of them")
-    elif stepped and entry.step is not None and entry.low < entry.high:
+    if stepped and entry.step is not None and entry.low < entry.high:
         low, high, step = (Fraction(repr(number)) for number in (entry.low, entry.high, entry.step))
         if (high - low) % step:
             last = high - (high - low) % step

@@ -57,7 +57,7 @@ class IntRange(Section):
     log: bool = False
     """Sample on a log scale."""
     step: Count = 1
-    """The distance between values; it divides `high - low`, and cannot be used with `log`."""
+    """The distance between values; it divides `high - low`. With `log`, values are rounded to it."""
     when: When | None = None
     """Conditions, all needed: the name of another entry, and its value, values or {low, high}."""
 
@@ -72,7 +72,7 @@ class FloatRange(Section):
     log: bool = False
     """Sample on a log scale."""
     step: Annotated[FiniteFloat, Field(gt=0)] | None = None
-    """The distance between values; it divides `high - low`, and cannot be used with `log`."""
+    """The distance between values; it divides `high - low`. With `log`, values are rounded to it."""
     when: When | None = None
     """Conditions, all needed: the name of another entry, and its value, values or {low, high}."""
 

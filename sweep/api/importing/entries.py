@@ -11,9 +11,6 @@ from sweep.vocabulary.trial import Scalar
 
 Entry = dict[str, Any]
 
-MOST_LISTED = 64
-"""Quantised values on a log scale are listed up to so many."""
-
 DEVIATIONS = 3
 """A normal distribution becomes a range of so many standard deviations to each side."""
 
@@ -59,17 +56,11 @@ def stepped(low: float, high: float, step: float) -> Entry:
     return {"low": float(first), "high": float(last), "step": float(size)}
 
 
-def quantised_log(low: float, high: float, q: float) -> tuple[Entry, str]:
-    """Multiples of `q` on a log scale, and what that leaves unsaid: few are listed."""
+def quantised_log(low: float, high: float, q: float) -> Entry:
+    """Multiples of `q` on a log scale."""
     if q == 1:
-        return integers(max(low, 1), high, log=True), ""
-    step = Fraction(repr(q))
-    first, last = -(-Fraction(repr(low)) // step), Fraction(repr(high)) // step
-    if last - first < MOST_LISTED:
-        return choices([plain(step * place) for place in range(int(first), int(last) + 1)]), (
-            "its values are listed: each is as likely as another, not by their logarithm"
-        )
-    return uniform(low, high, log=True), f"q: {q} is left out: values between its multiples are tried too"
+        return integers(max(low, 1), high, log=True)
+    return {**quantised(max(low, q), high, q), "log": True}
 
 
 def choices(values: list[Scalar]) -> Entry:
@@ -85,8 +76,3 @@ def normal(mean: float, deviation: float, q: float | None = None) -> Entry:
     """A range around the mean in the place of a normal distribution."""
     low, high = (float(f"{mean + side * DEVIATIONS * deviation:.12g}") for side in (-1, 1))
     return uniform(low, high) if q is None else quantised(low, high, q)
-
-
-def plain(value: Fraction) -> int | float:
-    """The same number, whole where it is."""
-    return int(value) if value.denominator == 1 else float(value)

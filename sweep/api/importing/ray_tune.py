@@ -126,22 +126,14 @@ def _call(path: str, kind: str, text: str, made: Draft) -> entries.Entry:
             return entries.uniform(low, high, log=True)
         case "quniform", [low, high, q]:
             return entries.quantised(low, high, q)
-        case "qloguniform", [low, high, q]:
-            entry, unsaid = entries.quantised_log(low, high, q)
-            if unsaid:
-                made.note(f"{path}: {unsaid}")
-            return entry
+        case (("qloguniform" | "qlograndint"), [low, high, q]):
+            return entries.quantised_log(low, high, q)
         case "randint", [low, high]:
             return entries.integers(low, high - 1)
         case "lograndint", [low, high]:
             return entries.integers(low, high - 1, log=True)
         case "qrandint", [low, high, q]:
             return entries.quantised(low, high, q)
-        case "qlograndint", [low, high, q]:
-            entry, unsaid = entries.quantised_log(low, high, q)
-            if unsaid:
-                made.note(f"{path}: {unsaid}")
-            return entry
         case "randn" | "qrandn", [mean, deviation, *rest]:
             made.note(
                 f"{path}: {kind} is written as a range, {entries.DEVIATIONS} standard deviations to each side"

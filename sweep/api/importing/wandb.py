@@ -105,10 +105,7 @@ def _range(path: str, each: Mapping[str, Any], made: Draft) -> entries.Entry:
         low, high = (-high, -low) if kind.startswith("inv_") else (low, high)
         low, high = _rounded(math.exp(low)), _rounded(math.exp(high))
     if kind.startswith("q_log"):
-        entry, unsaid = entries.quantised_log(low, high, q)
-        if unsaid:
-            made.note(f"{path}: {unsaid}")
-        return entry
+        return entries.quantised_log(low, high, q)
     if "log_uniform" in kind:
         return entries.uniform(low, high, log=True)
     if kind == "int_uniform":

@@ -223,6 +223,7 @@ class Session:
         if self._process is None or self._pipes is None or self._has_ended:
             return False
         killed = self._process.end(GRACE_S, self._pipes.drain)
+        self._pipes.drain()
         self._watchdog.watch(None)
         self._has_ended = True
         return killed

@@ -100,7 +100,7 @@ WRONG = [
     ("low: 1e-4, ", "", "space.learning_rate.low", 5, "is missing"),
     ("log: true", "logg: true", "space.learning_rate.logg", 5, "Did you mean `log`"),
     ("log: true", "log: yes", "space.learning_rate.log", 5, "true or false"),
-    ("log: true", "log: true, step: 0.1", "space.learning_rate.step", 5, "log: true"),
+    ("log: true", "log: true, step: 0.1", "space.learning_rate.step", 5, "does not divide the range"),
     ("{low: 1e-4, high: 1e-1, log: true}", "0.1", "space.learning_rate", 5, "`fixed`"),
     ("{low: 1e-4, high: 1e-1, log: true}", "[0.1, 0.2]", "space.learning_rate", 5, "Write {choices"),
     ("high: 1e-1", "high: 1e-1, choices: [1]", "space.learning_rate", 5, "Keep one"),

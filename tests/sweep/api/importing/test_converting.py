@@ -65,7 +65,7 @@ def test_ranges_are_those_of_the_file(here: Path) -> None:
     space = imported("wandb_bayes.yaml", here)["space"]
     assert isinstance(space, dict)
     assert space["learning_rate"] == {"low": 1e-5, "high": 0.1, "log": True}
-    assert space["batch_size"] == {"choices": list(range(32, 257, 8))}
+    assert space["batch_size"] == {"low": 32, "high": 256, "log": True, "step": 8}
     assert space["dropout"] == {"low": 0.0, "high": 0.6, "log": False}
 
 

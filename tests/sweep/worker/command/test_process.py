@@ -1,0 +1,41 @@
+"""A process with all that it starts: measured together, ended together, wherever its children went."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sweep.worker.command.process import MARK, Process
+
+CHILD = """
+import os, sys, time
+if os.fork() == 0:
+    if "away" in sys.argv:
+        os.setsid()
+    held = bytearray(60_000_000)
+    held[::4096] = b"x" * len(held[::4096])
+    print(os.getpid(), flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["here", "away"])
+def test_children_count_and_go_with_it(where: str, tmp_path: Path) -> None:
+    environment = {**os.environ, MARK: where}
+    process = Process([sys.executable, "-c", CHILD, where], folder=tmp_path, environment=environment)
+    assert process.popen.stdout is not None
+    child = int(process.popen.stdout.readline())
+    if where == "here":
+        assert process.memory_bytes() > 60_000_000
+    assert process.exit_code() is None
+    assert process.end(5.0, lambda: None) is False
+    assert process.exit_code() == -15
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    process.popen.stdout.close()
+    assert process.popen.stderr is not None
+    process.popen.stderr.close()
