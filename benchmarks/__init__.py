@@ -5,6 +5,7 @@ memory          peak memory against accumulation
 lanes           trials an hour against the number of lanes
 studies         whole studies, `lanes: auto` beside `lanes: 1`
 overhead        what a trial costs beside its training, and beside Ray Tune and Optuna
+command         what a trial of a command costs beyond its process
 load            the driver under many reports
 live_view       what the live view takes of the driver's time
 first_report    how long until the first report
