@@ -1,4 +1,4 @@
-"""What a trial of a command costs beyond its process: a study of a script that prints a line, beside its start.
+"""What a trial of a command costs beyond its process: a study of a one-line script, beside its start alone.
 
 In turn: the script started so many times, one after another, and a study of as many trials of it, from its
 first report to its last. `executor: inline`, so that one trial follows another there too.
