@@ -1,11 +1,13 @@
 """Reading the log: in batches, at any time, beside its writer; damage is named, never passed over.
 
-Bytes after the last newline are a line still being written, or torn by a kill: no reader sees them.
+Bytes after the last newline are a line still being written, or torn by a kill: no reader sees them. What
+neither can leave, a zero or the end of a line, is damage.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator
 from copy import copy
 from pathlib import Path
@@ -98,6 +100,18 @@ def read_batches(
         raise NewerFormatError(
             f"{path} was written in format {found}, this version reads up to {FORMAT}: update sweep-mlx"
         )
+    if stop is None and _is_damaged_end(path, end):
+        on_damage(Damage(path, _lines_before(path, end) + 1, "the end of the file is not as it was written"))
+
+
+_NO_UNFINISHED_LINE = re.compile(rb'\0|,"sum":"[0-9a-f]{16}"}.', re.DOTALL)
+
+
+def _is_damaged_end(path: Path, end: int) -> bool:
+    """Whether what stands after the last newline cannot be the beginning of a line."""
+    with path.open("rb") as file:
+        file.seek(end)
+        return _NO_UNFINISHED_LINE.search(file.read()) is not None
 
 
 def _beginning(kind: str) -> bytes:
@@ -127,13 +141,13 @@ def _sort_out(
     reading = set(range(len(lines)) if places is None else places)
     records: list[Record] = []
     for place, line in enumerate(lines):
-        plain, gap = chain.step(line, lines[place + 1] if place + 1 < len(lines) else None)
+        plain, gap, single = chain.step(line, lines[place + 1] if place + 1 < len(lines) else None)
         if gap:
             on_damage(Damage(path, first + place, gap=True))
-        if plain is not None and place not in reading:
+        if place not in reading and (plain is not None or single):
             continue
         record = None if plain is None else _parse([plain])
-        if record is None:  # of a kind that is not wanted, too: two lines became one where their end was lost
+        if record is None:  # of a kind that is not wanted, too: lines became one where their ends were lost
             on_damage(Damage(path, first + place, repr(line[:60])))
             continue
         records += record

@@ -19,10 +19,15 @@ FIRST_FORMAT = 2
 
 
 class Step(NamedTuple):
-    """A line without its checksum, None where it is damaged; `gap` where lines are missing before it."""
+    """A line without its checksum, None where it is damaged; `gap` where lines are missing before it.
+
+    `single`: a damaged line is one record, since its neighbours follow one another across it. Another may
+    hold several, of any kind: what is between them was overwritten.
+    """
 
     line: bytes | None
     gap: bool = False
+    single: bool = False
 
 
 class Chain:
@@ -71,8 +76,10 @@ class Chain:
         before = self._previous
         self._sealed = True
         if not checksum.holds(line):
-            self._previous = None
-            return Step(None)
+            after = None if following is None else checksum.claimed(following)
+            single = before == sums.previous and after is not None and after.previous == sums.own
+            self._previous = sums.own if single else None
+            return Step(None, single=single)
         self._previous = sums.own
         return Step(checksum.unsealed(line), gap=before is not None and before != sums.previous)
 

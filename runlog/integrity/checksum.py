@@ -18,6 +18,7 @@ MARK = b',"sum":"'
 TAIL = len(MARK) + 18
 """How many bytes of a line, its newline not counted, the checksums take."""
 
+_SUMS = re.compile(rb'[0-9a-f]{16}"}')
 _OPENED = re.compile(rb'\{"event":"opened".*"format":(\d+)')
 
 
@@ -37,7 +38,7 @@ def seal(line: bytes, previous: bytes) -> tuple[bytes, bytes]:
 
 def claimed(line: bytes) -> Sum | None:
     """The checksums that a line (without its newline) claims; None where it has none."""
-    if line[-TAIL:-18] != MARK:
+    if line[-TAIL:-18] != MARK or not _SUMS.fullmatch(line, max(0, len(line) - 18)):
         return None
     return Sum(line[-18:-10], line[-10:-2])
 

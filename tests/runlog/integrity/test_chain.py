@@ -117,14 +117,38 @@ def test_the_checksum_before_a_place_is_the_last_line_s(log: Path) -> None:
     assert sum_before(log, 0) is None
 
 
+def test_records_swallowed_by_an_overwritten_one_of_another_kind_are_said(log: Path) -> None:
+    fields = {**dict.fromkeys(FIELDS["slot"]), "time": 0.0}
+    lines = chained(
+        *[encode("slot", 0.0, fields) if place % 3 == 0 else message(place) for place in range(12)]
+    )
+    data = bytearray(b"".join(lines))
+    at = sum(map(len, lines[:4])) - 30
+    data[at : at + 200] = bytes(200)
+    times, said = read(log, [bytes(data)], kinds=("message",))
+    assert len(times) < 8
+    assert said
+
+
+@pytest.mark.parametrize("end", [bytes(40), LINES[-1][:-1] + b'{"event":'], ids=["zeros", "no newline"])
+def test_an_end_that_no_kill_leaves_is_said(log: Path, end: bytes) -> None:
+    times, said = read(log, [*LINES[:-1], end])
+    assert (times, said) == (
+        list(range(19)),
+        ["log.jsonl line 20 is damaged and was skipped: the end of the file is not as it was written"],
+    )
+
+
 def test_what_is_left_of_a_checksum_is_damage_in_the_first_line_too(log: Path) -> None:
     cut = LINES[0][: LINES[0].rindex(b'"sum":"') + len(b'"sum":"')]
     times, said = read(log, [cut + b'"}\n', *LINES[1:]])
     assert (times, len(said)) == (list(range(1, 20)), 1)
 
 
-def test_a_value_named_sum_of_a_version_without_checksums_is_no_checksum(log: Path) -> None:
-    fields = {**dict.fromkeys(FIELDS["asked"]), "time": 0.0, "hyperparameters": {"a": 1, "sum": "x"}}
+@pytest.mark.parametrize("value", ["x", "sixteen letters."])
+def test_a_value_named_sum_of_a_version_without_checksums_is_no_checksum(log: Path, value: str) -> None:
+    others = dict.fromkeys(sorted(FIELDS["asked"] - {"hyperparameters"}))
+    fields = {**others, "time": 0.0, "hyperparameters": {"a": 1, "sum": value}}
     line = encode("asked", 0.0, fields)
     assert b',"sum":"' in line
     assert read(log, [line]) == ([0.0], [])
