@@ -45,13 +45,30 @@ def init(**options: Any) -> Any:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in numbers}
     try:
-        with _processes_in_a_group_of_their_own():
+        with _processes_in_a_group_of_their_own(), _without_idle_processes():
             return ray.init(**options)
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():
                 if handler is not None:
                     signal.signal(number, handler)
+
+
+@contextmanager
+def _without_idle_processes() -> Iterator[None]:
+    """Start no process that carries workers' output, which is not read here, nor one for a cloud's nodes.
+
+    `ray start` has options for both, `ray.init` has not; each takes a second of the processor to start.
+    """
+    node: Any = ray._private.node.Node
+    kept = {name: getattr(node, name) for name in ("start_log_monitor", "start_monitor")}
+    for name in kept:
+        setattr(node, name, lambda self: None)
+    try:
+        yield
+    finally:
+        for name, method in kept.items():
+            setattr(node, name, method)
 
 
 def shut_down() -> None:

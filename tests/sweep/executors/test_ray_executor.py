@@ -222,6 +222,22 @@ def test_ray_s_processes_form_a_group_of_their_own_and_this_one_stays_in_the_ter
     assert (services.ConsolePopen, os.setpgrp) == plain
 
 
+def test_no_process_is_started_that_would_carry_output_or_start_nodes_of_a_cloud(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node: Any = setup.ray._private.node.Node
+    plain = node.start_log_monitor, node.start_monitor
+    started: list[object] = []
+
+    def init(**options: object) -> None:
+        started.extend((node.start_log_monitor(Mock()), node.start_monitor(Mock())))
+
+    monkeypatch.setattr("sweep.executors.ray.setup.ray.init", init)
+    setup.init()
+    assert started == [None, None]
+    assert (node.start_log_monitor, node.start_monitor) == plain
+
+
 def test_ray_s_own_processes_are_not_asked_one_by_one_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray's monitor takes its second each time, and on a busy machine others do; raylet ends the workers."""
     kinds = ("raylet", "gcs_server", "monitor", "dashboard", "log_monitor", "reaper")
