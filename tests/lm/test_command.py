@@ -10,6 +10,7 @@ import pytest
 import analysis
 import sweep
 from sweep.driver.monitor.progress import Quiet
+from sweep.worker.describe_task import answer
 from tests.sweep.in_process import interrupted
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "script" / "lora.yaml"
@@ -22,6 +23,7 @@ def test_mlx_lm_s_command_is_swept_and_resumed(
     monkeypatch.setattr("sweep.worker.command.session.SETTLED_S", -1.0)
     monkeypatch.setattr("sweep.worker.command.session.TURN_S", 0.05)
     monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+    monkeypatch.setattr("sweep.driver.describe._ask", lambda ref, request: answer(request))
     (tmp_path / "lora").symlink_to(example)
     (tmp_path / "script").mkdir()
     study = tmp_path / "script" / "lora.yaml"
