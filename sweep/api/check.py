@@ -21,6 +21,9 @@ from sweep.vocabulary.trial import UNBOUNDED, Length, Signature
 if TYPE_CHECKING:
     from sweep.search.pruning.reach import Reach
 
+SHOWN_RUNGS = 12
+"""Where a trial ends by itself, rungs go up to no end."""
+
 SHOWN = 4
 """Parameters without a gradient that are named."""
 
@@ -110,8 +113,10 @@ class Check:
             return
         size = self.description.train_examples
         units = "examples (epochs)" if size else "examples"
-        rungs = ", ".join(f"{rung} ({rung / size:.3g})" if size else str(rung) for rung in self.pruner.rungs)
-        yield f"pruner: {self.spec.pruner.name} decides from these {units} on: {rungs}"
+        texts = [f"{rung} ({rung / size:.3g})" if size else str(rung) for rung in self.pruner.rungs]
+        more = ["..."] if len(texts) > SHOWN_RUNGS else []
+        shown = ", ".join([*texts[:SHOWN_RUNGS], *more])
+        yield f"pruner: {self.spec.pruner.name} decides from these {units} on: {shown}"
 
     def updates(self) -> list[tuple[int, int]]:
         """(k, optimizer steps of a trial) for each number of accumulation steps k; of a function none."""

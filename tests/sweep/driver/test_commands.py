@@ -361,3 +361,9 @@ def test_the_example_of_a_script_is_swept_pruned_and_resumed(
     table = analysis.load(summary.run_dir).trials.set_index("number")
     assert table.state.tolist()[:2] == ["COMPLETE", "PRUNED"]
     assert sweep.logs(summary.run_dir, 0).replicates[0].count("continuing after epoch") == 1
+
+
+def test_check_shows_a_dozen_rungs_where_a_command_ends_by_itself(folder: Path) -> None:
+    text = sweep.check(STUDY + "pruner: {name: successive_halving, min_resource: 1}\n").as_text()
+    (line,) = (line for line in text.splitlines() if line.startswith("pruner:"))
+    assert line.endswith(", 4194304, ...")
