@@ -45,7 +45,10 @@ def init(**options: Any) -> Any:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     handlers = {number: signal.getsignal(number) for number in numbers}
     try:
-        with _processes_in_a_group_of_their_own(), _without_idle_processes():
+        with (
+            _processes_in_a_group_of_their_own(),
+            _without_idle_processes(dashboard=options.get("include_dashboard") is not False),
+        ):
             return ray.init(**options)
     finally:
         if threading.current_thread() is threading.main_thread():
@@ -55,15 +58,17 @@ def init(**options: Any) -> Any:
 
 
 @contextmanager
-def _without_idle_processes() -> Iterator[None]:
+def _without_idle_processes(*, dashboard: bool) -> Iterator[None]:
     """Start no process that carries workers' output, which is not read here, nor one for a cloud's nodes.
 
-    `ray start` has options for both, `ray.init` has not; each takes a second of the processor to start.
+    Nor, without a dashboard, what is left of its server. `ray start` has options for the first two,
+    `ray.init` has not; each takes a second of the processor to start.
     """
     node: Any = ray._private.node.Node
-    kept = {name: getattr(node, name) for name in ("start_log_monitor", "start_monitor")}
+    idle = ("start_log_monitor", "start_monitor", *(() if dashboard else ("start_api_server",)))
+    kept = {name: getattr(node, name) for name in idle}
     for name in kept:
-        setattr(node, name, lambda self: None)
+        setattr(node, name, lambda self, **_: None)
     try:
         yield
     finally:

@@ -222,20 +222,22 @@ def test_ray_s_processes_form_a_group_of_their_own_and_this_one_stays_in_the_ter
     assert (services.ConsolePopen, os.setpgrp) == plain
 
 
-def test_no_process_is_started_that_would_carry_output_or_start_nodes_of_a_cloud(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.mark.parametrize("dashboard", [True, False])
+def test_no_process_is_started_that_would_be_idle(monkeypatch: pytest.MonkeyPatch, dashboard: bool) -> None:
     node: Any = setup.ray._private.node.Node
-    plain = node.start_log_monitor, node.start_monitor
+    names = ("start_log_monitor", "start_monitor", "start_api_server")
+    for name in names:
+        monkeypatch.setattr(node, name, lambda self, **options: "started")
+    plain = [getattr(node, name) for name in names]
     started: list[object] = []
 
     def init(**options: object) -> None:
-        started.extend((node.start_log_monitor(Mock()), node.start_monitor(Mock())))
+        started.extend(getattr(node, name)(Mock()) for name in names)
 
     monkeypatch.setattr("sweep.executors.ray.setup.ray.init", init)
-    setup.init()
-    assert started == [None, None]
-    assert (node.start_log_monitor, node.start_monitor) == plain
+    setup.init(include_dashboard=dashboard)
+    assert started == [None, None, "started" if dashboard else None]
+    assert [getattr(node, name) for name in names] == plain
 
 
 def test_ray_s_own_processes_are_not_asked_one_by_one_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
