@@ -17,6 +17,7 @@ from sweep.rundir.rundir import RunDir
 from sweep.scheduler.messages import Collected
 from sweep.spec.schema import Checkpoints
 from sweep.vocabulary.trial import Outcome, Snapshot
+from sweep.vocabulary.turn import Turn
 
 Arriving = tuple[str, str]
 """A slot and a path on its host."""
@@ -51,6 +52,8 @@ class CheckpointCollector:
         self._final: dict[int, list[tuple[str, Snapshot]]] = {}
         self._coming: dict[Arriving, Snapshot] = {}
         self._lost: set[str] = set()
+        self._loading: dict[tuple[str, int], frozenset[str]] = {}
+        self._untidy = False
         self._clock = clock
         self._moved = -inf
 
@@ -87,7 +90,20 @@ class CheckpointCollector:
                 self._fetch(slot, snapshot)
             else:
                 self._executor.discard(slot, snapshot)
-        self._retain()
+        self._untidy = True
+
+    def turn_out(self, slot: str, turn: Turn) -> None:
+        """A worker was given a turn: what its runs resume from stays until the turn has come back."""
+        if turn.checkpoints:
+            self._loading[slot, turn.number] = frozenset(turn.checkpoints)
+
+    def turn_done(self, slot: str, number: int) -> None:
+        self._loading.pop((slot, number), None)
+
+    def tidy(self) -> None:
+        """Let go what is superseded; the scheduler has to know by then what has arrived."""
+        if self._untidy:
+            self._retain()
 
     def receive(self, chunk: Chunk) -> Collected | None:
         """Enter a chunk; once the last has arrived whole, the snapshot as it lies in the run directory."""
@@ -105,12 +121,14 @@ class CheckpointCollector:
         except CheckpointError as error:
             self._run.record_message("warning", str(error))
             return None
-        self._retain()
-        return Collected(replace(stored, path=str(self._run.path / stored.path)))
+        self._untidy = True
+        return Collected(replace(stored, path=self._lies_at(stored)))
 
     def slot_lost(self, slot: str) -> None:
         """What was on its way from there will not arrive."""
         self._lost.add(slot)
+        for turn in [turn for turn in self._loading if turn[0] == slot]:
+            del self._loading[turn]
         for key in [key for key in self._arriving if key[0] == slot]:
             self._arriving.pop(key).abandon()
             del self._coming[key]
@@ -162,11 +180,15 @@ class CheckpointCollector:
         """Let go what is superseded; what stays of ended trials goes to the store, where there is one.
 
         What is on its way may never arrive: a trial that may have to resume keeps what it has until then.
+        What a worker was told to load stays until it has: a newer one of that run can come late, from
+        where it was before.
         """
         checkpoints = self._run.checkpoints.kept
         coming = [each for each in self._coming.values() if each.trial in self._told]
         superseded = self._superseded([*checkpoints, *coming])
-        gone = [each for each in superseded if each in checkpoints]
+        loading = frozenset().union(*self._loading.values())
+        gone = [each for each in superseded if each in checkpoints and self._lies_at(each) not in loading]
+        self._untidy = any(self._lies_at(each) in loading for each in superseded)
         for snapshot in gone:
             url = self._run.checkpoints.stored.get(snapshot.path)
             if self._store is not None and url is not None:
@@ -178,6 +200,9 @@ class CheckpointCollector:
             for snapshot in kept:
                 if snapshot.trial in self._told and snapshot.path not in self._run.checkpoints.stored:
                     self._store.send(snapshot, self._run.path / snapshot.path)
+
+    def _lies_at(self, snapshot: Snapshot) -> str:
+        return str(self._run.path / snapshot.path)
 
     def _superseded(self, checkpoints: Sequence[Snapshot]) -> list[Snapshot]:
         return superseded(

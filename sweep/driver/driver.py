@@ -156,6 +156,7 @@ class Driver:
                 if not self.done:
                     self._start()
                 yield
+            self._collector.tidy()
             self._commit()
         finally:
             self._collector.close()
@@ -220,6 +221,7 @@ class Driver:
         self._ledger.look(self._state)
         with self._warnings.heard():
             self._settle(self._translate(happened))
+        self._collector.tidy()
         if self._clock() - self._committed >= COMMIT_EVERY_S:
             self._commit()
         self._run.maintain()
@@ -261,6 +263,7 @@ class Driver:
             match event:
                 case TurnDone():
                     self._counters.turn_done(event.result)
+                    self._collector.turn_done(event.slot, event.result.number)
                     self._printed.enter(event.result.output)
                 case Chunk():
                     collected = self._collector.receive(event)
@@ -318,6 +321,7 @@ class Driver:
         for instruction in instructions:
             match instruction:
                 case RunTurn():
+                    self._collector.turn_out(instruction.slot, instruction.turn)
                     self._executor.submit(instruction.slot, instruction.turn)
                 case Record():
                     self._run.record_reports([instruction.report], lane_s=instruction.lane_s)

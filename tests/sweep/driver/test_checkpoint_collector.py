@@ -12,6 +12,7 @@ from sweep.executors.base import Chunk
 from sweep.rundir.rundir import RunDir
 from sweep.spec.schema import Checkpoints
 from sweep.vocabulary.trial import Snapshot
+from sweep.vocabulary.turn import Load, Turn
 from tests.run_dirs import outcome, plan
 
 BYTES = b"weights"
@@ -53,13 +54,38 @@ def test_what_is_on_its_way_from_a_slot_that_is_lost_supersedes_nothing(tmp_path
         collector.offer("far", snapshot(0, 200))
         arrive(collector, "near", snapshot(1, 100))
         collector.trial_told(outcome(1))
+        collector.tidy()
         run.commit()
         collector.slot_lost("far")
         assert [(each.trial, each.examples) for each in run.checkpoints.kept] == [(0, 100)]
         assert (run.path / run.checkpoints.kept[0].path).read_bytes() == BYTES
 
         arrive(collector, "near", snapshot(0, 200))
+        collector.tidy()
         run.commit()
+        assert [each.examples for each in run.checkpoints.kept] == [200]
+
+
+def test_what_a_worker_was_told_to_load_stays_until_it_has(tmp_path: Path) -> None:
+    """Simulated histories found it: a newer checkpoint comes late, from where the run was before."""
+    with RunDir.open(tmp_path, "study") as run:
+        collector = collecting(run)
+        arrive(collector, "far", snapshot(0, 100))
+        run.commit()
+        path = run.path / run.checkpoints.kept[0].path
+        load = Load(0, plan(0), 0, 1, str(path))
+        collector.offer("far", snapshot(0, 200))
+        collector.turn_out("near", Turn(7, (), 1, loads=(load,)))
+        collector.receive(Chunk("far", snapshot(0, 200), BYTES))
+        collector.receive(Chunk("far", snapshot(0, 200), b""))
+        collector.tidy()
+        run.commit()
+        assert path.exists()
+
+        collector.turn_done("near", 7)
+        collector.tidy()
+        run.commit()
+        assert not path.exists()
         assert [each.examples for each in run.checkpoints.kept] == [200]
 
 
