@@ -22,21 +22,21 @@ SAY_EVERY_S = 10.0
 class Tally:
     """How seeds went, by the names in `ways`; `wrong` says what happened where it must not, by seed.
 
-    `slowest_s` is the most CPU time that one took, in seconds.
+    `slowest` is the most CPU time that one took, in seconds, and its seed.
     """
 
     what: str
     ways: tuple[str, ...]
     counts: Counter[str] = field(default_factory=Counter)
     wrong: dict[int, str] = field(default_factory=dict)
-    slowest_s: float = 0.0
+    slowest: tuple[float, int] = (0.0, 0)
 
     def try_all(self, attempt: Callable[[int], tuple[str, str]], seeds: Iterable[int]) -> Tally:
         """Enter how each seed goes, and what there is to say of it where that is wrong."""
         for seed in seeds:
             began = time.process_time()
             how, text = attempt(seed)
-            self.slowest_s = max(self.slowest_s, time.process_time() - began)
+            self.slowest = max(self.slowest, (time.process_time() - began, seed))
             self.counts[how] += 1
             if text:
                 self.wrong[seed] = f"{how}: {text}"
@@ -46,11 +46,12 @@ class Tally:
         """Enter another's counts."""
         self.counts += other.counts
         self.wrong |= other.wrong
-        self.slowest_s = max(self.slowest_s, other.slowest_s)
+        self.slowest = max(self.slowest, other.slowest)
 
     def __str__(self) -> str:
         parts = ", ".join(f"{self.counts[way]} {way}" for way in self.ways)
-        return f"{sum(self.counts.values())} {self.what}: {parts}; {self.slowest_s:.2f} s of CPU at most"
+        seconds, seed = self.slowest
+        return f"{sum(self.counts.values())} {self.what}: {parts}; {seconds:.2f} s of CPU at most (seed {seed})"
 
 
 def arguments(package: str, about: str | None, count: str) -> argparse.Namespace:
