@@ -24,10 +24,10 @@ LONG_FIRST = ("cluster", "slow")
 
 COVERS = (
     "tests/runlog",
-    "tests/sweep/rundir",
-    "tests/sweep/scheduler",
-    "tests/sweep/driver",
     "tests/simulation",
+    "tests/analysis/test_damage",
+    "tests/analysis/test_load",
+    *(f"tests/sweep/{package}" for package in ("rundir", "scheduler", "driver", "api", "cli")),
 )
 """Tests of the packages whose coverage is measured, and those that play whole studies."""
 

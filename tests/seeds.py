@@ -51,7 +51,9 @@ class Tally:
     def __str__(self) -> str:
         parts = ", ".join(f"{self.counts[way]} {way}" for way in self.ways)
         seconds, seed = self.slowest
-        return f"{sum(self.counts.values())} {self.what}: {parts}; {seconds:.2f} s of CPU at most (seed {seed})"
+        return (
+            f"{sum(self.counts.values())} {self.what}: {parts}; {seconds:.2f} s of CPU at most (seed {seed})"
+        )
 
 
 def arguments(package: str, about: str | None, count: str) -> argparse.Namespace:

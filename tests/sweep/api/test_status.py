@@ -74,7 +74,9 @@ def test_damage_is_named(tmp_path: Path) -> None:
         with (run.path / "log.jsonl").open("ab") as file:
             file.write(b'rubbish\n{"event":"report",rubbish\n{"event":"asked", torn')
         status = read_status(run.path)
-    assert [text[:30] for text in status.damage] == ["log.jsonl line 2 is damaged an"]
+    assert [text[:30] for text in status.damage] == [
+        f"log.jsonl line {line} is damaged an" for line in (2, 3)
+    ]
 
 
 @pytest.mark.parametrize("make", [False, True])
