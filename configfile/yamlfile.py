@@ -18,6 +18,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.representer import SafeRepresenter
 from ruamel.yaml.resolver import BaseResolver
 
+from configfile import plain
 from configfile.problems import ConfigError, Problem
 
 Path = tuple[str | int, ...]
@@ -161,15 +162,14 @@ def document(values: Mapping[str, Any], name: str) -> Document:
 
 
 def _plain(value: Any, path: Path, name: str, problems: list[Problem]) -> Any:
-    """Mappings, lists and scalars as `parse` gives them; NumPy's numbers and paths become plain ones."""
+    """Mappings, lists and scalars as `parse` gives them; NumPy's values and paths become plain ones."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item, (*path, str(key)), name, problems) for key, item in value.items()}
-    if isinstance(value, list | tuple | range):
+    if isinstance(value, list | tuple | range) or plain.is_row(value):
         return [_plain(item, (*path, index), name, problems) for index, item in enumerate(value)]
     if isinstance(value, PurePath):
         return str(value)
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a number of NumPy's or MLX's
-        value = value.item()
+    value = plain.scalar(value)
     if value is None or isinstance(value, bool):
         return value
     for kind in (int, float, str):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from configfile import yamlfile
+from configfile import plain, yamlfile
 from configfile.problems import ConfigError
-from sweep.errors import SpecError
+from sweep.errors import Problem, SpecError, SweepError
 from sweep.spec.parse import from_document, load, parse
 from sweep.spec.resolve import with_budget_trials, with_cluster
 from sweep.spec.schema import StudySpec
@@ -27,7 +28,7 @@ def study_of(study: Study, *, trials: int | None = None, cluster: str | Path | N
     """
     spec = _read(study)
     if trials is not None:
-        spec = with_budget_trials(spec, trials)
+        spec = with_budget_trials(spec, _total(trials))
     return spec if cluster is None else with_cluster(spec, str(cluster))
 
 
@@ -39,8 +40,21 @@ def _read(study: Study) -> StudySpec:
             return from_values(study)
         case str() if "\n" in study:
             return parse(study, TEXT)
-        case _:
+        case str() | PathLike():
             return load(study)
+        case _:
+            raise SweepError(
+                f"a study is a path, text, a mapping or a StudySpec, got {type(study).__name__}. "
+                'Give one, such as "study.yaml"'
+            )
+
+
+def _total(trials: Any) -> int:
+    found = plain.scalar(trials)
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        problem = Problem(TEXT, "must be an integer of at least 1", "trials", found=repr(trials))
+        raise SpecError([problem])
+    return found
 
 
 def from_values(values: Mapping[str, Any]) -> StudySpec:

@@ -11,6 +11,8 @@ from sweep.worker import neighbours
 from train_core import loading
 from train_core.loading import TaskLoadError
 
+ASYNC = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+
 __all__ = ["TaskLoadError", "load_function", "load_task", "source_hash"]
 
 
@@ -29,6 +31,9 @@ def load_function(ref: TaskRef) -> Callable[[Any], Any]:
         raise TaskLoadError(f"{name} is a class, and a task's name begins with a capital letter; rename it")
     if not callable(found):
         raise TaskLoadError(f"{name} is not a function")
+    called = (found, type(found).__call__) if not inspect.isroutine(found) else (found,)
+    if any(is_async(each) for each in called for is_async in ASYNC):
+        raise TaskLoadError(f"{name} is async. Write it as a plain function, with def alone")
     file = inspect.getsourcefile(found) if inspect.isfunction(found) else None
     line = inspect.getsourcelines(found)[1] if file else None
     try:

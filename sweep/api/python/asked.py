@@ -266,11 +266,11 @@ class Study:
         """The report of a trial's value; None where the last one was the same."""
         objective = self._spec.objective[0].metric
         metrics = dict(value) if isinstance(value, Mapping) else {objective: value}
-        if metrics.items() <= trial.last.items():
-            return None
         length = trial.load.plan.length.examples
         here = max(length, trial.examples + 1) if length < UNBOUNDED else trial.examples + 1
-        return _read({"examples": here, **trial.last, **metrics}, trial)
+        report = _read({"examples": here, **trial.last, **metrics}, trial)
+        said = {str(name): report.metrics.get(str(name)) for name in metrics}
+        return None if _same(said, trial.last) else report
 
     def _answer(
         self, trial: Trial, report: Report | None, *, ends: bool = False, failure: str | None = None
@@ -302,6 +302,11 @@ class Study:
     def _check_open(self) -> None:
         if self._closed:
             raise SweepError(f"{self.name}: is closed. Open it again with sweep.Study(...)")
+
+
+def _same(said: Mapping[str, float | None], before: Mapping[str, float]) -> bool:
+    """Whether all of it was said before; one NaN is another."""
+    return all(repr(value) == repr(before.get(name)) for name, value in said.items())
 
 
 def _read(values: Mapping[str, Any], trial: Trial) -> Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -114,8 +115,12 @@ def _found(task: Task, run_dir: Path) -> tuple[TaskSource | None, Path | None, s
 
 def _check_kind(task: Any) -> None:
     is_class = isinstance(task, type)
+    if inspect.isgenerator(task) or inspect.isawaitable(task) or inspect.isasyncgen(task):
+        raise _problem("a task is a function, not what it returns. Pass it without calling it: task=train")
     if not is_class and not inspect.isfunction(task):
         raise _problem(f"a task is a class or a function, got {type(task).__name__}. Wrap it in a function")
+    if inspect.iscoroutinefunction(task) or inspect.isasyncgenfunction(task):
+        raise _problem(f"{task.__name__} is async. Write it as a plain function, with def alone")
     name = task.__name__
     if name == "<lambda>":
         raise _problem("a lambda has no name. Write it as a function with def")
@@ -137,12 +142,20 @@ def _values(target: str, keys: StudyKeys) -> dict[str, Any]:
         if direction is not None:
             values["objective"]["direction"] = direction
     elif direction is not None:
-        raise SpecError([Problem(TEXT, "stands beside a metric's name alone", "direction")])
-    if isinstance(values.get("budget"), int):
+        remedy = 'write objective={"metric": ..., "direction": ...}'
+        raise SpecError([Problem(TEXT, "stands beside a metric's name alone", "direction", remedy=remedy)])
+    if "budget" in values and not isinstance(values["budget"], Mapping):
         values["budget"] = {"trials": values["budget"]}
     for key in ("sampler", "pruner"):
         if isinstance(values.get(key), str):
             values[key] = {"name": values[key]}
     if "warm_start" in values:
-        values["warm_start"] = str(Path(values["warm_start"]).resolve())
+        values["warm_start"] = _absolute(values["warm_start"])
     return values
+
+
+def _absolute(value: Any) -> Any:
+    """A path, or several, from the current folder; what is none is said by its key later."""
+    if isinstance(value, list | tuple):
+        return [_absolute(each) for each in value]
+    return str(Path(value).resolve()) if isinstance(value, str | PathLike) else value

@@ -5,7 +5,7 @@ The function is a generator; pruning closes it. A function that returns a value 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Function:
         self._trial = Trial(load, folder)
         self._length = load.plan.length.examples
         self._function = function
-        self._reports: Generator[Any, None, Any] | None = None
+        self._reports: Iterator[Any] | None = None
 
     @property
     def has_saved(self) -> bool:
@@ -58,11 +58,15 @@ class Function:
         mx.reset_peak_memory()
         if self._reports is None:
             value: Any = self._function()(self._trial)
+            if isinstance(value, Coroutine | AsyncGenerator):
+                if isinstance(value, Coroutine):
+                    value.close()  # or Python warns that it was never awaited
+                raise ReportError("the function is async. Write it as a plain function, with def alone")
             if value is None:
                 raise ReportError(
                     "the function returned nothing. Return the objective's value, or yield reports"
                 )
-            if not isinstance(value, Generator):
+            if not isinstance(value, Iterator):
                 return result(value, seen, self._length), True
             self._reports = value
         try:
@@ -81,7 +85,7 @@ class Function:
     def close(self) -> str | None:
         """Close the generator."""
         try:
-            if self._reports is not None:
+            if isinstance(self._reports, Generator):
                 self._reports.close()
         except Exception as error:
             return f"did not end when it was closed: {explain(error)[0]}"

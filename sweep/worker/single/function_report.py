@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ COLUMNS = ("trial", "replicate", "attempt", "width", "lane", "host", "time")
 
 FOREIGN = ("site-packages", "<frozen", "/sweep/worker/")
 """Files whose frames are not the user's."""
+
+
+MOST = 2**53
+"""Above it floats skip integers: no count is so large."""
 
 
 class ReportError(Exception):
@@ -48,7 +53,11 @@ def reported(value: Any, *, after: int, objective: str | None = None) -> Reporte
             raise ReportError(f"the metric {name} has the name of a table's own column. Call it otherwise")
     numbers = {name: _number(name, item) for name, item in values.items() if name != "examples"}
     epoch = numbers.pop("epoch", 0.0)
+    if not isfinite(epoch):
+        raise ReportError(f"`epoch` is {epoch:g}. Report how many epochs it has trained, or leave it out")
     updates = numbers.pop("updates", 0.0)
+    if not _is_count(updates):
+        raise ReportError(f"`updates` is {updates:g}, not a count. Report how many updates it has made")
     return Reported(examples, epoch, int(updates), numbers)
 
 
@@ -59,7 +68,7 @@ def _examples(values: Mapping[str, Any], after: int) -> int:
             'Add how many examples it has seen, such as {"examples": 100, ...}'
         )
     number = _number("examples", values["examples"])
-    if not number.is_integer() or number < 0:
+    if not _is_count(number):
         raise ReportError(f"`examples` is {number:g}, not a count. Report how many examples it has seen")
     if number < 1:
         raise ReportError("`examples` is 0. Report after the first example that was seen")
@@ -71,12 +80,16 @@ def _examples(values: Mapping[str, Any], after: int) -> int:
     return int(number)
 
 
+def _is_count(number: float) -> bool:
+    return number.is_integer() and 0 <= number <= MOST
+
+
 def _number(name: str, value: Any) -> float:
     try:
         if isinstance(value, str | bytes):
             raise TypeError
         return float(value.item() if hasattr(value, "item") else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ReportError(f"`{name}` is {_short(value)}, which is no number") from None
 
 

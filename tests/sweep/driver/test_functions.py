@@ -172,6 +172,11 @@ def test_a_generator_that_ignores_being_closed_is_a_note(folder: Path) -> None:
     [
         ("many_arguments", r"task: many_arguments is called as many_arguments\(trial\): missing a required"),
         ("lower_case", "task: lower_case is a class, and a task's name begins with a capital letter"),
+        ("later", "task: later is async. Write it as a plain function, with def alone"),
+        ("later_pieces", "task: later_pieces is async"),
+        ("later_bound", "task: later_bound is async"),
+        ("later_part", "task: later_part is async"),
+        ("later_called", "task: later_called is async"),
         ("trian", r"task: functions.py has no function trian \(did you mean train\?\)"),
     ],
 )
@@ -180,6 +185,22 @@ def test_invariant_10_a_function_that_cannot_be_called_is_said_before_anything_r
 ) -> None:
     with pytest.raises(SpecError, match=said):
         run(("functions.py:train", f"functions.py:{name}"))
+
+
+@pytest.mark.parametrize("name", ["handed_on", "mapped", "short", "part", "called", "bound"])
+def test_whatever_can_be_called_is_a_function(name: str, folder: Path) -> None:
+    summary = run(("functions.py:train", f"functions.py:{name}"), ("trials: 4", "trials: 1"))
+    assert summary.counts["COMPLETE"] == 1
+
+
+def test_a_function_that_returns_a_coroutine(folder: Path) -> None:
+    found = analysis.load(
+        run(
+            ("functions.py:train", "functions.py:awaitable"),
+            ("budget: {trials: 4}", "budget: {trials: 1}\nfailures: {retry: 0}"),
+        ).run_dir
+    )
+    assert found.trials.reason[0] == "the function is async. Write it as a plain function, with def alone"
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Iterator
@@ -89,6 +90,50 @@ def files(trial: Any) -> Iterator[dict[str, float]]:
         trial.save_file(trial.folder / "model.bin")
         kept = trial.checkpoint.files["model.bin"].read_bytes()[0]
         yield {"examples": step, "loss": float(seen), "kept": kept}
+
+
+def handed_on(trial: Any) -> Any:
+    """Returns a generator that another function made."""
+    return train(trial)
+
+
+def mapped(trial: Any) -> Any:
+    """Returns an iterator that is no generator."""
+    return map(lambda step: {"examples": step, "loss": 1.0}, range(1, 4))
+
+
+class _Called:
+    def __call__(self, trial: Any) -> float:
+        return self.half(trial)
+
+    def half(self, trial: Any) -> float:
+        return float(trial.params["learning_rate"]) / 2
+
+    async def later(self, trial: Any) -> float:
+        return 1.0
+
+
+class _Later:
+    async def __call__(self, trial: Any) -> float:
+        return 1.0
+
+
+short = lambda trial: trial.params["learning_rate"]  # noqa: E731
+part = functools.partial(lambda factor, trial: factor * trial.params["learning_rate"], 2.0)
+called, bound, later_called = _Called(), _Called().half, _Later()
+later_bound, later_part = _Called().later, functools.partial(_Called.later, _Called())
+
+
+async def later(trial: Any) -> float:
+    return 1.0
+
+
+async def later_pieces(trial: Any) -> Any:
+    yield {"examples": 1, "loss": 1.0}
+
+
+def awaitable(trial: Any) -> Any:
+    return later(trial)
 
 
 def many_arguments(trial: Any, more: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
@@ -148,6 +149,19 @@ def test_how_trials_end() -> None:
         "objective loss is NaN in the last report",
     ]
     assert len(found.metrics) == 6
+
+
+def test_a_value_is_read_as_a_number_before_it_is_compared() -> None:
+    with study() as mine:
+        values: list[Any] = [np.array([1.0]), float("nan"), np.float32(0.5)]
+        for value in values:
+            trial = mine.ask()
+            assert trial is not None
+            trial.report(5, loss=value)
+            with pytest.raises(SweepError, match=r"`loss` is ndarray .*, which is no number"):
+                mine.tell(trial, np.arange(2))  # type: ignore[arg-type]
+            mine.tell(trial, float("nan") if value != value else value)
+    assert sweep.load("runs/mine").metrics.examples.tolist() == [5, 5, 5], "no value was told twice"
 
 
 @pytest.mark.parametrize(

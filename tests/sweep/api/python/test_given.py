@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import sweep
-from sweep.api.python.given import given_study
+from sweep.api.python.given import StudyKeys, given_study
 from sweep.errors import SweepError
 from sweep.spec.given import from_values
 from tests.sweep.api.python.cells import Kernel
@@ -29,6 +32,10 @@ CELL = Kernel().run(
     short = lambda trial: 1.0
     class Called:
         def __call__(self, trial): return 1.0
+        def train(self, trial): return 1.0
+    async def later(trial): return 1.0
+    async def pieces(trial): yield 1.0
+    def made(trial): yield 1.0
     """
 )
 
@@ -68,6 +75,12 @@ def test_a_file_s_task_stays_there(tmp_path: Path) -> None:
     [
         (CELL["short"], {}, "study: task: a lambda has no name. Write it as a function with def"),
         (CELL["Called"](), {}, "study: task: a task is a class or a function, got Called. Wrap it"),
+        (CELL["Called"]().train, {}, "study: task: a task is a class or a function, got method. Wrap it"),
+        (functools.partial(train), {}, "study: task: a task is a class or a function, got partial. Wrap it"),
+        (print, {}, "task: a task is a class or a function, got builtin_function_or_method. Wrap it"),
+        (CELL["made"](None), {}, "task: a task is a function, not what it returns. Pass it without calling"),
+        (CELL["later"], {}, "task: later is async. Write it as a plain function, with def alone"),
+        (CELL["pieces"], {}, "task: pieces is async. Write it as a plain function, with def alone"),
         (CELL["Train"], {}, "task: the name of a function begins with a small letter, got Train. Rename it"),
         (CELL["task"], {}, "task: the name of a class begins with a capital letter, got task. Rename it"),
         (train, {"direction": None}, "study: objective.direction: is missing"),
@@ -104,3 +117,61 @@ def test_a_notebook_shows_the_message_without_a_traceback(tmp_path: Path) -> Non
         given_study(None, CELL["short"], KEYS, runs=tmp_path)
     said = "SpecError: study: task: a lambda has no name. Write it as a function with def"
     assert raised.value._render_traceback_() == [said]
+
+
+WRONG: tuple[Any, ...] = (
+    None, 3, 2.5, True, "x", b"x", [], [1], {}, {"a": 1}, (), {1}, object(), train, np.arange(3),
+    np.float32(0.1),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [*StudyKeys.__annotations__, "cluster", "trials"])
+def test_what_is_given_for_a_key_is_read_or_refused_by_its_name(key: str, tmp_path: Path) -> None:
+    for value in WRONG:
+        keys: Any = {**KEYS, key: value}
+        beside = {name: keys.pop(name) for name in ("cluster", "trials") if name in keys}
+        try:
+            given_study(None, "task.py:train", keys, runs=tmp_path, **beside)
+        except SweepError as error:
+            assert re.search(rf"{key}|executor", str(error)), str(error)
+
+
+def test_numbers_of_numpy_are_taken_as_what_they_mean(tmp_path: Path) -> None:
+    of: Any = np  # whose values the types of `choices` and `trials` do not name
+    of_numpy: Any = {
+        **KEYS,
+        "space": {
+            "rate": sweep.float(np.float32(0.1), np.float64(1), step=np.float32(0.1)),
+            "layers": sweep.int(np.int64(1), np.float32(3), step=np.int8(1)),
+            "width": sweep.choices(of.array([16, 32])),
+            "kind": sweep.choices(of.str_("a"), of.bool_(True), when={"width": np.array([16])}),
+        },
+        "budget": np.int64(8),
+        "seed": np.uint8(3),
+        "fixed": {"decay": np.float32(0.1)},
+        "trial": {"length": {"examples": np.int32(100)}},
+    }
+    plain: Any = {
+        **KEYS,
+        "space": {
+            "rate": {"low": 0.1, "high": 1.0, "step": 0.1, "log": False},
+            "layers": {"low": 1, "high": 3, "step": 1, "log": False},
+            "width": {"choices": [16, 32]},
+            "kind": {"choices": ["a", True], "when": {"width": [16]}},
+        },
+        "seed": 3,
+        "fixed": {"decay": 0.1},
+        "trial": {"length": {"examples": 100}},
+    }
+    specs = [given_study(None, "task.py:train", each, runs=tmp_path).spec for each in (of_numpy, plain)]
+    assert specs[0] == specs[1]
+    spec = given_study(None, "task.py:train", KEYS, runs=tmp_path, trials=of.int64(3)).spec
+    assert spec.budget.trials == 3
+
+
+@pytest.mark.parametrize("number", ["0.1", None, 1j, np.arange(2), True])
+def test_what_is_no_number_is_no_bound(number: Any) -> None:
+    with pytest.raises(SweepError, match=r"sweep\.float: .* is not a number\. Write sweep\.float\(1e-4"):
+        sweep.float(number, 1.0)
+    with pytest.raises(SweepError, match=r"sweep\.int: .* is not an integer"):
+        sweep.int(number, 3)
