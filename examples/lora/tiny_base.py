@@ -33,7 +33,7 @@ TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-UPDATES, BATCH, CONTEXT = 60, 8, 32
+UPDATES, BATCH, CONTEXT = 60, 4, 32
 CONFIG: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",

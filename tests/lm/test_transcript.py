@@ -86,7 +86,7 @@ def test_the_transcript_is_typed(
     monkeypatch.setitem(init.MADE, "lora", ())  # what the set-up makes was made before, by the same script
     (tmp_path / "base").symlink_to(example / "base")
     shutil.copytree(example / "data", tmp_path / "data")
-    monkeypatch.setattr(init, "set_up", lambda *_: "base: a tiny Llama, loss 5.19 after 60 updates")
+    monkeypatch.setattr(init, "set_up", lambda *_: "base: a tiny Llama, loss 5.22 after 60 updates")
     said = {}
     for command, _ in TYPED:
         said[command.split(" --")[0]] = typed(command, monkeypatch, capfd)
