@@ -13,6 +13,7 @@ inspect          a task, tried before it trains (a package)
 checkpoint       complete, resumable checkpoints
 loading          a task from its file or module
 reads            what a task reads beside its source, fingerprinted
+written_at       where an error of a task's code comes from
 inference        a trained model out of a checkpoint
 layers           layers and losses that take traced rates
 keys             random keys, split and folded

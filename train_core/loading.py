@@ -11,12 +11,13 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-import traceback
 from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
+
+from train_core.written_at import own_frame
 
 
 class TaskLoadError(Exception):
@@ -107,10 +108,6 @@ def _own_error(error: Exception, what: str) -> TaskLoadError:
     """The user's error in one line, with the innermost line of it that is not a library's."""
     if isinstance(error, SyntaxError):
         return TaskLoadError(f"{what}: SyntaxError: {error.msg}", error.filename, error.lineno)
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [
-        frame for frame in frames if "site-packages" not in frame.filename and "<frozen" not in frame.filename
-    ]
-    own = [frame for frame in own if frame.filename != __file__] or frames
-    last = own[-1]
-    return TaskLoadError(f"{what}: {type(error).__name__}: {error}", last.filename, last.lineno)
+    frame = own_frame(error.__traceback__, (__file__,))
+    problem = f"{what}: {type(error).__name__}: {error}"
+    return TaskLoadError(problem, *((frame.filename, frame.lineno) if frame is not None else ()))

@@ -20,6 +20,7 @@ from train_core.data.sources import Source
 from train_core.errors import TaskError, TrainingError
 from train_core.hyperparameters import Scalar, Static, split
 from train_core.reads import Read
+from train_core.written_at import in_cell, own_frame
 
 Batch = dict[str, mx.array]
 
@@ -175,14 +176,16 @@ def is_foreign(filename: str) -> bool:
 
 
 def _frame(trace: TracebackType | None) -> traceback.FrameSummary | None:
-    frames = [f for f in traceback.extract_tb(trace) if not is_foreign(f.filename)]
-    return frames[-1] if frames else None
+    return own_frame(trace, _NOT_THE_TASK)
 
 
 def _place(task: Task, method: str, trace: TracebackType | None) -> str:
     frame = _frame(trace)
     called = f"{type(task).__name__}.{method}"
-    return called if frame is None else f"{frame.filename}:{frame.lineno}: in {called}"
+    if frame is None:
+        return called
+    place = in_cell(frame.filename, frame.lineno or 0) or f"{frame.filename}:{frame.lineno}"
+    return f"{place}: in {called}"
 
 
 def _no_number(hp: Hyperparameters | None, trace: TracebackType | None) -> str:

@@ -102,8 +102,7 @@ def _ask(ref: TaskRef, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problem(found: dict[str, Any], ref: TaskRef, key_line: int | None, file: str) -> Problem:
-    where = found.get("file")
-    place = f"{where}:{found['line']}" if where and found.get("line") else where
+    place = found.get("place")
     return Problem(
         file=file,
         key="task",

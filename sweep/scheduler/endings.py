@@ -21,7 +21,7 @@ def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
         trial.level()
     for aim in state.limits.objectives:
         if not _counted(trial, aim):
-            reason = f"objective {aim.metric} is missing from the last report"
+            reason = _missing(trial, aim)
             _tell(state, trial, TrialState.FAIL, out, reason)
             return
     for aim in state.limits.objectives:
@@ -31,6 +31,15 @@ def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
             _tell(state, trial, TrialState.FAIL, out, reason, diverged=True)
             return
     _tell(state, trial, TrialState.COMPLETE, out)
+
+
+def _missing(trial: LiveTrial, aim: Aim) -> str:
+    """What an objective that is not there was expected in."""
+    if not trial.passed:
+        return f"objective {aim.metric} is missing: the trial ended without a report"
+    names = ", ".join(trial.passed[-1].means)
+    there = f"which has {names}" if names else "which has no metric"
+    return f"objective {aim.metric} is missing from the last report, {there}"
 
 
 def follow_patience(state: State, trial: LiveTrial) -> None:

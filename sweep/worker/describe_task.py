@@ -17,13 +17,14 @@ from sweep.worker.task_loading import load_function, load_task
 from train_core import device, reads
 from train_core.loading import TaskLoadError
 from train_core.task import task_errors
+from train_core.written_at import in_cell
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Describe a task, and where "purity" is asked for, try that first: with problems it is all there is.
 
     The "greatest" hyperparameters of the study are only checked, so that no trial meets a limit later.
-    {"problem", "file", "line"} where the task cannot be loaded or does not run.
+    {"problem", "place"} where the task cannot be loaded or does not run.
     """
     ref = TaskRef(request["folder"], request["target"])
     try:
@@ -46,9 +47,16 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         found["reads"] = reads.recorded(_reads(task, request).items())
         return {**train_core.describe(task, request["hyperparameters"], data), **found}
     except TaskLoadError as error:
-        return {"problem": error.problem, "file": error.file, "line": error.line}
+        return {"problem": error.problem, "place": _place(error)}
     except train_core.TrainingError as error:
-        return {"problem": str(error), "file": None, "line": None}
+        return {"problem": str(error), "place": None}
+
+
+def _place(error: TaskLoadError) -> str | None:
+    """Where the problem is, if known: a file, with its line, or a line of a cell."""
+    if error.file is None or error.line is None:
+        return error.file
+    return in_cell(error.file, error.line) or f"{error.file}:{error.line}"
 
 
 def _reads(task: Any, request: dict[str, Any]) -> dict[str, reads.Read]:

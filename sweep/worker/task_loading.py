@@ -18,8 +18,14 @@ __all__ = ["TaskLoadError", "load_function", "load_task", "source_hash"]
 
 def load_task(ref: TaskRef) -> Any:
     """An instance of the task's class. Raises TaskLoadError."""
+    from train_core.task import Task  # imports MLX
+
     neighbours.serve(ref.folder)
-    return loading.load_task(ref.folder, ref.target, dict(ref.texts))
+    task = loading.load_task(ref.folder, ref.target, dict(ref.texts))
+    if not isinstance(task, Task):
+        name = ref.target.rpartition(":")[2]
+        raise TaskLoadError(f"{name} is no Task. Write class {name}(Task), with from train_core import Task")
+    return task
 
 
 def load_function(ref: TaskRef) -> Callable[[Any], Any]:

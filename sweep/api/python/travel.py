@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MODULE = f"{layout.TASK}/cell.py"
 ARRAYS = f"{layout.TASK}/arrays.npz"
 LINES = f"{layout.TASK}/cell.lines"
-"""Which lines of the module were written where: `[first, last, line, place]` of each definition, in JSON."""
+"""Which lines of the module were written where, as `train_core.written_at` reads it."""
 
 
 def is_in_a_file(task: Any) -> bool:

@@ -5,7 +5,9 @@ The function is a generator; pruning closes it. A function that returns a value 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +86,16 @@ class Function:
 
     def close(self) -> str | None:
         """Close the generator."""
+        reports, self._reports = self._reports, None
         try:
-            if isinstance(self._reports, Generator):
-                self._reports.close()
+            if isinstance(reports, Generator):
+                reports.close()
         except Exception as error:
-            return f"did not end when it was closed: {explain(error)[0]}"
+            said = f"did not end when it was closed: {explain(error)[0]}"
+            del error
+            with _unheard():
+                del reports
+            return said
         return None
 
     def peak_bytes(self) -> int:
@@ -99,6 +106,16 @@ class Function:
 
     def take_output(self) -> bytes:
         return b""
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """What Python prints of a generator that ignores being closed once more, as it is deleted."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
 
 
 def result(value: Any, seen: int, length: int) -> Mapping[Any, Any]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from train_core.written_at import in_cell, own_frame
+
 COLUMNS = ("trial", "replicate", "attempt", "width", "lane", "host", "time")
 """Names that a table of reports has of its own."""
 
-FOREIGN = ("site-packages", "<frozen", "/sweep/worker/")
-"""Files whose frames are not the user's."""
+FOREIGN = ("/sweep/worker/",)
+"""Files of ours that call the user's code, and are called by it."""
 
 
 MOST = 2**53
@@ -102,9 +102,8 @@ def explain(error: BaseException) -> tuple[str, str]:
     """An error in a line, with the user's own line of it, and its traceback from there on."""
     if isinstance(error, ReportError):
         return str(error), ""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not any(part in frame.filename for part in FOREIGN)]
-    where = f" ({_written_at(own[-1])})" if own else ""
+    frame = own_frame(error.__traceback__, FOREIGN)
+    where = f" ({_written_at(frame)})" if frame is not None else ""
     message = str(error).splitlines()[0] if str(error) else ""
     first = f"{type(error).__name__}: {message}{where}" if message else f"{type(error).__name__}{where}"
     return first, "".join(traceback.format_exception(error)).rstrip()
@@ -112,9 +111,5 @@ def explain(error: BaseException) -> tuple[str, str]:
 
 def _written_at(frame: traceback.FrameSummary) -> str:
     """Where a person finds a frame's line: in its file, or in the notebook's cell that it came from."""
-    path, at = Path(frame.filename), frame.lineno or 0
-    with suppress(OSError, ValueError):
-        for first, last, line, place in json.loads(path.with_suffix(".lines").read_text("utf-8")):
-            if first <= at <= last:
-                return f"line {line + at - first} of {place}: {frame.line}"
-    return f"{path.name}, line {at}"
+    cell = in_cell(frame.filename, frame.lineno or 0)
+    return f"{Path(frame.filename).name}, line {frame.lineno}" if cell is None else f"{cell}: {frame.line}"

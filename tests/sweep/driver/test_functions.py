@@ -130,7 +130,8 @@ def test_replicates_that_end_apart_count_together(folder: Path) -> None:
 FAULTS = {
     "no examples": "the function yielded loss without `examples`",
     "goes back": "`examples` is 8 after 9",
-    "no metric": "objective loss is missing from the last report",
+    "no metric": "objective loss is missing from the last report, which has other",
+    "no report": "objective loss is missing: the trial ended without a report",
     "no number": "`loss` is str 'low', which is no number",
     "no dict": "the function yielded float",
     "raises": r"RuntimeError: in the middle \(functions.py, line \d+\)",
@@ -151,7 +152,9 @@ def test_invariant_10_what_a_function_does_wrong_fails_its_trial_in_a_line(fault
     assert re.match(FAULTS[fault], reason.splitlines()[0]), reason
 
 
-def test_a_generator_that_ignores_being_closed_is_a_note(folder: Path) -> None:
+def test_a_generator_that_ignores_being_closed_is_a_note(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     changes = (
         ("functions.py:train", "functions.py:faulty"),
         (
@@ -165,6 +168,7 @@ def test_a_generator_that_ignores_being_closed_is_a_note(folder: Path) -> None:
     assert any(
         "trial 1 did not end when it was closed: RuntimeError: generator ignored" in each for each in messages
     )
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

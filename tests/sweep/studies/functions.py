@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import time
@@ -49,6 +50,8 @@ def faulty(trial: Any) -> Iterator[Any]:
                         yield {"examples": 10 - step, "loss": loss}
                     case "no metric":
                         yield {"examples": step, "other": loss}
+                    case "no report":
+                        return
                     case "no number":
                         yield {"examples": step, "loss": "low"}
                     case "no dict":
@@ -64,8 +67,9 @@ def faulty(trial: Any) -> Iterator[Any]:
             else:
                 yield {"examples": step, "loss": loss}
     except GeneratorExit:
-        if trial.params["fault"] == "ignores closing":
-            yield {"examples": 100, "loss": 0.0}
+        while trial.params["fault"] == "ignores closing":
+            with contextlib.suppress(GeneratorExit):
+                yield {"examples": 100, "loss": 0.0}
         raise
 
 

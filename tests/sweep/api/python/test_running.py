@@ -12,7 +12,7 @@ import sweep
 from sweep.api.run import Summary
 from sweep.driver.driver import Driver
 from sweep.driver.monitor.progress import Quiet
-from sweep.errors import RunDirError, SweepError
+from sweep.errors import RunDirError, SpecError, SweepError
 from tests.sweep.api.python.cells import Kernel
 
 TRAIN = """
@@ -87,13 +87,47 @@ def test_a_class_of_a_cell_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     assert summary.counts["COMPLETE"] == 1
 
 
-@pytest.mark.slow
-def test_an_exception_names_the_line_of_the_cell() -> None:
-    cell = "\n\ndef train(trial):\n    value = {}\n    return value['loss']\n"
-    summary = run(Kernel().run(cell)["train"], budget=1)
-    assert summary.trials.reason[0].splitlines()[0] == (
-        "KeyError: 'loss' (line 5 of the cell: return value['loss'])"
-    )
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("return {}['loss']", "KeyError: 'loss' (line 8 of the cell: return {}['loss'])"),
+        ("json.loads('{')", "line 8 of the cell: json.loads('{'))"),
+        ("helper({})", "KeyError: 'loss' (line 4 of the cell: return values['loss'])"),
+        ("trial.save_file('none')", "'none' (line 8 of the cell: trial.save_file('none'))"),
+    ],
+)
+def test_an_exception_names_the_line_of_the_cell(line: str, said: str) -> None:
+    cell = "import json\n\ndef helper(values):\n    return values['loss']\n\n"
+    cell += f"def train(trial):\n    yield {{'examples': 1, 'loss': 1.0}}\n    {line}\n"
+    summary = run(Kernel().run(cell)["train"], budget=1, failures={"retry": 0})
+    assert summary.trials.reason[0].splitlines()[0].endswith(said)
+
+
+CLASS = """
+    from train_core import Task
+
+    class Line(Task):
+        def data(self):
+            return open("none")
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (CLASS, "task: line 6 of the cell: in Line.data: FileNotFoundError: .*'none'"),
+        (CLASS.replace("(Task)", ""), r"task: Line is no Task\. Write class Line\(Task\)"),
+        (
+            CLASS.replace("data(self)", "__init__(self, rate)"),
+            r"task: Line\(\) cannot be built without[^/]*$",
+        ),
+        (CLASS.replace("data(self)", "__init__(self)"), r"cannot be built .*none'\. See line 6 of the cell$"),
+    ],
+)
+def test_what_is_wrong_with_a_class_names_the_line_of_the_cell(text: str, said: str) -> None:
+    trial = {"micro_batch_size": 16, "length": {"epochs": 1}}
+    with pytest.raises(SpecError, match=said):
+        run(Kernel().run(text)["Line"], objective="validation_loss", trial=trial)
 
 
 def test_a_notebook_shows_counts_the_best_and_a_curve() -> None:
