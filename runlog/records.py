@@ -30,6 +30,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     kind: frozenset(("time", *fields.split()))
     for kind, fields in {
         "opened": "format session host pid objectives choices trials",
+        "edited": "before after",
         "asked": "trial params hyperparameters seed",
         "report": _required(Report),
         "checkpoint": _required(Snapshot),

@@ -19,7 +19,7 @@ from runlog.records import Record
 RUNNING = "RUNNING"
 """State of a trial that was asked and not told."""
 
-KINDS = ("opened", "asked", "told", "retry", "message", "closed", "file")
+KINDS = ("opened", "edited", "asked", "told", "retry", "message", "closed", "file")
 """The records that `StudyState` takes in."""
 
 
@@ -27,7 +27,8 @@ KINDS = ("opened", "asked", "told", "retry", "message", "closed", "file")
 class TrialRow:
     """One trial as the log knows it so far; times are seconds since 1970, None where not recorded.
 
-    `notes` is what the sampler wrote down for itself when it was asked; `parent` the run directory and the
+    `notes` is what the sampler wrote down for itself when it was asked; `edits` how often the space had been
+    edited until then; `parent` the run directory and the
     number of the trial that it extends; `retries` the number of the failed one that it tries again.
     """
 
@@ -47,6 +48,7 @@ class TrialRow:
     parent: tuple[str, int] | None = None
     retries: int | None = None
     diverged: bool = False
+    edits: int = 0
 
     @property
     def feasible(self) -> bool:
@@ -59,7 +61,8 @@ class StudyState:
     """The study so far; feed it records in the order of the log.
 
     `ledger` says where the time of the last session that ended in order went, in seconds. `retried` are
-    failed trials that are to be asked again: those no longer count in the budget.
+    failed trials that are to be asked again: those no longer count in the budget. `edits` are the records of
+    how the space was edited: `before` and `after` hold the keys of the study file that did it.
     """
 
     trials: dict[int, TrialRow] = field(default_factory=dict)
@@ -74,6 +77,7 @@ class StudyState:
     messages: list[tuple[float, str, str]] = field(default_factory=list)
     files: WrittenFiles = field(default_factory=WrittenFiles)
     retried: list[int] = field(default_factory=list)
+    edits: list[Record] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         """Take in one record; kinds that say nothing of trials are ignored."""
@@ -84,6 +88,8 @@ class StudyState:
                 self._told(record)
             case "opened":
                 self._opened(record)
+            case "edited":
+                self.edits.append(record)
             case "retry":
                 self.retried += [number for number in record["trials"] if number not in self.retried]
             case "message":
@@ -104,6 +110,7 @@ class StudyState:
             row.notes = record.get("notes", {})
             row.parent = tuple(record["parent"]) if "parent" in record else None
             row.retries = record.get("retries")
+            row.edits = len(self.edits)
 
     def _told(self, record: Record) -> None:
         row = self._row(record)
@@ -125,7 +132,8 @@ class StudyState:
         self.pid, self.host, self.closed = record["pid"], record["host"], None
         self.objectives = [(each["metric"], each["direction"]) for each in record["objectives"]]
         self.choices = {
-            name: [decode_number(choice) for choice in choices] for name, choices in record["choices"].items()
+            name: list(dict.fromkeys([*map(decode_number, choices), *self.choices.get(name, ())]))
+            for name, choices in record["choices"].items()
         }
         self.budget_trials = record["trials"]
 
@@ -185,7 +193,7 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
         "datetime_start": starts,
         "datetime_complete": stops,
         "duration": [b - a if a and b else None for a, b in zip(starts, stops, strict=True)],
-        **_spread("params_", [row.params for row in rows]),
+        **_param_columns(rows),
         "state": [row.state for row in rows],
         "reason": [row.reason for row in rows],
         **_diverged_column(rows),
@@ -194,6 +202,15 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
         **_retries_column(rows),
         **_constraint_columns(rows),
         **_replicate_columns(study, rows),
+    }
+
+
+def _param_columns(rows: list[TrialRow]) -> dict[str, list[Any]]:
+    """What the sampler chose; where the space was edited, what was fixed when the trial was asked, too."""
+    names = dict.fromkeys(name for row in rows for name in row.params)
+    return {
+        f"params_{name}": [row.params.get(name, row.hyperparameters.get(name)) for row in rows]
+        for name in names
     }
 
 

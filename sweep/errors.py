@@ -33,5 +33,9 @@ class JournalError(SweepError):
     """Optuna's journal cannot be read, or says other things than the log; the message says what."""
 
 
+class StaleJournalError(JournalError):
+    """Optuna's journal is of a study's space as it was before an edit; it is made again."""
+
+
 class CheckpointError(SweepError):
     """A checkpoint file is damaged, foreign or missing; the message names it."""

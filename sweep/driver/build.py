@@ -7,13 +7,15 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runlog import layout
 from sweep.driver.describe import describe
+from sweep.driver.editing import edited
 from sweep.driver.monitor.progress import Progress
-from sweep.errors import JournalError, RunDirError, SpecError
+from sweep.errors import JournalError, RunDirError, SpecError, StaleJournalError
 from sweep.executors import choosing as executors
 from sweep.executors.base import Assignment, Executor
 from sweep.executors.cluster import Cluster
@@ -21,6 +23,7 @@ from sweep.rundir.rundir import RunDir
 from sweep.spec.against_task import validate_against
 from sweep.spec.command import program
 from sweep.spec.command.program import program_of
+from sweep.spec.editing import fitting
 from sweep.spec.plans import greatest_values, longest, sample_values
 from sweep.spec.resolve import keeps_best_report
 from sweep.spec.schema import Choices, StudySpec
@@ -102,11 +105,16 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
     length = longest(spec, description)
     asked = {number: row.params for number, row in run.history.study.trials.items()}
     retries = {number: asked[number] for number in run.history.study.unasked_retries()}
+    made = partial(Study, spec, run.journal_path, length, retries=retries, edited=edited(spec, run))
     study = None
     try:
         if spec.storage is None:
             run.check_journal()
-        study = Study(spec, run.journal_path, length, retries=retries)
+        try:
+            study = made()
+        except StaleJournalError:
+            run.replace_journal(partial(_refit_journal, spec, run))
+            study = made()
         study.storage.check_against(asked, run.history.told)
     except JournalError as error:
         if spec.storage is not None:
@@ -114,8 +122,20 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
         if study is not None:
             study.storage.close()
         run.set_aside(layout.JOURNAL, str(error))
-        study = Study(spec, run.journal_path, length, retries=retries)
+        study = made()
     return study
+
+
+def _refit_journal(spec: StudySpec, run: RunDir, path: Path) -> None:
+    """Write Optuna's journal again, its trials as they are in the space that was edited."""
+    from sweep.search.storage import StudyStorage
+
+    storage = StudyStorage(spec, path, edited(spec, run))
+    try:
+        storage.adopt(run.journal_path, fitting(spec, run.history.study.edits))
+        storage.commit()
+    finally:
+        storage.close()
 
 
 def study_in_memory(spec: StudySpec, description: Description) -> Study:

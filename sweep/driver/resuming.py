@@ -37,7 +37,7 @@ class Resuming:
         unfinished = self._run.history.unfinished
         known = self._study.storage.told()
         events: list[Asked | Taken] = []
-        for proposal in self._study.running():
+        for proposal in self._study.running(self._trials.params):
             if (outcome := self._trials.told.get(proposal.number)) is not None:
                 self._study.tell(outcome)
                 continue

@@ -13,19 +13,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runlog import layout
 from sweep.driver.build import logging_to, make_executor, open_study, pruner_notes, task_hash, task_ref
+from sweep.driver.editing import record_edit, study_before
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.signals import Interrupter, interrupting
 from sweep.driver.task_source import TaskSource
-from sweep.errors import RunDirError, SpecError
+from sweep.errors import RunDirError
 from sweep.executors.awake import awake
 from sweep.executors.base import Executor
 from sweep.executors.choosing import traits
 from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
 from sweep.spec.differences import differences
-from sweep.spec.parse import parse
+from sweep.spec.editing import points_gone, refusals
 from sweep.spec.resolve import resolved_text
 from sweep.spec.schema import Choices, StudySpec
 from sweep.spec.task_description import Description
@@ -44,7 +44,7 @@ def open_run(
     """
     run = RunDir.open(runs, spec.name)
     try:
-        _check_same_study(spec, run)
+        check_same_study(spec, run)
         _check_same_task(spec, run, accept_changed_task, source)
         if source is not None:
             source.write(run.path)
@@ -64,24 +64,19 @@ def finished(spec: StudySpec, run: RunDir) -> bool:
     return used_up and not history.unfinished and history.closed == "finished"
 
 
-def _check_same_study(spec: StudySpec, run: RunDir) -> None:
-    text = run.study_text
-    if text is None:
+def check_same_study(spec: StudySpec, run: RunDir) -> None:
+    """Raise RunDirError where the run directory is another study's, or its edited space cannot be meant."""
+    before = study_before(spec, run)
+    if before is None:
         return
-    path = run.path / layout.STUDY
-    try:
-        before = parse(text, file=str(path))
-    except SpecError as error:
-        raise RunDirError(
-            f"cannot resume: {path} is damaged: {error}. If {spec.document.file} is still the same study, "
-            "move the damaged file away and run the same command again"
-        ) from error
-    changes = differences(before, spec)
-    if changes:
-        lines = [f"  {change.key}: was {change.old}, is {change.new}" for change in changes]
+    trials = list(run.history.study.trials.values())
+    changes = [*differences(before, spec), *points_gone(before, spec, len(trials))]
+    lines = [f"{change.key}: was {change.old}, is {change.new}" for change in changes]
+    lines += refusals(before, spec, trials)
+    if lines:
         raise RunDirError(
             f"{run.path}: cannot resume: these keys differ from the study this run was started with:\n"
-            + "\n".join(lines)
+            + "\n".join(f"  {line}" for line in lines)
             + f"\nRestore them, or give the study another `name` than {spec.name}"
         )
 
@@ -121,7 +116,7 @@ def drive(
     interrupter: Interrupter | None = None,
 ) -> DriverResult:
     """Record what runs, and drive the study until it ends or is interrupted."""
-    record_session(spec, run, description)
+    record_session(spec, run, description, progress)
     for note in pruner_notes(spec, description):
         run.record_message("warning", note)
         progress.note(note)
@@ -138,8 +133,9 @@ def drive(
             return driver.run()
 
 
-def record_session(spec: StudySpec, run: RunDir, description: Description) -> None:
-    """Record that this session runs the study, as it is resolved."""
+def record_session(spec: StudySpec, run: RunDir, description: Description, progress: Progress) -> None:
+    """Record that this session runs the study, as it is resolved, and how its space was edited."""
+    record_edit(spec, run, progress.note)
     run.write_study(resolved_text(spec))
     task = task_ref(spec)
     run.write_provenance(task_hash=task_hash(spec), hosts=[], folder=task.folder, reads=description.reads)

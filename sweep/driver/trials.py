@@ -44,9 +44,11 @@ class Trials:
         return Asked(tuple(plans), exhausted=self._study.exhausted)
 
     def plan(self, proposal: Proposal) -> TrialPlan:
-        """What to train for a proposal."""
+        """What to train for a proposal; a trial that was asked before keeps its hyperparameters."""
         self.params[proposal.number] = proposal.params
-        made = plan(self._spec, self._description, proposal.number, proposal.params)
+        unfinished = self._run.history.unfinished.get(proposal.number)
+        asked = None if unfinished is None else unfinished.hyperparameters
+        made = plan(self._spec, self._description, proposal.number, proposal.params, asked=asked)
         return made if self._extension is None else self._extension.apply(made)
 
     def record_asked(self, trial_plan: TrialPlan, proposal: Proposal) -> None:

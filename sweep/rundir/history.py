@@ -147,7 +147,7 @@ class _Reducer:
 
     def _enter_time(self, event: str, time: float) -> None:
         """Time passes within a session; what is noted between sessions is not of one."""
-        if event in ("message", "retry", "file", *checkpoints.KINDS):
+        if event in ("message", "retry", "edited", "file", *checkpoints.KINDS):
             return
         if event != "opened" and self.last is not None:
             self.elapsed_s += max(0.0, time - self.last)

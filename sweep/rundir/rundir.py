@@ -20,8 +20,8 @@ from runlog.integrity import written_files
 from runlog.integrity.chain import sum_before
 from runlog.reader import whole_bytes
 from sweep.errors import JournalError, RunDirError
-from sweep.rundir.checkpoints import remove_partial
-from sweep.rundir.disk import disk_errors, replace_file, set_aside, sync_directory
+from sweep.rundir.checkpoints import PARTIAL, remove_partial
+from sweep.rundir.disk import disk_errors, publish, replace_file, set_aside, sync_directory
 from sweep.rundir.history import read_history
 from sweep.rundir.kept_checkpoints import KeptCheckpoints
 from sweep.rundir.lock import WriterLock
@@ -203,6 +203,15 @@ class RunDir:
             **({"retries": retries} if retries is not None else {}),
         )
 
+    def record_edited(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Record that the space is another from here on: the study file's keys before and after, on disk.
+
+        The history knows of it, too.
+        """
+        self._append("edited", before=before, after=after)
+        self._log.commit()
+        self.history.study.add({"event": "edited", "before": before, "after": after})
+
     def record_retry(self, trials: Sequence[int]) -> None:
         """Record that failed trials are to be asked again."""
         self._append("retry", trials=list(trials))
@@ -301,6 +310,18 @@ class RunDir:
             raise JournalError(f"{self.journal_path} cannot be read: {error.strerror or error}") from error
         if not holds:
             raise JournalError(f"{self.journal_path} is not what the log recorded")
+
+    def replace_journal(self, make: Callable[[Path], None]) -> None:
+        """Replace Optuna's journal by what `make` writes: at any moment the old or the new one is there."""
+        partial = self.journal_path.with_name(layout.JOURNAL + PARTIAL)
+        partial.unlink(missing_ok=True)
+        make(partial)
+        fields = written_files.head_fields(self.journal_path, 0)
+        self._append(written_files.KIND, **fields)  # what it began with before no longer holds
+        self._log.commit()
+        self.history.study.files.add(fields)
+        with disk_errors(self.journal_path):
+            publish(partial, self.journal_path)
 
     def vouch_for_journal(self) -> None:
         """Record how Optuna's journal begins: all that it holds now."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
+from sweep.search.wrapped import WrappedSampler
 from sweep.spec.points import Points
 from sweep.vocabulary.trial import Scalar
 
@@ -17,7 +18,7 @@ DRAWS = 8
 """How often the sampler is asked for another value before the nearest one that is left is taken."""
 
 
-class Distinct(optuna.samplers.BaseSampler):
+class Distinct(WrappedSampler):
     """Proposes what the sampler does, as long as that leads to a point that was not tried.
 
     Values are drawn in dependency order, so each is drawn again while all points that begin with it were
@@ -25,20 +26,15 @@ class Distinct(optuna.samplers.BaseSampler):
     """
 
     def __init__(self, sampler: optuna.samplers.BaseSampler, points: Points, seed: int) -> None:
-        self._sampler = sampler
+        super().__init__(sampler)
         self._points = points
         self._seed = seed
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._sampler.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The values drawn together, as far as they are a path of their own; the others are drawn alone."""
-        params = self._sampler.sample_relative(study, trial, search_space)
+        params = super().sample_relative(study, trial, search_space)
         leading = self._points.leading(params)
         return leading if self._points.is_left(leading) else {}
 
@@ -46,7 +42,7 @@ class Distinct(optuna.samplers.BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         for _ in range(DRAWS):
-            value = self._sampler.sample_independent(study, trial, param_name, param_distribution)
+            value = super().sample_independent(study, trial, param_name, param_distribution)
             if self._is_left(trial.params, param_name, value):
                 return value
         values = self._points.values(param_name)
@@ -57,17 +53,6 @@ class Distinct(optuna.samplers.BaseSampler):
             chance = np.random.default_rng([self._seed, trial.number])
             return left[chance.integers(len(left))]
         return min(left, key=lambda each: abs(each - value))
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        self._sampler.before_trial(study, trial)
-
-    def after_trial(
-        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        self._sampler.after_trial(study, trial, state, values)
-
-    def reseed_rng(self) -> None:
-        self._sampler.reseed_rng()
 
     def _is_left(self, params: Mapping[str, Any], name: str, value: Scalar) -> bool:
         return self._points.is_left({**params, name: value})

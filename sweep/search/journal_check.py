@@ -11,20 +11,26 @@ from optuna.trial import FrozenTrial
 
 from runlog.study import RUNNING, StudyState, TrialRow
 from sweep.search.ends import STATES
+from sweep.search.fitted import EDITS
 from sweep.search.journal import read_studies
 from sweep.search.storage import WARM_START_TRIALS, StudyStorage
+from sweep.spec.editing import Edited
 from sweep.spec.schema import StudySpec
-from sweep.vocabulary.trial import BoundaryRow, Outcome, TrialState
+from sweep.vocabulary.trial import BoundaryRow, Outcome, Scalar, TrialState
 
 Rows = Mapping[int, Sequence[BoundaryRow]]
 """The metric that Optuna hears of, at each boundary that all replicates have reached, by trial."""
 
 
 class JournalContent(NamedTuple):
-    """The trials that a journal holds; the first `earlier` come from another run."""
+    """The trials that a journal holds; the first `earlier` come from another run.
+
+    `edits` is how often the study's space had been edited when it was begun.
+    """
 
     trials: list[FrozenTrial]
     earlier: int
+    edits: int = 0
 
 
 def read_journal(path: Path) -> JournalContent:
@@ -33,30 +39,35 @@ def read_journal(path: Path) -> JournalContent:
     if not studies:
         return JournalContent([], 0)  # a kill before the first commit
     study, trials = studies[0]
-    return JournalContent(trials, study.user_attrs.get(WARM_START_TRIALS, 0))
+    return JournalContent(trials, study.user_attrs.get(WARM_START_TRIALS, 0), study.user_attrs.get(EDITS, 0))
 
 
-def differences(journal: JournalContent, study: StudyState, rows: Rows | None) -> list[str]:
+def differences(journal: JournalContent, study: StudyState, rows: Rows | None, edited: Edited) -> list[str]:
     """What a journal says that the log does not; a kill may leave it a moment behind the log.
 
-    Reports are compared where `rows` are given.
+    Reports are compared where `rows` are given. One of the space before an edit is made again on resume.
     """
     found: list[str] = []
+    if journal.edits < edited.edits:
+        return found
     for trial in journal.trials:
         row = study.trials.get(trial.number)
         if row is not None:
-            found += _trial_differences(trial, row, None if rows is None else rows.get(trial.number, ()))
+            fit = edited.fits.get(trial.number)
+            params = row.params if fit is None else fit.params
+            its_rows = None if rows is None else rows.get(trial.number, ())
+            found += _trial_differences(trial, row, params, its_rows)
         elif trial.number >= journal.earlier and trial.state.is_finished():
             found.append(f"it holds trial {trial.number}, which the log lacks")
     return found
 
 
 def _trial_differences(
-    trial: FrozenTrial, row: TrialRow, rows: Sequence[BoundaryRow] | None
+    trial: FrozenTrial, row: TrialRow, params: Mapping[str, Scalar], rows: Sequence[BoundaryRow] | None
 ) -> Iterator[str]:
     number = trial.number
-    if any(row.params.get(name) != value for name, value in trial.params.items()):
-        yield f"trial {number} has {trial.params}, {row.params} in the log"
+    if any(params.get(name) != value for name, value in trial.params.items()):
+        yield f"trial {number} has {trial.params}, {dict(params)} in the log"
     if trial.state.is_finished() and row.state == RUNNING:
         yield f"trial {number} has ended, not so in the log"
     both_complete = row.state == TrialState.COMPLETE.value and trial.state == STATES[TrialState.COMPLETE]
@@ -77,10 +88,15 @@ def _equal(value: float, known: float | None) -> bool:
 
 
 def rebuild(
-    path: Path, spec: StudySpec, study: StudyState, outcomes: Mapping[int, Outcome], rows: Rows
+    path: Path,
+    spec: StudySpec,
+    study: StudyState,
+    outcomes: Mapping[int, Outcome],
+    rows: Rows,
+    edited: Edited,
 ) -> None:
     """Make the journal from the log."""
-    storage = StudyStorage(spec, path)
+    storage = StudyStorage(spec, path, edited)
     try:
         for number in sorted(study.trials):
             row = study.trials[number]

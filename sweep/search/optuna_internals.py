@@ -68,6 +68,11 @@ def all_trials(study: optuna.Study) -> list[FrozenTrial]:
     return study._storage.get_all_trials(study._study_id, deepcopy=False)
 
 
+def trials_of(study: optuna.Study, *, deepcopy: bool, use_cache: bool) -> list[FrozenTrial]:
+    """What samplers ask a study for; `get_trials` has no cache, which lasts for one ask."""
+    return study._get_trials(deepcopy=deepcopy, use_cache=use_cache)
+
+
 def trial_id(trial: optuna.Trial | FrozenTrial) -> int:
     """The trial's id in its storage; it has no public name."""
     return trial._trial_id
@@ -137,6 +142,12 @@ def enter_grid_point(
     """Give a trial its place in the grid, as Optuna notes it."""
     for name, value in (("search_space", sampler._search_space), ("grid_id", place)):
         study._storage.set_trial_system_attr(trial._trial_id, name, value)
+
+
+STALE_NOTES = (
+    "cma:", "sepcma:", "cmawm:", "x_for_tell", "tpe:", "gp:", "search_space", "grid_id", "fixed_params",
+)  # fmt: skip
+"""How system attributes of trials begin that hold of one space only."""
 
 
 def mixture(estimator: ParzenEstimator) -> tuple[Any, Sequence[Any], dict[str, BaseDistribution]]:

@@ -14,11 +14,14 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from sweep.errors import JournalError, SpecError
+from sweep.errors import JournalError, SpecError, StaleJournalError
 from sweep.search import optuna_internals, space
 from sweep.search.ends import DIVERGED, STATES, end_of, outcome_of
+from sweep.search.fitted import EDITS, LEFT_OUT, OWN, fitted, kept_notes, marks
 from sweep.search.in_memory import InMemoryStorage
-from sweep.search.journal import Journal
+from sweep.search.journal import Journal, read_studies
+from sweep.spec.editing import Edited
+from sweep.spec.fitting import Fitting
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, Scalar, TrialState
 
@@ -28,9 +31,13 @@ WARM_START_TRIALS = "warm_start_trials"
 class StudyStorage:
     """The trials of one study as Optuna keeps them; nothing here proposes, judges or ends one."""
 
-    def __init__(self, spec: StudySpec, journal: Path | None) -> None:
-        """`journal` None keeps everything in memory. Raises SpecError, JournalError."""
+    def __init__(self, spec: StudySpec, journal: Path | None, edited: Edited | None = None) -> None:
+        """`journal` None keeps everything in memory; `edited` says which trials are of another space.
+
+        Raises SpecError, and JournalError where the journal is of the space as it was before an edit.
+        """
         self._spec = spec
+        self._edited = edited or Edited()
         self._several = len(spec.objective) > 1
         self._own = _own_storage(spec, journal)
         self.backend = self._own if self._own is not None else _named_storage(spec)
@@ -38,11 +45,16 @@ class StudyStorage:
         self._study = optuna.create_study(
             study_name=spec.name, storage=self.backend, directions=directions, load_if_exists=True
         )
+        self._check_edits()
         self._take_waiting()
-        self.count = len(self._study.get_trials(deepcopy=False))
+        self.count = len(self.trials())
+        self.left_out = {each.number for each in self.trials() if LEFT_OUT in each.user_attrs}
 
     count: int
     """How many trials Optuna has: their numbers are below this. Who asks Optuna for one counts it here."""
+
+    left_out: set[int]
+    """The numbers of trials that do not fit the space: people see them, samplers do not."""
 
     @property
     def buffered(self) -> bool:
@@ -89,6 +101,11 @@ class StudyStorage:
         if number != self.count:
             raise ValueError(f"trial {number} cannot be restored: trial {self.count} comes first")
         distributions = space.distributions(self._spec)
+        fit = self._edited.fits.get(number)
+        attributes = {DIVERGED: True} if outcome is not None and outcome.diverged else {}
+        if fit is not None:
+            attributes |= marks(fit, params)
+            params, notes = fit.params, kept_notes(notes)
         running = optuna.trial.TrialState.RUNNING
         state, ended_with = (running, None) if outcome is None else end_of(self._spec, outcome)
         if (
@@ -101,7 +118,7 @@ class StudyStorage:
         trial = optuna.trial.create_trial(
             state=state,
             values=ended_with,
-            user_attrs={DIVERGED: True} if outcome is not None and outcome.diverged else None,
+            user_attrs=attributes,
             params=dict(params),
             distributions={name: distributions[name] for name in params},
             system_attrs=dict(notes),
@@ -116,9 +133,10 @@ class StudyStorage:
         Raises JournalError where they differ.
         """
         for trial in self.trials():
-            expected = params.get(trial.number)
-            if expected is None:
+            if trial.number not in params:
                 continue
+            fit = self._edited.fits.get(trial.number)
+            expected = params[trial.number] if fit is None else fit.params
             outcome = told.get(trial.number)
             missing = expected.keys() - trial.params.keys()
             values = outcome.values if outcome is not None and outcome.state is TrialState.COMPLETE else None
@@ -145,8 +163,42 @@ class StudyStorage:
             self.commit()
         return entered
 
+    def adopt(self, journal: Path, into: Fitting) -> None:
+        """Enter the trials of a journal of the space as it was before an edit, as they are in this one.
+
+        Trials of other runs, which the log does not have, are fitted by `into`. Raises JournalError.
+        """
+        studies = read_studies(journal)
+        if not studies:
+            return
+        distributions = space.distributions(self._spec)
+        study, trials = studies[0]
+        for key, value in study.user_attrs.items():
+            if key != EDITS:
+                self._study.set_user_attr(key, value)
+        earlier = study.user_attrs.get(WARM_START_TRIALS, 0)
+        for trial in trials:
+            own = trial.user_attrs.get(OWN, trial.params)
+            fit = self._edited.fits.get(trial.number)
+            if trial.number < earlier:
+                fit = into.fit(own, own)
+            if fit is None:
+                break  # of a kill between the entry of a point and its ask
+            self._add(fitted(trial, fit, own, distributions))
+
+    def _check_edits(self) -> None:
+        """A storage that is new says how often the space was edited until then."""
+        if not self.trials() and EDITS not in self._study.user_attrs:
+            if self._edited.edits:
+                self._study.set_user_attr(EDITS, self._edited.edits)
+        elif (found := self._study.user_attrs.get(EDITS, 0)) != self._edited.edits:
+            self.close()
+            raise StaleJournalError(f"it is of a space before {self._edited.edits - found} edits")
+
     def _add(self, trial: FrozenTrial) -> None:
         self._study.add_trial(trial)
+        if LEFT_OUT in trial.user_attrs:
+            self.left_out.add(self.count)
         self.count += 1
 
     def _complete(self, trial: FrozenTrial, missing: Mapping[str, Scalar]) -> None:

@@ -13,11 +13,13 @@ import optuna
 from sweep.search import optuna_internals, samplers, space, terminators, warm_start
 from sweep.search.distinct import Distinct
 from sweep.search.ends import DIVERGED, STATES, end_of
+from sweep.search.fitted import Seeing, at_own_point, shown
 from sweep.search.grid import Grid
 from sweep.search.pruning import adapters, pruners
 from sweep.search.rounded import Rounded, rounded_entries
 from sweep.search.storage import StudyStorage
 from sweep.spec.conditions import dependency_order
+from sweep.spec.editing import Edited
 from sweep.spec.points import Points
 from sweep.spec.schema import FloatRange, StudySpec
 from sweep.vocabulary.trial import BoundaryRow, Length, Outcome, Scalar
@@ -59,12 +61,17 @@ class Study:
         length: Length,
         *,
         retries: Mapping[int, Mapping[str, Scalar]] | None = None,
+        edited: Edited | None = None,
     ) -> None:
-        """`journal` None keeps everything in memory; `retries` are failed trials, to be asked again."""
+        """`journal` None keeps everything in memory; `retries` are failed trials, to be asked again.
+
+        `edited` says which trials were asked in another space than the study's.
+        """
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._spec = spec
         self._several = len(spec.objective) > 1
-        self.storage = StudyStorage(spec, journal)
+        self._edited = edited or Edited()
+        self.storage = StudyStorage(spec, journal, self._edited)
         pruner = pruners.make(spec, length)
         self.rungs = pruners.rungs(pruner, length)
         self._adapter = adapters.make(spec, pruner)
@@ -80,7 +87,7 @@ class Study:
         self._terminator = terminators.make(spec)
         self._order = dependency_order(spec.space)
         self._trials: dict[int, optuna.Trial] = {}
-        self._retries = dict(retries or {})
+        self._retries = self._that_fit(retries or {})
 
     @property
     def exhausted(self) -> bool:
@@ -118,7 +125,8 @@ class Study:
 
     def should_terminate(self) -> bool:
         """Whether the study's terminator finds that further trials will not pay."""
-        return self._terminator is not None and self._terminator.should_terminate(self._study)
+        seen = shown(self._study, self.storage.left_out) if self.storage.left_out else self._study
+        return self._terminator is not None and self._terminator.should_terminate(seen)
 
     def ask(self, count: int) -> list[Proposal]:
         """Up to `count` proposals; fewer once the sampler is exhausted."""
@@ -139,13 +147,33 @@ class Study:
     ) -> None:
         """Enter again a trial that the storage has lost, as its `restore` does: its point was tried."""
         self.storage.restore(number, params, notes, values, outcome)
-        self._points.enter(params)
+        fit = self._edited.fits.get(number)
+        if fit is None or fit.exact:
+            self._points.enter(params if fit is None else fit.params)
 
-    def running(self) -> list[Proposal]:
-        """Trials asked and never told, oldest first; one without all hyperparameters is asked again."""
-        running = self.storage.trials(optuna.trial.TrialState.RUNNING)
-        ids = [optuna_internals.trial_id(trial) for trial in running]
-        return [self._suggest(optuna.Trial(self._study, trial_id)) for trial_id in ids]
+    def running(self, asked: Mapping[int, Mapping[str, Scalar]]) -> list[Proposal]:
+        """Trials asked and never told, oldest first; one that is not among the `asked` is asked again.
+
+        The others keep the hyperparameters that they were asked with, whatever the space is now.
+        """
+        found = list[Proposal]()
+        for trial in self.storage.trials(optuna.trial.TrialState.RUNNING):
+            trial_id, number = optuna_internals.trial_id(trial), trial.number
+            if number in self._edited.fits:
+                self._trials[number] = self._unsampled(trial_id)
+                retries = trial.user_attrs.get(RETRIES)
+                found.append(Proposal(number, asked[number], trial.system_attrs, retries))
+            else:
+                found.append(self._suggest(optuna.Trial(self._study, trial_id)))
+        return found
+
+    def _unsampled(self, trial_id: int) -> optuna.Trial:
+        """A trial that has its hyperparameters: the sampler would propose it others as it is taken up."""
+        sampler, self._study.sampler = self._study.sampler, optuna.samplers.RandomSampler()
+        try:
+            return optuna.Trial(self._study, trial_id)
+        finally:
+            self._study.sampler = sampler
 
     def report(self, number: int, row: BoundaryRow) -> None:
         """Enter an objective at a boundary; with several objectives Optuna's samplers take none."""
@@ -237,11 +265,23 @@ class Study:
         points = Points(self._spec)
         if points.total is not None:
             for trial in self.storage.trials()[self._earlier :]:
-                points.enter(trial.params)
+                if at_own_point(trial):
+                    points.enter(trial.params)
         return points
+
+    def _that_fit(self, retries: Mapping[int, Mapping[str, Scalar]]) -> dict[int, Mapping[str, Scalar]]:
+        """Those whose hyperparameters the space has still, as it has them."""
+        fits = self._edited.fits
+        return {
+            number: fits[number].params if number in fits else params
+            for number, params in retries.items()
+            if number not in fits or fits[number].exact
+        }
 
     def _distinct(self) -> optuna.samplers.BaseSampler:
         sampler, entries = self._sampler, rounded_entries(self._spec.space)
+        if self.storage.left_out or any(fit.misfit for fit in self._edited.fits.values()):
+            sampler = Seeing(sampler, self.storage.left_out)
         if entries and not self._is_grid:
             sampler = Rounded(sampler, entries)
         if self._points.total is None or self._is_grid or self._spec.sampler.repeat:
@@ -249,5 +289,9 @@ class Study:
         return Distinct(sampler, self._points, self._spec.seed)
 
     def _source_trials(self) -> dict[str, object]:
-        earlier = self.storage.trials()[: self._earlier]
+        """Of other runs, and of this one before its space was edited last."""
+        before = max(self._edited.fits, default=self._earlier - 1) + 1
+        earlier = [
+            each for each in self.storage.trials()[:before] if each.number not in self.storage.left_out
+        ]
         return warm_start.source_trials(self._spec, earlier) if earlier else {}

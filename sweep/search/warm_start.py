@@ -62,6 +62,8 @@ def source_trials(spec: StudySpec, given: Sequence[FrozenTrial]) -> dict[str, An
     It goes by their best tenth, so fewer than ten give nothing.
     """
     cls = samplers.sampler_class(spec)
+    if spec.sampler.arguments.get("use_separable_cma"):
+        return {}  # which Optuna does not combine with trials to start from
     if cls is not optuna.samplers.CmaEsSampler or {"x0", "sigma0"} & spec.sampler.arguments.keys():
         return {}
     if space.is_conditional(spec):

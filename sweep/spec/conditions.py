@@ -49,9 +49,9 @@ def holds(condition: Condition, value: Scalar) -> bool:
                 return False
             return (low is None or low <= value) and (high is None or value <= high)
         case tuple():
-            return any(_same(item, value) for item in condition)
+            return any(same(item, value) for item in condition)
         case _:
-            return _same(condition, value)
+            return same(condition, value)
 
 
 def can_hold(condition: Condition, parent: Entry) -> bool:
@@ -71,7 +71,7 @@ def contains(entry: Entry, value: Scalar) -> bool:
     """Whether the entry can propose the value (steps aside)."""
     match entry:
         case Choices(choices=choices):
-            return any(_same(choice, value) for choice in choices)
+            return any(same(choice, value) for choice in choices)
         case IntRange(low=low, high=high):
             return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
         case FloatRange(low=low, high=high):
@@ -88,6 +88,13 @@ def steps(entry: IntRange | FloatRange) -> Iterator[int | float]:
         yield float(low + index * step)
 
 
+def to_step(entry: IntRange | FloatRange, value: float) -> int | float:
+    """The step of the range that is nearest to a value within it, rounded once as `steps` gives it."""
+    low, step = Fraction(repr(entry.low)), Fraction(repr(entry.step))
+    found = low + round((Fraction(repr(value)) - low) / step) * step
+    return int(found) if isinstance(entry, IntRange) else float(found)
+
+
 def off_step(entry: Entry, value: Scalar) -> tuple[int | float, ...]:
     """The steps next to a value within a range that is none of them; nothing where it is one."""
     if isinstance(entry, Choices) or entry.step is None or not isinstance(value, int | float):
@@ -100,5 +107,6 @@ def off_step(entry: Entry, value: Scalar) -> tuple[int | float, ...]:
     return tuple(int(each) if isinstance(entry, IntRange) else float(each) for each in near)
 
 
-def _same(one: Scalar, other: Scalar) -> bool:
+def same(one: Scalar, other: Scalar) -> bool:
+    """Whether two values are the same hyperparameter: 1 and 1.0 are, `true` is not 1."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)

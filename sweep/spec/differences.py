@@ -12,10 +12,10 @@ from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Scalar
 
 LOCKED = (
-    "seed", "task", "command", "metrics", "counts_from", "objective", "space", "fixed", "enqueue",
-    "constraints", "warm_start", "extends", "trial", "sampler", "pruner",
+    "seed", "task", "command", "metrics", "counts_from", "objective", "constraints", "warm_start", "extends",
+    "trial", "sampler", "pruner",
 )  # fmt: skip
-"""What may not change when a study is resumed; all else may."""
+"""What may not change when a study is resumed. What `space` and `fixed` may become is in `editing`."""
 
 
 class Difference(NamedTuple):

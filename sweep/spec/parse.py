@@ -67,6 +67,9 @@ _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
 }
 """What may stand where, to suggest a key for a wrong one."""
 
+VALUES = ("fixed", "earlier")
+"""Sections that give hyperparameters a value."""
+
 
 def load(path: str | Path) -> StudySpec:
     """The study in the file at `path`; raises SpecError with every problem found."""
@@ -119,12 +122,15 @@ def _sections(document: Document) -> tuple[dict[str, Any], list[Problem]]:
                 problems.append(validation.missing(document, (key,)))
             continue
         raw = document.value[key]
-        if key in ("space", "fixed") and isinstance(raw, dict):
-            read = _entry if key == "space" else _fixed_value
+        if key in ("space", *VALUES) and isinstance(raw, dict):
             sections[key] = {}
             for name, entry in raw.items():
                 try:
-                    sections[key][name] = read(document, name, entry)
+                    sections[key][name] = (
+                        _entry(document, name, entry)
+                        if key == "space"
+                        else _value(document, (key, name), entry)
+                    )
                 except SpecError as error:
                     problems += error.problems
             continue
@@ -184,11 +190,11 @@ def _with_scalars(name: str, raw: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _fixed_value(document: Document, name: str, raw: Any) -> Scalar:
-    value = as_scalar(name, raw)
+def _value(document: Document, path: KeyPath, raw: Any) -> Scalar:
+    value = as_scalar(str(path[-1]), raw)
     if is_scalar(value):
         return cast(Scalar, value)
-    raise SpecError([document.problem(("fixed", name), SCALAR_RULE)])
+    raise SpecError([document.problem(path, SCALAR_RULE)])
 
 
 def _draft(document: Document, sections: Mapping[str, Any]) -> rules.Draft:
@@ -207,6 +213,7 @@ def _draft(document: Document, sections: Mapping[str, Any]) -> rules.Draft:
         fixed_names=names["fixed"],
         space=sections.get("space", {}),
         fixed=sections.get("fixed", {}),
+        earlier=sections.get("earlier", {}),
         enqueue=sections.get("enqueue", ()),
         trainable=_trainable(document, sections),
         command=sections.get("command"),

@@ -19,9 +19,19 @@ MAX_SHAPES = 100 * MAX_PROGRAMS
 """So many combinations are looked at; equal ones are few."""
 
 
-def plan(spec: StudySpec, description: Description, number: int, params: Mapping[str, Scalar]) -> TrialPlan:
-    """What to train for a proposal. Raises SpecError where the trial would end before its first report."""
-    hyperparameters = with_fixed(spec, params)
+def plan(
+    spec: StudySpec,
+    description: Description,
+    number: int,
+    params: Mapping[str, Scalar],
+    *,
+    asked: Mapping[str, Scalar] | None = None,
+) -> TrialPlan:
+    """What to train for a proposal, or for a trial that was `asked` with all these hyperparameters before.
+
+    Raises SpecError where the trial would end before its first report.
+    """
+    hyperparameters = with_fixed(spec, params) if asked is None else dict(asked)
     return TrialPlan(
         number=number,
         seed=spec.seed,

@@ -44,6 +44,7 @@ class Draft:
     fixed_names: frozenset[str]
     space: Mapping[str, Entry]
     fixed: Mapping[str, Scalar]
+    earlier: Mapping[str, Scalar]
     enqueue: tuple[Mapping[str, Scalar], ...]
     objective: tuple[Objective, ...] | None
     trial: Trial | None
@@ -236,6 +237,13 @@ def _known_inactive(entry: Entry, draft: Draft, point: Mapping[str, Scalar]) -> 
     return set(entry.when or ()) <= set(values) and not is_active(entry, values)
 
 
+def _earlier(draft: Draft) -> Iterator[Problem]:
+    for name in draft.earlier:
+        if name not in draft.space_names | draft.fixed_names:
+            hint = nearest.remedy(name, draft.space_names)
+            yield draft.document.problem(("earlier", name), f"`space` has no {name}", "", hint)
+
+
 def _trial(draft: Draft) -> Iterator[Problem]:
     if draft.trial is None:
         return
@@ -357,6 +365,6 @@ def _space(draft: Draft) -> Iterator[Problem]:
 
 
 RULES: tuple[Rule, ...] = (
-    _space, _names, _ranges, _core, _lengths, _conditions, _enqueue, _trial, _objectives, _patience, _sampler,
-    _stop, _require,
+    _space, _names, _ranges, _core, _lengths, _conditions, _enqueue, _earlier, _trial, _objectives, _patience,
+    _sampler, _stop, _require,
 )  # fmt: skip

@@ -368,6 +368,8 @@ class StudySpec(Section):
     """The hyperparameters to search, by name."""
     fixed: Mapping[str, Value] = {}
     """Hyperparameters with the same value in every trial."""
+    earlier: Mapping[str, Value] = {}
+    """Values of earlier trials, or of `warm_start`'s, for entries that their space did not have."""
     enqueue: tuple[Mapping[str, Value], ...] = ()
     """A list of points to try first; they count in the budget."""
     constraints: Mapping[str, Bound] = {}

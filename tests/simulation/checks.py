@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from collections import Counter
 from functools import lru_cache
@@ -11,10 +12,15 @@ from typing import Any
 from runlog import layout
 from runlog.layout import CheckpointName
 from runlog.reader import read_batches
+from runlog.records import Record
+from runlog.study import StudyState
 from sweep.rundir.history import read_history
 from sweep.search.storage import StudyStorage
 from sweep.search.study import Study
+from sweep.spec import editing
 from sweep.spec.plans import longest
+from sweep.spec.points import Points
+from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, RunId, TrialState
 from tests.simulation.history import Failed, History, folder, without_tables
 from tests.simulation.recipe import Recipe
@@ -57,8 +63,9 @@ def _check_run(history: History) -> None:
     _check_told(history, found.told, retried=len(found.study.retried))
     _check_stops(history, log)
     _check_reports(history, log, found.told)
-    _check_optuna(history, found.told)
+    _check_optuna(history, found.told, found.study)
     _check_params(history, log)
+    _check_grid(history, found.study)
     _check_checkpoints(history, found.checkpoints, found.told)
 
 
@@ -80,8 +87,9 @@ def _check_told(history: History, told: dict[int, Outcome], *, retried: int = 0)
     recipe = history.recipe
     require(sorted(told) == list(range(len(told))), f"numbers go up one by one: {sorted(told)}")
     grid = 5 * recipe.programs if recipe.sampler == "grid" else 10**6
+    is_edited_grid = recipe.sampler == "grid" and recipe.edits_space  # which `_check_grid` counts
     most = min(max(history.last_budget, history.asked_before_last - retried), grid)
-    if recipe.patience is None:
+    if recipe.patience is None and not is_edited_grid:
         require(
             len(told) - retried == most, f"{len(told)} trials ended of {most}, and {retried} to ask again"
         )
@@ -118,12 +126,21 @@ def _check_reports(history: History, log: list[dict[str, Any]], told: dict[int, 
             require(set(counts) == {recipe.reports}, f"trial {number} must have all its reports: {counts}")
 
 
-def _check_optuna(history: History, told: dict[int, Outcome]) -> None:
-    """The journal says the same as the log."""
-    spec = study(history.recipe, trials=history.last_budget)
-    storage = StudyStorage(spec, history.root / "simulated" / layout.JOURNAL)
+def _check_optuna(history: History, told: dict[int, Outcome], found: StudyState) -> None:
+    """The journal says the same as the log, of trials of another space what of them fits."""
+    spec = _as_recorded(history, study(history.recipe, trials=history.last_budget), found.edits)
+    edited = editing.edited(spec, found.edits, found.trials)
+    storage = StudyStorage(spec, history.root / "simulated" / layout.JOURNAL, edited)
     theirs = storage.told()
+    values = {trial.number: dict(trial.params) for trial in storage.trials()}
+    left_out = storage.left_out
     storage.close()
+    fits = edited.fits
+    for number, row in found.trials.items():
+        expected = dict(fits[number].params) if number in fits else row.params
+        require(values[number] == expected, f"Optuna must have trial {number} as {expected}: {values}")
+    misfits = {number for number, fit in fits.items() if fit.misfit is not None}
+    require(left_out == misfits, f"samplers must not see {misfits}, and do not see {left_out}")
     require(theirs.keys() == told.keys(), f"Optuna must know the same ends: {theirs.keys() ^ told.keys()}")
     for number, outcome in told.items():
         same = theirs[number].state is outcome.state
@@ -137,14 +154,22 @@ def _check_params(history: History, log: list[dict[str, Any]]) -> None:
     recipe = history.recipe
     if recipe.sampler not in INDEPENDENT or recipe.patience is not None:
         return
-    expected = _undisturbed(recipe.sampler, recipe.programs)
-    asked = {record["trial"]: record for record in log if record["event"] == "asked"}
-    for number, record in asked.items():
-        again = record.get("retries")
+    asked: dict[int, dict[str, Any]] = {}
+    space = json.dumps(history.first_space or editing.values_of(study(recipe)))
+    for record in log:
+        if record["event"] == "edited":
+            space = json.dumps(record["after"])
+        if record["event"] != "asked":
+            continue
+        number, again = record["trial"], record.get("retries")
+        asked[number] = record
+        expected = _undisturbed(recipe.sampler, space)
         if again is not None:
             same = record["params"] == asked[again]["params"]
-            require(same, f"a trial is asked again as it was: {record}, {asked[again]}")
-        elif recipe.sampler != "grid" or not any("retries" in each for each in asked.values()):
+            require(same or recipe.edits_space, f"a trial is asked again as it was: {record}, {asked[again]}")
+        elif recipe.sampler != "grid" or not (
+            recipe.edits_space or any("retries" in each for each in asked.values())
+        ):
             same = record["params"] == expected[number]
             require(same, f"proposals must not depend on what happens: {record}")
 
@@ -154,10 +179,35 @@ MOST_ASKED = 40
 
 
 @lru_cache(64)
-def _undisturbed(sampler: str, programs: int) -> list[dict[str, Any]]:
-    spec = study(Recipe(0, trials=MOST_ASKED, sampler=sampler, programs=programs))
+def _undisturbed(sampler: str, space: str) -> list[dict[str, Any]]:
+    spec = study(Recipe(0, trials=MOST_ASKED, sampler=sampler))
+    spec = editing.with_values(spec, json.loads(space))
     search = Study(spec, None, longest(spec, DESCRIPTION))
     return [dict(proposal.params) for proposal in search.ask(MOST_ASKED)]
+
+
+def _check_grid(history: History, found: StudyState) -> None:
+    """Of a grid that was edited no point is tried twice, and all are, as far as the budget goes."""
+    recipe = history.recipe
+    if recipe.sampler != "grid" or not recipe.edits_space or recipe.patience is not None:
+        return
+    spec = _as_recorded(history, study(history.recipe), found.edits)
+    fits = editing.edited(spec, found.edits, found.trials).fits
+    tried = Counter(
+        tuple(sorted((fits[number].params if number in fits else row.params).items()))
+        for number, row in found.trials.items()
+        if row.retries is None and (number not in fits or fits[number].exact)
+    )
+    require(set(tried.values()) <= {1}, f"a point of the grid must be tried once: {tried}")
+    used = len(found.trials) - len(found.retried)
+    whole = len(tried) == Points(spec).total
+    require(whole or used >= history.last_budget, f"{len(tried)} points were tried in {used} trials")
+
+
+def _as_recorded(history: History, spec: StudySpec, edits: list[Record]) -> StudySpec:
+    """The study with its space as the log has it last."""
+    values = edits[-1]["after"] if edits else history.first_space
+    return editing.with_values(spec, values) if values else spec
 
 
 def _check_checkpoints(history: History, recorded: dict[str, Any], told: dict[int, Outcome]) -> None:

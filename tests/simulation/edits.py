@@ -46,6 +46,14 @@ def edited(recipe: Recipe, change: Edit) -> Recipe:
         case "slots":
             slots = 1 + pick % 4
             return replace(recipe, slots=slots, hosts=min(recipe.hosts, slots))
+        case "bounds":
+            return replace(recipe, bounds=pick % 4)
+        case "choices":
+            return replace(recipe, programs=1 + pick % 3)
+        case "entry":
+            return replace(recipe, entry=True)
+        case "fix":
+            return replace(recipe, fixed=0 if recipe.fixed else 1 + pick % 2)
         case "concurrency":
             return replace(recipe, max_concurrent=("auto", 1, 3)[pick % 3])
         case _:

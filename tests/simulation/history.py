@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from sweep.api.run import GAVE_UP
 from sweep.driver import driver as driver_module
 from sweep.driver.build import open_study
 from sweep.driver.driver import Driver
+from sweep.driver.editing import record_edit
 from sweep.driver.monitor.progress import StudyView
-from sweep.driver.session import finished
+from sweep.driver.session import check_same_study, finished
 from sweep.errors import RunDirError
 from sweep.rundir import tables_thread
 from sweep.rundir.null import NullRunDir
@@ -22,7 +24,9 @@ from sweep.rundir.rundir import RunDir
 from sweep.scheduler import State, transition
 from sweep.scheduler.messages import Event, Instruction, Tick
 from sweep.search.study import Study
+from sweep.spec.editing import values_of
 from sweep.spec.plans import longest
+from sweep.spec.resolve import resolved_text
 from sweep.spec.schema import StudySpec
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.edits import edit
@@ -69,6 +73,7 @@ class History:
     last_budget: int = 0
     told: dict[int, object] = field(default_factory=dict)
     state: State | None = None
+    first_space: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         self.disk = SimulatedDisk(self.root)
@@ -135,6 +140,12 @@ class History:
             if finished(spec, run):
                 self.asked_before_last = len(run.history.study.trials)
                 return "finished before"
+            if self.recipe.edits_space:
+                if run.study_text is None:
+                    self.first_space = values_of(spec)
+                check_same_study(spec, run)
+                record_edit(spec, run, lambda text: None)
+                run.write_study(resolved_text(spec))
             run.record_opened(objectives=[(METRIC, "minimize")], choices={}, trials=spec.budget.trials)
             run.commit()
             self.asked_before_last = len(run.history.study.trials)

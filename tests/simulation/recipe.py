@@ -55,8 +55,23 @@ FAULTS = {
 }
 """What can happen at a step, and how often each is chosen."""
 
-EDITS = {"budget": 4, "retry": 3, "remove": 2, "lanes": 2, "slots": 2, "concurrency": 1, "checkpoints": 1}
+EDITS = {
+    "budget": 4,
+    "retry": 3,
+    "remove": 2,
+    "lanes": 2,
+    "slots": 2,
+    "concurrency": 1,
+    "checkpoints": 1,
+    "bounds": 2,
+    "choices": 2,
+    "entry": 2,
+    "fix": 1,
+}
 """What is changed between sessions, and how often each is chosen."""
+
+SPACE_EDITS = ("bounds", "choices", "entry", "fix")
+"""Edits of the space: its range, its choices, an entry added, one fixed."""
 
 DEATHS = {"kill": 6, "power": 6, "full": 2, "fsync": 1}
 """How a disk fails, and how often each is chosen."""
@@ -71,6 +86,9 @@ class Recipe:
     replicates: int = 1
     reports: int = 1
     programs: int = 1
+    bounds: int = 0
+    entry: bool = False
+    fixed: int = 0
     lanes: int | str = 1
     sampler: str = "random"
     pruner: str = "none"
@@ -100,6 +118,11 @@ class Recipe:
         least = type(self)(self.seed)
         found = {name: value for name, value in asdict(self).items() if value != getattr(least, name)}
         return json.dumps({"seed": self.seed, **found}, separators=(",", ":"))
+
+    @property
+    def edits_space(self) -> bool:
+        """Whether the space is another one in some session."""
+        return any(each.kind in SPACE_EDITS for each in self.edits)
 
     @classmethod
     def of_text(cls, text: str) -> Self:

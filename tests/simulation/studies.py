@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from sweep.spec.parse import parse
-from sweep.spec.schema import Choices, Extent, Pruner, Sampler, Stop, StudySpec
+from sweep.spec.schema import Choices, Extent, FloatRange, Pruner, Sampler, Stop, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import RunId
 from tests.simulation.recipe import Recipe
@@ -16,6 +16,8 @@ EVERY = 16
 """Examples between two reports."""
 
 METRIC = "validation_loss"
+
+DROPOUTS = (0.0, 0.5)
 
 TEXT = f"""\
 name: simulated
@@ -33,10 +35,13 @@ budget: {{trials: 1}}
 
 GRID = (0.001, 0.003, 0.01, 0.03, 0.1)
 
+BOUNDS = ((1e-3, 1e-1), (1e-2, 1e-1), (1e-3, 1.0), (0.5, 2.0))
+"""Where the learning rate is looked for; a trial of the last one fits in none of the others."""
+
 DESCRIPTION = Description(
     static=("hidden",),
     switches=(),
-    dynamic=("learning_rate",),
+    dynamic=("learning_rate", "dropout"),
     metrics=(METRIC,),
     train_examples=64,
     validation_examples=16,
@@ -56,11 +61,23 @@ def study(recipe: Recipe, *, trials: int | None = None) -> StudySpec:
     """The study file's content, as it would have been read; `trials` another budget than the recipe's."""
     base = _base()
     extent = Extent(examples=EVERY * recipe.reports)
-    space: dict[str, Any] = {**base.space, "hidden": Choices(choices=tuple(range(1, recipe.programs + 1)))}
+    space, fixed = dict[str, Any](), {**base.fixed}
+    low, high = BOUNDS[recipe.bounds]
+    space["learning_rate"] = FloatRange(low=low, high=high, log=True)
     if recipe.sampler == "grid":
-        space["learning_rate"] = Choices(choices=GRID)
+        space["learning_rate"] = Choices(
+            choices=tuple(each for each in GRID if low <= each <= high) or (low,)
+        )
+    if recipe.fixed:
+        fixed["hidden"] = recipe.fixed
+    else:
+        space["hidden"] = Choices(choices=tuple(range(1, recipe.programs + 1)))
+    if recipe.entry:
+        space["dropout"] = Choices(choices=DROPOUTS)
     changes: dict[str, Any] = {
         "space": space,
+        "fixed": fixed,
+        "earlier": {"dropout": DROPOUTS[0]} if recipe.entry else {},
         "trial": base.trial.model_copy(
             update={"length": extent, "replicates": recipe.replicates, "timeout_s": recipe.timeout_s}
         ),

@@ -10,12 +10,14 @@ from typing import Any
 from runlog import layout
 from runlog.integrity.written_files import WrittenFiles
 from runlog.layout import CheckpointName
+from runlog.study import StudyState
 from sweep.errors import JournalError, RunDirError, SpecError
 from sweep.rundir.history import boundary_rows, read_reports
 from sweep.rundir.recorded_files import read_recorded, rebuilt
 from sweep.rundir.rundir import RunDir
 from sweep.rundir.soundness import Finding, LogContent, examine, read_log
 from sweep.search.journal_check import JournalContent, Rows, differences, read_journal, rebuild
+from sweep.spec.editing import Edited, edited
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 
@@ -118,7 +120,9 @@ def _journal(run_dir: Path, content: LogContent, journal: JournalContent | str |
     else:
         spec = _spec(run_dir, content.study.files)
         rows = None if spec is None or content.damage else _rows(run_dir, spec, content.study.trials)
-        found = [] if content.damage else differences(journal, content.study, rows)
+        found = (
+            [] if content.damage else differences(journal, content.study, rows, _edited(spec, content.study))
+        )
         yield from (Finding(name, False, text) for text in found)
         if not found:
             yield Finding(name, True, f"{len(journal.trials)} trials")
@@ -137,6 +141,10 @@ def _spec(run_dir: Path, files: WrittenFiles) -> StudySpec | None:
         return parse(data.decode("utf-8", errors="replace"), file=str(run_dir / layout.STUDY))
     except (FileNotFoundError, RunDirError, SpecError):
         return None
+
+
+def _edited(spec: StudySpec | None, study: StudyState) -> Edited:
+    return Edited() if spec is None else edited(spec, study.edits, study.trials)
 
 
 def _repair(run_dir: Path, found: Sequence[Finding]) -> None:
@@ -167,5 +175,12 @@ def _rebuild_journal(run: RunDir, why: str) -> None:
     spec = _spec(run.path, study.files)
     if spec is None or spec.warm_start is not None:
         return
-    rebuild(run.journal_path, spec, study, run.history.told, _rows(run.path, spec, study.trials))
+    rebuild(
+        run.journal_path,
+        spec,
+        study,
+        run.history.told,
+        _rows(run.path, spec, study.trials),
+        _edited(spec, study),
+    )
     run.vouch_for_journal()

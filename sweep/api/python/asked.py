@@ -247,7 +247,7 @@ class Study:
             print(error, file=sys.stderr)
 
     def _begin(self, spec: StudySpec) -> Driver:
-        record_session(spec, self._run, UNKNOWN)
+        record_session(spec, self._run, UNKNOWN, Quiet())
         driver = self._session.enter_context(driving(spec, UNKNOWN, self._run, Quiet(), self._executor))
         driver.limit_live(0)
         self._session.enter_context(driver.session())

@@ -7,10 +7,9 @@ from statistics import median
 
 import pytest
 
-from sweep.search.rounded import to_step
 from sweep.search.space import grid
 from sweep.search.study import Study
-from sweep.spec.conditions import steps
+from sweep.spec.conditions import steps, to_step
 from sweep.spec.schema import FloatRange, IntRange
 from sweep.vocabulary.trial import Length, Outcome, TrialState
 from tests.sweep.search.specs import with_sampler

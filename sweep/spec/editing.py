@@ -1,0 +1,148 @@
+"""A study's space, edited between two sessions: what cannot be meant, and what earlier trials are in it.
+
+The log holds every edit, so that it is known in which space each trial was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from sweep.spec.differences import Difference, differences
+from sweep.spec.fitting import Fit, Fitting, entry_of, nearest
+from sweep.spec.resolve import resolved
+from sweep.spec.schema import Choices, Entry, StudySpec
+from sweep.vocabulary.trial import Scalar
+
+KEYS = ("space", "fixed", "earlier")
+"""The keys that an edit changes."""
+
+SHOWN = 4
+"""Changes that a message lists."""
+
+Values = Mapping[str, Any]
+"""The keys of a study that an edit changes, as plain values."""
+
+
+class Asked(Protocol):
+    """A trial as the log has it; `edits` is how many there were when it was asked."""
+
+    edits: int
+
+    @property
+    def params(self) -> Mapping[str, Scalar]: ...
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Scalar]: ...
+
+
+class Edited(NamedTuple):
+    """How often a study's space was edited, and what trials of before are in it, by number."""
+
+    edits: int = 0
+    fits: Mapping[int, Fit] = {}
+
+
+def values_of(spec: StudySpec) -> dict[str, Any]:
+    """What an edit changes, as the log holds it."""
+    values = resolved(spec)
+    return {key: values.get(key, {}) for key in KEYS}
+
+
+def with_values(spec: StudySpec, values: Values) -> StudySpec:
+    """The study with the space that the log holds."""
+    space = {name: entry_of(entry) for name, entry in values["space"].items()}
+    return spec.model_copy(update={**values, "space": space})
+
+
+def changes(before: StudySpec, after: StudySpec) -> list[Difference]:
+    """What an edit changes; empty where there is none."""
+    return differences(before, after, KEYS)
+
+
+def changes_text(found: Sequence[Difference]) -> str:
+    """The changes in one line."""
+    shown = [f"{each.key}: was {each.old or 'not there'}, is {each.new or 'gone'}" for each in found[:SHOWN]]
+    more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return "; ".join([*shown, *more])
+
+
+def fitting(spec: StudySpec, edits: Sequence[Mapping[str, Values]]) -> Fitting:
+    """Fits trials that were asked before the last edit into the study's space."""
+    before: dict[str, Entry] = {}
+    for edit in edits:
+        before |= {name: entry_of(entry) for name, entry in edit["before"]["space"].items()}
+    return Fitting(spec, before=before)
+
+
+def edited(spec: StudySpec, edits: Sequence[Mapping[str, Values]], trials: Mapping[int, Asked]) -> Edited:
+    """All trials that were asked before the last edit, in the space as it is now."""
+    if not edits:
+        return Edited()
+    into = fitting(spec, edits)
+    return Edited(
+        len(edits),
+        {
+            number: into.fit(row.params, row.hyperparameters)
+            for number, row in trials.items()
+            if row.edits < len(edits)
+        },
+    )
+
+
+def refusals(before: StudySpec, after: StudySpec, trials: Sequence[Asked]) -> list[str]:
+    """What of an edit cannot be meant, each with what to write; anything can before the first trial."""
+    if not trials or not changes(before, after):
+        return []
+    for key in ("extends", "storage"):
+        if getattr(after, key) is not None:
+            return [f"space: cannot be edited with `{key}`. Start another study with `warm_start`"]
+    return [
+        *_fixed(before, after),
+        *_gone(before, after, trials),
+        *_new(before, after, trials),
+        *_of_another_kind(before, after, trials),
+    ]
+
+
+def points_gone(before: StudySpec, after: StudySpec, asked: int) -> list[Difference]:
+    """How `enqueue` differs; it may be emptied once all its points were tried."""
+    if not after.enqueue and asked >= len(before.enqueue):
+        return []
+    return differences(before, after, ("enqueue",))
+
+
+def _fixed(before: StudySpec, after: StudySpec) -> Iterator[str]:
+    """A fixed value stays what it was for all trials: it may only move to `space`, or come from there."""
+    for each in differences(before, after, ("fixed",)):
+        name = each.key.removeprefix("fixed.")
+        moved = name in after.space if each.new is None else name in before.space
+        if not moved:
+            yield f"{each.key}: was {each.old or 'not there'}, is {each.new or 'gone'}; all trials share it"
+
+
+def _gone(before: StudySpec, after: StudySpec, trials: Sequence[Asked]) -> Iterator[str]:
+    for name in before.space.keys() - after.space.keys() - after.fixed.keys():
+        if any(name in each.params for each in trials):
+            yield f"space.{name}: is gone, and trials were asked by it. Write fixed: {{{name}: VALUE}}"
+    for name in before.earlier.keys() & after.space.keys() - after.earlier.keys():
+        yield f"earlier.{name}: is gone, and trials are known by it. Write earlier: {{{name}: VALUE}}"
+
+
+def _new(before: StudySpec, after: StudySpec, trials: Sequence[Asked]) -> Iterator[str]:
+    for name in after.space.keys() - before.space.keys() - after.earlier.keys():
+        if any(name not in each.hyperparameters for each in trials):
+            yield f"space.{name}: is new. Write earlier: {{{name}: VALUE}}, the value of trials so far"
+
+
+def _of_another_kind(before: StudySpec, after: StudySpec, trials: Sequence[Asked]) -> Iterator[str]:
+    for name in before.space.keys() & after.space.keys():
+        old, new = before.space[name], after.space[name]
+        if isinstance(old, Choices) == isinstance(new, Choices):
+            continue
+        had = [each.hyperparameters[name] for each in trials if name in each.hyperparameters]
+        if had and not any(nearest(new, value) for value in had):
+            yield (
+                f"space.{name}: is of another kind than it was, and no trial has a value in it. Fix {name}, "
+                "and give the new entry a name of its own"
+            )
