@@ -27,6 +27,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from analysis.errors import RunError, warn
+from analysis.studyfile import holds
 
 
 class Objective(NamedTuple):
@@ -169,18 +170,11 @@ def _trial(
         return None
 
 
-def _holds_all(entry: Mapping[str, Any], values: Sequence[Any]) -> bool:
-    """Whether every value is one of the entry's, steps aside."""
-    if "choices" in entry:
-        return all(value in entry["choices"] for value in values)
-    return all(isinstance(value, int | float) and entry["low"] <= value <= entry["high"] for value in values)
-
-
 def _distribution(values: Sequence[Any], entry: Mapping[str, Any] | None) -> BaseDistribution | None:
     """Optuna's distribution; without an entry of the space, what the values span; None where they are one."""
     if len(set(values)) < 2:
         return None
-    if entry is None or not _holds_all(entry, values):  # of a space that was edited
+    if entry is None or not all(holds(entry, value) for value in values):  # of a space that was edited
         if all(type(value) is int for value in values):
             return IntDistribution(min(values), max(values))
         if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):

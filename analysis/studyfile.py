@@ -53,18 +53,47 @@ class StudyFile:
         """
         if not self.text:
             raise RunError("without its study.yaml a run gives no study file")
+        gone = {name: value for name, value in params.items() if name not in self.space}
+        earlier = self.values.get("earlier", {}).items()
+        always = {name for name, entry in self.space.items() if "when" not in entry}
+        added = {name: value for name, value in earlier if name in always}
+        point = {**added, **{name: value for name, value in params.items() if name in self.space}}
         name = f"{str(self.values['name'])[: _NAME_LENGTH - 5]}-best"
         changed = {
             "name": json.dumps(name),
-            "enqueue": json.dumps([dict(params)]),
+            "enqueue": json.dumps([point]),
             "pruner": "{name: none}",
             "budget": "{trials: 1}",
             "stop": "{}",
         }
+        if gone or any(not holds(self.space[name], value) for name, value in point.items()):
+            # A trial of before the space was edited.
+            changed["fixed"] = json.dumps({**self.values.get("fixed", {}), **gone})
+            wider = {name: _with_value(self.space[name], value) for name, value in point.items()}
+            changed["space"] = json.dumps({**self.space, **wider})
         blocks = {block.partition(":")[0]: block for block in _TOP_LEVEL.split(self.text) if ":" in block}
         blocks.pop("warm_start", None)
         blocks.pop("storage", None)
         return "".join({**blocks, **{key: f"{key}: {text}\n" for key, text in changed.items()}}.values())
+
+
+def holds(entry: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value is one of an entry's, steps aside."""
+    if "choices" in entry:
+        return value in entry["choices"]
+    return isinstance(value, int | float) and bool(entry["low"] <= value <= entry["high"])
+
+
+def _with_value(entry: Mapping[str, Any], value: Any) -> dict[str, Any]:
+    """The entry, wide enough to hold a value."""
+    if holds(entry, value):
+        return dict(entry)
+    if "choices" in entry:
+        return {**entry, "choices": [*entry["choices"], value]}
+    if not isinstance(value, int | float):
+        return {"choices": [value, entry["low"], entry["high"]]}
+    ends = {"low": min(entry["low"], value), "high": max(entry["high"], value)}
+    return {**{name: each for name, each in entry.items() if name != "step"}, **ends}
 
 
 def read_study_file(path: Path, files: WrittenFiles) -> StudyFile:

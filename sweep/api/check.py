@@ -10,11 +10,12 @@ from sweep.api.cluster import inventory_of
 from sweep.driver.build import check_choices, describe_task
 from sweep.errors import SpecError
 from sweep.spec.against_task import missing_files
+from sweep.spec.conditions import entry_text
 from sweep.spec.given import Study, study_of
 from sweep.spec.plans import MAX_PROGRAMS, listed_values, longest, programs
 from sweep.spec.points import Points
 from sweep.spec.resolve import with_fixed
-from sweep.spec.schema import Choices, Entry, FloatRange, IntRange, StudySpec
+from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import UNBOUNDED, Length, Signature
 
@@ -192,18 +193,3 @@ def _purity_text(purity: Mapping[str, Any]) -> Iterator[str]:
 
 def _signature_text(signature: Signature) -> str:
     return ", ".join(f"{name}={value}" for name, value in signature)
-
-
-def entry_text(entry: Entry) -> str:
-    """An entry of the space in a few words."""
-    match entry:
-        case Choices():
-            text = "one of " + ", ".join(map(str, entry.choices))
-        case IntRange() | FloatRange():
-            kind = "integer" if isinstance(entry, IntRange) else "number"
-            text = f"{kind} from {entry.low:g} to {entry.high:g}"
-            text += ", log" if entry.log else ""
-            text += f", step {entry.step:g}" if entry.step not in (None, 1) else ""
-    when = entry.when or {}
-    conditions = [f"{parent} is {condition}" for parent, condition in when.items()]
-    return text + (f", when {' and '.join(conditions)}" if conditions else "")

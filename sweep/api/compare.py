@@ -12,7 +12,7 @@ from sweep.api.status import Best, load_study_state
 from sweep.errors import RunDirError, SpecError
 from sweep.rundir.history import History, lane_time, read_history
 from sweep.rundir.recorded_files import read_recorded
-from sweep.spec.differences import Difference, differences
+from sweep.spec.edited.differences import Difference, differences
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome

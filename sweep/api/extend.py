@@ -18,6 +18,7 @@ from sweep.rundir.disk import replace_file
 from sweep.rundir.history import History, read_history
 from sweep.rundir.provenance import parse_provenance
 from sweep.rundir.recorded_files import read_recorded
+from sweep.spec.edited.edits import edited
 from sweep.spec.hyperparameters import LENGTH
 from sweep.spec.parse import parse
 from sweep.spec.resolve import extent_of, resolved
@@ -90,6 +91,13 @@ def study_text(
             "checkpoints: {keep_best: 3} in its file and without `store`"
         )
     order = _best(parents, history, parent)[:best]
+    fits = edited(parent, history.study.edits, history.study.trials).fits
+    others = [each for each in order if each.trial in fits and fits[each.trial].params != each.params]
+    if others:
+        raise RunDirError(
+            f"{run}: trials {', '.join(str(each.trial) for each in others)} were asked before the space was "
+            "edited, and do not have its hyperparameters. Start another study with `warm_start`"
+        )
     values = _extended(parent, order, run, {unit: value}, stretch=stretch)
     values["name"] = name or f"{parent.name}-{value:g}-{unit}"
     path, text = _folder(run) / f"{values['name']}.yaml", yamlfile.dump(values)

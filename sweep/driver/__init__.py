@@ -5,6 +5,7 @@ driver                 the loop: events in, instructions performed, in the order
 result                 what a session came to
 trials                 proposals become plans, and reports reach Optuna
 resuming               what earlier sessions left, brought together
+editing                a space that was edited since, on record
 signals                what ends a session in order, or at once
 build                  the parts of a study, made from its file
 limits                 what the scheduler goes by

@@ -23,7 +23,7 @@ from sweep.rundir.rundir import RunDir
 from sweep.spec.against_task import validate_against
 from sweep.spec.command import program
 from sweep.spec.command.program import program_of
-from sweep.spec.editing import fitting
+from sweep.spec.edited.edits import fitting
 from sweep.spec.plans import greatest_values, longest, sample_values
 from sweep.spec.resolve import keeps_best_report
 from sweep.spec.schema import Choices, StudySpec

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from runlog import layout
 from sweep.errors import RunDirError, SpecError
 from sweep.rundir.rundir import RunDir
-from sweep.spec import editing
-from sweep.spec.editing import Edited
-from sweep.spec.fitting import summary
+from sweep.spec.edited import edits as editing
+from sweep.spec.edited.edits import Edited
+from sweep.spec.edited.fitting import summary
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 
 BEGINS_ANEW = {
-    "cmaes": "cmaes begins anew, from the best tenth of the trials that fit",
+    "cmaes": "cmaes begins again, from the best tenth of the trials that fit",
     "qmc": "qmc begins the new space's own sequence",
 }
 """Samplers that keep more than trials, which an edit makes stale."""
@@ -40,11 +40,10 @@ def study_before(spec: StudySpec, run: RunDir) -> StudySpec | None:
 def record_edit(spec: StudySpec, run: RunDir, say: Callable[[str], None]) -> None:
     """Where the space is another than before, record that, and say what became of earlier trials."""
     before = study_before(spec, run)
-    changes = [] if before is None else editing.changes(before, spec)
-    if before is None or not changes:
+    if before is None or not editing.changes(before, spec):
         return
     run.record_edited(editing.values_of(before), editing.values_of(spec))
-    text = f"space edited ({editing.changes_text(changes)})"
+    text = f"space edited ({editing.changes_text(before, spec)})"
     for part in _consequences(spec, run, edited(spec, run)):
         text += f"; {part}"
     run.record_message("info", text)

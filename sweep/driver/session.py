@@ -24,8 +24,8 @@ from sweep.executors.base import Executor
 from sweep.executors.choosing import traits
 from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
-from sweep.spec.differences import differences
-from sweep.spec.editing import points_gone, refusals
+from sweep.spec.edited.differences import differences
+from sweep.spec.edited.edits import points_gone, refusals
 from sweep.spec.resolve import resolved_text
 from sweep.spec.schema import Choices, StudySpec
 from sweep.spec.task_description import Description

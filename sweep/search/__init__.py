@@ -6,8 +6,8 @@ ends              how trials end, as Optuna is told and as it is read back
 space             the study file's space as Optuna's distributions
 samplers          samplers by name
 grid              the grid sampler, every point once
-distinct          any sampler, held to points that were not tried
-rounded           any sampler, values on a log scale rounded to steps
+fitted            trials of another space, as the storage holds them
+wrappers          samplers around the study's own (a package)
 terminators       stop rules by name
 warm_start        trials of an earlier run
 journal           Optuna's journal, committed in groups

@@ -1,4 +1,4 @@
-"""Trials that were asked in another space, in Optuna's storage and as its samplers see them.
+"""Trials that were asked in another space, as Optuna's storage holds them.
 
 Optuna lets no hyperparameter change its choices or its kind, and many of its samplers take only what all
 trials have alike. So the storage holds such a trial with the values that fit, and says which are its own; one
@@ -8,16 +8,14 @@ that does not fit is there for people, and for samplers it is one that failed: t
 from __future__ import annotations
 
 import copy
-from collections.abc import Container, Mapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
-import optuna
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from sweep.search.optuna_internals import STALE_NOTES, trial_id, trials_of
-from sweep.search.wrapped import WrappedSampler
-from sweep.spec.fitting import Fit
+from sweep.search.optuna_internals import STALE_NOTES
+from sweep.spec.edited.fitting import Fit
 from sweep.vocabulary.trial import Scalar
 
 EDITS = "space_edits"
@@ -66,65 +64,3 @@ def fitted(
     found.user_attrs = {**others, **marks(fit, own)}
     found.system_attrs = kept_notes(trial.system_attrs)
     return found
-
-
-class Seeing(WrappedSampler):
-    """The sampler, shown trials that do not fit as ones that failed; `left_out` are their numbers."""
-
-    def __init__(self, sampler: optuna.samplers.BaseSampler, left_out: Container[int]) -> None:
-        super().__init__(sampler)
-        self._left_out = left_out
-
-    def _shown(self, study: optuna.Study) -> optuna.Study:
-        return shown(study, self._left_out)
-
-
-def shown(study: optuna.Study, left_out: Container[int]) -> optuna.Study:
-    """The study with trials that do not fit as failed ones."""
-    return cast(optuna.Study, _Shown(study, left_out))
-
-
-class _Shown:
-    """Stands for a study, which under Hyperband is one of a bracket's trials."""
-
-    def __init__(self, study: optuna.Study, left_out: Container[int]) -> None:
-        self._study = study
-        self._left_out = left_out
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._study, name)
-
-    @property
-    def trials(self) -> list[FrozenTrial]:
-        return self.get_trials()
-
-    def get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None
-    ) -> list[FrozenTrial]:
-        return self._replaced(self._study.get_trials(deepcopy=deepcopy), states)
-
-    def _get_trials(
-        self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
-    ) -> list[FrozenTrial]:
-        return self._replaced(trials_of(self._study, deepcopy=deepcopy, use_cache=use_cache), states)
-
-    def _replaced(self, trials: list[FrozenTrial], states: Container[TrialState] | None) -> list[FrozenTrial]:
-        found = [_failed(each) if each.number in self._left_out else each for each in trials]
-        return found if states is None else [each for each in found if each.state in states]
-
-
-def _failed(trial: FrozenTrial) -> FrozenTrial:
-    """A trial of the same number of which nothing can be learnt."""
-    return FrozenTrial(
-        number=trial.number,
-        trial_id=trial_id(trial),
-        state=TrialState.FAIL,
-        value=None,
-        datetime_start=trial.datetime_start,
-        datetime_complete=trial.datetime_complete,
-        params={},
-        distributions={},
-        user_attrs={},
-        system_attrs={},
-        intermediate_values={},
-    )

@@ -14,7 +14,7 @@ from sweep.search.ends import STATES
 from sweep.search.fitted import EDITS
 from sweep.search.journal import read_studies
 from sweep.search.storage import WARM_START_TRIALS, StudyStorage
-from sweep.spec.editing import Edited
+from sweep.spec.edited.edits import Edited
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import BoundaryRow, Outcome, Scalar, TrialState
 

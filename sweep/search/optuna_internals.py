@@ -1,7 +1,8 @@
 """Optuna's private names behind plain functions: what each gives, and why the public way will not do.
 
-Optuna is pinned to its minor version for them. Besides here they stand in `journal` and `tpe.sampler`, which
-subclass Optuna's storage and sampler. The test of this module lists them all, and what to change for each.
+Optuna is pinned to its minor version for them. Besides here they stand in `journal`, `tpe.sampler` and
+`wrappers.seeing`, which are storages, samplers and studies of Optuna's. The test of this module lists them
+all, and what to change for each.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from sweep.search.ends import DIVERGED, STATES, end_of, outcome_of
 from sweep.search.fitted import EDITS, LEFT_OUT, OWN, fitted, kept_notes, marks
 from sweep.search.in_memory import InMemoryStorage
 from sweep.search.journal import Journal, read_studies
-from sweep.spec.editing import Edited
-from sweep.spec.fitting import Fitting
+from sweep.spec.edited.edits import Edited
+from sweep.spec.edited.fitting import Fitting
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, Scalar, TrialState
 

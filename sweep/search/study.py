@@ -11,15 +11,16 @@ from typing import Any
 import optuna
 
 from sweep.search import optuna_internals, samplers, space, terminators, warm_start
-from sweep.search.distinct import Distinct
 from sweep.search.ends import DIVERGED, STATES, end_of
-from sweep.search.fitted import Seeing, at_own_point, shown
+from sweep.search.fitted import at_own_point
 from sweep.search.grid import Grid
 from sweep.search.pruning import adapters, pruners
-from sweep.search.rounded import Rounded, rounded_entries
 from sweep.search.storage import StudyStorage
+from sweep.search.wrappers.distinct import Distinct
+from sweep.search.wrappers.rounded import Rounded, rounded_entries
+from sweep.search.wrappers.seeing import Seeing, shown
 from sweep.spec.conditions import dependency_order
-from sweep.spec.editing import Edited
+from sweep.spec.edited.edits import Edited
 from sweep.spec.points import Points
 from sweep.spec.schema import FloatRange, StudySpec
 from sweep.vocabulary.trial import BoundaryRow, Length, Outcome, Scalar
@@ -168,7 +169,7 @@ class Study:
         return found
 
     def _unsampled(self, trial_id: int) -> optuna.Trial:
-        """A trial that has its hyperparameters: the sampler would propose it others as it is taken up."""
+        """A trial that has its hyperparameters: the sampler would propose it others as it is resumed."""
         sampler, self._study.sampler = self._study.sampler, optuna.samplers.RandomSampler()
         try:
             return optuna.Trial(self._study, trial_id)

@@ -17,7 +17,7 @@ from sweep.rundir.recorded_files import read_recorded
 from sweep.search import samplers, space
 from sweep.search.ends import DIVERGED, end_of
 from sweep.search.optuna_internals import first_generation
-from sweep.spec.differences import differences
+from sweep.spec.edited.differences import differences
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, TrialState

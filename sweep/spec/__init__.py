@@ -11,7 +11,7 @@ parse              study.yaml -> StudySpec, or every problem in it
 points             the points of a finite space, and which were tried
 resolve            a trial's hyperparameters and length; the file with every default
 against_task       what only the task can tell of a file
-differences        what may not change when a study is resumed, and did
+edited             a study file that changed between two sessions (a package)
 plans              a proposal -> the plan of a trial; the programs that a study needs
 classes            `package.module:Class` with its arguments, for classes of the user's own
 registry           classes by short names: samplers, pruners, terminators, loggers, executors

@@ -107,6 +107,21 @@ def off_step(entry: Entry, value: Scalar) -> tuple[int | float, ...]:
     return tuple(int(each) if isinstance(entry, IntRange) else float(each) for each in near)
 
 
+def entry_text(entry: Entry) -> str:
+    """An entry of the space in a few words."""
+    match entry:
+        case Choices():
+            text = "one of " + ", ".join(map(str, entry.choices))
+        case IntRange() | FloatRange():
+            kind = "integer" if isinstance(entry, IntRange) else "number"
+            text = f"{kind} from {entry.low:g} to {entry.high:g}"
+            text += ", log" if entry.log else ""
+            text += f", step {entry.step:g}" if entry.step not in (None, 1) else ""
+    when = entry.when or {}
+    conditions = [f"{parent} is {condition}" for parent, condition in when.items()]
+    return text + (f", when {' and '.join(conditions)}" if conditions else "")
+
+
 def same(one: Scalar, other: Scalar) -> bool:
     """Whether two values are the same hyperparameter: 1 and 1.0 are, `true` is not 1."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)

@@ -17,7 +17,7 @@ from runlog.study import StudyState
 from sweep.rundir.history import read_history
 from sweep.search.storage import StudyStorage
 from sweep.search.study import Study
-from sweep.spec import editing
+from sweep.spec.edited import edits as editing
 from sweep.spec.plans import longest
 from sweep.spec.points import Points
 from sweep.spec.schema import StudySpec

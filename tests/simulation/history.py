@@ -24,7 +24,7 @@ from sweep.rundir.rundir import RunDir
 from sweep.scheduler import State, transition
 from sweep.scheduler.messages import Event, Instruction, Tick
 from sweep.search.study import Study
-from sweep.spec.editing import values_of
+from sweep.spec.edited.edits import values_of
 from sweep.spec.plans import longest
 from sweep.spec.resolve import resolved_text
 from sweep.spec.schema import StudySpec

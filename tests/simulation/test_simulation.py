@@ -29,6 +29,9 @@ FOUND = (
     '"at":29,"share":0.75}]}',
     # `sweep rm` of a run that was killed before its first session began ended in a traceback.
     '{"seed":280,"deaths":[{"kind":"kill","at":10,"share":0.96}],"edits":[{"kind":"remove","pick":2}]}',
+    # A trial that ran while a grid was edited took up another of its points, which was then never tried.
+    '{"seed":1436,"trials":2,"reports":4,"sampler":"grid","every_s":0.5,"raise_to":2,"deaths":[{"kind":"fsync",'
+    '"at":91,"share":0.24578430687861663}],"edits":[{"kind":"bounds","pick":37}]}',
 )
 """Histories that failed once, made smaller."""
 

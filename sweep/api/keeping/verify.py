@@ -17,7 +17,7 @@ from sweep.rundir.recorded_files import read_recorded, rebuilt
 from sweep.rundir.rundir import RunDir
 from sweep.rundir.soundness import Finding, LogContent, examine, read_log
 from sweep.search.journal_check import JournalContent, Rows, differences, read_journal, rebuild
-from sweep.spec.editing import Edited, edited
+from sweep.spec.edited.edits import Edited, edited
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 

@@ -37,6 +37,7 @@ class StudyKeys(TypedDict, total=False):
     direction: str
     space: Mapping[str, Section]
     fixed: Mapping[str, Scalar]
+    earlier: Mapping[str, Scalar]
     enqueue: Sequence[Mapping[str, Scalar]]
     constraints: Mapping[str, Section]
     warm_start: str | Path

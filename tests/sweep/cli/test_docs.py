@@ -12,7 +12,7 @@ import pytest
 from configfile import yamlfile
 from sweep.search import samplers, terminators
 from sweep.search.pruning import pruners
-from sweep.spec.differences import LOCKED
+from sweep.spec.edited.differences import LOCKED
 from sweep.spec.parse import parse
 from sweep.spec.schema import PRUNERS, SAMPLERS, Stop, StudySpec, Trial
 from tests.analysis.conftest import environment

@@ -10,10 +10,13 @@ import pytest
 
 import analysis
 from runlog.reader import read_batches
+from runlog.study import read_study
+from sweep.api.extend import study_text
 from sweep.api.keeping.verify import verify
 from sweep.errors import RunDirError
 from sweep.rundir.rundir import RunDir
 from sweep.search.storage import StudyStorage
+from sweep.spec.parse import parse
 from tests.sweep.conftest import Folder
 from tests.sweep.in_process import Killed, kill_at, run, stop_after, table
 
@@ -53,10 +56,11 @@ def test_a_study_continues_in_its_edited_space(
         f"{4 - len(left_out)} of 4 earlier trials fit, {4 - len(left_out)} with a value filled in for "
         f"weight_decay, {len(left_out)} left out by accumulation_steps"
     )
-    moved = (
-        "space edited (space.learning_rate.high: was 0.1, is 1.0; space.accumulation_steps.choices[0]: was 1"
+    changes = (
+        "space edited (learning_rate: number from 0.001 to 0.1, log -> number from 0.001 to 1, log; "
+        "accumulation_steps: one of 1, 2 -> one of 2, 4; weight_decay: not there -> number from 0 to 0.1)"
     )
-    assert moved in capsys.readouterr().err
+    assert changes in capsys.readouterr().err
     assert [each["text"] for each in records(folder, "message") if said in each["text"]]
     kinds = [each["event"] for each in records(folder, "edited", "opened", "asked")]
     assert kinds == ["opened", *["asked"] * 4, "edited", "opened", *["asked"] * 3]
@@ -72,6 +76,11 @@ def test_a_study_continues_in_its_edited_space(
     assert [each.number for each in theirs if "left_out" in each.user_attrs] == left_out
     assert verify(folder.run_dir).sound
     assert run(folder).reason == "finished before"
+    with pytest.raises(RunDirError, match="were asked before the space was edited, and do not have"):
+        study_text(folder.run_dir, "5 epochs", best=7)
+    for params in (each.params for each in read_study(folder.run_dir, on_damage=print).trials.values()):
+        alone = parse(analysis.load(folder.run_dir).study_file.with_point(params), "best.yaml")
+        assert alone.enqueue[0] == {"weight_decay": 0.0, **params}
     (folder.run_dir / "optuna.journal").unlink()
     folder.write(named, *EDIT[:3], ("trials: 4", "trials: 8"))
     assert run(folder).counts["COMPLETE"] == 8

@@ -158,10 +158,10 @@ def test_a_failing_trial_ends_with_its_reason_and_the_study_goes_on(folder: Fold
 
 def test_another_study_of_the_same_name_is_refused_with_what_differs(folder: Folder) -> None:
     run(folder)
-    folder.write(("high: 1.0e-1", "high: 2.0e-1"), ("seed: 3", "seed: 4"))
+    folder.write(("slow: 0.0", "slow: 0.1"), ("seed: 3", "seed: 4"))
     with pytest.raises(RunDirError) as caught:
         run(folder)
-    assert "space.learning_rate.high: was 0.1, is 0.2" in str(caught.value)
+    assert "fixed.slow: was 0.0, is 0.1" in str(caught.value)
     assert "seed: was 3, is 4" in str(caught.value)
 
 

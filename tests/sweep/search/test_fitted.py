@@ -14,7 +14,7 @@ from sweep.search import samplers
 from sweep.search.fitted import LEFT_OUT, MOVED, OWN
 from sweep.search.storage import StudyStorage
 from sweep.search.study import Study
-from sweep.spec.editing import edited, fitting, values_of
+from sweep.spec.edited.edits import edited, fitting, values_of
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Length, Outcome, Scalar, TrialState
 from tests.sweep.search.specs import with_sampler

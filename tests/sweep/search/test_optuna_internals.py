@@ -17,8 +17,8 @@ from sweep.search.optuna_internals import RANDOM_PARTS
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("sweep", "analysis", "runlog", "clusters", "configfile", "train_core")
-INTERNALS, JOURNAL, TPE = (
-    f"sweep/search/{name}.py" for name in ("optuna_internals", "journal", "tpe/sampler")
+INTERNALS, JOURNAL, TPE, SEEING = (
+    f"sweep/search/{name}.py" for name in ("optuna_internals", "journal", "tpe/sampler", "wrappers/seeing")
 )
 
 
@@ -87,7 +87,9 @@ PRIVATE = {
     "_get_internal_repr": Private(SAMPLER, (TPE,), OVERRIDDEN),
     "_get_params": Private(SAMPLER, (TPE,), IN_SAMPLER),
     "_compare": Private(SAMPLER, (TPE,), IN_SAMPLER),
-    "_get_trials": Private("optuna:Study", (TPE,), "call Study.get_trials(deepcopy=False)"),
+    "_get_trials": Private(
+        "optuna:Study", (TPE, SEEING, INTERNALS), "call Study.get_trials(deepcopy=False)"
+    ),
     **{
         name: Private("sampler", (TPE,), IN_SAMPLER)
         for name in (

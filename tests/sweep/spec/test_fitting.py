@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from runlog.study import TrialRow
-from sweep.spec.editing import edited, refusals, values_of
-from sweep.spec.fitting import Fit, Fitting, apart, nearest, summary
+from sweep.spec.edited.edits import edited, refusals, values_of
+from sweep.spec.edited.fitting import Fit, Fitting, apart, nearest, summary
 from sweep.spec.parse import parse
 from sweep.spec.schema import Choices, FloatRange, IntRange, StudySpec
 from tests.sweep.spec.minimal import MINIMAL, spec_of

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from configfile import yamlfile
 from sweep.errors import SpecError
-from sweep.spec.differences import differences
+from sweep.spec.edited.differences import differences
 from sweep.spec.parse import parse
 from sweep.spec.resolve import resolved, resolved_text
 from tests.sweep.spec.written import names, scalars, studies, tricky, words

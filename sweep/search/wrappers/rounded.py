@@ -9,7 +9,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from sweep.search.wrapped import WrappedSampler
+from sweep.search.wrappers.base import WrappedSampler
 from sweep.spec.conditions import to_step
 from sweep.spec.schema import Choices, Entry, FloatRange, IntRange
 

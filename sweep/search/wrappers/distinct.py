@@ -10,7 +10,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial
 
-from sweep.search.wrapped import WrappedSampler
+from sweep.search.wrappers.base import WrappedSampler
 from sweep.spec.points import Points
 from sweep.vocabulary.trial import Scalar
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from sweep.spec.differences import Difference, differences
-from sweep.spec.fitting import Fit, Fitting, entry_of, nearest
+from configfile.yamlfile import value_text
+from sweep.spec.conditions import entry_text
+from sweep.spec.edited.differences import Difference, differences
+from sweep.spec.edited.fitting import Fit, Fitting, entry_of, nearest
 from sweep.spec.resolve import resolved
 from sweep.spec.schema import Choices, Entry, StudySpec
 from sweep.vocabulary.trial import Scalar
@@ -60,11 +62,19 @@ def changes(before: StudySpec, after: StudySpec) -> list[Difference]:
     return differences(before, after, KEYS)
 
 
-def changes_text(found: Sequence[Difference]) -> str:
-    """The changes in one line."""
-    shown = [f"{each.key}: was {each.old or 'not there'}, is {each.new or 'gone'}" for each in found[:SHOWN]]
+def changes_text(before: StudySpec, after: StudySpec) -> str:
+    """The changes in one line, as of hyperparameters."""
+    names = dict.fromkeys(each.key.split(".", 1)[1].split(".")[0] for each in changes(before, after))
+    found = [f"{name}: {_stands(before, name)} -> {_stands(after, name)}" for name in names]
     more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-    return "; ".join([*shown, *more])
+    return "; ".join([*found[:SHOWN], *more])
+
+
+def _stands(spec: StudySpec, name: str) -> str:
+    """What a study has of a hyperparameter, in a few words."""
+    if name in spec.space:
+        return entry_text(spec.space[name])
+    return f"fixed at {value_text(spec.fixed[name])}" if name in spec.fixed else "not there"
 
 
 def fitting(spec: StudySpec, edits: Sequence[Mapping[str, Values]]) -> Fitting:

@@ -1,8 +1,8 @@
-"""A trial of another space in this one: which of its values are taken, moved or filled in, or why none are.
+"""A trial of another space in this one: which of its values are taken, moved or filled in, or why not.
 
 Shared by studies whose space was edited and by `warm_start`. A value that an entry does not have counts as
 the nearest that it has, where that is close. Else the trial is left out: a sampler would take it for one at
-a point that nobody tried.
+a point that was never tried.
 """
 
 from __future__ import annotations

@@ -1,0 +1,7 @@
+"""Samplers around the study's own.
+
+base       hands all on
+distinct   held to points that were not tried
+rounded    values on a log scale rounded to steps
+seeing     shown trials of another space as failed ones, where they do not fit
+"""
