@@ -115,6 +115,8 @@ def ledger(trials: pd.DataFrame) -> pd.DataFrame:
     seconds = {name: held.pop(f"{name}_s", unspent).astype("float64").fillna(unspent) for name in TIMES}
     times = {name: pd.to_timedelta(values, unit="s").astype(SPAN) for name, values in seconds.items()}
     frame = pd.DataFrame({"number": trials["number"], "state": trials["state"], **times})
+    if "cpu_s" in held:  # of commands
+        frame = frame.assign(cpu=pd.to_timedelta(held.pop("cpu_s").astype("float64"), unit="s").astype(SPAN))
     if "examples" in held:
         rate = held["examples"].astype("float64") / seconds["train"].where(seconds["train"] > 0)
         frame = frame.assign(examples=held.pop("examples").astype("Int64"), examples_per_s=rate)

@@ -68,7 +68,8 @@ class Run:
         """One row per trial: where its time went, as timedeltas, and what it took.
 
         `number, state, queue, compile, train, evaluate, checkpoint, idle, lost`, then `examples`,
-        `examples_per_s` of training, `traces, peak_memory_bytes` and what else the ledger holds.
+        `examples_per_s` of training, `traces, peak_memory_bytes` and what else the ledger holds; `cpu` is that
+        of commands.
         """
         return frames.ledger(self.trials)
 

@@ -132,6 +132,8 @@ class LiveTrial:
         self.add("checkpoint_s", spent.checkpoint_s)
         self.add("idle_s", spent.idle_s)
         self.add("traces", spent.traces)
+        if spent.cpu_s:  # of a command; nothing else is measured so
+            self.add("cpu_s", spent.cpu_s)
         peak = max(self.ledger.get("peak_memory_bytes", 0.0), spent.peak_memory_bytes)
         self.ledger["peak_memory_bytes"] = peak
 

@@ -73,7 +73,7 @@ class TrialState(StrEnum):
 
 LEDGER = (
     "queue_s", "compile_s", "train_s", "evaluate_s", "checkpoint_s", "idle_s", "lost_s", "examples", "traces",
-    "peak_memory_bytes",
+    "peak_memory_bytes", "cpu_s",
 )  # fmt: skip
 """What a trial's ledger holds."""
 

@@ -139,7 +139,10 @@ class Turn:
 
 @dataclass(frozen=True)
 class Spent:
-    """Where one lane's time went during one turn, in seconds; `train_s` counts towards its time-out."""
+    """Where one lane's time went during one turn, in seconds; `train_s` counts towards its time-out.
+
+    `cpu_s` is the CPU time of a command's processes together.
+    """
 
     compile_s: float = 0.0
     train_s: float = 0.0
@@ -149,6 +152,7 @@ class Spent:
     examples: int = 0
     traces: int = 0
     peak_memory_bytes: int = 0
+    cpu_s: float = 0.0
 
 
 WATCHDOG_ADVICE = (

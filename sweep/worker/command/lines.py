@@ -26,11 +26,11 @@ class Lines:
         for part in whole:
             line, self._open = self._open + part, b""
             if not self._skips:
-                yield self._text(line[:MAX_LINE])
+                yield self._text(line)
             self._skips = False
         self._open += rest
         if len(self._open) > MAX_LINE and not self._skips:
-            yield self._text(self._open[:MAX_LINE])
+            yield self._text(self._open)
             self._skips = True
         if self._skips:
             self._open = b""
@@ -42,6 +42,8 @@ class Lines:
         self._open = b""
 
     def _text(self, line: bytes) -> str:
+        if len(line) > MAX_LINE:
+            return line[:MAX_LINE].decode(errors="replace")  # a letter may be cut in two
         try:
             text = line.decode()
         except UnicodeDecodeError:

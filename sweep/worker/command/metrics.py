@@ -44,7 +44,7 @@ class JsonLines:
             return
         try:
             found = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if EXAMPLES in found:
             self.reports.append(found)
@@ -107,6 +107,9 @@ class Patterns:
 
     def missing(self) -> str:
         absent = [name for name in self._patterns if name not in self._ever]
+        if not absent:
+            counted = f", or {EXAMPLES} were never above 0" if EXAMPLES in self._patterns else ""
+            return f"the command ended, and no line belongs to {self._objective}{counted}"
         shown = ", ".join(f"metrics.{name} ({self._patterns[name].pattern})" for name in absent)
         verb = "matches" if len(absent) == 1 else "match"
         return f"the command ended and no line of its output {verb} {shown}. Change the pattern"

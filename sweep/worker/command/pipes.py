@@ -60,6 +60,8 @@ class Pipes:
         deadline = time.monotonic() + REST_WITHIN_S
         while self.read(0.0) and time.monotonic() < deadline:
             pass
+        while self._read_file():  # which nothing writes to any more
+            pass
         for stream, lines in self._streams.items():
             for line in lines.end():
                 self._hear(stream, line)

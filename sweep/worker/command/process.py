@@ -1,7 +1,4 @@
-"""A process with all that it starts: signalled together, measured together, gone together.
-
-It leads a session of its own. What leaves that session is found by a mark in its environment.
-"""
+"""A process with all that it starts: signalled together, gone together. It leads a session of its own."""
 
 from __future__ import annotations
 
@@ -13,12 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
-from sweep.worker.footprint import footprint_bytes
-
-MARK = "SWEEP_PROCESS"
-"""The environment variable that tells its processes from all others."""
+from sweep.worker.command.family import MARK, Family
 
 LOOK_EVERY_S = 0.01
 KILLED_WITHIN_S = 5.0
@@ -29,8 +21,8 @@ class Process:
     """A running program. Raises OSError where it cannot be started."""
 
     def __init__(self, arguments: Sequence[str], *, folder: Path, environment: Mapping[str, str]) -> None:
-        self._mark = environment[MARK]
-        self._before = frozenset(psutil.pids())
+        self.mark = environment[MARK]
+        self.family = Family(self.mark)
         self.popen = subprocess.Popen(
             arguments,
             cwd=folder,
@@ -42,6 +34,7 @@ class Process:
             start_new_session=True,
         )
         self.pid = self.popen.pid
+        self.family.begin(self.pid)
 
     def exit_code(self) -> int | None:
         """The code of the program itself, below 0 for a signal; None while it runs."""
@@ -52,70 +45,47 @@ class Process:
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(timeout_s)
 
-    def memory_bytes(self) -> int:
-        """What all its processes take now."""
-        total = 0
-        for pid in self._session():
-            with suppress(psutil.Error):
-                total += footprint_bytes(pid)
-        return total
-
     def end(self, grace_s: float, meanwhile: Callable[[], None]) -> bool:
         """End all its processes: SIGTERM, and SIGKILL after a grace; whether that was needed.
 
         `meanwhile` is called again and again: what reads its output, so that none waits to be read.
         """
-        if self._is_gone():
-            return False
-        self._signal(signal.SIGTERM)
-        deadline = time.monotonic() + grace_s
-        while not self._is_gone() and time.monotonic() < deadline:
-            meanwhile()
-            time.sleep(LOOK_EVERY_S)
-        if self._is_gone():
-            return False
-        deadline = time.monotonic() + KILLED_WITHIN_S
-        while not self._is_gone() and time.monotonic() < deadline:
-            self._signal(signal.SIGKILL)
-            time.sleep(LOOK_EVERY_S)
-        return True
+        return end(self.family, self.pid, grace_s, meanwhile, has_ended=lambda: self.exit_code() is not None)
 
-    def _is_gone(self) -> bool:
-        return self.exit_code() is not None and not self._living()
 
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
-            os.killpg(self.pid, number)
-        for pid in self._living():
-            with suppress(ProcessLookupError, PermissionError):
-                if os.getpgid(pid) != self.pid:
-                    os.kill(pid, number)
+def end(
+    family: Family,
+    group: int,
+    grace_s: float,
+    meanwhile: Callable[[], None],
+    *,
+    has_ended: Callable[[], bool] = lambda: True,
+) -> bool:
+    """End all processes of a family; whether SIGKILL was needed. `has_ended`: whether its first one has."""
 
-    def _living(self) -> list[int]:
-        """Its processes that are not dead yet; a zombie waits for its parent alone."""
-        found = []
-        for pid in {*self._session(), *self._marked()}:
-            with suppress(psutil.Error):
-                if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                    found.append(pid)
-        return found
+    def is_gone() -> bool:
+        return has_ended() and not family.living()
 
-    def _session(self) -> list[int]:
-        """The processes of its session, the program's own first as long as it is there."""
-        found = []
-        for pid in psutil.pids():
-            with suppress(OSError):
-                if os.getsid(pid) == self.pid:
-                    found.append(pid)
-        return found
+    if is_gone():
+        return False
+    _signal(family, group, signal.SIGTERM)
+    deadline = time.monotonic() + grace_s
+    while not is_gone() and time.monotonic() < deadline:
+        meanwhile()
+        time.sleep(LOOK_EVERY_S)
+    if is_gone():
+        return False
+    deadline = time.monotonic() + KILLED_WITHIN_S
+    while not is_gone() and time.monotonic() < deadline:
+        _signal(family, group, signal.SIGKILL)
+        time.sleep(LOOK_EVERY_S)
+    return True
 
-    def _marked(self) -> list[int]:
-        """Processes begun since that carry its mark; another user's cannot be looked at, nor be its."""
-        found = []
-        for pid in psutil.pids():
-            if pid in self._before or pid == os.getpid():
-                continue
-            with suppress(psutil.Error, OSError):
-                if psutil.Process(pid).environ().get(MARK) == self._mark:
-                    found.append(pid)
-        return found
+
+def _signal(family: Family, group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # macOS refuses a group of zombies
+        os.killpg(group, number)
+    for pid in family.living():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(pid) != group:
+                os.kill(pid, number)

@@ -16,6 +16,7 @@ from sweep.worker.command.pipes import Pipes
 from sweep.worker.command.process import Process
 from sweep.worker.command.surroundings import Surroundings
 from sweep.worker.command.watchdog import Watchdog
+from sweep.worker.single import packed_folder
 from sweep.worker.single.function import result
 from sweep.worker.single.function_report import ReportError
 from sweep.worker.single.one_trial import OneTrial
@@ -100,32 +101,45 @@ class Session:
         self._pipes: Pipes | None = None
         self._has_ended = False
         self._has_reported = False
-        self._peak_bytes = 0
+        self._fault: ReportError | None = None
+        self._spent_s = 0.0
 
     def next(self, seen: int) -> tuple[Mapping[Any, Any] | None, bool]:
         """The next report that the process prints; nothing where it prints none within TURN_S."""
         pipes = self._pipes or self._start()
         deadline = time.monotonic() + TURN_S
-        while (found := self._pending()) is None and not self._has_ended and time.monotonic() < deadline:
-            pipes.read(LOOK_EVERY_S)
+        while (found := self._pending()) is None and self._fault is None and time.monotonic() < deadline:
+            if self._has_ended:
+                return self._last(seen, pipes)
+            self._hear(pipes, LOOK_EVERY_S)
             self._look(pipes)
         if found is not None:
             self._has_reported = True
-            return self._at_length(self._counted(found), pipes)
-        return self._last(seen, pipes) if self._has_ended else (None, False)
+            return self._at_length(found, pipes)
+        if self._fault is not None:
+            raise self._fault
+        return None, False
 
     def is_whole(self, folder: Path) -> bool:
         """Whether nothing was written to it just now, and nothing was printed that is not reported yet."""
         if self._pipes is not None and not self._has_ended:
-            self._pipes.read(0.0)
-        if self._reading.reports or self._json.reports:
+            self._hear(self._pipes, 0.0)
+        if self._fault is not None or self._reading.reports or self._json.reports:
             return False
-        newest = max((path.stat().st_mtime for path in folder.rglob("*") if path.is_file()), default=0.0)
-        return time.time() - newest > SETTLED_S
+        return time.time() - packed_folder.newest_s(folder) > SETTLED_S
 
-    def rest(self) -> None:
-        """Have the process end, with the time to save that SIGTERM gives it."""
-        self._stop()
+    def rest(self) -> list[Mapping[Any, Any]]:
+        """Have the process end, with the time to save that SIGTERM gives it; what it printed up to then."""
+        pipes = self._pipes
+        if pipes is not None and not self._has_ended:
+            self._end(lambda: self._hear(pipes, 0.0))
+            self._hear_rest(pipes)
+        found = []
+        while (report := self._pending()) is not None:
+            found.append(report)
+        if self._fault is not None:
+            raise self._fault
+        return found
 
     def close(self) -> str | None:
         """End the process with all that it started."""
@@ -141,15 +155,18 @@ class Session:
 
     def peak_bytes(self) -> int:
         """The most that was seen of all its processes together."""
-        self.used_bytes()
-        peak, self._peak_bytes = self._peak_bytes, 0
-        return peak
+        return self._process.family.take_peak_bytes() if self._process is not None else 0
 
     def used_bytes(self) -> int:
         process = self._process
-        used = process.memory_bytes() if process is not None and not self._has_ended else 0
-        self._peak_bytes = max(self._peak_bytes, used)
-        return used
+        return process.family.measure() if process is not None and not self._has_ended else 0
+
+    def cpu_s(self) -> float:
+        """The CPU time of all its processes together since this was last asked."""
+        if self._process is None:
+            return 0.0
+        before, self._spent_s = self._spent_s, self._process.family.cpu_s
+        return self._spent_s - before
 
     def take_output(self) -> bytes:
         return self._pipes.output.take() if self._pipes is not None else b""
@@ -163,7 +180,7 @@ class Session:
             remedy = "" if error.errno != 8 else '. Begin the file with a line such as "#!/bin/sh"'
             place = error.filename or arguments[0]
             raise ReportError(f"the command cannot be started: {place}: {what}{remedy}") from None
-        self._watchdog.watch(process.pid)
+        self._watchdog.watch(process)
         self._process = process
         self._pipes = Pipes(process, given.metrics, self._reading, self._json)
         line = f"$ {shlex.join(arguments)}\n"
@@ -172,10 +189,28 @@ class Session:
         return self._pipes
 
     def _pending(self) -> Mapping[Any, Any] | None:
+        """The next report that was printed and is not given yet."""
         for reports in (self._reading.reports, self._json.reports):
             if reports:
-                return reports.popleft()
+                return self._counted(reports.popleft())
         return None
+
+    def _hear(self, pipes: Pipes, timeout_s: float) -> None:
+        """Read and listen; after a line that should be a report and is none, read only."""
+        if self._fault is not None:
+            pipes.drain()
+            return
+        try:
+            pipes.read(timeout_s)
+        except ReportError as error:
+            self._fault = error
+
+    def _hear_rest(self, pipes: Pipes) -> None:
+        """The same with all that is left of a process that has ended."""
+        try:
+            pipes.read_rest()
+        except ReportError as error:
+            self._fault = self._fault or error
 
     def _counted(self, found: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """A report with its examples counted from the trial's start."""
@@ -189,10 +224,8 @@ class Session:
         process = self._process
         if process is None or process.exit_code() is None:
             return
-        process.end(GRACE_S, pipes.drain)
-        pipes.read_rest()
-        self._watchdog.watch(None)
-        self._has_ended = True
+        self._end(lambda: self._hear(pipes, 0.0))  # its last lines may not be read yet
+        self._hear_rest(pipes)
 
     def _at_length(self, found: Mapping[Any, Any], pipes: Pipes) -> tuple[Mapping[Any, Any], bool]:
         """A report at the trial's length is the last; the process has some time to end by itself."""
@@ -201,7 +234,7 @@ class Session:
             return found, False
         deadline = time.monotonic() + END_S
         while not self._has_ended and time.monotonic() < deadline:
-            pipes.read(LOOK_EVERY_S)
+            self._hear(pipes, LOOK_EVERY_S)
             self._look(pipes)
         self._stop()
         return found, True
@@ -220,10 +253,15 @@ class Session:
 
     def _stop(self) -> bool:
         """End the process with all that it started; whether it had to be killed."""
-        if self._process is None or self._pipes is None or self._has_ended:
+        if self._pipes is None or self._has_ended:
             return False
-        killed = self._process.end(GRACE_S, self._pipes.drain)
+        killed = self._end(self._pipes.drain)
         self._pipes.drain()
+        return killed
+
+    def _end(self, meanwhile: Callable[[], None]) -> bool:
+        assert self._process is not None
+        killed = self._process.end(GRACE_S, meanwhile)
         self._watchdog.watch(None)
         self._has_ended = True
         return killed

@@ -14,7 +14,7 @@ from sweep.spec.command.program import located, search_path
 from sweep.spec.command.template import fill, filled, nested, written
 from sweep.vocabulary.trial import UNBOUNDED, Scalar
 from sweep.vocabulary.turn import Command, Load
-from sweep.worker.command.process import MARK
+from sweep.worker.command.family import MARK
 from sweep.worker.content import run_key
 
 METRICS_FILE = "metrics.jsonl"

@@ -81,8 +81,9 @@ class Function:
         """It writes nothing while it is not asked for a report."""
         return True
 
-    def rest(self) -> None:
-        """It has saved what it saved."""
+    def rest(self) -> tuple[Mapping[Any, Any], ...]:
+        """It has saved what it saved, and reports while it is asked to."""
+        return ()
 
     def close(self) -> str | None:
         """Close the generator."""
@@ -103,6 +104,9 @@ class Function:
 
     def used_bytes(self) -> int:
         return 0
+
+    def cpu_s(self) -> float:
+        return 0.0
 
     def take_output(self) -> bytes:
         return b""

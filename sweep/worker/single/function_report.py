@@ -18,6 +18,9 @@ FOREIGN = ("/sweep/worker/",)
 """Files of ours that call the user's code, and are called by it."""
 
 
+LONGEST_NAME = 200
+"""A metric's name is a table's column."""
+
 MOST = 2**53
 """Above it floats skip integers: no count is so large."""
 
@@ -51,6 +54,8 @@ def reported(value: Any, *, after: int, objective: str | None = None) -> Reporte
     for name in values:
         if name in COLUMNS:
             raise ReportError(f"the metric {name} has the name of a table's own column. Call it otherwise")
+        if not name or not name.isprintable() or len(name) > LONGEST_NAME:
+            raise ReportError(f"{_shortened(repr(name))} cannot be a metric's name. Call it otherwise")
     numbers = {name: _number(name, item) for name, item in values.items() if name != "examples"}
     epoch = numbers.pop("epoch", 0.0)
     if not isfinite(epoch):
@@ -74,7 +79,7 @@ def _examples(values: Mapping[str, Any], after: int) -> int:
         raise ReportError("`examples` is 0. Report after the first example that was seen")
     if number <= after:
         raise ReportError(
-            f"`examples` is {number:g} after {after}. Report more each time; "
+            f"`examples` is {number:g} after {after}. Report more each time, all of one count at once; "
             "a trial that resumes continues from what it saved"
         )
     return int(number)
@@ -94,8 +99,11 @@ def _number(name: str, value: Any) -> float:
 
 
 def _short(value: object) -> str:
-    text = repr(value).splitlines()[0] if repr(value) else ""
-    return f"{type(value).__name__} {text[:60]}"
+    return f"{type(value).__name__} {_shortened(repr(value))}"
+
+
+def _shortened(text: str) -> str:
+    return "".join(text.splitlines()[:1])[:60]
 
 
 def explain(error: BaseException) -> tuple[str, str]:

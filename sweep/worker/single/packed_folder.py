@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,20 @@ PIECE_BYTES = 1 << 20
 
 
 def files(folder: Path) -> list[Path]:
-    """All files below a folder, as seen from there, in order."""
-    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    """All files below a folder, as seen from there, in order; it may be written to meanwhile."""
+    found = []
+    for place, _, names in os.walk(folder):  # passes over folders that are removed just now
+        found += [Path(place, name) for name in names]
+    return sorted(path.relative_to(folder) for path in found if path.is_file())
+
+
+def newest_s(folder: Path) -> float:
+    """When a file below a folder was last written, in seconds since 1970; 0 where there is none."""
+    newest = 0.0
+    for name in files(folder):
+        with suppress(FileNotFoundError):  # it was renamed just now
+            newest = max(newest, (folder / name).stat().st_mtime)
+    return newest
 
 
 def pack(folder: Path, path: Path, facts: Mapping[str, str]) -> str:

@@ -6,12 +6,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import psutil
 import pytest
 
@@ -20,6 +22,8 @@ import sweep
 from sweep.api.run import Summary
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SweepError
+from sweep.rundir.rundir import RunDir
+from tests.processes import wait_until
 from tests.sweep.conftest import ROOT, STUDIES
 from tests.sweep.in_process import interrupted
 
@@ -74,6 +78,8 @@ def test_json_lines_are_reports(folder: Path) -> None:
     assert found.trials.set_index("number").value[0] == pytest.approx((2 * (1 - 2 * rate) ** 5) ** 2)
     assert found.trials.ledger_examples.tolist() == [500] * 2
     assert (found.trials.ledger_peak_memory_bytes > 1e6).all()
+    assert (found.trials.ledger_cpu_s > 0).all()
+    assert (found.ledger.cpu > pd.Timedelta(0)).all()
     kept = (summary.run_dir / "output" / "trial-00000" / "replicate-0.log").read_text().splitlines()
     assert kept[0] == "# trial 0, attempt 1"
     assert re.match(rf"\$ python \S+/script.py train --rate {rate!r}$", kept[1])
@@ -203,6 +209,11 @@ def test_one_value_at_the_end_needs_no_examples(folder: Path) -> None:
     assert table.value.tolist() == pytest.approx(table.params_rate.tolist())
 
 
+def said(*lines: str) -> str:
+    """A script that prints these lines."""
+    return "; ".join(f"printf '%s\\n' '{line}'" for line in lines).replace("{", "{{").replace("}", "}}")
+
+
 FAULTS = {
     "echo one; echo two >&2; exit 3": r"the command ended with code 3: two",
     "echo hello": r"the command ended and printed no loss\. Print JSON lines such as .*Its output begins:",
@@ -212,6 +223,15 @@ FAULTS = {
     'echo "{{\\"examples\\": 1, \\"loss\\": \\"low\\"}}"': r"`loss` is str 'low', which is no number",
     'echo "{{\\"examples\\": 1.5, \\"loss\\": 1}}"': r"`examples` is 1.5, not a count",
     'echo "{{\\"examples\\": 1, \\"other\\": 1}}"': r"objective loss is missing from the last report",
+    said('{"examples": 1e300, "loss": 1}'): r"`examples` is 1e\+300, not a count",
+    said(f'{{"examples": 1, "loss": 1{"0" * 400}}}'): r"`loss` is int 10+, which is no number$",
+    said('{"examples": 1, "loss": 1, "updates": Infinity}'): r"`updates` is inf, not a count",
+    said('{"examples": 1, "loss": 1, "epoch": NaN}'): r"`epoch` is nan\. Report how many epochs",
+    said('{"examples": 1, "loss": 1, "": 1}'): r"'' cannot be a metric's name",
+    said(r'{"examples": 1, "loss": 1, "\ud800": 1}'): r"'.ud800' cannot be a metric's name",
+    said('{"examples": 1, "loss": NaN}'): r"objective loss is NaN in the last report",
+    said('{"examples": 2, "loss": 1}', '{"examples": 2, "train": 1}'): r"`examples` is 2 after 2\. "
+    r"Report more each time, all of one count at once",
 }
 
 
@@ -240,9 +260,17 @@ def test_invariant_10_what_a_command_does_wrong_fails_its_trial_in_a_line(folder
     faults(FAULTS)
 
 
+def test_what_was_printed_before_a_fault_is_recorded(folder: Path) -> None:
+    lines = [f'{{"examples": {step}, "loss": {value}}}' for step, value in ((1, 2), (2, 1), (3, '"x"'))]
+    summary = run(shell(f"{said(*lines)}; sleep 1000"), ("trials: 2", "trials: 1"))
+    assert reasons(summary) == ["`loss` is str 'x', which is no number"]
+    assert analysis.load(summary.run_dir).metrics.loss.tolist() == [2.0, 1.0]
+
+
 PATTERN_FAULTS = {
     "echo step 1": r"the command ended and no line of its output matches metrics\.loss \(loss \(\\S\+\)\)\. "
     r"Change the pattern\. Its output begins:   \| step 1",
+    "echo step 0 loss 1": r"the command ended, and no line belongs to loss, or examples were never above 0",
     "echo step 1 loss low": r"metrics\.loss found 'low', which is no number, in the line: step 1 loss low",
 }
 
@@ -279,6 +307,42 @@ def test_no_process_is_left_and_the_study_goes_on(kind: str, folder: Path) -> No
     assert bool(killed) == (kind == "ignores")
 
 
+def test_what_is_not_read_yet_when_a_command_ends_is_read_while_what_it_left_behind_is_ended(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.worker.command.pipes.PIECE_BYTES", 16)
+    command = ('train, --rate, "{rate}"', 'children, --kind, many, --rate, "{rate}"')
+    summary = run(command, ("trials: 2", "trials: 1"))
+    assert analysis.load(summary.run_dir).metrics.examples.tolist() == list(range(1, 51))
+    assert left_of(folder) == []
+
+
+def test_a_study_that_is_stopped_knows_all_that_its_command_printed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had run ahead of what was asked for, and reports once more when it gets SIGTERM."""
+    record = RunDir.record_reports
+
+    def stopping(*arguments: Any, **named: Any) -> None:
+        record(*arguments, **named)
+        monkeypatch.setattr(RunDir, "record_reports", record)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    changes = (
+        ('train, --rate, "{rate}"', 'stopped, --rate, "{rate}", "--resume={resume}/state.json"'),
+        ("trials: 2", "trials: 1"),
+    )
+    monkeypatch.setattr(RunDir, "record_reports", stopping)
+    summary = run(*changes)
+    assert summary.reason == "interrupted"
+    found = analysis.load(summary.run_dir)
+    assert found.metrics.examples.tolist() == [1, 2, 3, 4]
+    assert found.checkpoints.examples.tolist() == [4]
+    found = analysis.load(run(*changes).run_dir)
+    assert found.metrics.examples.tolist() == [1, 2, 3, 4, 5, 6]
+    assert found.trials.state.tolist() == ["COMPLETE"]
+
+
 def test_much_output_and_binary_output_lose_nothing(folder: Path) -> None:
     script = 'head -c 100000000 /dev/zero | tr "\\\\0" x; head -c 3000000 /dev/urandom; echo; '
     script += 'echo "{{\\"examples\\": 1, \\"loss\\": {rate}}}"'
@@ -292,36 +356,35 @@ def test_much_output_and_binary_output_lose_nothing(folder: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from sweep.worker.command.process import MARK, Process
+from sweep.worker.command.family import MARK
+from sweep.worker.command.process import Process
 from sweep.worker.command.watchdog import Watchdog
 import os
 dog = Watchdog(0.2)
 process = Process(
-    [sys.executable, "script.py", "children", "--kind", "ignores"],
+    [sys.executable, "script.py", "children", "--kind", sys.argv[1]],
     folder=Path.cwd(), environment={**os.environ, MARK: "one"},
 )
-dog.watch(process.pid)
+dog.watch(process)
 process.popen.stdout.readline()
 print("ready", flush=True)
 time.sleep(1000)
 """
 
 
-def test_where_the_worker_itself_is_killed_its_command_ends_too(folder: Path) -> None:
+@pytest.mark.parametrize(("kind", "count"), [("ignores", 1), ("forks", 3)])
+def test_where_the_worker_itself_is_killed_its_command_ends_too(kind: str, count: int, folder: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", KILLED],
+        [sys.executable, "-c", KILLED, kind],
         stdout=subprocess.PIPE,
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == b"ready\n"
-        assert len(left_of(folder)) == 1
+        assert len(left_of(folder)) == count
         worker.kill()
-    deadline = time.monotonic() + 30
-    while left_of(folder) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert left_of(folder) == []
+    wait_until(lambda: left_of(folder) == [], what="what it started to end")
 
 
 def test_a_changed_program_is_not_resumed(folder: Path) -> None:

@@ -54,7 +54,7 @@ def children(kind: str) -> None:
     pids = Path(__file__).parent / "pids"
     if kind == "ignores":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if kind in ("forks", "leaves"):
+    if kind in ("forks", "leaves", "many"):
         for own_session in (False, True):
             if os.fork() == 0:
                 if own_session:
@@ -66,11 +66,31 @@ def children(kind: str) -> None:
         print(os.getpid(), file=file)
     while kind == "forks" and len(pids.read_text().split()) < 3:
         time.sleep(0.01)
-    print('{"examples": 1, "loss": 1.0}', flush=True)
-    if kind != "leaves":
+    if kind == "many":
+        print("".join(f'{{"examples": {step}, "loss": 1.0}}\n' for step in range(1, 51)), flush=True)
+    else:
+        print('{"examples": 1, "loss": 1.0}', flush=True)
+    if kind not in ("leaves", "many"):
         time.sleep(1000)
     while len(pids.read_text().split()) < 3:
         time.sleep(0.01)
+
+
+def stopped(resume: str) -> None:
+    """Reports three steps at once, waits to be stopped, and then reports and saves one more; or continues."""
+    if resume:
+        for step in (5, 6):
+            print(json.dumps({"examples": step, "loss": 1.0}), flush=True)
+        return
+
+    def end(*_: object) -> None:
+        print(json.dumps({"examples": 4, "loss": 1.0}), flush=True)
+        Path("state.json").write_text("4")
+        sys.exit()
+
+    signal.signal(signal.SIGTERM, end)
+    print("".join(json.dumps({"examples": step, "loss": 1.0}) + "\n" for step in (1, 2, 3)), flush=True)
+    time.sleep(1000)
 
 
 def main() -> None:
@@ -80,6 +100,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--kind", default="")
+    parser.add_argument("--resume", default="")
     known, _ = parser.parse_known_args()
     match known.what:
         case "train":
@@ -88,6 +109,8 @@ def main() -> None:
             logged(known.rate)
         case "given":
             given()
+        case "stopped":
+            stopped(known.resume)
         case "children":
             children(known.kind)
 

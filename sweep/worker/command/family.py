@@ -1,0 +1,117 @@
+"""The processes that a program has started, found wherever they went, and what they use together.
+
+A process belongs to it by its session, by a mark in its environment, or by a parent that does. What was seen
+to belong is remembered: it may clear its environment and lose its parent.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+from contextlib import suppress
+
+import psutil
+
+from sweep.worker.footprint import footprint_bytes
+
+MARK = "SWEEP_PROCESS"
+"""The environment variable that tells its processes from all others."""
+
+
+class Family:
+    """The processes with a mark, and those of the session that `leader` leads; two threads may ask."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self._lock = threading.Lock()
+        self._foreign = {*psutil.pids(), os.getpid()}
+        self._own: set[int] = set()
+        self._leader: int | None = None
+        self._reaped_s = _reaped_s()
+        self._cpu_s = 0.0
+        self._peak_bytes = 0
+
+    @classmethod
+    def of_mark(cls, mark: str, leader: int) -> Family:
+        """What is left of a program that another process started."""
+        family = cls(mark)
+        family._foreign, family._leader = {os.getpid()}, leader
+        return family
+
+    def begin(self, leader: int) -> None:
+        """The program's own process, which leads a session."""
+        with self._lock:
+            self._leader = leader
+            self._foreign.discard(leader)
+            self._own.add(leader)
+
+    def living(self) -> list[int]:
+        """Its processes that are not dead yet; a zombie waits for its parent alone."""
+        with self._lock:
+            self._look()
+            found = []
+            for pid in sorted(self._own):
+                with suppress(psutil.Error):
+                    if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                        found.append(pid)
+            return found
+
+    def measure(self) -> int:
+        """The bytes that all of them take now; from here on peak and CPU time know of it."""
+        total, cpu_s = 0, 0.0
+        for pid in self.living():
+            with suppress(psutil.Error):
+                total += footprint_bytes(pid)
+                cpu_s += sum(psutil.Process(pid).cpu_times()[:4])  # its own and its ended children's
+        with self._lock:
+            self._cpu_s = max(self._cpu_s, cpu_s + _reaped_s() - self._reaped_s)
+            self._peak_bytes = max(self._peak_bytes, total)
+        return total
+
+    @property
+    def cpu_s(self) -> float:
+        """The CPU time of all of them, as far as it was measured; exact once the program has ended."""
+        self.measure()
+        return self._cpu_s
+
+    def take_peak_bytes(self) -> int:
+        """The most that was measured since the last time."""
+        self.measure()
+        with self._lock:
+            peak, self._peak_bytes = self._peak_bytes, 0
+        return peak
+
+    def _look(self) -> None:
+        """Take in the processes that are new."""
+        there = set(psutil.pids())
+        self._own &= there
+        self._foreign &= there
+        for pid in there - self._own:
+            if self._is_of_session(pid) or (pid not in self._foreign and self._is_own(pid)):
+                self._own.add(pid)
+                self._foreign.discard(pid)
+
+    def _is_of_session(self, pid: int) -> bool:
+        with suppress(OSError):
+            return os.getsid(pid) == self._leader
+        return False
+
+    def _is_own(self, pid: int) -> bool:
+        """By its mark or its parent; another user's cannot be looked at, nor be its."""
+        try:
+            process = psutil.Process(pid)
+            if process.ppid() in self._own or process.environ().get(MARK) == self._mark:
+                return True
+        except psutil.ZombieProcess:
+            return False
+        except (psutil.Error, OSError):
+            return False
+        self._foreign.add(pid)
+        return False
+
+
+def _reaped_s() -> float:
+    """The CPU time of this process's ended children, and of those that they have waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
