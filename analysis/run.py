@@ -68,8 +68,8 @@ class Run:
         """One row per trial: where its time went, as timedeltas, and what it took.
 
         `number, state, queue, compile, train, evaluate, checkpoint, idle, lost`, then `examples`,
-        `examples_per_s` of training, `traces, peak_memory_bytes` and what else the ledger holds; `cpu` is that
-        of commands.
+        `examples_per_s` of training, `traces, peak_memory_bytes` and what else it holds. `cpu` is that
+        of a command.
         """
         return frames.ledger(self.trials)
 
