@@ -15,7 +15,7 @@ SHOWN = 10
 """How many of those that went wrong are shown."""
 
 AGAIN_S = 1.0
-"""What took longer is tried once more: while a virtual machine stands still its processes are charged for it."""
+"""What took longer is tried once more: a virtual machine that stands still charges its processes for it."""
 
 SAY_EVERY_S = 10.0
 """How often a campaign says how far it is."""
