@@ -138,7 +138,7 @@ def _as_planned(spec: StudySpec, *, measured: bool, nodes_fail: bool) -> StudySp
     Stop rules are left out: what trials will find is not known.
     """
     lanes = spec.lanes if isinstance(spec.lanes, int) else 1
-    changes: dict[str, Any] = {"lanes": lanes, "warm_start": None, "stop": Stop()}
+    changes: dict[str, Any] = {"lanes": lanes, "warm_start": (), "stop": Stop()}
     if measured or spec.pruner.name == "none":
         changes["pruner"] = type(spec.pruner)()
         if (

@@ -105,7 +105,15 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
     length = longest(spec, description)
     asked = {number: row.params for number, row in run.history.study.trials.items()}
     retries = {number: asked[number] for number in run.history.study.unasked_retries()}
-    made = partial(Study, spec, run.journal_path, length, retries=retries, edited=edited(spec, run))
+    made = partial(
+        Study,
+        spec,
+        run.journal_path,
+        length,
+        retries=retries,
+        edited=edited(spec, run),
+        first=min(asked, default=None),
+    )
     study = None
     try:
         if spec.storage is None:

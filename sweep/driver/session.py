@@ -163,6 +163,9 @@ def driving(
         closing.callback(executor.close)
         study = open_study(spec, description, run)
         closing.callback(study.storage.close)
+        for note in study.notes:
+            run.record_message("info", note)
+            progress.note(note)
         driver = Driver(
             spec=spec,
             description=description,

@@ -9,7 +9,8 @@ grid              the grid sampler, every point once
 fitted            trials of another space, as the storage holds them
 wrappers          samplers around the study's own (a package)
 terminators       stop rules by name
-warm_start        trials of an earlier run
+warm_start        trials of elsewhere, in this study's space
+warm_sources      run directories and tables that trials come from
 journal           Optuna's journal, committed in groups
 journal_check     whether the journal says what the log says
 in_memory         a storage that keeps nothing

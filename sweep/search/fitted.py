@@ -31,6 +31,10 @@ OWN = "own_params"
 """The user attribute of a trial whose own values are others than those that the storage has: its own."""
 
 
+WARM_START = "warm_start"
+"""The user attribute of a trial of elsewhere: where from."""
+
+
 def marks(fit: Fit, own: Mapping[str, Scalar]) -> dict[str, Any]:
     """The user attributes that say how a trial fits."""
     found: dict[str, Any] = {}
@@ -43,9 +47,9 @@ def marks(fit: Fit, own: Mapping[str, Scalar]) -> dict[str, Any]:
     return found
 
 
-def at_own_point(trial: FrozenTrial) -> bool:
-    """Whether the trial was at the very point that the storage has."""
-    return not trial.user_attrs.keys() & {LEFT_OUT, MOVED}
+def was_tried(trial: FrozenTrial) -> bool:
+    """Whether this study tried the very point that the storage has."""
+    return not trial.user_attrs.keys() & {LEFT_OUT, MOVED, WARM_START}
 
 
 def kept_notes(notes: Mapping[str, Any]) -> dict[str, Any]:

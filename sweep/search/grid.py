@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from sweep.search.fitted import at_own_point
+from sweep.search.fitted import was_tried
 from sweep.search.optuna_internals import all_trials, enter_grid_point, fixed_params, grid_point, grid_points
 from sweep.vocabulary.trial import Scalar
 
@@ -51,7 +51,7 @@ class Grid(optuna.samplers.GridSampler):
     def _follow(self, study: optuna.Study, until: int) -> None:
         """Enter the points of trials that were not looked at before."""
         for trial in all_trials(study)[self._seen : until]:
-            if not at_own_point(trial):
+            if not was_tried(trial):
                 continue
             point = grid_point(trial)
             if point is None:

@@ -38,7 +38,7 @@ WITHHELD: Mapping[str, str] = {
     "seed": "the study's `seed` is used",
     "search_space": "it is made from `space`",
     "constraints_func": "write `constraints` at the top of the file",
-    "source_trials": "write warm_start: RUN_DIR at the top of the file",
+    "source_trials": "write warm_start: RUN at the top of the file",
 }
 QUIET = ("warn_independent_sampling", "warn_asynchronous_seeding")
 """Off unless asked for: one sampler object serves the study, and conditional entries are drawn one by one."""

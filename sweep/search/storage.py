@@ -151,11 +151,18 @@ class StudyStorage:
                 )
             self._complete(trial, {name: expected[name] for name in missing})
 
-    def enter_earlier(self, read: Callable[[], Sequence[FrozenTrial]]) -> int:
-        """Enter the trials of an earlier run, once, with the numbers from 0 on; how many there are."""
+    def enter_earlier(self, read: Callable[[], Sequence[FrozenTrial]], first: int | None) -> int:
+        """Enter the trials of elsewhere, once, with the numbers from 0 on; how many there are.
+
+        `first` is the study's own first trial, where the log has one: what its sources gained since is not
+        for it. Raises SpecError where they have lost trials.
+        """
         entered: int | None = self._study.user_attrs.get(WARM_START_TRIALS)
         if entered is None:
-            earlier = read()
+            earlier = read()[:first]
+            if first is not None and len(earlier) < first:
+                what = f"gave {first} trials when the study began, and has {len(earlier)} now"
+                raise SpecError([self._spec.document.problem(("warm_start",), what, "", "restore it")])
             for trial in earlier[self.count :]:
                 self._add(trial)
             entered = len(earlier)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from sweep.search import optuna_internals, samplers, space, terminators, warm_start
 from sweep.search.ends import DIVERGED, STATES, end_of
-from sweep.search.fitted import at_own_point
+from sweep.search.fitted import was_tried
 from sweep.search.grid import Grid
 from sweep.search.pruning import adapters, pruners
 from sweep.search.storage import StudyStorage
@@ -63,10 +64,12 @@ class Study:
         *,
         retries: Mapping[int, Mapping[str, Scalar]] | None = None,
         edited: Edited | None = None,
+        first: int | None = None,
     ) -> None:
         """`journal` None keeps everything in memory; `retries` are failed trials, to be asked again.
 
-        `edited` says which trials were asked in another space than the study's.
+        `edited` says which trials were asked in another space than the study's; `first` is the number of the
+        first that was asked at all.
         """
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._spec = spec
@@ -81,7 +84,8 @@ class Study:
             self.storage.backend,
             pruner=pruner if self._adapter is None else optuna.pruners.NopPruner(),
         )
-        self._earlier = self.storage.enter_earlier(lambda: warm_start.read(spec)) if spec.warm_start else 0
+        self.notes: list[str] = []
+        self._earlier = self.storage.enter_earlier(self._warm_trials, first) if spec.warm_start else 0
         self._sampler = samplers.make(spec, **self._source_trials())
         self._points = self._points_tried()
         self._study.sampler = self._distinct()
@@ -89,6 +93,14 @@ class Study:
         self._order = dependency_order(spec.space)
         self._trials: dict[int, optuna.Trial] = {}
         self._retries = self._that_fit(retries or {})
+
+    notes: list[str]
+    """What to say of trials of elsewhere, once."""
+
+    def _warm_trials(self) -> list[FrozenTrial]:
+        found = warm_start.read(self._spec)
+        self.notes = found.notes
+        return found.trials
 
     @property
     def exhausted(self) -> bool:
@@ -266,7 +278,7 @@ class Study:
         points = Points(self._spec)
         if points.total is not None:
             for trial in self.storage.trials()[self._earlier :]:
-                if at_own_point(trial):
+                if was_tried(trial):
                     points.enter(trial.params)
         return points
 

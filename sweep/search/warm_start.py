@@ -1,59 +1,72 @@
-"""The trials of an earlier run directory, for this study's sampler to learn from."""
+"""Trials of elsewhere, for this study's sampler to learn from: of run directories, and of tables.
+
+They are mapped by name into this study's space, as trials of before an edit are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from statistics import fmean
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from runlog import layout
-from sweep.errors import Problem, RunDirError, SpecError
-from sweep.rundir.history import History, boundary_rows, read_history, read_reports
-from sweep.rundir.recorded_files import read_recorded
+from sweep.errors import Problem, SpecError
 from sweep.search import samplers, space
-from sweep.search.ends import DIVERGED, end_of
+from sweep.search.ends import DIVERGED
+from sweep.search.fitted import WARM_START, marks
 from sweep.search.optuna_internals import first_generation
-from sweep.spec.edited.differences import differences
-from sweep.spec.parse import parse
+from sweep.search.warm_sources import Known, Source, source
+from sweep.spec.edited.fitting import Fit, Fitting, summary
 from sweep.spec.schema import StudySpec
-from sweep.vocabulary.trial import Outcome, TrialState
+
+
+class WarmStart(NamedTuple):
+    """The trials of all sources in the order in which they ended, and what to say of each source."""
+
+    trials: list[FrozenTrial]
+    notes: list[str]
 
 
 def problems(spec: StudySpec) -> list[Problem]:
-    """What is wrong with the run directory that `warm_start` names, without reading its trials."""
-    if spec.warm_start is None:
-        return []
+    """What is wrong with what `warm_start` names."""
     try:
-        _source(spec)
+        for index in range(len(spec.warm_start)):
+            _fitted(spec, index)
     except SpecError as error:
         return error.problems
     return []
 
 
-def read(spec: StudySpec) -> list[FrozenTrial]:
-    """The complete and pruned trials of the run directory that `warm_start` names, in number order.
+def read(spec: StudySpec) -> WarmStart:
+    """The complete and pruned trials of what `warm_start` names, those too that do not fit this space.
 
-    Raises SpecError where it cannot be read, or is a study of another space or other objectives.
+    Raises SpecError where something cannot be read, is of other objectives, or has no trial that fits.
     """
-    path, history = _source(spec)
-    outcomes = [outcome for _, outcome in sorted(history.told.items()) if _teaches(outcome)]
-    reports = read_reports(path, {outcome.number for outcome in outcomes}) if outcomes else {}
+    distributions = space.distributions(spec)
     notes = first_generation(samplers.sampler_class(spec))  # genetic samplers breed from it on
-    found = []
-    for outcome in outcomes:
-        rows = boundary_rows(reports.get(outcome.number, ()), spec.objective[0].metric, spec.trial.replicates)
-        values = {examples: fmean(row) for examples, row in rows} if len(spec.objective) == 1 else {}
-        found.append(_trial(spec, history, outcome, values, notes))
+    found = WarmStart([], [])
+    for index, name in enumerate(spec.warm_start):
+        fitted = _fitted(spec, index)
+        found.trials.extend(_trial(name, known, fit, distributions, notes) for known, fit in fitted)
+        found.notes.append(f"warm start from {name}: {summary(fit for _, fit in fitted)}")
     return found
 
 
-def _teaches(outcome: Outcome) -> bool:
-    """Whether the trial says something of its hyperparameters: what broke does not."""
-    return outcome.state is not TrialState.FAIL or outcome.diverged
+def _fitted(spec: StudySpec, index: int) -> list[tuple[Known, Fit]]:
+    """The trials of one source, each as it is in this space."""
+    found: Source = source(spec, index)
+    fit = Fitting(spec, before=found.before).fit
+    fitted = [(known, fit(known.params, known.hyperparameters)) for known in found.trials]
+    if fitted and all(each.misfit is not None for _, each in fitted):
+        names = ", ".join(dict.fromkeys(str(each.misfit) for _, each in fitted))
+        what = f"none of its {len(fitted)} trials fits this space, by {names}"
+        remedy = (
+            "write `earlier`: {NAME: VALUE} for what they have no value of, widen the space, or remove it"
+        )
+        raise SpecError([spec.document.problem(found.place, what, "", remedy)])
+    return fitted
 
 
 def source_trials(spec: StudySpec, given: Sequence[FrozenTrial]) -> dict[str, Any]:
@@ -72,44 +85,29 @@ def source_trials(spec: StudySpec, given: Sequence[FrozenTrial]) -> dict[str, An
     return {"source_trials": [_numbers_only(trial) for trial in complete]} if len(complete) >= 10 else {}
 
 
-def _source(spec: StudySpec) -> tuple[Path, History]:
-    path = spec.folder / (spec.warm_start or "")
-    place = ("warm_start",)
-    if not (path / layout.LOG).is_file() or not (path / layout.STUDY).is_file():
-        what, remedy = f"{path} is no run directory", "give its path from the study file's folder"
-        raise SpecError([spec.document.problem(place, what, "", remedy)])
-    try:
-        earlier = parse(read_recorded(path, layout.STUDY), str(path / layout.STUDY))
-        history = read_history(path)
-    except RunDirError as error:
-        raise SpecError([spec.document.problem(place, f"cannot be read: {error}", "")]) from error
-    changes = differences(earlier, spec, ("space", "objective"))
-    if changes:
-        differing = "; ".join(f"{each.key} was {each.old} there, is {each.new}" for each in changes)
-        what = f"that run has another space or objective: {differing}"
-        raise SpecError([spec.document.problem(place, what, "", "make them the same, or remove it")])
-    return path, history
-
-
 def _trial(
-    spec: StudySpec, history: History, outcome: Outcome, values: dict[int, float], notes: dict[str, Any]
+    name: str,
+    known: Known,
+    fit: Fit,
+    distributions: Mapping[str, BaseDistribution],
+    notes: dict[str, Any],
 ) -> FrozenTrial:
-    distributions = space.distributions(spec)
-    params = history.study.trials[outcome.number].params
-    state, values_told = end_of(spec, outcome)
+    names = known.params.keys() | fit.params.keys()
+    own = {each: value for each, value in known.hyperparameters.items() if each in names}
     return optuna.trial.create_trial(
-        state=state,
-        values=values_told,
-        params=dict(params),
-        distributions={name: distributions[name] for name in params},
-        intermediate_values=values,
+        state=known.state,
+        values=known.values,
+        params=dict(fit.params),
+        distributions={each: distributions[each] for each in fit.params},
+        intermediate_values=dict(known.reports),
         user_attrs={
-            "warm_start": spec.warm_start,
-            "warm_start_number": outcome.number,
-            **({DIVERGED: True} if outcome.diverged else {}),
+            WARM_START: name,
+            "warm_start_number": known.number,
+            **({DIVERGED: True} if known.diverged else {}),
+            **marks(fit, own),
         },
         system_attrs=notes,
-        constraints=dict(outcome.constraints),
+        constraints=dict(known.constraints),
     )
 
 

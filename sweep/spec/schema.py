@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    PlainSerializer,
     PrivateAttr,
     SerializerFunctionWrapHandler,
     StringConstraints,
@@ -323,6 +324,26 @@ class Require(Section):
     """The least total memory of a node, such as `32 GB`."""
 
 
+SourcePath = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _listed(value: object) -> object:
+    """One path alone, several, or none."""
+    return () if value is None else (value,) if isinstance(value, str) else value
+
+
+def _alone(paths: tuple[str, ...]) -> str | list[str] | None:
+    return paths[0] if len(paths) == 1 else list(paths) or None
+
+
+Sources = Annotated[
+    tuple[SourcePath, ...],
+    Field(strict=False),
+    BeforeValidator(_listed, json_schema_input_type=SourcePath | list[SourcePath]),
+    PlainSerializer(_alone),
+]
+
+
 class Extends(Section):
     """Trials of another run to continue, in the order of `enqueue`."""
 
@@ -374,8 +395,8 @@ class StudySpec(Section):
     """A list of points to try first; they count in the budget."""
     constraints: Mapping[str, Bound] = {}
     """Limits that the best trial must keep, by metric or ledger entry."""
-    warm_start: Annotated[str, StringConstraints(min_length=1)] | None = None
-    """A run directory whose trials the sampler learns from; its path from this file's folder."""
+    warm_start: Sources = ()
+    """Runs and tables whose trials the sampler learns from: a path from this file's folder, or a list."""
     extends: Extends | None = None
     """Trials of another run to continue; `sweep extend` writes it."""
     trial: Trial = Trial.model_validate({})

@@ -173,7 +173,7 @@ def _rebuild_journal(run: RunDir, why: str) -> None:
     run.commit()
     study = run.history.study
     spec = _spec(run.path, study.files)
-    if spec is None or spec.warm_start is not None:
+    if spec is None or spec.warm_start:
         return
     rebuild(
         run.journal_path,

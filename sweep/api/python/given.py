@@ -40,7 +40,7 @@ class StudyKeys(TypedDict, total=False):
     earlier: Mapping[str, Scalar]
     enqueue: Sequence[Mapping[str, Scalar]]
     constraints: Mapping[str, Section]
-    warm_start: str | Path
+    warm_start: str | Path | Sequence[str | Path]
     trial: Section
     failures: Section
     diverged: str

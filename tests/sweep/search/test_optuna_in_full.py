@@ -14,7 +14,7 @@ from sweep.driver.stopping import Stopping
 from sweep.errors import SpecError
 from sweep.rundir.history import read_history
 from sweep.scheduler import Aim, Constraint, Limits
-from sweep.search import terminators, warm_start
+from sweep.search import terminators
 from sweep.spec.parse import load, parse
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, TrialState
@@ -109,19 +109,6 @@ def test_warm_start_gives_cmaes_what_it_learns_from(folder: Folder) -> None:
     run(folder, with_end("budget: {trials: 12}"), ("lanes: 1", "lanes: 4"))
     warm = (("name: line", "name: warm"), ("{name: random}", "{name: cmaes}\nwarm_start: runs/line"))
     assert run(folder, *warm).counts["COMPLETE"] == 4
-
-
-def test_warm_start_from_another_space_says_what_differs(folder: Folder) -> None:
-    run(folder, with_end("budget: {trials: 1}"))
-    folder.write(
-        ("choices: [1, 2]", "choices: [1, 4]"), ("{name: random}", "{name: tpe}\nwarm_start: runs/line")
-    )
-    (problem,) = warm_start.problems(load(folder.study))
-    assert problem.key == "warm_start"
-    assert "space.accumulation_steps.choices[1] was 2 there, is 4" in str(problem)
-    folder.write(("{name: random}", "{name: tpe}\nwarm_start: runs/nothing"))
-    (problem,) = warm_start.problems(load(folder.study))
-    assert "is no run directory" in str(problem)
 
 
 def stopping(stop: str, budget: str = "{trials: 99}") -> Stopping:
