@@ -4,6 +4,7 @@ fine_tune     the task: LoRA, DoRA and full fine-tuning by mlx-lm's own configur
 settings      that configuration, read by its own keys
 optimization  its optimizer and schedule by the training core's names
 base          the model and tokenizer that a process reads once
+checkpointed  layers whose values are computed again for the gradient
 adapters      rank, scale, dropout and layers given for the time of a call
 examples      jsonl files as rows of tokens
 export        adapters as mlx-lm writes them

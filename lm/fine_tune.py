@@ -12,7 +12,7 @@ import mlx.nn as nn
 import numpy as np
 
 import train_core
-from lm import adapters, base, examples, export, settings
+from lm import adapters, base, checkpointed, examples, export, settings
 from train_core import Dataset, Mean, Task
 from train_core.errors import TaskError
 from train_core.reads import Read
@@ -107,6 +107,8 @@ class FineTune(Task):
                 raise TaskError(
                     f"lora_parameters.keys: {', '.join(keys or [])}: no layer of {path} is called so"
                 )
+        if static["grad_checkpoint"]:
+            checkpointed.put_into(model)
         if static["resume_adapter_file"] is not None:
             adapters.resume(model, self.folder / static["resume_adapter_file"])
         return model

@@ -45,6 +45,7 @@ STATIC: Mapping[str, Any] = {
     "model": None,
     "data": None,
     "fine_tune_type": "lora",
+    "grad_checkpoint": False,
     "mask_prompt": False,
     "max_seq_length": 2048,
     "val_batches": 25,
@@ -61,6 +62,7 @@ VALUES: Mapping[str, Text | Count | Words | Flag | Numbers] = {
     "model": Text(),
     "data": Text(),
     "fine_tune_type": Words(("lora", "dora", "full")),
+    "grad_checkpoint": Flag(),
     "mask_prompt": Flag(),
     "max_seq_length": Numbers(2, integer=True),
     "val_batches": Count(),
@@ -94,7 +96,6 @@ LEFT_TO_THE_STUDY: Mapping[str, str] = {
 """Keys that say how mlx-lm's command runs, and what says so in a study."""
 
 REFUSED: Mapping[str, str] = {
-    "grad_checkpoint": "lanes have no checkpointed functions; leave it out, and lower trial.micro_batch_size",
     "grad_accumulation_steps": "write accumulation_steps in `fixed` or `space` of the study instead",
     "hf_dataset": "save it as train.jsonl and valid.jsonl in a folder, and name that as data",
     "project_name": "leave it out; the study's name is its own",

@@ -59,6 +59,18 @@ def test_invariant_2_lanes_over_a_base_of_four_bits(own: Path) -> None:
     against_alone(task_of(own), *settings, length=LENGTH)
 
 
+@pytest.mark.slow
+def test_invariant_2_lanes_of_checkpointed_layers_end_where_kept_ones_do(example: Path) -> None:
+    """Without dropout; with it what a layer draws is another key's, and lanes still equal runs alone."""
+    task, checkpointed = task_of(example), {"grad_checkpoint": True}
+    against_alone(task, *({**each, **checkpointed} for each in others("lora", 2)), length=LENGTH)
+    same = {**others("lora", 1)[0], "dropout": 0.0}
+    ends = [against_alone(task, {**same, **more}, length=LENGTH)[0] for more in ({}, checkpointed)]
+    for path, leaf in ends[0].arrays.items():
+        if path.startswith("parameters."):
+            np.testing.assert_array_equal(np.array(leaf), np.array(ends[1].arrays[path]), path)
+
+
 def test_a_loss_is_mlx_lm_s(example: Path) -> None:
     """At the start an adapter does nothing: the base's loss over a padded batch, masks included."""
     task = task_of(example)

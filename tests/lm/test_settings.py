@@ -110,7 +110,7 @@ def test_each_schedule_of_mlx_is_the_core_s(tmp_path: Path, schedule: str, wante
     [
         ("learing_rate: 1", r"c.yaml:3: learing_rate: .*did you mean .*learning_rate"),
         ("hf_dataset: {path: a/b}", r"c.yaml:3: hf_dataset: save it as train\.jsonl"),
-        ("grad_checkpoint: true", r"c.yaml:3: grad_checkpoint: lanes have no"),
+        ("grad_checkpoint: 2", r"c.yaml:3: grad_checkpoint: must be true or false, got 2"),
         ("grad_accumulation_steps: 4", r"c.yaml:3: grad_accumulation_steps: write accumulation_steps in"),
         ("report_to: wandb", r"c.yaml:3: report_to: leave it out, and write loggers"),
         ("wandb: my-project", r"c.yaml:3: wandb: leave it out"),

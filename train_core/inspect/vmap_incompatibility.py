@@ -29,8 +29,6 @@ TOLERANCE = 0.05
 """How far a lane may be from the run alone, relative to the largest element: rounding, not a wrong rule."""
 
 _MODULES = (mx, mx.fast, mx.fft, mx.linalg)
-_BRINGS = {"Depends": "checkpoint"}
-"""Functions that return functions, by the primitive that they bring in."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +100,10 @@ def _culprit(run: Callable[[], Any], message: str | None) -> str | None:
     calls: list[_Call] = []
     with _recording(calls):
         mx.eval(run())
-    brought = next((name for primitive, name in _BRINGS.items() if message and primitive in message), None)
-    if brought is not None:
-        return next((call.place for call in calls if call.name == brought), f"mx.{brought}")
-    return next((call.place for call in calls if call.name not in _BRINGS.values() and _stops(call)), None)
+    found = next((call.place for call in calls if _stops(call)), None)
+    if found is None and message and "Depends" in message:
+        return "mx.checkpoint, which must be called by that name for lanes to find it"
+    return found
 
 
 def _stops(call: _Call) -> bool:
@@ -172,7 +170,7 @@ def _noting(calls: list[_Call], module: Any, name: str, function: Callable[..., 
         result = function(*arguments, **named)
         place = _place(sys._getframe(1), f"{module.__name__.replace('mlx.core', 'mx')}.{name}")
         arrays = all(isinstance(leaf, mx.array) for _, leaf in _leaves([result]))
-        if place is not None and (arrays or name in _BRINGS.values()):
+        if place is not None and arrays:
             calls.append(_Call(name, current, (arguments, named), place))
         return result
 

@@ -27,6 +27,7 @@ from train_core.lanes import shared_arrays
 from train_core.step import functional
 from train_core.step.step import LaneState, Over, Step, first, select
 from train_core.task import Batch, Task, static_values, task_errors
+from train_core.vmap.checkpointed import late, put_in
 from train_core.vmap.rules import alone, over_lanes
 
 Hp = dict[str, mx.array]
@@ -117,7 +118,7 @@ class Program:
         return states
 
     def _built(self, key: mx.array) -> nn.Module:
-        with keys.generator(key), task_errors(self.task, "model"):
+        with keys.generator(key), put_in(late), task_errors(self.task, "model"):
             return self.task.model(**dict(self.static.task))
 
     @cached_property

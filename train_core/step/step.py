@@ -16,7 +16,7 @@ instead: constants stay constants and kernels few.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import mlx.core as mx
@@ -158,14 +158,15 @@ class Step:
         batch = self.augmented(inputs["batch"], augment)
 
         def summed_loss(leaves: Flat) -> tuple[mx.array, dict[str, Any]]:
-            total, weight, model = self.loss(
-                leaves, inputs["model"], inputs["hp"], batch, inputs.get("count"), dropout
+            total, weight, model = self._loss(
+                called, leaves, inputs["model"], inputs["hp"], batch, inputs.get("count"), dropout
             )
             scaled = total * inputs["scale"] if self._scaled else total
             found = {"total": total, "model": model, "keys": threaded}
             return scaled, found if weight is None else found | {"weight": weight}
 
-        (_, found), gradients = mx.value_and_grad(summed_loss)(inputs["leaves"])
+        with ExitStack() as called:  # what is checkpointed runs again for its gradient, with the same model
+            (_, found), gradients = mx.value_and_grad(summed_loss)(inputs["leaves"])
         return {**found, "gradients": gradients}
 
     def _apply(self, state: LaneState, summed: mx.array, weight: Weight, hp: Dynamic) -> LaneState:
@@ -225,9 +226,23 @@ class Step:
 
         The weight is None where examples have none of their own: then it is how many count.
         """
-        with self._called("loss", leaves, model, key, hp) as (held, namespace):
-            found = self.task.loss(held.model, batch, namespace)
-            after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
+        with ExitStack() as called:
+            return self._loss(called, leaves, model, hp, batch, count, key)
+
+    def _loss(
+        self,
+        called: ExitStack,
+        leaves: Flat,
+        model: Flat,
+        hp: Dynamic,
+        batch: Batch,
+        count: mx.array | None,
+        key: mx.array,
+    ) -> tuple[mx.array, mx.array | None, Flat]:
+        """As `loss`; the model holds the arrays until `called` ends."""
+        held, namespace = called.enter_context(self._called("loss", leaves, model, key, hp))
+        found = self.task.loss(held.model, batch, namespace)
+        after = {path: leaf for path, leaf in held.state().items() if path not in self._shared}
         values, weights = self._mean("loss", found, batch)
         mask = None if count is None else first(count, self._places)
         if weights is None:

@@ -17,17 +17,21 @@ Together = Callable[[Sequence[mx.array], Sequence[bool]], mx.array]
 """A function of all lanes' arrays, lanes first, and which of these have lanes: others are shared by all."""
 
 
-def in_lanes(alone: Alone, together: Together, *, once: bool = False) -> Alone:
+def in_lanes(
+    alone: Alone, together: Together, *, once: bool = False, definition: Alone | None = None
+) -> Alone:
     """Return `alone`, a function of arrays, that is computed by `together` where lanes are mapped.
 
     Both give one array. The gradients in lanes are those of `together`. `once` is for a kernel that computes
     something besides where gradients are asked for: it is asked for in both passes, so that the compiler
-    finds the same call twice and keeps one.
+    finds the same call twice and keeps one. `definition` is what MLX can map where it cannot map
+    `alone`; only its shapes are used, unless all lanes share all arrays.
     """
+    mappable = definition or alone
 
     @mx.custom_function
     def forward(*arrays: mx.array) -> mx.array:
-        return alone(*arrays)
+        return mappable(*arrays)
 
     # Called after the lane was traced, with the arrays of all lanes and no rule in place.
     @forward.vmap
@@ -40,7 +44,7 @@ def in_lanes(alone: Alone, together: Together, *, once: bool = False) -> Alone:
 
     @mx.custom_function
     def backward(out: mx.array, *arrays: mx.array) -> list[mx.array]:
-        return _gradients(alone, arrays, out)
+        return _gradients(mappable, arrays, out)
 
     @backward.vmap
     def backward_rule(arguments: Sequence[mx.array], axes: Axes) -> tuple[list[mx.array], list[int]]:

@@ -1,14 +1,14 @@
 """What `mx.vmap` lacks, put in for lanes: convolutions, pooling, quantized products, plain layer norm.
 
 `over_lanes` replaces functions of `mlx.core` while one lane's computation is traced, so that a task's
-unmodified layers run in lanes. Outside of it, and so at width 1, nothing is replaced, but on CUDA
+unmodified layers run in lanes. At width 1 only checkpoints are replaced, on a GPU activations, and on CUDA
 convolutions (see `im2col.Geometry.plain`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,12 +16,13 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 from train_core import device
-from train_core.vmap import activations, elementwise, fused
+from train_core.vmap import activations, checkpointed, elementwise, experts, fused
+from train_core.vmap.checkpointed import put_in
 from train_core.vmap.convolution import in_lanes, one_by_one, strided
 from train_core.vmap.custom import Axes
 from train_core.vmap.im2col import Geometry, strided_index
 
-Rules = tuple[tuple[Any, str, Callable[..., mx.array]], ...]
+Rules = tuple[tuple[Any, str, Callable[..., Any]], ...]
 
 _WITNESS: ContextVar[mx.array | None] = ContextVar("witness", default=None)
 """An array of the lane that is traced here; None elsewhere, in other threads too."""
@@ -68,16 +69,15 @@ def over_lanes(lane: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def alone(lane: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function of one lane that is not mapped, on a GPU with activations in one kernel.
+    """Return a function of one lane that is not mapped; what it checkpoints draws the same the second time.
 
-    On CUDA with convolutions that are right there too.
+    On a GPU with activations in one kernel, on CUDA with convolutions that are right there too.
     """
-    if device.kind() != "gpu":
-        return lane
+    on_gpu = device.kind() == "gpu"
     rules = (*_ACTIVATIONS, *(_CONVOLUTIONS if device.cuda() else ()))
 
     def ruled(*arguments: Any) -> Any:
-        with _applied(rules, None):
+        with put_in(checkpointed.alone), _applied(rules, None) if on_gpu else nullcontext():
             return lane(*arguments)
 
     return ruled
@@ -258,6 +258,14 @@ def _quantized_matmul(
     return result  # type: ignore[no-any-return]
 
 
+def _gather_mm(a: mx.array, b: mx.array, /, *rest: Any, **named: Any) -> mx.array:
+    return experts.gather_mm(_touched(a), b, *rest, **named)
+
+
+def _gather_qmm(x: mx.array, w: mx.array, /, *rest: Any, **named: Any) -> mx.array:
+    return experts.gather_qmm(_touched(x), w, *rest, **named)
+
+
 def _touched(x: mx.array) -> mx.array:
     """Return x as the lane's own.
 
@@ -292,6 +300,9 @@ _RULES: Rules = (
     *_CONVOLUTIONS,
     (mx, "as_strided", _as_strided),
     (mx, "quantized_matmul", _quantized_matmul),
+    (mx, "gather_mm", _gather_mm),
+    (mx, "gather_qmm", _gather_qmm),
+    (mx, checkpointed.NAME, checkpointed.in_lanes),
     (mx.fast, "scaled_dot_product_attention", fused.attention),
     (mx.fast, "layer_norm", fused.layer_norm),
     (mx.fast, "rms_norm", fused.rms_norm),

@@ -23,14 +23,24 @@ class With(Small):
         return Mean(values + self.term(batch["x"], model), weights)
 
 
-def checkpointed(x: mx.array, model: Any) -> mx.array:
-    total: mx.array = mx.checkpoint(mx.sin)(x @ model.first.weight.T).sum(-1)
+native = mx.checkpoint
+
+
+def by_another_name(x: mx.array, model: Any) -> mx.array:
+    total: mx.array = native(mx.sin)(x @ model.first.weight.T).sum(-1)
     return total
 
 
-def experts(x: mx.array, model: Any) -> mx.array:
-    stacked = mx.stack([model.first.weight.T] * 2)
-    return mx.gather_mm(x[:, None], stacked, None, mx.zeros((len(x),), mx.uint32)).sum((1, 2))
+def waiting(x: mx.array, model: Any) -> mx.array:
+    (found,) = mx.depends([x @ model.first.weight.T], [x])
+    total: mx.array = found.sum(-1)
+    return total
+
+
+def segments(x: mx.array, model: Any) -> mx.array:
+    weight = mx.stop_gradient(model.first.weight.T)
+    (found,) = mx.segmented_mm(x, weight, mx.array([[0, x.shape[1]]], mx.uint32))
+    return found.sum(-1)
 
 
 def assigned(x: mx.array, model: Any) -> mx.array:
@@ -46,7 +56,7 @@ def mapped(x: mx.array, model: Any) -> mx.array:
 
 @pytest.mark.parametrize(
     ("term", "operation", "reason"),
-    [(checkpointed, "mx.checkpoint", "Depends"), (experts, "mx.gather_mm", "GatherMM")],
+    [(waiting, "mx.depends", "Depends"), (segments, "mx.segmented_mm", "SegmentedMM")],
 )
 def test_the_operation_and_its_line_are_named(term: Any, operation: str, reason: str) -> None:
     facts = describe(With(term), BASE)
@@ -57,6 +67,11 @@ def test_the_operation_and_its_line_are_named(term: Any, operation: str, reason:
     assert 1 <= int(named[1]) - line <= 2
     assert named[2].strip() == operation
     assert reason in facts["vmap_incompatibility"]
+
+
+def test_checkpoint_by_another_name_is_named() -> None:
+    found = describe(With(by_another_name), BASE)["vmap_incompatibility"]
+    assert found.startswith("mx.checkpoint, which must be called by that name")
 
 
 def test_an_operation_that_maps_wrongly_without_an_error_is_found() -> None:
