@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial
 
+from sweep.search.optuna_internals import fixed_params
 from sweep.search.wrappers.base import WrappedSampler
 from sweep.spec.points import Points
 from sweep.vocabulary.trial import Scalar
@@ -35,18 +35,20 @@ class Distinct(WrappedSampler):
     ) -> dict[str, Any]:
         """The values drawn together, as far as they are a path of their own; the others are drawn alone."""
         params = super().sample_relative(study, trial, search_space)
-        leading = self._points.leading(params)
-        return leading if self._points.is_left(leading) else {}
+        leading = self._points.leading({**params, **_enqueued(trial)})
+        if not self._points.is_left(leading):
+            return {}
+        return {name: value for name, value in params.items() if name in leading}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         for _ in range(DRAWS):
             value = super().sample_independent(study, trial, param_name, param_distribution)
-            if self._is_left(trial.params, param_name, value):
+            if self._is_left(trial, param_name, value):
                 return value
         values = self._points.values(param_name)
-        left = [each for each in values if self._is_left(trial.params, param_name, each)]
+        left = [each for each in values if self._is_left(trial, param_name, each)]
         if not left:  # all points were tried
             return value
         if isinstance(param_distribution, CategoricalDistribution):
@@ -54,5 +56,10 @@ class Distinct(WrappedSampler):
             return left[chance.integers(len(left))]
         return min(left, key=lambda each: abs(each - value))
 
-    def _is_left(self, params: Mapping[str, Any], name: str, value: Scalar) -> bool:
-        return self._points.is_left({**params, name: value})
+    def _is_left(self, trial: FrozenTrial, name: str, value: Scalar) -> bool:
+        return self._points.is_left({**_enqueued(trial), **trial.params, name: value})
+
+
+def _enqueued(trial: FrozenTrial) -> dict[str, Any]:
+    """The values that the trial is going to have, whatever is drawn."""
+    return fixed_params(trial) or {}

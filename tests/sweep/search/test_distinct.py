@@ -51,6 +51,33 @@ def test_a_sampler_that_draws_all_values_together_tries_every_point_once() -> No
     assert len({str(sorted(point.items())) for point in points}) == len(points) == 12
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_conditions_drawn_together_try_every_point_once(grouped: bool) -> None:
+    spec = with_sampler(spec_of(*ENTRIES), "tpe", multivariate=True, group=grouped, n_startup_trials=4)
+    study = Study(spec, None, Length(100, 10))
+    points = tried(study)
+    assert len({str(sorted(point.items())) for point in points}) == len(points) == TOTAL
+
+
+@pytest.mark.parametrize("name", ["tpe", "random", "nsgaii"])
+def test_what_a_point_of_the_file_leaves_open_leads_to_a_point_that_was_not_tried(name: str) -> None:
+    spec = with_sampler(spec_of("a: {choices: [1, 2]}", "b: {choices: [x, y, z]}"), name)
+    spec = spec.model_copy(update={"enqueue": ({"b": "x"}, {"b": "x"}, {"a": 2}, {"b": "y"})})
+    study = Study(spec, None, Length(100, 10))
+    points = tried(study)
+    assert [points[0]["b"], points[1]["b"], points[2]["a"], points[3]["b"]] == ["x", "x", 2, "y"]
+    assert len({str(sorted(point.items())) for point in points}) == len(points) == 6
+
+
+def test_trials_that_run_at_once_are_at_different_points() -> None:
+    """As with several workers: all are asked before one is told."""
+    spec = with_sampler(spec_of(*ENTRIES), "tpe", n_startup_trials=4)
+    study = Study(spec, None, Length(100, 10))
+    points = [proposal.params for _ in range(4) for proposal in study.ask(5)]
+    assert len({str(sorted(point.items())) for point in points}) == len(points) == TOTAL
+    assert study.ask(1) == []
+
+
 def test_with_repeat_points_are_tried_again() -> None:
     study = Study(with_sampler(spec_of(*ENTRIES), "random", repeat=True), None, Length(100, 10))
     assert len(tried(study, most=3 * TOTAL)) == 3 * TOTAL
