@@ -43,6 +43,7 @@ CHECKPOINT_TYPES = {
     "bytes": "int64",
     "sha256": "str",
     "final": "bool",
+    "value": "float64",
     "time": WHEN,
 }
 

@@ -75,9 +75,10 @@ class Run:
 
     @cached_property
     def checkpoints(self) -> pd.DataFrame:
-        """One row per kept checkpoint: `trial, replicate, examples, path, bytes, sha256, final, time`.
+        """One row per kept checkpoint: `trial, replicate, examples, path, bytes, sha256, final, value, time`.
 
-        `path` is absolute, or a URL where the study has a store; `time` aware in UTC.
+        `path` is absolute, or a URL where the study has a store; `value` the objective that was reported
+        there; `time` aware in UTC.
         """
         return frames.checkpoints(self.path, self.records)
 
@@ -160,7 +161,7 @@ class Run:
         return self._importance[metric]
 
     def weights(self, trial: int, replicate: int = 0) -> dict[str, Any]:
-        """A trial's weights from its last checkpoint, as an MLX tree for `model.update(tree)`.
+        """A trial's weights as an MLX tree for `model.update(tree)`: from the checkpoint that `model` takes.
 
         Raises RunError where there is no checkpoint, or it is damaged.
         """
@@ -170,6 +171,9 @@ class Run:
 
     def model(self, trial: int, replicate: int = 0, *, task: object = None) -> Any:
         """A trial's `nn.Module` with its weights, in evaluation mode, in float32.
+
+        They are those of its last checkpoint; where its value is that of its best report, of that one, and a
+        warning says so where that was not kept.
 
         The task is the study's own, from the folder where the study file lay; `task` gives another instance
         or class of it. Raises RunError where task, model or checkpoint cannot be loaded.
@@ -248,7 +252,7 @@ class Run:
         return [direction for _, direction in self.objectives] or ["minimize"]
 
     def _checkpoint_path(self, trial: int, replicate: int) -> str:
-        """Where the last checkpoint of a run lies: a path or a URL. Raises RunError where there is none."""
+        """Where the checkpoint that `model` takes lies: a path or a URL. Raises RunError without one."""
         kept = self.checkpoints
         own = kept[(kept["trial"] == trial) & (kept["replicate"] == replicate)]
         if own.empty:
@@ -257,7 +261,27 @@ class Run:
                 f"{self.path}: trial {trial}, replicate {replicate} has no checkpoint; trials with one: "
                 f"{there} (`checkpoints.keep_best` of the study file says how many stay)"
             )
-        return str(own.sort_values("examples")["path"].iloc[-1])
+        own = own.sort_values("examples")
+        if not self.study_file.value_is_best:
+            return str(own["path"].iloc[-1])
+        values = own["value"] if self._directions[0] == "maximize" else -own["value"]
+        chosen = own.loc[values.idxmax()] if values.notna().any() else own.iloc[-1]
+        self._warn_unless_best(trial, replicate, int(chosen["examples"]))
+        return str(chosen["path"])
+
+    def _warn_unless_best(self, trial: int, replicate: int, examples: int) -> None:
+        """Say where a checkpoint is not that of the run's best report."""
+        metrics = self.metrics
+        own = metrics[(metrics["trial"] == trial) & (metrics["replicate"] == replicate)]
+        values = own.sort_values("examples").set_index("examples")[self.metric_column()].dropna()
+        if values.empty:
+            return
+        best = int(values.idxmax() if self._directions[0] == "maximize" else values.idxmin())
+        if best != examples:
+            warn(
+                f"{self.path}: trial {trial}, replicate {replicate}: the checkpoint of its best report, "
+                f"at {best} examples, was not kept; taken is the one at {examples}"
+            )
 
     def _task(self, hyperparameters: Mapping[str, Any]) -> Any:
         """The study's own task, from the folder where its study file lay when it last ran."""

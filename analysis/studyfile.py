@@ -46,6 +46,14 @@ class StudyFile:
         listed = [found] if isinstance(found, dict) else found
         return [(each["metric"], each["direction"]) for each in listed]
 
+    @property
+    def value_is_best(self) -> bool:
+        """Whether a trial's value is that of its best report."""
+        found = self.values.get("objective", {})
+        of = (found if isinstance(found, dict) else found[0]).get("of")
+        patient = "patience" in (self.values.get("trial") or {})
+        return of == "best" or (of is None and patient)
+
     def with_point(self, params: Mapping[str, Any]) -> str:
         """A study file that trains these hyperparameters first, and once; more trials search on from there.
 
