@@ -5,6 +5,7 @@ storage           a study's trials in Optuna's storage: opened, restored, compar
 ends              how trials end, as Optuna is told and as it is read back
 space             the study file's space as Optuna's distributions
 samplers          samplers by name
+hub               samplers of OptunaHub
 grid              the grid sampler, every point once
 fitted            trials of another space, as the storage holds them
 wrappers          samplers around the study's own (a package)

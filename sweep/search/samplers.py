@@ -11,7 +11,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 
 from sweep.errors import Problem, SpecError
-from sweep.search import space
+from sweep.search import hub, space
 from sweep.search.grid import Grid
 from sweep.search.optuna_internals import random_states
 from sweep.search.tpe.sampler import TPESampler
@@ -94,4 +94,9 @@ def quietly() -> warnings.catch_warnings[None]:
 
 def sampler_class(spec: StudySpec) -> type[optuna.samplers.BaseSampler]:
     """The class of the study's sampler. Raises SpecError where it cannot be used."""
+    if spec.sampler.name.startswith(hub.PREFIX):
+        try:
+            return hub.sampler_class(spec.sampler.name)
+        except hub.HubError as error:
+            raise SpecError([spec.document.problem((*PATH, "name"), str(error), "", error.remedy)]) from error
     return REGISTRY.find(spec.document, (*PATH, "name"), spec.sampler.name)

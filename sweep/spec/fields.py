@@ -160,13 +160,18 @@ When = Mapping[
 ]
 
 
-def class_name(known: tuple[str, ...]) -> BeforeValidator:
-    """One of Optuna's by the names above, or any class that can be imported."""
+_HUB = r"optunahub:\w+(?::\w+)?"
+
+
+def class_name(known: tuple[str, ...], *, hub: bool = False) -> BeforeValidator:
+    """One of Optuna's by the names above, any class that can be imported, or one of OptunaHub's."""
+    pattern = rf"{_CLASS}|{_HUB}" if hub else _CLASS
+    others = "package.module:Class, or optunahub:NAME" if hub else "or package.module:Class"
 
     def validate(value: object) -> object:
-        if isinstance(value, str) and value not in known and not re.fullmatch(_CLASS, value, re.ASCII):
-            rule = f"must be one of {', '.join(known)}, or package.module:Class"
+        if isinstance(value, str) and value not in known and not re.fullmatch(pattern, value, re.ASCII):
+            rule = f"must be one of {', '.join(known)}, {others}"
             raise broken(rule, nearest.remedy(value, known))
         return value
 
-    return BeforeValidator(validate, json_schema_input_type=Literal[known] | _text(_CLASS))
+    return BeforeValidator(validate, json_schema_input_type=Literal[known] | _text(pattern))

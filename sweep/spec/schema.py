@@ -177,8 +177,8 @@ class Choice(Section):
 class Sampler(Choice):
     """What proposes hyperparameters; further keys are the class's own arguments."""
 
-    name: Annotated[str, class_name(SAMPLERS)] = "tpe"
-    """One of Optuna's samplers, or `package.module:Class`."""
+    name: Annotated[str, class_name(SAMPLERS, hub=True)] = "tpe"
+    """One of Optuna's samplers, `package.module:Class`, or one of OptunaHub's: `optunahub:NAME`."""
     repeat: bool = False
     """Try points again while others are left, in a space of finitely many points."""
 
