@@ -264,19 +264,26 @@ class Run:
         own = own.sort_values("examples")
         if not self.study_file.value_is_best:
             return str(own["path"].iloc[-1])
-        values = own["value"] if self._directions[0] == "maximize" else -own["value"]
-        chosen = own.loc[values.idxmax()] if values.notna().any() else own.iloc[-1]
-        self._warn_unless_best(trial, replicate, int(chosen["examples"]))
-        return str(chosen["path"])
+        if own["value"].notna().any():
+            own = own[own["value"].notna()]
+            path, examples = self._at_best(own, own["value"], "path", "examples")
+        else:
+            path, examples = own[["path", "examples"]].iloc[-1]
+        self._warn_unless_best(trial, replicate, int(examples))
+        return str(path)
+
+    def _at_best(self, rows: pd.DataFrame, values: pd.Series[Any], *columns: str) -> list[Any]:
+        """What the first of the rows with the best value has in some columns."""
+        found = values.to_numpy()
+        place = int(found.argmax() if self._directions[0] == "maximize" else found.argmin())
+        return [rows[column].iloc[place] for column in columns]
 
     def _warn_unless_best(self, trial: int, replicate: int, examples: int) -> None:
         """Say where a checkpoint is not that of the run's best report."""
         metrics = self.metrics
         own = metrics[(metrics["trial"] == trial) & (metrics["replicate"] == replicate)]
-        values = own.sort_values("examples").set_index("examples")[self.metric_column()].dropna()
-        if values.empty:
-            return
-        best = int(values.idxmax() if self._directions[0] == "maximize" else values.idxmin())
+        own = own.dropna(subset=[self.metric_column()]).sort_values("examples")
+        best = self._at_best(own, own[self.metric_column()], "examples")[0] if len(own) else examples
         if best != examples:
             warn(
                 f"{self.path}: trial {trial}, replicate {replicate}: the checkpoint of its best report, "

@@ -34,7 +34,8 @@ def sampler_class(name: str) -> type[optuna.samplers.BaseSampler]:
     if not wanted and len(public) != 1:
         count = "several samplers" if public else "no sampler"
         raise HubError(f"{package} of OptunaHub has {count}", _known(public, package))
-    return found[wanted or public[0]]
+    chosen: type[optuna.samplers.BaseSampler] = found[wanted or public[0]]
+    return chosen
 
 
 def _known(names: list[str], package: str) -> str:
