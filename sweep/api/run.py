@@ -127,7 +127,7 @@ def run_study(
     lost.
     """
     began = time.monotonic()
-    check_choices(spec)
+    check_choices(spec, sources=False)
     with open_run(spec, runs, accept_changed_task=accept_changed_task, source=source) as run:
         if finished(spec, run):
             with logging_to(spec, run, progress):

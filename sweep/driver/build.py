@@ -48,15 +48,20 @@ def task_hash(spec: StudySpec) -> str:
     return hashlib.sha256((spec.folder / program).read_bytes()).hexdigest() if program is not None else ""
 
 
-def check_choices(spec: StudySpec) -> None:
-    """Check every class that the study file names, and its arguments. Raises SpecError with all problems."""
+def check_choices(spec: StudySpec, *, sources: bool = True) -> None:
+    """Check every class that the study file names, and its arguments. Raises SpecError with all problems.
+
+    With `sources` what `warm_start` names, too.
+    """
     from sweep.driver import checkpoint_store as store
     from sweep.driver import extension
     from sweep.driver.loggers import choosing as loggers
     from sweep.search import samplers, terminators, warm_start
     from sweep.search.pruning import pruners
 
-    choosers = (samplers, pruners, terminators, warm_start, executors, store, extension, loggers)
+    choosers = [samplers, pruners, terminators, executors, store, extension, loggers]
+    if sources:
+        choosers.append(warm_start)
     problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
     if problems:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))

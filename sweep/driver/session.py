@@ -18,7 +18,7 @@ from sweep.driver.editing import record_edit, study_before
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.signals import Interrupter, interrupting
 from sweep.driver.task_source import TaskSource
-from sweep.errors import RunDirError
+from sweep.errors import RunDirError, SpecError
 from sweep.executors.awake import awake
 from sweep.executors.base import Executor
 from sweep.executors.choosing import traits
@@ -40,11 +40,14 @@ def open_run(
 ) -> RunDir:
     """Hold the run directory, and write the task's `source` there where it lies in no file of its own.
 
-    Raises RunDirError where another process holds it, or it is another study's.
+    Raises RunDirError where another process holds it, or it is another study's, and
+    SpecError where what a new one learns from cannot be read.
     """
     run = RunDir.open(runs, spec.name)
     try:
         check_same_study(spec, run)
+        if not run.history.study.trials:
+            check_sources(spec)
         _check_same_task(spec, run, accept_changed_task, source)
         if source is not None:
             source.write(run.path)
@@ -79,6 +82,14 @@ def check_same_study(spec: StudySpec, run: RunDir) -> None:
             + "\n".join(f"  {line}" for line in lines)
             + f"\nRestore them, or give the study another `name` than {spec.name}"
         )
+
+
+def check_sources(spec: StudySpec) -> None:
+    """Raise SpecError where what `warm_start` names cannot be read; a study that began needs it no more."""
+    from sweep.search import warm_start
+
+    if problems := warm_start.problems(spec):
+        raise SpecError(problems)
 
 
 def _check_same_task(spec: StudySpec, run: RunDir, accept: bool, source: TaskSource | None) -> None:

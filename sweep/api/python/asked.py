@@ -112,7 +112,7 @@ class Study:
         runs = Path(runs).resolve()  # a program may change its folder while it holds the study
         spec = given_study(None, TASK, values, runs=runs, trials=trials).spec
         _check_one_at_a_time(spec, keys)
-        check_choices(spec)
+        check_choices(spec, sources=False)
         self.name = spec.name
         self.run_dir = runs / spec.name
         self._spec = spec

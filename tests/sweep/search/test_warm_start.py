@@ -174,10 +174,15 @@ def test_a_journal_that_was_lost_is_built_again_with_the_trials_that_there_were(
     run(folder)
     folder.write(("trials: 4", "trials: 6"))
     run(folder)  # the source has more trials now
-    (folder.runs / "warm" / "optuna.journal").unlink()
+    run_dir = folder.runs / "warm"
+    folder.run_dir.rename(folder.path / "away")  # a study that has begun needs its sources no more
     folder.write(*warm, ("trials: 4", "trials: 5"))
     assert run(folder).counts["COMPLETE"] == 5
-    assert sorted(analysis.load(folder.runs / "warm").trials.number) == [4, 5, 6, 7, 8]
+    (folder.path / "away").rename(folder.run_dir)
+    (run_dir / "optuna.journal").unlink()
+    folder.write(*warm, ("trials: 4", "trials: 6"))
+    assert run(folder).counts["COMPLETE"] == 6
+    assert sorted(analysis.load(run_dir).trials.number) == [4, 5, 6, 7, 8, 9]
 
 
 def test_a_grid_tries_the_points_that_it_learned_of(tmp_path: Path) -> None:
