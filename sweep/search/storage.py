@@ -27,6 +27,9 @@ from sweep.vocabulary.trial import Outcome, Scalar, TrialState
 
 WARM_START_TRIALS = "warm_start_trials"
 
+NEVER_ASKED = optuna.samplers.RandomSampler()
+"""For studies that propose nothing: Optuna would make a TPE sampler, which takes longer than all the rest."""
+
 
 class StudyStorage:
     """The trials of one study as Optuna keeps them; nothing here proposes, judges or ends one."""
@@ -43,7 +46,11 @@ class StudyStorage:
         self.backend = self._own if self._own is not None else _named_storage(spec)
         directions = [objective.direction for objective in spec.objective]
         self._study = optuna.create_study(
-            study_name=spec.name, storage=self.backend, directions=directions, load_if_exists=True
+            study_name=spec.name,
+            storage=self.backend,
+            sampler=NEVER_ASKED,
+            directions=directions,
+            load_if_exists=True,
         )
         self._check_edits()
         self._take_waiting()

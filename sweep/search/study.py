@@ -16,7 +16,7 @@ from sweep.search.ends import DIVERGED, STATES, end_of
 from sweep.search.fitted import was_tried
 from sweep.search.grid import Grid
 from sweep.search.pruning import adapters, pruners
-from sweep.search.storage import StudyStorage
+from sweep.search.storage import NEVER_ASKED, StudyStorage
 from sweep.search.wrappers.distinct import Distinct
 from sweep.search.wrappers.rounded import Rounded, rounded_entries
 from sweep.search.wrappers.seeing import Seeing, shown
@@ -82,6 +82,7 @@ class Study:
         self._study = _Study(
             spec.name,
             self.storage.backend,
+            sampler=NEVER_ASKED,  # until the study's own is made, from what the storage holds
             pruner=pruner if self._adapter is None else optuna.pruners.NopPruner(),
         )
         self.notes: list[str] = []
