@@ -28,8 +28,8 @@ class TrialRow:
     """One trial as the log knows it so far; times are seconds since 1970, None where not recorded.
 
     `notes` is what the sampler wrote down for itself when it was asked; `edits` how often the space had been
-    edited until then; `parent` the run directory and the
-    number of the trial that it extends; `retries` the number of the failed one that it tries again.
+    edited until then; `parent` the run directory and the number of the trial that it extends; `retries` the
+    number of the failed one that it tries again.
     """
 
     number: int

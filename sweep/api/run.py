@@ -14,6 +14,7 @@ from sweep.api.python.given import Given, StudyKeys, Task, given_study
 from sweep.api.python.summary import Summary as Summary
 from sweep.api.python.summary import of_history, summary_of
 from sweep.driver.build import check_choices, describe_task, logging_to
+from sweep.driver.editing import is_pending
 from sweep.driver.monitor.choosing import progress_for
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.session import check_same_reads, drive, finished, open_run
@@ -132,6 +133,8 @@ def run_study(
         if finished(spec, run):
             with logging_to(spec, run, progress):
                 pass  # a logger that is new, or that an earlier session left behind, gets what it lacks
+            if is_pending(spec, run):
+                progress.note("the edited space is not searched: the budget is used. Raise budget.trials")
             return of_history(spec, run.path, run.history, began, "finished before")
         factory(spec).prepare(cluster)
         progress.stage(f"looking at the {'task' if spec.command is None else 'command'} {spec.target}")

@@ -13,7 +13,7 @@ from sweep.spec.edited.fitting import summary
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 
-BEGINS_ANEW = {
+BEGINS_AGAIN = {
     "cmaes": "cmaes begins again, from the best tenth of the trials that fit",
     "qmc": "qmc begins the new space's own sequence",
 }
@@ -50,6 +50,12 @@ def record_edit(spec: StudySpec, run: RunDir, say: Callable[[str], None]) -> Non
     say(text)
 
 
+def is_pending(spec: StudySpec, run: RunDir) -> bool:
+    """Whether the study's space is another than the run's, which no session has recorded yet."""
+    before = study_before(spec, run)
+    return before is not None and bool(editing.changes(before, spec))
+
+
 def edited(spec: StudySpec, run: RunDir) -> Edited:
     """What the run's trials are in the space as it is now."""
     study = run.history.study
@@ -62,6 +68,6 @@ def _consequences(spec: StudySpec, run: RunDir, found: Edited) -> list[str]:
     parts = [summary(found.fits.values())]
     if gone := [number for number in run.history.study.unasked_retries() if not found.fits[number].exact]:
         parts.append(f"not tried again, as they do not fit: trials {', '.join(map(str, gone))}")
-    if spec.sampler.name in BEGINS_ANEW:
-        parts.append(BEGINS_ANEW[spec.sampler.name])
+    if spec.sampler.name in BEGINS_AGAIN:
+        parts.append(BEGINS_AGAIN[spec.sampler.name])
     return parts

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from runlog import layout
-from runlog.integrity.written_files import WrittenFiles
 from runlog.layout import CheckpointName
 from runlog.study import StudyState
 from sweep.errors import JournalError, RunDirError, SpecError
@@ -17,7 +16,7 @@ from sweep.rundir.recorded_files import read_recorded, rebuilt
 from sweep.rundir.rundir import RunDir
 from sweep.rundir.soundness import Finding, LogContent, examine, read_log
 from sweep.search.journal_check import JournalContent, Rows, differences, read_journal, rebuild
-from sweep.spec.edited.edits import Edited, edited
+from sweep.spec.edited.edits import Edited, edited, with_values
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
 
@@ -118,7 +117,7 @@ def _journal(run_dir: Path, content: LogContent, journal: JournalContent | str |
     elif not content.study.files.vouch_for_head(path):
         yield Finding(name, False, "is not what the log recorded")
     else:
-        spec = _spec(run_dir, content.study.files)
+        spec = _spec(run_dir, content.study)
         rows = None if spec is None or content.damage else _rows(run_dir, spec, content.study.trials)
         found = (
             [] if content.damage else differences(journal, content.study, rows, _edited(spec, content.study))
@@ -134,13 +133,14 @@ def _rows(run_dir: Path, spec: StudySpec, numbers: Collection[int]) -> Rows:
     return {number: boundary_rows(each, metric, spec.trial.replicates) for number, each in reports.items()}
 
 
-def _spec(run_dir: Path, files: WrittenFiles) -> StudySpec | None:
-    """The study as it was resolved; None where its file is not sound."""
+def _spec(run_dir: Path, study: StudyState) -> StudySpec | None:
+    """The study as it was resolved, its space as it was edited last; None where its file is not sound."""
     try:
-        data = read_recorded(run_dir, layout.STUDY, files)
-        return parse(data.decode("utf-8", errors="replace"), file=str(run_dir / layout.STUDY))
+        data = read_recorded(run_dir, layout.STUDY, study.files)
+        spec = parse(data.decode("utf-8", errors="replace"), file=str(run_dir / layout.STUDY))
     except (FileNotFoundError, RunDirError, SpecError):
         return None
+    return with_values(spec, study.edits[-1]["after"]) if study.edits else spec
 
 
 def _edited(spec: StudySpec | None, study: StudyState) -> Edited:
@@ -172,7 +172,7 @@ def _rebuild_journal(run: RunDir, why: str) -> None:
     run.set_aside(layout.JOURNAL, why)
     run.commit()
     study = run.history.study
-    spec = _spec(run.path, study.files)
+    spec = _spec(run.path, study)
     if spec is None or spec.warm_start:
         return
     rebuild(

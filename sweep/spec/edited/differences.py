@@ -15,7 +15,7 @@ LOCKED = (
     "seed", "task", "command", "metrics", "counts_from", "objective", "constraints", "warm_start", "extends",
     "trial", "sampler", "pruner",
 )  # fmt: skip
-"""What may not change when a study is resumed. What `space` and `fixed` may become is in `editing`."""
+"""What may not change when a study is resumed. What `space` may become is in `edits`."""
 
 
 class Difference(NamedTuple):

@@ -64,10 +64,20 @@ def changes(before: StudySpec, after: StudySpec) -> list[Difference]:
 
 def changes_text(before: StudySpec, after: StudySpec) -> str:
     """The changes in one line, as of hyperparameters."""
-    names = dict.fromkeys(each.key.split(".", 1)[1].split(".")[0] for each in changes(before, after))
-    found = [f"{name}: {_stands(before, name)} -> {_stands(after, name)}" for name in names]
+    names = dict.fromkeys([*before.space, *after.space, *before.fixed, *after.fixed])
+    found = [
+        f"{name}: {_stands(before, name)} -> {_stands(after, name)}"
+        for name in names
+        if _has(before, name) != _has(after, name)
+    ]
+    found = found or ["other values of `earlier`"]
     more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return "; ".join([*found[:SHOWN], *more])
+
+
+def _has(spec: StudySpec, name: str) -> str:
+    """All that a study has of a hyperparameter, as text: to Python 1 and 1.0 are equal."""
+    return repr((spec.space.get(name), spec.fixed.get(name), name in spec.fixed))
 
 
 def _stands(spec: StudySpec, name: str) -> str:

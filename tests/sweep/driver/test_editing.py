@@ -76,6 +76,10 @@ def test_a_study_continues_in_its_edited_space(
     assert [each.number for each in theirs if "left_out" in each.user_attrs] == left_out
     assert verify(folder.run_dir).sound
     assert run(folder).reason == "finished before"
+    assert "the edited space is not searched" not in capsys.readouterr().err
+    folder.write(named, *EDIT, ("low: 1.0e-3", "low: 2.0e-3"))
+    assert run(folder).reason == "finished before"
+    assert "the edited space is not searched: the budget is used" in capsys.readouterr().err
     with pytest.raises(RunDirError, match="were asked before the space was edited, and do not have"):
         study_text(folder.run_dir, "5 epochs", best=7)
     for params in (each.params for each in read_study(folder.run_dir, on_damage=print).trials.values()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runlog.study import TrialRow
-from sweep.spec.edited.edits import edited, refusals, values_of
+from sweep.spec.edited.edits import changes_text, edited, refusals, values_of
 from sweep.spec.edited.fitting import Fit, Fitting, apart, nearest, summary
 from sweep.spec.parse import parse
 from sweep.spec.schema import Choices, FloatRange, IntRange, StudySpec
@@ -119,6 +119,27 @@ def test_an_edit_that_cannot_be_meant_says_what_to_write(
     assert len(found) == len(said), found
     assert all(one.startswith(other) for one, other in zip(found, said, strict=True)), found
     assert refusals(before, after, []) == []
+
+
+FUNCTION = """\
+name: f
+task: train.py:train
+objective: {metric: loss, direction: minimize}
+budget: {trials: 4}
+"""
+
+
+def test_the_changes_are_said_by_hyperparameter_whatever_it_is_called() -> None:
+    texts = (
+        "space: {a: {choices: [1, 2]}}\nfixed: {c.d: 0.5, e: 1}",
+        "space: {a: {choices: [1, 2]}, c.d: {low: 0.0, high: 1.0}}\nfixed: {e: 1}",
+        "space: {a: {choices: [1, 2]}}\nfixed: {c.d: 0.5, e: 1}\nearlier: {a: 1}",
+    )
+    before, after, other = (parse(FUNCTION + text, "study.yaml") for text in texts)
+    assert changes_text(before, after) == "c.d: fixed at 0.5 -> number from 0 to 1"
+    assert changes_text(before, other) == "other values of `earlier`"
+    asked = [TrialRow(0, params={"a": 1}, hyperparameters={"a": 1, "c.d": 0.5, "e": 1})]
+    assert refusals(before, after, asked) == refusals(before, other, asked) == []
 
 
 def test_trials_of_two_edits_ago_are_fitted_by_their_own_values() -> None:
