@@ -1,5 +1,8 @@
-"""Language models of mlx-lm, fine-tuned: `task: lm:FineTune`. The only package that imports mlx-lm.
+"""Language models of mlx-lm: `task: lm:FineTune`, `task: lm:Pretrain`. The only package that imports mlx-lm.
 
+pretrain      the task: any architecture from random weights, on files of tokens or texts
+architecture  a model's shape, from its config.json
+tokens        files of tokens and texts as windows of tokens
 fine_tune     the task: LoRA, DoRA and full fine-tuning by mlx-lm's own configuration
 settings      that configuration, read by its own keys
 optimization  its optimizer and schedule by the training core's names
@@ -12,9 +15,10 @@ export        adapters as mlx-lm writes them
 
 try:
     from lm.fine_tune import FineTune
+    from lm.pretrain import Pretrain
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("mlx_lm", "transformers"):
         raise
     raise ModuleNotFoundError("mlx-lm is not installed. Type: pip install 'sweep-mlx[lm]'") from error
 
-__all__ = ["FineTune"]
+__all__ = ["FineTune", "Pretrain"]

@@ -58,14 +58,14 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     mx.save_safetensors(str(out / "adapters.safetensors"), trained)
     (out / "adapter_config.json").write_text(json.dumps(written, indent=4, sort_keys=True) + "\n")
-    model_path, adapter_path = _shown(path), _shown(out)
+    model_path, adapter_path = shown(path), shown(out)
     return [
         f"mlx_lm.generate --model {model_path} --adapter-path {adapter_path} --prompt '...'",
         f"mlx_lm.fuse --model {model_path} --adapter-path {adapter_path} --save-path fused",
     ]
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """A path as one would type it here."""
     here = Path.cwd()
     return str(path.resolve().relative_to(here)) if here in path.resolve().parents else str(path)

@@ -122,7 +122,8 @@ class FineTune(Task):
         return train_core.token_mean(train_core.cross_entropy(logits, targets), counted)
 
     def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:
-        return {"loss": self.loss(model, batch, hp)}
+        loss = self.loss(model, batch, hp)
+        return {"loss": loss, "perplexity": train_core.Exponential(*loss)}
 
     def export(self, weights: Mapping[str, Any], hyperparameters: Mapping[str, Any], out: Any) -> list[str]:
         """Write what a trial learned as mlx-lm does; gives the commands that use it."""

@@ -26,9 +26,10 @@ class Text:
     """Text that is not empty."""
 
     rule: str = "a text"
+    or_null: bool = False
 
     def accepts(self, value: object) -> bool:
-        return isinstance(value, str) and value != ""
+        return (value is None and self.or_null) or (isinstance(value, str) and value != "")
 
 
 @dataclass(frozen=True)

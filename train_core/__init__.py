@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from train_core.run import Run
     from train_core.step.embedding import Embedding
     from train_core.step.functional import Differentiated, model_state, pure, trainable, value_and_grad
-    from train_core.task import Dataset, Mean, Task, token_mean
+    from train_core.task import Dataset, Exponential, Mean, Task, token_mean
 
 _HOMES = {
     "Advance": "lanes.population",
@@ -55,6 +55,7 @@ _HOMES = {
     "Differentiated": "step.functional",
     "Dropout": "layers",
     "Embedding": "step.embedding",
+    "Exponential": "task",
     "HyperparameterError": "errors",
     "LaneReport": "lanes.evaluation",
     "Length": "lanes.lane",
@@ -96,6 +97,7 @@ __all__ = [
     "Differentiated",
     "Dropout",
     "Embedding",
+    "Exponential",
     "HyperparameterError",
     "LaneReport",
     "Length",

@@ -32,6 +32,10 @@ class Mean(NamedTuple):
     weights: mx.array | None = None
 
 
+class Exponential(Mean):
+    """A metric that is e to the power of a mean, as perplexity is of a loss: `Exponential(*loss)`."""
+
+
 def token_mean(values_BxT: mx.array, weights_BxT: mx.array) -> Mean:
     """Return a mean over all tokens that count, whatever example they stand in: losses and a mask (B, T)."""
     weights = weights_BxT.astype(mx.float32)

@@ -48,12 +48,29 @@ class Source(Protocol):
     def fetch(self, indices: Indices) -> Mapping[str, Array]: ...
 
 
-class TokenFile:
-    """A flat file of tokens (`array.tofile`), memory-mapped: example i predicts a window from its start.
+class TokenWindows:
+    """Tokens one after the other, as a source: example i predicts a window of `context` from its start.
 
     The window of example i starts at i * `context`; it gives `inputs` and, one token on, `targets`,
-    both int32 (n, context). Only the windows that are fetched are read from disk.
+    both int32 (n, context). There must be more tokens than a window's.
     """
+
+    def __init__(self, tokens: Array, *, context: int) -> None:
+        self._tokens = tokens
+        self._window = np.arange(context + 1)
+
+    def __len__(self) -> int:
+        return (len(self._tokens) - 1) // (len(self._window) - 1)
+
+    def fetch(self, indices: Indices) -> dict[str, Array]:
+        """The windows of these examples: of a memory-mapped file only they are read."""
+        starts = indices.astype(np.int64) * (len(self._window) - 1)
+        windows = self._tokens[starts[:, None] + self._window].astype(np.int32)
+        return {"inputs": windows[:, :-1], "targets": windows[:, 1:]}
+
+
+class TokenFile(TokenWindows):
+    """A flat file of tokens (`array.tofile`), memory-mapped."""
 
     def __init__(
         self, path: str | os.PathLike[str], *, context: int, dtype: npt.DTypeLike = np.uint16
@@ -69,16 +86,7 @@ class TokenFile:
             raise TaskError(
                 f"{path}: {size // width} tokens do not fill a context of {context} and its target"
             )
-        self._tokens = np.memmap(path, dtype, mode="r")
-        self._window = np.arange(context + 1)
-
-    def __len__(self) -> int:
-        return (len(self._tokens) - 1) // (len(self._window) - 1)
-
-    def fetch(self, indices: Indices) -> dict[str, Array]:
-        starts = indices.astype(np.int64) * (len(self._window) - 1)
-        windows = self._tokens[starts[:, None] + self._window].astype(np.int32)
-        return {"inputs": windows[:, :-1], "targets": windows[:, 1:]}
+        super().__init__(np.memmap(path, dtype, mode="r"), context=context)
 
 
 class Reader:

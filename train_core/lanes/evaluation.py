@@ -103,7 +103,10 @@ class Evaluation:
                 mx.async_eval(pairs)  # the sums below run on the CPU stream, beside the next batch
             sums = {name: _added(sums.get(name), pair) for name, pair in pairs.items()}
             mx.async_eval(sums)  # or the graph of all batches, with their values, would be held to the end
-        means = {f"validation_{name}": self._mean(*pair) for name, pair in sums.items()}
+        means = {name: self._mean(*pair) for name, pair in sums.items()}
+        with np.errstate(over="ignore"):
+            means |= {name: np.exp(means[name]) for name in self.program.step.exponential}
+        means = {f"validation_{name}": values for name, values in means.items()}
         if "loss_scale" in state:
             means["skipped_updates"] = self._read(state["loss_scale"]["skipped"]).astype(np.float64)
         return {"train_loss": self._mean(state["loss"]["sum"], state["loss"]["weight"]), **means}

@@ -30,7 +30,7 @@ from train_core.step import accumulate, functional, precision, schedule
 from train_core.step.optim import Optimizer
 from train_core.step.scalars import column
 from train_core.step.vector import Layout
-from train_core.task import Batch, Hyperparameters, Mean, Task, static_values, task_errors
+from train_core.task import Batch, Exponential, Hyperparameters, Mean, Task, static_values, task_errors
 
 LaneState = dict[str, Any]
 Weight = mx.array | float
@@ -60,6 +60,7 @@ class Step:
         self.layout = Layout.of(functional.trainable(model), linear)
         self.optimizer = Optimizer(static.optimizer, self.layout)
         self.read: set[str] = set()
+        self.exponential: set[str] = set()
         self._model = model
         self._shared = dict(shared or {})
         self._dtype = precision.DTYPES[static.precision]
@@ -200,6 +201,8 @@ class Step:
         pairs = {}
         for name, found in metrics.items():
             values, weights = self._mean(f"evaluate[{name!r}]", found, batch)
+            if isinstance(found, Exponential):
+                self.exponential.add(name)
             weights = mask if weights is None else weights * mask
             pairs[name] = (values * weights, weights)
         return pairs

@@ -12,6 +12,7 @@ import pytest
 from tests.train_core.conftest import BASE, TOLERANCE, Small, program_of
 from train_core import (
     Dataset,
+    Exponential,
     Length,
     Mean,
     Population,
@@ -133,3 +134,24 @@ def test_a_loss_that_is_not_finite_says_where_and_what_came_before(precision: st
     assert report.error == said
     with pytest.raises(TrialError, match="not finite in update 2"):
         report.checked()
+
+
+class Perplexing(Small):
+    """Reports a mean, and e to its power."""
+
+    def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:
+        loss = super().evaluate(model, batch, hp)["loss"]
+        return {"loss": loss, "perplexity": Exponential(*loss), "large": Exponential(loss.values * 1e6)}
+
+
+def test_an_exponential_metric_is_that_of_the_whole_mean() -> None:
+    population = Population(program_of(Perplexing(), **BASE), 2)
+    for lane in range(2):
+        length = Length(8, 8)
+        population.load(lane, key=keys.key(lane), hyperparameters=BASE, length=length)
+    reports = population.advance().reports
+    for report in reports:
+        loss = report.metrics["validation_loss"]
+        assert report.metrics["validation_perplexity"] == pytest.approx(np.exp(loss), rel=1e-12)
+        assert report.metrics["validation_large"] == np.inf
+    assert reports[0].metrics["validation_loss"] != reports[1].metrics["validation_loss"]
