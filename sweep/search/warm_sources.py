@@ -117,7 +117,11 @@ def _rows(spec: StudySpec, path: Path, place: tuple[str | int, ...]) -> Iterator
         raise SpecError([spec.document.problem(place, what, "", remedy)])
     for index, cells in enumerate(table.to_dict("records")):
         row = {str(name): cell for name, cell in cells.items()}
-        outcome = _outcome(index, row, columns)
+        try:
+            outcome = _outcome(index, row, columns)
+        except ValueError as error:
+            what = f"row {index + 1} of the table cannot be read: {error}"
+            raise SpecError([spec.document.problem(place, what, "", "correct the table")]) from error
         if outcome is None:
             continue
         params = {name: _value(spec.space.get(name), row.get(PARAMS + name)) for name in _names(table)}
@@ -149,7 +153,8 @@ def _value_columns(spec: StudySpec, known: Any) -> list[str]:
 
 
 def _outcome(index: int, row: Mapping[str, Any], columns: Sequence[str]) -> Outcome | None:
-    number, state = int(row.get("number", index)), str(row.get("state", "COMPLETE"))
+    number = int(row.get("number", index))
+    state = str(row.get("state", "COMPLETE")).removeprefix("TrialState.")
     values = tuple(float(row[name]) for name in columns)
     if row.get("diverged") is True or (state == "COMPLETE" and not all(map(isfinite, values))):
         is_known = not any(map(isnan, values)) or row.get("diverged") is True

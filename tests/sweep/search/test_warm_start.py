@@ -97,6 +97,8 @@ def test_what_optuna_writes_is_read(tmp_path: Path) -> None:
             "value\n1\n2",
             "none of its 2 trials fits this space, by accumulation_steps. Write `earlier`",
         ),
+        ("old.csv", "params_a,value\n1,low\n", "row 1 of the table cannot be read: could not convert string"),
+        ("old.csv", "number,params_a,value\n0,1,2\n,1,2\n", "row 2 of the table cannot be read: "),
         ("old.csv", "", "cannot be read: No columns to parse from file"),
         ("old.parquet", "no parquet", "cannot be read: "),
     ],
