@@ -21,6 +21,8 @@ REPORT = "report.html"
 TASK = "task"
 """Where the source of a task lies that was written in a notebook."""
 LOCK = "lock"
+ASKING = "asking"
+"""How processes that ask for trials find each other, and what each of them holds."""
 
 _CHECKPOINT = re.compile(
     CHECKPOINTS + r"/trial-(\d{5,})/replicate-(\d+)/examples-(\d{9,})\.safetensors", re.ASCII

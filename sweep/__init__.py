@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from sweep.api.list_runs import list_runs
     from sweep.api.logs import logs
     from sweep.api.plan import plan
-    from sweep.api.python.asked import Study
+    from sweep.api.python.asking.study import Study
     from sweep.api.python.handle import start
     from sweep.api.python.space import choices, float_, int_
     from sweep.api.retry import retry
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOMES = {
-    "Study": "sweep.api.python.asked",
+    "Study": "sweep.api.python.asking.study",
     "StudySpec": "sweep.spec.schema",
     "SweepError": "sweep.errors",
     "check": "sweep.api.check",

@@ -3,6 +3,7 @@
 SweepError            the command ends with exit code 2, its text is all a person sees
 ├── SpecError         the user edits the study file or the task; carries every problem found
 ├── RunDirError       the user chooses another run directory or waits for the one in use
+│   └── RunInUseError another process holds it
 ├── JournalError      Optuna's journal is damaged; it is set aside and built again from the log
 └── CheckpointError   a checkpoint file is damaged, foreign or missing
 """
@@ -27,6 +28,10 @@ class SpecError(SweepError, ConfigError):
 
 class RunDirError(SweepError):
     """A run directory is in use, belongs to another study, or cannot be read or written."""
+
+
+class RunInUseError(RunDirError):
+    """A run directory is held by a process that lives."""
 
 
 class JournalError(SweepError):

@@ -9,16 +9,31 @@ from __future__ import annotations
 import socket
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sweep.errors import SweepError
-from sweep.executors.base import Assignment, Executor, ExecutorEvent, Traits
+from sweep.executors.base import Assignment, Chunk, Executor, ExecutorEvent, Traits
 from sweep.executors.cluster import Cluster
 from sweep.vocabulary.trial import Report, RunId, Snapshot
-from sweep.vocabulary.turn import Load, RunFailure, SlotJoined, Spent, Turn, TurnDone, TurnResult
+from sweep.vocabulary.turn import (
+    Load,
+    Loss,
+    RunFailure,
+    SlotJoined,
+    SlotLost,
+    Spent,
+    Turn,
+    TurnDone,
+    TurnResult,
+)
 
 MOST_SEATS = 10_000
 """More trials than a program holds at once."""
+
+CHUNK_BYTES = 1 << 22
+"""How much of a checkpoint is passed on at once."""
 
 
 @dataclass
@@ -42,6 +57,7 @@ class AskedExecutor:
         self._joined = 0
         self._events: list[ExecutorEvent] = []
         self._closing = False
+        self._arriving: deque[tuple[str, Snapshot, int]] = deque()
 
     def start(self) -> None: ...
 
@@ -51,9 +67,11 @@ class AskedExecutor:
             seat.turns.append(turn)
             self._open(seat)
 
-    def gather(self, slot: str, snapshot: Snapshot) -> None: ...
+    def gather(self, slot: str, snapshot: Snapshot) -> None:
+        self._arriving.append((slot, snapshot, 0))
 
-    def discard(self, slot: str, snapshot: Snapshot) -> None: ...
+    def discard(self, slot: str, snapshot: Snapshot) -> None:
+        Path(snapshot.path).unlink(missing_ok=True)
 
     def replace(self, slot: str, reason: str) -> None:
         self._seats.pop(slot, None)
@@ -62,11 +80,31 @@ class AskedExecutor:
 
     def wait(self, timeout_s: float) -> list[ExecutorEvent]:
         events, self._events = self._events, []
-        return events
+        return [*events, self._chunk()] if self._arriving else events
 
     def close(self) -> None: ...
 
+    def _chunk(self) -> Chunk:
+        """The next piece of a checkpoint; its file goes with the last one, which is empty."""
+        slot, snapshot, offset = self._arriving.popleft()
+        try:
+            with Path(snapshot.path).open("rb") as file:
+                file.seek(offset)
+                data = file.read(CHUNK_BYTES)
+        except OSError:  # it ends here, and is found to be too short
+            data = b""
+        if data:
+            self._arriving.appendleft((slot, snapshot, offset + len(data)))
+        else:
+            Path(snapshot.path).unlink(missing_ok=True)
+        return Chunk(slot, snapshot, data)
+
     # The program's side
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something has happened that was not waited for yet."""
+        return bool(self._events or self._arriving)
 
     def seat(self) -> None:
         """See that one seat is free."""
@@ -81,9 +119,15 @@ class AskedExecutor:
         return [seat.load for seat in self._seats.values() if seat.load is not None]
 
     def answer(
-        self, run: RunId, report: Report | None = None, *, ends: bool = False, failure: str | None = None
+        self,
+        run: RunId,
+        report: Report | None = None,
+        *,
+        snapshots: Sequence[Snapshot] = (),
+        ends: bool = False,
+        failure: str | None = None,
     ) -> None:
-        """A trial has reported, or ended, or both: the turn that it is in is done."""
+        """A trial has reported, saved, or ended: the turn that it is in is done."""
         seat = next(seat for seat in self._seats.values() if seat.load is not None and seat.load.run == run)
         now = time.monotonic()
         spent, seat.since = Spent(train_s=now - seat.since), now
@@ -95,6 +139,7 @@ class AskedExecutor:
             reports=() if report is None else (report,),
             finished=(run,) if ends and not failures else (),
             failures=failures,
+            snapshots=tuple(snapshots),
             spent={run: spent},
             turn_s=spent.train_s,
         )
@@ -106,6 +151,13 @@ class AskedExecutor:
             if seat.load is not None and seat.load.run == run:
                 seat.load = None
                 self._open(seat)
+
+    def lose(self, run: RunId, loss: Loss, reason: str) -> None:
+        """The process that held a trial holds it no longer: the seat goes with it."""
+        for seat in list(self._seats.values()):
+            if seat.load is not None and seat.load.run == run:
+                del self._seats[seat.slot]
+                self._events.append(SlotLost(seat.slot, loss, reason))
 
     def let_go(self) -> None:
         """No trial says anything more: all turns are done, those to come as well."""

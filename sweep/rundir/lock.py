@@ -7,8 +7,9 @@ import fcntl
 import os
 import time
 from pathlib import Path
+from weakref import WeakSet
 
-from sweep.errors import RunDirError
+from sweep.errors import RunDirError, RunInUseError
 from sweep.rundir.disk import disk_errors
 
 _NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS)
@@ -16,11 +17,39 @@ _TRIES = 10
 _PAUSE_S = 0.05
 
 
-class WriterLock:
+class OwnProcess:
+    """What ends with its process, and not with a copy that `fork` makes: each copy lets go of it at once.
+
+    A copy's descriptor would keep a lock held, or a connection open, after the process has ended.
+    """
+
+    def __init__(self) -> None:
+        _OWN.add(self)
+
+    def let_go(self) -> None:
+        """Close the descriptors, and change nothing else; may be called twice."""
+        raise NotImplementedError
+
+
+_OWN: WeakSet[OwnProcess] = WeakSet()
+
+
+def _let_go() -> None:
+    for each in list(_OWN):
+        each.let_go()
+    _OWN.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
+class WriterLock(OwnProcess):
     """The lock while it is held; it ends with `release` or with the process, however that ends."""
 
     def __init__(self, path: Path) -> None:
         """Take the lock at once. Raises RunDirError with the holder's pid where another process has it."""
+        super().__init__()
+        self._descriptor = -1
         with disk_errors(path):
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         for _ in range(_TRIES):  # a reader asking whether the run is live holds it for an instant
@@ -29,13 +58,13 @@ class WriterLock:
             time.sleep(_PAUSE_S)
         else:
             holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
-            os.close(self._descriptor)
+            self.release()
             if holder == str(os.getpid()):
-                raise RunDirError(
+                raise RunInUseError(
                     f"{path.parent}: is open in this process already. "
                     "End that first: close() of its study, or stop() of its handle"
                 )
-            raise RunDirError(
+            raise RunInUseError(
                 f"{path.parent}: in use by the process {holder or 'of unknown id'}; "
                 "wait for it, end it (kill -INT stops it cleanly), or choose another name or --runs directory"
             )
@@ -51,7 +80,7 @@ class WriterLock:
         try:
             return _try_flock(self._descriptor, fcntl.LOCK_EX)
         except OSError as error:
-            os.close(self._descriptor)
+            self.release()
             raise RunDirError(
                 f"{path.parent}: this volume has no file locks ({error.strerror}), as network shares often "
                 "have none; two processes could write one run. Put runs on a local disk: pass --runs DIR"
@@ -59,7 +88,12 @@ class WriterLock:
 
     def release(self) -> None:
         """Let the next writer in."""
-        os.close(self._descriptor)
+        self.let_go()
+
+    def let_go(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def holder(path: Path) -> int | None:

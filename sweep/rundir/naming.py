@@ -19,6 +19,7 @@ _OURS = frozenset(
         layout.TRIALS,
         layout.CHECKPOINTS,
         layout.LOCK,
+        layout.ASKING,
         layout.TASK,
         layout.OUTPUT,
     )

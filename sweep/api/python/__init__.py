@@ -5,7 +5,7 @@ space      entries of a space in few words
 pieces     the source of one class or function, and the global names it uses
 values     a global name's value, written as Python
 travel     a class or function with all that it needs, as a module in the run directory
-asked      trials that a program asks for and tells of
+asking     trials that a program asks for and tells of
 handle     a study that runs in a thread, and what it can be asked
 summary    how a study stands when a session ends
 html       the same as a notebook shows it

@@ -5,6 +5,8 @@ session          what runs a trial
 saving           when a trial's folder becomes its checkpoint
 function         a function, called once a trial
 function_trial   what a function is given
+kept_trial       one trial, as what trains it sees it: its key, its folder, what it saved
 function_report  what a function yields, as a report
+saved_folder     a trial's folder, and when its checkpoints are taken
 packed_folder    a folder as one checkpoint file
 """

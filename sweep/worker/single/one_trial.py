@@ -6,7 +6,6 @@ may continue, and closed when it is pruned: there is no thread and no channel ba
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -14,13 +13,12 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import CheckpointError
 from sweep.vocabulary.trial import Report, RunId
 from sweep.vocabulary.turn import Load, RunFailure, Spent, Turn, TurnResult, WorkerSettings
 from sweep.worker.content import Occupant, report_of
-from sweep.worker.single import packed_folder
 from sweep.worker.single.function_report import Reported, ReportError, explain, reported
-from sweep.worker.single.saving import Saving, run_text, state_of
+from sweep.worker.single.saved_folder import SavedFolder
+from sweep.worker.single.saving import Saving
 from sweep.worker.single.session import Call, Session
 from sweep.worker.spool import Spool
 
@@ -84,20 +82,9 @@ class OneTrial:
 
     def _begin(self, load: Load) -> None:
         folder = self._spool.folder / f"trial-{load.plan.number}-{load.replicate}-{load.attempt}"
-        _remove(folder)
-        resumed, packed = 0, state_of(folder)
-        if load.checkpoint is not None:
-            folder.mkdir(parents=True)
-            facts = packed_folder.unpack(Path(load.checkpoint), folder)
-            if facts.get("run") != run_text(load):
-                raise CheckpointError(
-                    f"{load.checkpoint}: is of another run than trial {load.plan.number}, "
-                    f"replicate {load.replicate}"
-                )
-            resumed, packed = int(facts["examples"]), state_of(folder)
-        session = self._make(load, folder, resumed)
-        occupant = Occupant(load, saved_at=-inf)
-        self._call = Call(occupant, session, folder, resumed=resumed, packed=packed)
+        saved = SavedFolder(load, folder)
+        session = self._make(load, folder, saved.resumed)
+        self._call = Call(Occupant(load, saved_at=-inf), session, saved)
 
     def _end(self) -> None:
         """Close the trial's session; what goes wrong about that is worth a note at most."""
@@ -108,7 +95,7 @@ class OneTrial:
         self._print(call)
         if note is not None:
             self._saving.notes.append(f"trial {call.occupant.run.trial} {note}")
-        _remove(call.folder)
+        call.folder.remove()
 
     def _rested(self, turn: Turn, call: Call) -> TurnResult:
         """The last turn of a study that stops: what the trial reported up to its end, and its folder then.
@@ -194,8 +181,3 @@ class OneTrial:
             cpu_s=spent.cpu_s + call.session.cpu_s(),
             peak_memory_bytes=max(spent.peak_memory_bytes, call.session.peak_bytes()),
         )
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_dir():
-        shutil.rmtree(folder, ignore_errors=True)

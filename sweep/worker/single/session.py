@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweep.worker.content import Occupant
+from sweep.worker.single.saved_folder import SavedFolder
 
 
 class Session(Protocol):
@@ -50,19 +51,15 @@ class Session(Protocol):
 class Call:
     """A trial that is loaded: its session, and the folder that is kept with it.
 
-    `examples` is where this attempt last reported, `resumed` where its checkpoint stands; `packed` is the
-    state of its folder that was last saved, which took `pack_s`.
+    `examples` is where this attempt last reported.
     """
 
     occupant: Occupant
     session: Session
-    folder: Path
+    folder: SavedFolder
     examples: int = 0
-    resumed: int = 0
-    packed: object = ()
-    pack_s: float = 0.0
 
     @property
     def seen(self) -> int:
         """How many examples it has seen, over all attempts."""
-        return max(self.examples, self.resumed)
+        return max(self.examples, self.folder.resumed)

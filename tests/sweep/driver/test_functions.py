@@ -93,8 +93,8 @@ def test_invariant_3_a_study_that_was_killed_resumes_from_what_its_functions_sav
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = analysis.load(run(("name: study", "name: whole")).run_dir)
-    monkeypatch.setattr("sweep.worker.single.saving.SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr("sweep.worker.single.saving.SAVE_SHARE", 0)
+    monkeypatch.setattr("sweep.worker.single.saved_folder.SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("sweep.worker.single.saved_folder.SAVE_SHARE", 0)
     for after in (3, 4, 4):
         interrupted(monkeypatch, after, run)
     summary = run()
@@ -112,8 +112,8 @@ def test_invariant_3_a_study_that_was_killed_resumes_from_what_its_functions_sav
 def test_what_a_function_keeps_in_its_folder_is_there_where_it_resumes(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.worker.single.saving.SAVE_EVERY_S", 0.0)
-    monkeypatch.setattr("sweep.worker.single.saving.SAVE_SHARE", 0)
+    monkeypatch.setattr("sweep.worker.single.saved_folder.SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr("sweep.worker.single.saved_folder.SAVE_SHARE", 0)
     change = ("functions.py:train", "functions.py:files")
     interrupted(monkeypatch, 3, lambda: run(change))
     table = analysis.load(run(change).run_dir).metrics

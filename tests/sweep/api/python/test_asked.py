@@ -10,7 +10,8 @@ import optuna
 import pytest
 
 import sweep
-from sweep.api.python.asked import Study, Trial
+from sweep.api.python.asking.study import Study
+from sweep.api.python.asking.trial import Trial
 from sweep.errors import RunDirError, SweepError
 from tests.logs import records
 
@@ -113,10 +114,57 @@ def test_what_was_not_told_is_asked_for_again_by_the_next_session() -> None:
         assert [trial.seed for trial in again[:2] if trial is not None] == seeds
         assert again[1] is not None
         assert again[1].examples == 10
+        again[1].report(5, loss=0.9)
+        again[1].report(10, loss=0.4)  # what was recorded first counts
         with pytest.raises(SweepError, match=r"trial 1: `examples` is 10 after 10. Report more"):
             again[1].report(10, loss=0.4)
         second.tell(again[1], 0.25)
     assert sweep.load("runs/mine").metrics[["examples", "loss"]].values.tolist() == [[10, 0.5], [11, 0.25]]
+
+
+def test_what_a_trial_saved_is_there_where_it_is_given_out_again(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"12")
+    first = study()
+    trial = first.ask()
+    assert trial is not None
+    assert trial.checkpoint is None
+    trial.save(step=2, weights=np.arange(3.0))
+    trial.save_file(tmp_path / "model.bin")
+    (trial.folder / "notes.txt").write_text("seen")
+    trial.report(10, loss=0.5)
+    trial.save(step=3, weights=np.arange(3.0))
+    trial.report(20, loss=0.5)  # too soon for a checkpoint of its own
+    first.close()
+    with study() as second:
+        again = second.ask()
+        assert again is not None
+        assert again.checkpoint is not None
+        assert (again.checkpoint["step"], again.checkpoint["weights"].tolist()) == (3, [0, 1, 2])
+        assert again.checkpoint.files["model.bin"].read_bytes() == b"12"
+        assert (again.folder / "notes.txt").read_text() == "seen"
+        assert again.seed == trial.seed
+        second.tell(again, 0.25)
+        other = second.ask()
+        assert other is not None
+        second.tell(other, 0.5)
+    (kept,) = sweep.load("runs/mine").checkpoints.to_dict("records")
+    assert (kept["trial"], kept["examples"], kept["final"]) == (0, 21, True)
+
+
+def test_what_was_saved_without_a_report_is_no_checkpoint() -> None:
+    """A program that is interrupted between the two saves and reports again."""
+    first = study()
+    trial = first.ask()
+    assert trial is not None
+    for step in (1, 2):
+        trial.save(step=step)
+        if step == 1:
+            trial.report(10, loss=0.5)
+    first.close()
+    with study() as second:
+        again = second.ask()
+        assert again is not None
+        assert again.checkpoint == {"step": 1}
 
 
 def test_how_trials_end() -> None:

@@ -1,0 +1,82 @@
+"""A process that asks the owner of a study, in another process of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing.connection import Client, Connection
+from threading import Lock
+from typing import Any, cast
+
+from sweep.api.python.asking.desk import Handed, OwnerGone
+from sweep.api.python.asking.serving import CLOSED, Address
+from sweep.api.python.summary import Summary
+from sweep.rundir.lock import OwnProcess
+from sweep.vocabulary.trial import Report, Snapshot, TrialState
+
+
+class Joined(OwnProcess):
+    """An owner elsewhere. A call that is interrupted ends the connection: its answer would be another's."""
+
+    def __init__(self, address: Address, who: str) -> None:
+        """Connect. Raises OwnerGone."""
+        super().__init__()
+        self._lock = Lock()
+        try:
+            self._connection: Connection = Client(("127.0.0.1", address.port), authkey=address.key)
+            self._connection.send(who)
+        except CLOSED as error:
+            raise OwnerGone from error
+
+    def ask(self, who: str) -> Handed | None:
+        return cast(Handed | None, self._call("ask", who))
+
+    def claim(self, who: str, number: int) -> Handed | TrialState:
+        return cast(Handed | TrialState, self._call("claim", who, number))
+
+    def report(self, who: str, report: Report, snapshots: Sequence[Snapshot]) -> TrialState | None:
+        return cast(TrialState | None, self._call("report", who, report, snapshots))
+
+    def end(
+        self,
+        who: str,
+        number: int,
+        report: Report | None,
+        failure: str | None,
+        snapshots: Sequence[Snapshot],
+    ) -> TrialState | None:
+        return cast(TrialState | None, self._call("end", who, number, report, failure, snapshots))
+
+    def rest(self, who: str, number: int, snapshots: Sequence[Snapshot]) -> None:
+        self._call("rest", who, number, snapshots)
+
+    def ended(self, number: int) -> TrialState | None:
+        return cast(TrialState | None, self._call("ended", number))
+
+    def summary(self) -> Summary:
+        return cast(Summary, self._call("summary"))
+
+    def leave(self, who: str) -> None:
+        self._call("leave", who)
+
+    def close(self) -> None:
+        """End the connection."""
+        self.let_go()
+
+    def let_go(self) -> None:
+        with suppress(OSError):
+            self._connection.close()
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        with self._lock:
+            try:
+                self._connection.send((name, arguments))
+                is_answer, value = self._connection.recv()
+            except BaseException as error:
+                self.let_go()
+                if isinstance(error, CLOSED):
+                    raise OwnerGone from error
+                raise
+        if is_answer:
+            return value
+        raise value

@@ -1,0 +1,72 @@
+"""Owner or client: whichever a process can be of a study."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from runlog import layout
+from sweep.api.python.asking.client import Joined
+from sweep.api.python.asking.desk import OwnerGone
+from sweep.api.python.asking.owner import Owner
+from sweep.api.python.asking.serving import address_in
+from sweep.errors import RunDirError, RunInUseError
+from sweep.rundir.lock import holder
+from sweep.spec.edited.differences import differences
+from sweep.spec.parse import parse
+from sweep.spec.resolve import resolved
+from sweep.spec.schema import StudySpec
+
+PATIENCE_S = 10.0
+"""How long a process that holds the run directory may take until it answers, or lets go."""
+
+PAUSE_S = 0.05
+
+
+def open_desk(spec: StudySpec, runs: Path, who: str) -> Owner | Joined:
+    """Ask the process that owns the study, or own it. Raises SweepError."""
+    run_dir = runs / spec.name
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            if (found := _joined(spec, run_dir, who)) is not None:
+                return found
+            return Owner(spec, runs, who)
+        except (OwnerGone, RunInUseError) as error:
+            pid = holder(run_dir / layout.LOCK)
+            if isinstance(error, RunInUseError) and (pid == os.getpid() or time.monotonic() > until):
+                raise
+            if time.monotonic() > until:
+                raise RunInUseError(
+                    f"{run_dir}: is open in the process {pid}, which does not answer. "
+                    "End it (kill -INT stops it cleanly), and run this again"
+                ) from error
+            time.sleep(PAUSE_S)
+
+
+def _joined(spec: StudySpec, run_dir: Path, who: str) -> Joined | None:
+    """A connection to the process that owns the study; None where none does. Raises OwnerGone."""
+    address = address_in(run_dir / layout.ASKING)
+    if address is None or address.pid == os.getpid() or holder(run_dir / layout.LOCK) != address.pid:
+        return None
+    found = Joined(address, who)
+    try:
+        _check_same(spec, run_dir, address.pid)
+    except BaseException:
+        found.close()
+        raise
+    return found
+
+
+def _check_same(spec: StudySpec, run_dir: Path, pid: int) -> None:
+    """Raise RunDirError where the owner has opened another study, or the same with other settings."""
+    text = (run_dir / layout.STUDY).read_text("utf-8")
+    before = parse(text, file=str(run_dir / layout.STUDY))
+    changes = differences(before, spec, tuple(resolved(before) | resolved(spec)))
+    if changes:
+        said = ", ".join(f"{each.key} is {each.old} there and {each.new} here" for each in changes)
+        raise RunDirError(
+            f"{run_dir}: is open in the process {pid} with other settings: {said}. "
+            "Give the same ones, or close the study there first"
+        )

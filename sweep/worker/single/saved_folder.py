@@ -1,0 +1,109 @@
+"""A trial's folder and its checkpoints: unpacked where the trial resumes, packed when that is due."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from math import inf
+from pathlib import Path
+
+from sweep.errors import CheckpointError
+from sweep.vocabulary.trial import Snapshot
+from sweep.vocabulary.turn import Load
+from sweep.worker.single import packed_folder
+
+SAVE_EVERY_S = 0.25
+"""What a trial has asked to be saved is taken this often at most."""
+
+SAVE_SHARE = 20
+"""Saving may take one part in so many of a trial's time."""
+
+
+class SavedFolder:
+    """The folder of one trial that is loaded; `resumed` is where its checkpoint stands, in examples."""
+
+    def __init__(self, load: Load, path: Path) -> None:
+        """Raises CheckpointError where what the trial resumes from is another run's, or damaged."""
+        self.path = path
+        self.resumed = 0
+        self.pack_s = 0.0
+        self._load = load
+        self._saved_at = -inf
+        self.remove()
+        if load.checkpoint is not None:
+            path.mkdir(parents=True)
+            facts = packed_folder.unpack(Path(load.checkpoint), path)
+            if facts.get("run") != _run_text(load):
+                raise CheckpointError(
+                    f"{load.checkpoint}: is of another run than trial {load.plan.number}, "
+                    f"replicate {load.replicate}"
+                )
+            self.resumed = int(facts["examples"])
+        self._packed = _state(path)
+
+    @property
+    def state(self) -> object:
+        """What lies in it, such that a file written again makes a difference."""
+        return _state(self.path)
+
+    def is_due(self, every_s: float | None, *, asked: bool) -> bool:
+        """Whether it is time for a checkpoint; where one is `asked` for, once it slows nothing down."""
+        if asked:
+            every_s = max(SAVE_EVERY_S, SAVE_SHARE * self.pack_s)
+        return every_s is not None and time.perf_counter() - self._saved_at >= every_s
+
+    def pack(
+        self, into: Path, examples: int, *, final: bool = False, value: float | None = None
+    ) -> Snapshot | None:
+        """Pack it into a file, where something was kept in it since the last time. Raises OSError.
+
+        None, and no file, where there is nothing, or where it was written to meanwhile. Where the disk
+        refuses, the next one is due as if this had been one.
+        """
+        state = _state(self.path)
+        if not state or (state == self._packed and not final and value is None):
+            return None
+        began = time.perf_counter()
+        run = self._load.run
+        facts = {"run": _run_text(self._load), "examples": str(examples)}
+        try:
+            sha256 = packed_folder.pack(self.path, into, facts)
+        except OSError as error:
+            into.unlink(missing_ok=True)
+            if isinstance(error, FileNotFoundError):  # a file was removed just now
+                return None
+            self._saved_at = time.perf_counter()
+            raise
+        if _state(self.path) != state:  # parts of two checkpoints are none
+            into.unlink()
+            return None
+        self._packed, self._saved_at = state, time.perf_counter()
+        self.pack_s = self._saved_at - began
+        size = into.stat().st_size
+        return Snapshot(run.trial, run.replicate, examples, str(into), size, sha256, final, value)
+
+    def remove(self) -> None:
+        """Remove the folder, if it is there."""
+        if self.path.is_dir():
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _state(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """What lies in a folder, such that a file written again makes a difference."""
+    if not folder.is_dir():  # most functions keep nothing
+        return ()
+    state = []
+    for name in packed_folder.files(folder):
+        try:
+            found = (folder / name).stat()
+        except FileNotFoundError:  # a command renamed it just now
+            continue
+        state.append((name.as_posix(), found.st_size, found.st_mtime_ns))
+    return tuple(state)
+
+
+def _run_text(load: Load) -> str:
+    """What tells a run from all others of its study, as its key does."""
+    plan = load.plan
+    number = plan.number if plan.key_number is None else plan.key_number
+    return f"{plan.seed} {number} {load.replicate}"
