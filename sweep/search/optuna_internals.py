@@ -7,7 +7,7 @@ all, and what to change for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -149,6 +149,24 @@ STALE_NOTES = (
     "cma:", "sepcma:", "cmawm:", "x_for_tell", "tpe:", "gp:", "search_space", "grid_id", "fixed_params",
 )  # fmt: skip
 """How system attributes of trials begin that hold of one space only."""
+
+
+COUNT = "qmc:"
+"""How the study's system attributes begin in which a QMC sampler keeps how far it is in a sequence."""
+
+
+def counts_of(study: optuna.Study) -> dict[str, Any]:
+    """How far a QMC sampler is in each space's sequence."""
+    found = study._storage.get_study_system_attrs(study._study_id)
+    return {key: value for key, value in found.items() if key.startswith(COUNT)}
+
+
+def set_counts(study: optuna.Study, attributes: Mapping[str, Any]) -> None:
+    """Take over from system attributes how far a QMC sampler is, where that is further than is known."""
+    known = counts_of(study)
+    for key, value in attributes.items():
+        if key.startswith(COUNT) and value > known.get(key, -1):
+            study._storage.set_study_system_attr(study._study_id, key, value)
 
 
 def mixture(estimator: ParzenEstimator) -> tuple[Any, Sequence[Any], dict[str, BaseDistribution]]:

@@ -20,6 +20,7 @@ from sweep.search.ends import DIVERGED, STATES, end_of, outcome_of
 from sweep.search.fitted import EDITS, LEFT_OUT, OWN, fitted, kept_notes, marks
 from sweep.search.in_memory import InMemoryStorage
 from sweep.search.journal import Journal, read_studies
+from sweep.search.wrappers.noted import COUNTS
 from sweep.spec.edited.edits import Edited
 from sweep.spec.edited.fitting import Fitting
 from sweep.spec.schema import StudySpec
@@ -108,6 +109,7 @@ class StudyStorage:
         if number != self.count:
             raise ValueError(f"trial {number} cannot be restored: trial {self.count} comes first")
         distributions = space.distributions(self._spec)
+        optuna_internals.set_counts(self._study, notes.get(COUNTS, {}))
         fit = self._edited.fits.get(number)
         attributes = {DIVERGED: True} if outcome is not None and outcome.diverged else {}
         if fit is not None:
@@ -190,6 +192,7 @@ class StudyStorage:
         for key, value in study.user_attrs.items():
             if key != EDITS:
                 self._study.set_user_attr(key, value)
+        optuna_internals.set_counts(self._study, study.system_attrs)
         earlier = study.user_attrs.get(WARM_START_TRIALS, 0)
         for trial in trials:
             own = trial.user_attrs.get(OWN, trial.params)

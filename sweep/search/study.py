@@ -18,6 +18,7 @@ from sweep.search.grid import Grid
 from sweep.search.pruning import adapters, pruners
 from sweep.search.storage import NEVER_ASKED, StudyStorage
 from sweep.search.wrappers.distinct import Distinct
+from sweep.search.wrappers.noted import Noted
 from sweep.search.wrappers.rounded import Rounded, rounded_entries
 from sweep.search.wrappers.seeing import Seeing, shown
 from sweep.spec.conditions import dependency_order
@@ -183,7 +184,7 @@ class Study:
 
     def _unsampled(self, trial_id: int) -> optuna.Trial:
         """A trial that has its hyperparameters: the sampler would propose it others as it is resumed."""
-        sampler, self._study.sampler = self._study.sampler, optuna.samplers.RandomSampler()
+        sampler, self._study.sampler = self._study.sampler, NEVER_ASKED
         try:
             return optuna.Trial(self._study, trial_id)
         finally:
@@ -294,6 +295,8 @@ class Study:
 
     def _distinct(self) -> optuna.samplers.BaseSampler:
         sampler, entries = self._sampler, rounded_entries(self._spec.space)
+        if isinstance(sampler, optuna.samplers.QMCSampler):
+            sampler = Noted(sampler)
         if self.storage.left_out or any(fit.misfit for fit in self._edited.fits.values()):
             sampler = Seeing(sampler, self.storage.left_out)
         if entries and not self._is_grid:

@@ -50,7 +50,10 @@ def read(spec: StudySpec) -> WarmStart:
     for index, name in enumerate(spec.warm_start):
         fitted = _fitted(spec, index)
         found.trials.extend(_trial(name, known, fit, distributions, notes) for known, fit in fitted)
-        found.notes.append(f"warm start from {name}: {summary(fit for _, fit in fitted)}")
+        said = f"warm start from {name}: {summary(fit for _, fit in fitted)}"
+        others = dict.fromkeys(each for known, _ in fitted for each in known.params)
+        unused = [each for each in others if each not in spec.space and each not in spec.fixed]
+        found.notes.append(said + (f"; not in this space: {', '.join(unused)}" if unused else ""))
     return found
 
 

@@ -67,6 +67,12 @@ def test_a_table_with_optunas_columns_is_learned_from(tmp_path: Path, suffix: st
     study_of_it.storage.close()
 
 
+def test_what_a_source_varied_and_this_space_lacks_is_said(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text(TABLE)
+    (note,) = warm_start.read(study(tmp_path, "old.csv")).notes
+    assert note.endswith("2 left out by learning_rate, accumulation_steps; not in this space: flag, clip")
+
+
 def test_what_optuna_writes_is_read(tmp_path: Path) -> None:
     theirs = optuna.create_study()
     theirs.optimize(

@@ -277,3 +277,26 @@ def test_no_command_can_train_these_trials(described_here: None) -> None:
     study().close()
     with pytest.raises(SweepError, match=r"asked for by a Python program. Run that program again"):
         sweep.run("runs/mine/study.yaml")
+
+
+def test_a_program_may_edit_the_space_and_keeps_the_trial_that_it_held() -> None:
+    with study() as mine:
+        trial = mine.ask()
+        assert trial is not None
+        mine.tell(trial, square(trial))
+        held = mine.ask()
+        assert held is not None
+    edited: Any = {"space": {"x": sweep.float(-2.0, 2.0), "y": sweep.float(0.0, 1.0)}, "earlier": {"y": 0.0}}
+    with pytest.raises(RunDirError, match=r"space\.y: is new\. Write earlier: {y: VALUE}"):
+        study(**{**edited, "earlier": {}})
+    with study(**edited) as again:
+        other = again.ask()
+        assert other is not None
+        assert (other.number, other.params) == (held.number, held.params)
+        again.tell(other, square(other))
+        while new := again.ask():
+            assert set(new.params) == {"x", "y"}
+            again.tell(new, square(new))
+    table = sweep.load("runs/mine").trials
+    assert table.state.tolist() == ["COMPLETE"] * 4
+    assert table.params_y.isna().tolist() == [True, True, False, False]
