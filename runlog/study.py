@@ -193,7 +193,7 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
         "datetime_start": starts,
         "datetime_complete": stops,
         "duration": [b - a if a and b else None for a, b in zip(starts, stops, strict=True)],
-        **_param_columns(rows),
+        **_param_columns(rows, edited=bool(study.edits)),
         "state": [row.state for row in rows],
         "reason": [row.reason for row in rows],
         **_diverged_column(rows),
@@ -205,8 +205,10 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
     }
 
 
-def _param_columns(rows: list[TrialRow]) -> dict[str, list[Any]]:
+def _param_columns(rows: list[TrialRow], *, edited: bool) -> dict[str, list[Any]]:
     """What the sampler chose; where the space was edited, what was fixed when the trial was asked, too."""
+    if not edited:  # what is fixed beside a condition that does not hold was not chosen
+        return _spread("params_", [row.params for row in rows])
     names = dict.fromkeys(name for row in rows for name in row.params)
     return {
         f"params_{name}": [row.params.get(name, row.hyperparameters.get(name)) for row in rows]

@@ -17,7 +17,13 @@ PAGES = sorted(
         *(path for folder in ("docs", "examples") for path in ROOT.glob(f"{folder}/**/*.md")),
     ]
 )
-FOLDERS = [path.name for path in ROOT.iterdir() if path.is_dir() and path.name.isidentifier()]
+FOLDERS = [
+    path.name
+    for path in ROOT.iterdir()
+    if path.is_dir() and path.name.isidentifier() and path.name not in ("runs", "build", "dist")
+]
+"""Ours: what a person's studies or a build left beside them is not what pages name."""
+
 PACKAGES = [name for name in FOLDERS if (ROOT / name / "__init__.py").exists() and name != "tests"]
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 SPAN = re.compile(r"`([^`\n]+)`")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -122,12 +121,15 @@ def test_a_process_is_named_after_its_actor_and_program_most_of_the_time(
     *_, driver = running
     workers = actors(driver)
     seen: list[str] = []
-    for _ in range(100):
-        seen += [title(worker).split("\0")[0].strip() for worker in workers]
-        time.sleep(0.02)
-    named = [name for name in seen if re.fullmatch(r"ray::line/\S+/slot-[01] .*slow=0.2", name)]
-    assert len({name.split()[0] for name in named}) == 2
-    assert len(named) > 0.5 * len(seen)
+
+    def both_had_a_program() -> bool:
+        seen.extend(title(worker).split("\0")[0].strip() for worker in workers)
+        with_program = [name for name in seen if re.fullmatch(r"ray::line/\S+/slot-[01] .*slow=0.2", name)]
+        return len({name.split()[0] for name in with_program}) == 2 and len(seen) >= 200
+
+    wait_until(both_had_a_program, what="both workers to be named after a program")
+    ours = [name for name in seen if re.match(r"ray::line/\S+/slot-[01]\b", name)]
+    assert len(ours) > 0.5 * len(seen), set(seen) - set(ours)
 
 
 class Number:
