@@ -20,3 +20,12 @@ optuna_internals  Optuna's private names behind plain functions
 tpe               TPE at a lower cost (a package)
 pruning           which trials end early (a package)
 """
+
+import importlib
+import warnings
+from contextlib import suppress
+
+with warnings.catch_warnings(), suppress(ImportError):
+    # Optuna imports it, and in a notebook without ipywidgets it warns of bars that are never shown.
+    warnings.simplefilter("ignore")
+    importlib.import_module("tqdm.auto")

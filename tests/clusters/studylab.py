@@ -101,6 +101,10 @@ class StudyLab:
         for old, new in (("name: line", f"name: {name}"), *changes):
             assert old in text, old
             text = text.replace(old, new)
+        return self.write_text(name, text)
+
+    def write_text(self, name: str, text: str) -> Path:
+        """The study file of a text; the run directory that it will have."""
         (self.folder / f"{name}.yaml").write_text(text)
         for machine in self.lab.names:  # of an earlier study that met
             (self.meet / machine).unlink(missing_ok=True)

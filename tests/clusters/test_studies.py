@@ -22,6 +22,46 @@ from tests.processes import wait_for
 EPOCH = 64
 """In examples; there is a report an epoch, six a trial."""
 
+FUNCTION = """\
+import os
+import platform
+import time
+from pathlib import Path
+
+from helper import step
+
+
+def train(trial):
+    folder = Path(os.environ["MEET"])
+    (folder / platform.node()).touch()
+    while len(list(folder.iterdir())) <= int((folder / "wanted").read_text()):
+        time.sleep(0.05)
+    x, done = 2.0, 0
+    if trial.checkpoint is not None:
+        x, done = trial.checkpoint["x"], trial.checkpoint["done"]
+    while done < 4:
+        x, done = step(x, trial.params["learning_rate"]), done + 1
+        trial.save(x=x, done=done)
+        time.sleep(0.1)
+        yield {"examples": done, "loss": x * x}
+"""
+
+HELPER = """\
+def step(x, rate):
+    return x - rate * 2 * x
+"""
+
+FUNCTION_STUDY = """\
+name: function
+seed: 3
+task: train.py:train
+objective: {metric: loss, direction: minimize}
+cluster: lab.yaml
+space: {learning_rate: {low: 1.0e-2, high: 0.4, log: true}}
+sampler: {name: random}
+budget: {trials: 9}
+"""
+
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.skipif(reason_against() is not None, reason=str(reason_against())),
@@ -86,6 +126,20 @@ def test_three_machines_end_with_the_table_of_one(cluster: StudyLab, monkeypatch
     assert list(table.trials.value) == locally(cluster, "whole", monkeypatch)
     for name in ("a", "b", "c"):
         assert (cluster.lab.tree(name) / "awake").read_text().startswith("-is -w ")
+
+
+def test_a_function_and_its_neighbour_reach_all_machines(cluster: StudyLab) -> None:
+    (cluster.folder / "train.py").write_text(FUNCTION)
+    (cluster.folder / "helper.py").write_text(HELPER)
+    run_dir = cluster.write_text("function", FUNCTION_STUDY)
+    ended = cluster.sweep("run", "function.yaml", "--no-report", "--json")
+    assert ended.returncode == 0, ended.stderr
+    found = analysis.load(run_dir)
+    assert set(found.metrics.host) == {"a", "b", "c"}
+    assert found.trials.state.tolist() == ["COMPLETE"] * 9
+    rates = found.trials.params_learning_rate
+    assert found.trials.value.tolist() == pytest.approx([(2 * (1 - 2 * rate) ** 4) ** 2 for rate in rates])
+    assert (found.metrics.groupby("trial").size() == 4).all()
 
 
 def test_invariant_3_one_cut_one_killed_one_added_one_back_end_with_the_undisturbed_table(

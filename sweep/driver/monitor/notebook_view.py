@@ -39,7 +39,7 @@ class NotebookView:
 
     def note(self, text: str) -> None:
         """Say one thing, once, below the facts."""
-        self._notes.append(text)
+        self._notes.append(text.replace("Ctrl-C again stops", "Interrupting it again stops"))
         self._draw()
 
     def tip(self, text: str) -> None:

@@ -174,7 +174,7 @@ def duration(seconds: float) -> str:
 
 
 def time_left_s(view: StudyView) -> float | None:
-    """What is left at the pace so far; None before the first trial has ended or without a budget."""
-    if view.budget is None or not view.done or not view.elapsed_s:
+    """What is left at the pace so far; None without a budget, before the first trial and after the last."""
+    if view.budget is None or not 0 < view.done < view.budget or not view.elapsed_s:
         return None
     return (view.budget - view.done) * view.elapsed_s / view.done

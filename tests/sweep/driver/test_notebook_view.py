@@ -57,6 +57,11 @@ def test_one_output_is_updated_in_place(output: Output) -> None:
     assert "trial 3 failed: <lost>" in last["text/plain"]
 
 
+def test_an_interrupt_is_called_by_its_name(output: Output) -> None:
+    NotebookView("digits").note("stopping: saving checkpoints. Ctrl-C again stops immediately")
+    assert "saving checkpoints. Interrupting it again stops immediately" in output.states[-1]["text/plain"]
+
+
 def test_only_the_last_messages_are_shown(output: Output) -> None:
     view = NotebookView("digits")
     for number in range(40):

@@ -56,6 +56,7 @@ def test_the_notebook_runs_and_resumes_after_its_kernel_was_killed(
     assert shown[1].count("<progress") == 1, "progress is one output, updated in place"
     assert "4 complete, finished" in shown[3]
     assert "6 complete, finished" in shown[4]
+    assert "Warning" not in str(notebook.cells), "no library warns in a cell"
     assert not any(output.output_type == "error" for cell in cells for output in cell.outputs)
 
 
