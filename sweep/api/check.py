@@ -138,6 +138,7 @@ def check(study: Study) -> Check:
 
     `study` is a path, YAML text, a mapping with the study file's keys, or a StudySpec.
     """
+    from sweep.search import warm_start
     from sweep.search.pruning.lengths import pruner_in_examples
     from sweep.search.pruning.reach import reach
 
@@ -150,7 +151,7 @@ def check(study: Study) -> Check:
     description = describe_task(spec, purity=True)
     length, needed = longest(spec, description), programs(spec, description)
     pruner = reach(pruner_in_examples(spec, description.train_examples), length)
-    notes = (*budget_notes(spec, needed), *pruner.notes)
+    notes = (*budget_notes(spec, needed), *pruner.notes, *warm_start.read(spec).notes)
     return Check(spec, description, length, needed, pruner, notes)
 
 

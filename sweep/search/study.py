@@ -167,9 +167,9 @@ class Study:
             self._points.enter(params if fit is None else fit.params)
 
     def running(self, asked: Mapping[int, Mapping[str, Scalar]]) -> list[Proposal]:
-        """Trials asked and never told, oldest first; one that is not among the `asked` is asked again.
+        """Trials asked and never told, oldest first; one without all hyperparameters is asked again.
 
-        The others keep the hyperparameters that they were asked with, whatever the space is now.
+        Those that were `asked` in another space keep the hyperparameters that they have.
         """
         found = list[Proposal]()
         for trial in self.storage.trials(optuna.trial.TrialState.RUNNING):

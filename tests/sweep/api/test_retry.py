@@ -18,14 +18,17 @@ from tests.sweep.in_process import kill_at, run
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("without_compiling")]
 
 
+GRID = (
+    ("line.py:Line", "line.py:Away"),
+    ("learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}", "learning_rate: {choices: [0.01, 0.1]}"),
+    ("{name: random}", "{name: grid}\nfailures: {retry: 0, stop_after: null}"),
+)
+
+
 @pytest.fixture
 def failed(folder: Folder) -> Folder:
     """A grid of four points, of which trials 0 and 1 failed."""
-    folder.write(
-        ("line.py:Line", "line.py:Away"),
-        ("learning_rate: {low: 1.0e-3, high: 1.0e-1, log: true}", "learning_rate: {choices: [0.01, 0.1]}"),
-        ("{name: random}", "{name: grid}\nfailures: {retry: 0, stop_after: null}"),
-    )
+    folder.write(*GRID)
     (folder.path / "away").write_text(f"{os.getpid()} 2")
     assert run(folder).counts == {"COMPLETE": 2, "PRUNED": 0, "FAIL": 2, "RUNNING": 0}
     assert run(folder).reason == "finished before"
@@ -43,6 +46,23 @@ def test_failed_points_of_a_grid_are_tried_again(failed: Folder) -> None:
     assert trials[params].loc[[4, 5]].to_numpy().tolist() == trials[params].loc[[0, 1]].to_numpy().tolist()
     assert len(trials[trials.state == "COMPLETE"][params].drop_duplicates()) == 4
     assert run(failed).reason == "finished before"
+
+
+def test_failed_points_that_an_edited_space_has_no_more_are_not_tried_again(
+    failed: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = analysis.load(failed.run_dir).trials
+    first, second = (before.params_learning_rate[number] for number in (0, 1))
+    steps = before.params_accumulation_steps.tolist()
+    dropped = ("[0.01, 0.1]", f"[{second}, 0.05]") if first != second else ("[1, 2]", f"[{steps[1]}, 4]")
+    assert sweep.retry(failed.run_dir).trials == (0, 1)
+    failed.write(*GRID, dropped)
+    run(failed)
+    assert "not tried again, as they do not fit: trials 0" in capsys.readouterr().err
+    trials = analysis.load(failed.run_dir).trials.set_index("number")
+    assert trials["retries"].dropna().to_dict() == {4: 1}
+    tried = trials[trials.state == "COMPLETE"][["params_learning_rate", "params_accumulation_steps"]]
+    assert len(tried.drop_duplicates()) == len(tried) == 4
 
 
 def test_a_kill_before_the_trial_is_recorded_asks_it_once(

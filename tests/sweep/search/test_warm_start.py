@@ -153,6 +153,7 @@ def test_runs_of_other_spaces_and_their_own_edits_are_mapped_by_name(
         ("choices: [1, 2]}", "choices: [1, 2, 4]}\n  weight_decay: {low: 0.0, high: 0.1}"),
         ("{name: random}", "{name: tpe}\nearlier: {weight_decay: 0.0}\nwarm_start: [runs/line, line.csv]"),
     )
+    checked = sweep(folder, "check", "study.yaml").stdout
     capsys.readouterr()
     with monkeypatch.context() as patch:
         kill_at(patch, Study, "tell", 2, after=False)
@@ -164,6 +165,7 @@ def test_runs_of_other_spaces_and_their_own_edits_are_mapped_by_name(
         f"warm start from {name}: 6 of 6 earlier trials fit, 6 with a value filled in for weight_decay"
         for name in ("runs/line", "line.csv")
     ]
+    assert checked.splitlines()[-2:] == [f"note: {line}" for line in said]
     journal = folder.runs / "warm" / "optuna.journal"
     backend = optuna.storages.journal.JournalFileBackend(str(journal))
     theirs = optuna.load_study(study_name="warm", storage=optuna.storages.JournalStorage(backend)).trials
