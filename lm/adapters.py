@@ -94,6 +94,11 @@ def given(model: Any, *, rank: Any, scale: Any, dropout: Any, num_layers: Any) -
             give(part.dropout, "rate", None)
 
 
+def scale_of(scale: Any, alpha: Any, rank: Any, *, rslora: Any) -> Any:
+    """An adapter's factor: `scale`, or where alpha is above 0 that over the rank, by rslora over its root."""
+    return mx.where(alpha > 0, alpha / mx.where(rslora > 0, mx.sqrt(rank), rank), scale)
+
+
 def _scaled(part: Any, rank: Any, scale: Any) -> mx.array:
     """`lora_b` times the scale, and nothing beyond the rank, which is its first axis, or the last in experts.
 

@@ -10,7 +10,7 @@ from typing import Any
 import mlx.core as mx
 from mlx.utils import tree_flatten
 
-from lm import base
+from lm import adapters, base
 from train_core.errors import TaskError
 
 ADAPTER = ("lora_a", "lora_b", "m")
@@ -42,7 +42,7 @@ def write(
             for name, array in trained.items()
             if name.rpartition(".")[2] in ADAPTER
         }
-    adapter: dict[str, Any] = {"rank": int(filled["rank"]), "scale": float(filled["scale"])}
+    adapter: dict[str, Any] = {"rank": int(filled["rank"]), "scale": _scale(filled)}
     adapter["dropout"] = float(filled["dropout"])
     if keys is not None:
         adapter["keys"] = keys
@@ -63,6 +63,14 @@ def write(
         f"mlx_lm.generate --model {model_path} --adapter-path {adapter_path} --prompt '...'",
         f"mlx_lm.fuse --model {model_path} --adapter-path {adapter_path} --save-path fused",
     ]
+
+
+def _scale(filled: Mapping[str, Any]) -> float:
+    """What mlx-lm multiplies an adapter by: as it was trained."""
+    if not filled["alpha"]:
+        return float(filled["scale"])
+    scale, alpha, rank, rslora = (mx.array(float(filled[n])) for n in ("scale", "alpha", "rank", "rslora"))
+    return float(adapters.scale_of(scale, alpha, rank, rslora=rslora))
 
 
 def shown(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
+from types import MappingProxyType
 from typing import Any
 
 import mlx.core as mx
@@ -28,6 +29,7 @@ class FineTune(Task):
 
     static = ("config", *settings.STATIC, "max_rank", "max_num_layers", "drops_out")
     switches = ("dropout",)
+    rate_factors = MappingProxyType({"*.lora_b": "lora_plus_ratio"})
 
     def filled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         found = settings.filled(given, self.folder, self.recorded)
@@ -136,4 +138,5 @@ class FineTune(Task):
             return nullcontext()
         rate = hp.dropout  # read in any case: `check` refuses what no task reads
         dropout = rate if hp.drops_out else None
-        return adapters.given(model, rank=hp.rank, scale=hp.scale, dropout=dropout, num_layers=hp.num_layers)
+        scale = adapters.scale_of(hp.scale, hp.alpha, hp.rank, rslora=hp.rslora)
+        return adapters.given(model, rank=hp.rank, scale=scale, dropout=dropout, num_layers=hp.num_layers)

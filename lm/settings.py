@@ -75,6 +75,9 @@ VALUES: Mapping[str, Text | Count | Words | Flag | Numbers] = {
     "rank": Numbers(1, integer=True),
     "max_rank": Numbers(1, integer=True),
     "scale": Numbers(0),
+    "alpha": Numbers(0),
+    "rslora": Flag(),
+    "lora_plus_ratio": Numbers(0, low_included=False),
     "dropout": Numbers(0, 1, high_included=False),
     "num_layers": Count(),
     "max_num_layers": Count(),
@@ -105,6 +108,9 @@ REFUSED: Mapping[str, str] = {
     "wandb": "leave it out, and write loggers: [mlflow] or [tensorboard] in the study",
 }
 """Keys that ask for what is not here, and what to do."""
+
+BY_THE_STUDY: Mapping[str, Any] = {"alpha": 0.0, "rslora": False, "lora_plus_ratio": 1.0}
+"""What mlx-lm's configuration has no key for, with values that change nothing."""
 
 TAKEN = (
     *STATIC,
@@ -206,6 +212,7 @@ def filled(
         "max_num_layers": layers,
         "num_layers": layers,
         **adapter,
+        **BY_THE_STUDY,
         **optimization.core(config.values, given, config.fail),
         **given,
     }
@@ -264,6 +271,7 @@ def _check(made: Mapping[str, Any], given: Mapping[str, Any], config: Config) ->
             where = Config({}) if key in given else config
             path = next(path for path in _paths(key) if key in given or _holds(config.values, path))
             where.fail(path, f"must be {values.rule}, got {made[key]!r}")
+    _check_scale(made, given)
     _check_largest(made)
 
 
@@ -281,6 +289,14 @@ def _holds(values: Mapping[str, Any], path: tuple[str, ...]) -> bool:
             return False
         found = found[key]
     return True
+
+
+def _check_scale(made: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """An adapter has one scale, said in one way."""
+    if made["alpha"] > 0 and "scale" in given:
+        raise TaskError("the study: alpha: scale is alpha / rank, and both are given. Keep one")
+    if made["rslora"] and made["alpha"] == 0:
+        raise TaskError("the study: rslora: scales by alpha / sqrt(rank), and alpha is missing. Add it")
 
 
 def _check_largest(made: Mapping[str, Any]) -> None:

@@ -64,6 +64,8 @@ class Task:
 
     `static` names the hyperparameters the model is built from; `model` receives these as keywords.
     `switches` names dynamic ones whose being 0 or not shapes the program, as a static one in `filled` says.
+    `rate_factors` gives by a pattern of a parameter's path (`*.lora_b`) the dynamic hyperparameter that the
+    learning rate is multiplied by there.
     A method `augment(self, example, key)` is optional: it gets one example (a dict of arrays without
     the batch dimension) and one key, and is mapped over the batch. With `deterministic` the model's
     embeddings are `train_core.Embedding`: on a GPU two runs at one width then agree bit for bit, but for one
@@ -74,6 +76,7 @@ class Task:
 
     static: ClassVar[tuple[str, ...]] = ()
     switches: ClassVar[tuple[str, ...]] = ()
+    rate_factors: ClassVar[Mapping[str, str]] = MappingProxyType({})
     deterministic: ClassVar[bool] = False
     folder: Path = Path()
     recorded: Mapping[str, str] = MappingProxyType({})

@@ -58,7 +58,7 @@ class Step:
         self.static = static
         linear = {f"{name}.weight" for name, part in model.named_modules() if isinstance(part, nn.Linear)}
         self.layout = Layout.of(functional.trainable(model), linear)
-        self.optimizer = Optimizer(static.optimizer, self.layout)
+        self.optimizer = Optimizer(static.optimizer, self.layout, task.rate_factors)
         self.read: set[str] = set()
         self.exponential: set[str] = set()
         self._model = model
@@ -176,6 +176,7 @@ class Step:
         threshold = hp["gradient_clip"] if self.static.gradient_clip else None
         gradient = accumulate.mean(summed, weight, threshold)
         rate = schedule.learning_rate(hp, state["optimizer"]["step"])
+        self.read.update(self.optimizer.factors)
         parameters, optimizer = self.optimizer.update(
             state["parameters"], gradient, state["optimizer"], hp, rate
         )

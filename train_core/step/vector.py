@@ -83,6 +83,11 @@ class Layout:
                 found[piece.path] = part.reshape((*lanes, *piece.shape))
         return {path: found[path] for path in self.paths}
 
+    def mask(self, paths: Container[str]) -> mx.array:
+        """Return which numbers of the vector belong to these leaves."""
+        parts = [mx.full((piece.size + piece.gap,), piece.path in paths) for piece in self.pieces]
+        return mx.concatenate(parts)
+
     @property
     def size(self) -> int:
         """Numbers in all leaves, gaps not counted."""
