@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,4 +26,13 @@ def read(path: Path, files: WrittenFiles) -> dict[str, Any]:
     if not isinstance(found, dict):
         warn(f"{path}: must hold a JSON object; versions and hosts are not known")
         return {}
+    return found
+
+
+def of_session(found: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+    """What provenance.json says of one session; of the last one where that is not in it."""
+    sessions = found.get("sessions")
+    for each in sessions if isinstance(sessions, list) else ():
+        if isinstance(each, dict) and each.get("session") == number:
+            return each
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from analysis.studyfile import StudyFile, read_study_file
 from runlog import layout, ranking
 from runlog.reader import Damage, NewerFormatError, read_batches
 from runlog.records import FIELDS, Record
-from runlog.study import StudyState
+from runlog.study import StudyState, TrialRow
 from runlog.tables import KEY, read_metrics
 
 _Result = TypeVar("_Result")
@@ -182,8 +182,8 @@ class Run:
 
         path = self._checkpoint_path(trial, replicate)
         with self._located():
-            hyperparameters = self.study.trials[trial].hyperparameters
-            return model(path, hyperparameters, self._task(hyperparameters) if task is None else task)
+            row = self.study.trials[trial]
+            return model(path, row.hyperparameters, self._task(row) if task is None else task)
 
     def export_adapter(self, trial: int, out: Path, replicate: int = 0) -> list[str]:
         """Write a trial's adapter as its task does; gives the commands that use it. Raises RunError."""
@@ -191,8 +191,8 @@ class Run:
 
         path = self._checkpoint_path(trial, replicate)
         with self._located():
-            hyperparameters = self.study.trials[trial].hyperparameters
-            return export(path, hyperparameters, self._task(hyperparameters), out)
+            row = self.study.trials[trial]
+            return export(path, row.hyperparameters, self._task(row), out)
 
     def metric_column(self, metric: str | None = None) -> str:
         """The column of `metrics` that holds a metric, by default the first objective. Raises RunError."""
@@ -290,16 +290,20 @@ class Run:
                 f"at {best} examples, was not kept; taken is the one at {examples}"
             )
 
-    def _task(self, hyperparameters: Mapping[str, Any]) -> Any:
-        """The study's own task, from the folder where its study file lay when it last ran."""
+    def _task(self, row: TrialRow) -> Any:
+        """The study's own task, from the folder where its study file lay when it last ran.
+
+        Texts that it reads are those of the session that the trial ended in.
+        """
         from analysis.weights import load_task, warn_of_changes
 
         target, folder = self.study_file.values.get("task"), self.provenance.get("folder")
         if not isinstance(target, str) or not isinstance(folder, str):
             raise RunError("the folder of its task is not recorded. Pass it: model(trial, task=MyTask)")
-        read = self.provenance.get("reads", {})
-        task = load_task(folder, target, self.provenance.get("task_sha256"), read)
-        warn_of_changes(task, hyperparameters, read)
+        recorded = provenance.of_session(self.provenance, row.session)
+        read = recorded.get("reads", {})
+        task = load_task(folder, target, recorded.get("task_sha256"), read)
+        warn_of_changes(task, row.hyperparameters, read)
         return task
 
     @contextmanager

@@ -29,7 +29,7 @@ class TrialRow:
 
     `notes` is what the sampler wrote down for itself when it was asked; `edits` how often the space had been
     edited until then; `parent` the run directory and the number of the trial that it extends; `retries` the
-    number of the failed one that it tries again.
+    number of the failed one that it tries again; `session` the one that it ended in, or else was asked in.
     """
 
     number: int
@@ -49,6 +49,7 @@ class TrialRow:
     retries: int | None = None
     diverged: bool = False
     edits: int = 0
+    session: int = 0
 
     @property
     def feasible(self) -> bool:
@@ -104,6 +105,7 @@ class StudyState:
         row = self._row(record)
         if row.asked is None:
             row.asked = record["time"]
+            row.session = self.sessions
             row.seed = record["seed"]
             row.params = decode_mapping(record["params"])
             row.hyperparameters = decode_mapping(record["hyperparameters"])
@@ -116,6 +118,7 @@ class StudyState:
         row = self._row(record)
         if row.told is None:
             row.told = record["time"]
+            row.session = self.sessions
             row.state = record["state"]
             values = record["values"]
             row.values = None if values is None else tuple(map(decode_number, values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import train_core
-from tests.train_core.conftest import against_alone, finish, program_of
+from tests.train_core.conftest import against_alone, assert_equal, finish, program_of
 from train_core import Dataset, DeviceDataset, Length, Mean, Population, Task, TaskError, keys
 from train_core.data.buckets import MOST, Buckets
 from train_core.data.index_sampler import IndexSampler
@@ -53,6 +54,29 @@ class Whole(Words):
     lengths = None
 
 
+class Rows:
+    """The words of some texts, read as they are asked for."""
+
+    def __init__(self, part: Mapping[str, Any]) -> None:
+        self.part = part
+
+    def __len__(self) -> int:
+        return SIZE
+
+    def fetch(self, indices: Any) -> dict[str, Any]:
+        return {name: each[indices] for name, each in self.part.items()}
+
+
+class Streamed(Words):
+    """The same from a source, which is read one micro-batch at a time."""
+
+    def data(self) -> Dataset:
+        found = super().data()
+        assert isinstance(found.train, dict)
+        rows = Rows(found.train)
+        return Dataset(train=rows, validation=rows, lengths=self.lengths, padded=self.padded)
+
+
 def buckets(lengths: Any = LENGTHS) -> Buckets:
     return Buckets.made(np.asarray(lengths), ("words",), pad_to=32, longest=97)
 
@@ -90,6 +114,15 @@ def test_invariant_2_lanes_of_other_widths_equal_their_runs_alone() -> None:
     against_alone(
         Words(), *({**SETTING, "dropout": 0.1 * lane} for lane in range(1, 4)), length=Length(96, 48)
     )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
+def test_invariant_2_a_source_of_texts_of_many_lengths_trains_as_arrays_do() -> None:
+    settings = [{**SETTING, "dropout": 0.1 * lane} for lane in range(1, 3)]
+    streamed, held = (against_alone(task, *settings, length=Length(56, 28)) for task in (Streamed(), Words()))
+    for one, other in zip(streamed, held, strict=True):
+        assert_equal(one, other)
 
 
 @pytest.mark.usefixtures("uncompiled")
