@@ -70,7 +70,7 @@ def find(probe: Probe) -> str | None:
     where = _culprit(run, None)
     return (
         f"{where or wrong}: a lane comes out other than alone, so MLX maps an operation wrongly; assignments "
-        "by an index (`x[0] = value`, `x.at[0].add(value)`) are known to be: use mx.where or mx.concatenate"
+        "with a step (`x[::2] = value`) and mx.slice_update are known to be: use mx.where or mx.concatenate"
     )
 
 

@@ -4,6 +4,7 @@ rules         operations that are put in the place of those without a rule, or w
 custom        a function with a rule of its own for lanes
 fused         MLX's fused kernels, with the lanes folded into the batch
 elementwise   functions of numbers that stay outside of vmap
+assignment    assignments by places
 activations   GELU and SiLU in one kernel
 experts       products with matrices chosen by index
 checkpointed  functions whose inner values are computed twice

@@ -16,7 +16,7 @@ import mlx.core as mx
 from mlx.utils import tree_flatten
 
 from train_core import device
-from train_core.vmap import activations, checkpointed, elementwise, experts, fused
+from train_core.vmap import activations, assignment, checkpointed, elementwise, experts, fused
 from train_core.vmap.checkpointed import put_in
 from train_core.vmap.convolution import in_lanes, one_by_one, strided
 from train_core.vmap.custom import Axes
@@ -45,7 +45,7 @@ def noting() -> Iterator[set[str]]:
 def _noted(name: str, rule: Callable[..., mx.array]) -> Callable[..., mx.array]:
     """Return a rule that says where it is used: by MLX's name, arithmetic by that word."""
     used = _USED.get()
-    if used is None:
+    if used is None or name == "__setitem__":  # keys are assigned in every lane
         return rule
 
     def called(*arguments: Any, **named: Any) -> mx.array:
@@ -303,6 +303,7 @@ _RULES: Rules = (
     (mx, "gather_mm", _gather_mm),
     (mx, "gather_qmm", _gather_qmm),
     (mx, checkpointed.NAME, checkpointed.in_lanes),
+    (mx.array, "__setitem__", assignment.assign),
     (mx.fast, "scaled_dot_product_attention", fused.attention),
     (mx.fast, "layer_norm", fused.layer_norm),
     (mx.fast, "rms_norm", fused.rms_norm),
