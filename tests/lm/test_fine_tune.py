@@ -77,8 +77,9 @@ def test_a_loss_is_mlx_lm_s(example: Path) -> None:
     program = Program(task, split_for(task, SETTING)[0])
     batch = program.data.batch("train", np.arange(4, dtype=np.uint32))
     hp = SimpleNamespace(
-        fine_tune_type="lora", rank=4, scale=10.0, dropout=0.0, num_layers=4, drops_out=False
-    )
+        fine_tune_type="lora", rank=mx.array(4.0), scale=10.0, alpha=mx.array(0.0), rslora=mx.array(0.0),
+        dropout=0.0, num_layers=4, drops_out=False,
+    )  # fmt: skip
     ours = task.loss(program.build(keys.key(0)), batch, hp)
     assert ours.weights is not None
     mean = (ours.values * ours.weights).sum() / ours.weights.sum()
