@@ -11,6 +11,7 @@ checkpointed  layers whose values are computed again for the gradient
 adapters      rank, scale, dropout and layers given for the time of a call
 examples      jsonl files as rows of tokens
 export        adapters as mlx-lm writes them
+memory        how much of it fine-tuning takes, by a model's shape
 """
 
 try:

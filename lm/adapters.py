@@ -13,7 +13,7 @@ from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
-from mlx.utils import tree_flatten
+from mlx.utils import tree_flatten, tree_map
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 import train_core
@@ -49,7 +49,11 @@ def add(model: nn.Module, *, kind: str, num_layers: int, rank: int, keys: list[s
     config: dict[str, Any] = {"rank": rank, "scale": 1.0, "dropout": 0.0}
     if keys is not None:
         config["keys"] = keys
-    linear_to_lora_layers(model, num_layers, config, use_dora=kind == "dora")
+    try:
+        linear_to_lora_layers(model, num_layers, config, use_dora=kind == "dora")
+    except ValueError as error:
+        hint = "Name other layers as lora_parameters.keys"
+        raise TaskError(f"mlx-lm puts no adapter into a layer of this model: {error}. {hint}") from error
     layers: Any = model.layers  # wherever they are: model.layers, transformer.h, model.blocks
     numbers = {id(part): number for number, layer in enumerate(layers) for _, part in layer.named_modules()}
     found = []
@@ -87,7 +91,7 @@ def given(model: Any, *, rank: Any, scale: Any, dropout: Any, num_layers: Any) -
         for layer, part in parts:
             trained = 1.0 if layer is None else (num_layers < 0) | (layer >= count - num_layers)
             give(part.dropout, "rate", dropout)
-            part.lora_b = _scaled(part, rank, scale * trained)
+            part.lora_b = tree_map(lambda b, by=scale * trained: _scaled(b, rank, by), part.lora_b)
         yield
     finally:
         for _, part in parts:  # a module that keeps a tracer after its trace fails at its next call
@@ -99,13 +103,12 @@ def scale_of(scale: Any, alpha: Any, rank: Any, *, rslora: Any) -> Any:
     return mx.where(alpha > 0, alpha / mx.where(rslora > 0, mx.sqrt(rank), rank), scale)
 
 
-def _scaled(part: Any, rank: Any, scale: Any) -> mx.array:
-    """`lora_b` times the scale, and nothing beyond the rank, which is its first axis, or the last in experts.
+def _scaled(b: mx.array, rank: Any, scale: Any) -> mx.array:
+    """A `lora_b` times the scale, and nothing beyond the rank: its first axis, in experts its last.
 
-    Not the layer's own `scale`, which multiplies activations: under compile and lanes MLX fails on it
-    (`_Map_base::at`), and this is less to multiply.
+    A fused layer has several. Not the layer's own `scale`, which multiplies activations: under compile and
+    lanes MLX fails on it (`_Map_base::at`), and this is less to multiply.
     """
-    b: mx.array = part.lora_b
     axis = b.ndim - 1 if b.ndim == 3 else 0
     shape = [1] * b.ndim
     shape[axis] = b.shape[axis]

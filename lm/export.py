@@ -40,7 +40,7 @@ def write(
         trained = {
             name: _cut(name, array, int(filled["rank"]))
             for name, array in trained.items()
-            if name.rpartition(".")[2] in ADAPTER
+            if _leaf(name) in ADAPTER
         }
     adapter: dict[str, Any] = {"rank": int(filled["rank"]), "scale": _scale(filled)}
     adapter["dropout"] = float(filled["dropout"])
@@ -88,16 +88,21 @@ def _prefixes(model: Any, first: int) -> tuple[str, ...]:
 def _check_rank(trained: Mapping[str, Any], most: int, config: str | None) -> None:
     """Raise TaskError where the adapter was trained with another configuration than the one that is there."""
     for name, array in trained.items():
-        if name.endswith(".lora_a") and array.shape[1] != most:
+        if _leaf(name) == "lora_a" and array.shape[1] != most:
             raise TaskError(
                 f"{name} was trained with another rank than max_rank {most}: {config or 'the study'} has "
                 "changed since the run. Restore what it said then"
             )
 
 
+def _leaf(name: str) -> str:
+    """What an array is called; a fused layer has several of one name, by number."""
+    return next(part for part in reversed(name.split(".")) if not part.isdecimal())
+
+
 def _cut(name: str, array: mx.array, rank: int) -> mx.array:
     """An adapter's array without what lies beyond its rank."""
-    leaf = name.rpartition(".")[2]
+    leaf = _leaf(name)
     if leaf == "lora_a":
         return array[:, :rank]
     if leaf == "lora_b":

@@ -29,7 +29,7 @@ class FineTune(Task):
 
     static = ("config", *settings.STATIC, "max_rank", "max_num_layers", "drops_out")
     switches = ("dropout",)
-    rate_factors = MappingProxyType({"*.lora_b": "lora_plus_ratio"})
+    rate_factors = MappingProxyType({"*.lora_b": "lora_plus_ratio", "*.lora_b.*": "lora_plus_ratio"})
 
     def filled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         found = settings.filled(given, self.folder, self.recorded)
@@ -107,7 +107,9 @@ class FineTune(Task):
             adapters.add(model, kind=kind, num_layers=layers, rank=static["max_rank"], keys=keys)
             if not model.adapters:
                 raise TaskError(
-                    f"lora_parameters.keys: {', '.join(keys or [])}: no layer of {path} is called so"
+                    f"lora_parameters.keys: {', '.join(keys)}: no layer of {path} is called so"
+                    if keys is not None
+                    else f"mlx-lm has no adapter for any layer of {path}. Write fine_tune_type: full"
                 )
         if static["grad_checkpoint"]:
             checkpointed.put_into(model)

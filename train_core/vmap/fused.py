@@ -103,11 +103,11 @@ def rope(
 ) -> mx.array:
     """Rotary places with lanes folded into the batch, where they are the same in all lanes."""
     how: Any = {"traditional": traditional, "base": base, "scale": scale, "offset": offset}
-    if isinstance(offset, mx.array) or freqs is not None:
+    if isinstance(offset, mx.array):
         return _rope(a, dims, **how, freqs=freqs)
 
     def alone(a: mx.array) -> mx.array:
-        return _rope(a, dims, **how)
+        return _rope(a, dims, **how, freqs=freqs)  # a constant of the model, the same in all lanes
 
     def together(arrays: Sequence[mx.array], mapped: Mapped) -> mx.array:
         (lanes,) = arrays

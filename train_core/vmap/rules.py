@@ -22,7 +22,7 @@ from train_core.vmap.convolution import in_lanes, one_by_one, strided
 from train_core.vmap.custom import Axes
 from train_core.vmap.im2col import Geometry, strided_index
 
-Rules = tuple[tuple[Any, str, Callable[..., Any]], ...]
+Rules = tuple[tuple[Any, str, Any], ...]
 
 _WITNESS: ContextVar[mx.array | None] = ContextVar("witness", default=None)
 """An array of the lane that is traced here; None elsewhere, in other threads too."""
@@ -45,7 +45,7 @@ def noting() -> Iterator[set[str]]:
 def _noted(name: str, rule: Callable[..., mx.array]) -> Callable[..., mx.array]:
     """Return a rule that says where it is used: by MLX's name, arithmetic by that word."""
     used = _USED.get()
-    if used is None or name == "__setitem__":  # keys are assigned in every lane
+    if used is None or name in ("__setitem__", "at"):  # keys are assigned in every lane; no function
         return rule
 
     def called(*arguments: Any, **named: Any) -> mx.array:
@@ -304,6 +304,7 @@ _RULES: Rules = (
     (mx, "gather_qmm", _gather_qmm),
     (mx, checkpointed.NAME, checkpointed.in_lanes),
     (mx.array, "__setitem__", assignment.assign),
+    (mx.array, "at", assignment.at),
     (mx.fast, "scaled_dot_product_attention", fused.attention),
     (mx.fast, "layer_norm", fused.layer_norm),
     (mx.fast, "rms_norm", fused.rms_norm),

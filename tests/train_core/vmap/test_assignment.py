@@ -38,6 +38,12 @@ def test_invariant_2_assignments(name: str) -> None:
     assert_lanes_equal_alone(filled, SHAPE)
 
 
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide", "maximum", "minimum"])
+def test_invariant_2_updates(name: str) -> None:
+    assert_lanes_equal_alone(lambda x: getattr(x.at[..., 1:4], name)(mx.cos(x[..., :3])), SHAPE)
+    assert_lanes_equal_alone(lambda x: getattr(x.at[:, 2], name)(3.0), SHAPE)
+
+
 def test_the_array_itself_is_another_then_and_what_does_not_fit_is_refused() -> None:
     def lane(x: mx.array) -> mx.array:
         shared = mx.zeros((3,))
