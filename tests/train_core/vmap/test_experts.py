@@ -8,10 +8,12 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
+from tests.train_core.conftest import EXACT
 from tests.train_core.vmap.operations import WIDTH, assert_lanes_equal_alone
 from train_core.vmap.rules import over_lanes
 
-EXPERTS, TOKENS, INPUTS, OUTPUTS = 4, 40, 32, 6
+EXPERTS, TOKENS, INPUTS, OUTPUTS = 4, 40, 32, 6 if EXACT else 8
+"""Six are harder; of those MLX's own product on CUDA, without lanes, fails: "misaligned address"."""
 BASE = mx.random.normal((EXPERTS, OUTPUTS, INPUTS), key=mx.random.key(7))
 FIXED = mx.array([0, 1, 2, 3] * (TOKENS // 4), mx.uint32)
 
