@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import analysis
+from sweep.api.keeping.verify import verify
 from sweep.api.python.given import StudyKeys, given_study
 from sweep.search import warm_start
 from sweep.search.fitted import LEFT_OUT, OWN
@@ -148,11 +149,12 @@ def test_runs_of_other_spaces_and_their_own_edits_are_mapped_by_name(
     run(folder)
     steps = analysis.load(folder.run_dir).trials.params_accumulation_steps.tolist()
     (folder.path / "line.csv").write_text(sweep(folder, "export", "runs/line").stdout)
-    folder.write(
+    warm = (
         ("name: line", "name: warm"),
         ("choices: [1, 2]}", "choices: [1, 2, 4]}\n  weight_decay: {low: 0.0, high: 0.1}"),
         ("{name: random}", "{name: tpe}\nearlier: {weight_decay: 0.0}\nwarm_start: [runs/line, line.csv]"),
     )
+    folder.write(*warm)
     checked = sweep(folder, "check", "study.yaml").stdout
     capsys.readouterr()
     with monkeypatch.context() as patch:
@@ -173,6 +175,16 @@ def test_runs_of_other_spaces_and_their_own_edits_are_mapped_by_name(
     trials = analysis.load(folder.runs / "warm").trials
     assert [each.value for each in theirs[12:]] == trials.value.tolist()
     assert trials.number.tolist() == [12, 13, 14, 15]
+    edit = ("choices: [1, 2]}", "choices: [2, 4, 8]}\n  weight_decay: {low: 0.0, high: 0.1}")
+    folder.write(warm[0], edit, warm[2], ("trials: 4", "trials: 6"))
+    folder.run_dir.rename(folder.path / "away")  # what was learned from it is in the journal
+    assert run(folder).counts["COMPLETE"] == 6
+    theirs = optuna.load_study(study_name="warm", storage=optuna.storages.JournalStorage(backend)).trials
+    own = [*steps * 2, *trials.params_accumulation_steps]
+    assert ["left_out" in each.user_attrs for each in theirs[:16]] == [each == 1 for each in own]
+    assert [each.params.get("accumulation_steps", 1) for each in theirs[:16]] == own
+    assert all(each.params["accumulation_steps"] in (2, 4, 8) for each in theirs[16:])
+    assert verify(folder.runs / "warm").sound
 
 
 @pytest.mark.slow
