@@ -72,7 +72,12 @@ def warn_of_changes(task: Any, hyperparameters: Mapping[str, Any], read: Mapping
     for name, each in found.items():
         if each.kept or name not in read:
             continue
-        if reads.fingerprint(each.path) not in (None, read[name]["sha256"]):
+        try:
+            now = reads.fingerprint(each.path)
+        except OSError as error:
+            warn(f"{name}, which the task reads, cannot be compared: {each.path}: {error.strerror or error}")
+            continue
+        if now not in (None, read[name]["sha256"]):
             warn(f"{name}, which the task reads, has changed since the run: {each.path}")
 
 

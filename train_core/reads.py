@@ -19,7 +19,10 @@ class Read(NamedTuple):
 
 
 def fingerprint(path: Path) -> str | None:
-    """SHA-256 over the names, sizes and contents of a file or of the files in a folder; None without any."""
+    """SHA-256 over the names, sizes and contents of a file or of the files in a folder; None without any.
+
+    Raises OSError where one cannot be read.
+    """
     whole = hashlib.sha256()
     found = False
     for name, file in _files(path):
@@ -54,7 +57,9 @@ def _files(path: Path) -> Iterator[tuple[str, Path]]:
     if path.is_file():
         yield "", path
     elif path.is_dir():
-        yield from sorted((each.name, each) for each in path.iterdir() if each.is_file())
+        # Finder leaves .DS_Store and Icon\r in a folder that a person looks at, and other volumes get ._NAME.
+        seen = (each for each in path.iterdir() if not each.name.startswith(".") and each.name != "Icon\r")
+        yield from sorted((each.name, each) for each in seen if each.is_file())
 
 
 def _text(path: Path) -> str:

@@ -44,7 +44,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             found = {"purity": purity.as_json()}
             if purity.problems:
                 return found
-        found["reads"] = reads.recorded(_reads(task, request).items())
+        with task_errors(task, "reads"):  # a file that may not be read, too
+            found["reads"] = reads.recorded(_reads(task, request).items())
         return {**train_core.describe(task, request["hyperparameters"], data), **found}
     except TaskLoadError as error:
         return {"problem": error.problem, "place": _place(error)}

@@ -26,6 +26,15 @@ def test_a_folder_s_fingerprint_is_of_names_sizes_and_contents(tmp_path: Path) -
     assert len({first, changed, fingerprint(folder)}) == 3
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "._train.jsonl", "Icon\r"])
+def test_what_finder_leaves_in_a_folder_changes_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "train.jsonl").write_text("one")
+    first = fingerprint(tmp_path)
+    (tmp_path / name).write_text("its place on the screen")
+    assert fingerprint(tmp_path) == first
+    assert fingerprint(tmp_path / name) != first
+
+
 def test_of_a_large_file_both_ends_and_the_size_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

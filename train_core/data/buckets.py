@@ -5,7 +5,7 @@ A bucket is a width; there are few, since each is a trace of its own. All of it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,7 @@ from train_core.data.sources import Array, Indices
 MOST = 8
 """So many widths at most: with more, those are kept that pad least."""
 
-Choice = tuple[int, tuple[int, ...]]
-"""How wide all examples are together, and the widths that were chosen for it."""
+Widths = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +32,7 @@ class Buckets:
         lengths: npt.NDArray[np.integer], padded: tuple[str, ...], *, pad_to: int, longest: int
     ) -> Buckets:
         """Widths in steps of `pad_to`, cut to `longest`, which is how wide the padded fields are."""
+        lengths = lengths.astype(np.int64)  # what is rounded up need not fit the type of what it came from
         needed = np.minimum(pad_to * -(-np.maximum(lengths, 1) // pad_to), longest)
         found, counts = np.unique(needed, return_counts=True)
         widths = _fewest_padded(found.tolist(), counts.tolist())
@@ -73,16 +73,23 @@ class Buckets:
 
 def _fewest_padded(widths: list[int], counts: list[int]) -> tuple[int, ...]:
     """The at most MOST widths, the widest among them, for which all examples together are padded least."""
-    total = np.concatenate([[0], np.cumsum(counts)]).tolist()
-    best: list[tuple[int, tuple[int, ...]]] = [
-        (total[n + 1] * width, (width,)) for n, width in enumerate(widths)
-    ]
+    total = np.concatenate([[0], np.cumsum(counts)])
+    # How wide all examples up to each width are together, that width being the widest; and the widths for it.
+    costs = total[1:] * np.array(widths)
+    chosen = [(width,) for width in widths]
     for _ in range(min(MOST, len(widths)) - 1):
-        best = [min([best[n], *_extended(best[:n], total, n, width)]) for n, width in enumerate(widths)]
-    return best[-1][1]
+        costs, chosen = _with_one_more(widths, total, costs, chosen)
+    return chosen[-1]
 
 
-def _extended(best: list[Choice], total: list[int], n: int, width: int) -> Iterator[Choice]:
-    """What examples up to the n-th width cost with that width above each of the choices below it."""
-    for m, (cost, chosen) in enumerate(best):
-        yield cost + (total[n + 1] - total[m + 1]) * width, (*chosen, width)
+def _with_one_more(
+    widths: list[int], total: npt.NDArray[np.int64], costs: npt.NDArray[np.int64], chosen: list[Widths]
+) -> tuple[npt.NDArray[np.int64], list[Widths]]:
+    """The same with one more width below the widest, where that pads less; of equals the first in order."""
+    fewer, more = costs.copy(), list(chosen)
+    for n, width in enumerate(widths[1:], 1):
+        found = costs[:n] + (total[n + 1] - total[1 : n + 1]) * width
+        fewer[n] = min(costs[n], found.min())
+        equal = [(*chosen[m], width) for m in np.flatnonzero(found == fewer[n])]
+        more[n] = min([*equal, *([chosen[n]] if costs[n] == fewer[n] else [])])
+    return fewer, more

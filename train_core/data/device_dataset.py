@@ -58,6 +58,19 @@ class DeviceDataset:
             validation_buckets=_buckets(task, dataset, "validation", validation),
         )
 
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """By part what steps and memory depend on, for JSON: each field's shape, and the widths of batches."""
+        found: dict[str, Any] = {}
+        for part in ("train", "validation"):
+            reader, buckets = self._of(part)
+            arrays = self.arrays(part, None)
+            shapes = {name: array.shape for name, array in arrays.items()}
+            if reader is not None:  # of which only a few examples are held
+                shapes = {name: shape for name, (shape, _) in reader.layout.items()}
+            found[part] = [shapes, None if buckets is None else buckets.widths]
+        return found
+
     def batch(self, part: str, index: Indices) -> Batch:
         """Return examples of "train" or "validation", (n, ...)."""
         reader, buckets = self._of(part)
@@ -100,7 +113,8 @@ def _buckets(task: Task, dataset: Dataset, name: str, part: _Part) -> Buckets | 
     where = f"{type(task).__name__}.data: lengths[{name!r}]"
     if name not in dataset.lengths:
         raise TaskError(f"{where} is missing; give the length of each example, or no lengths at all")
-    lengths = np.asarray(dataset.lengths[name])
+    with task_errors(task, "data"):
+        lengths = np.asarray(dataset.lengths[name])
     if lengths.shape != (part.size,) or lengths.dtype.kind not in "iu":
         raise TaskError(f"{where} must be {part.size} integers, got {lengths.dtype} {lengths.shape}")
     shapes = part.shapes
@@ -114,6 +128,12 @@ def _buckets(task: Task, dataset: Dataset, name: str, part: _Part) -> Buckets | 
     longest = next(iter(wide.values()))
     if lengths.max() > longest:
         raise TaskError(f"{where} has {lengths.max()}, and {', '.join(wide)} hold {longest}")
+    if lengths.min() < 0:
+        raise TaskError(f"{where} has {lengths.min()}; a length is 0 or more")
+    if not isinstance(dataset.pad_to, int) or dataset.pad_to < 1:
+        raise TaskError(
+            f"{type(task).__name__}.data: pad_to must be an integer of at least 1, got {dataset.pad_to!r}"
+        )
     return Buckets.made(lengths, tuple(wide), pad_to=dataset.pad_to, longest=longest)
 
 

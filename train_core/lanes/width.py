@@ -211,11 +211,12 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
 
 
 def cache_key(program: Program) -> str:
-    """Return what a measured width holds for: the chip, the program, MLX's version."""
+    """Return what a measured width holds for: the chip, the program, how large its data are, MLX's version."""
     described = {
         "task": f"{type(program.task).__module__}:{type(program.task).__qualname__}",
         "static": dict(program.description),
         "layout": {path: [list(shape), str(dtype)] for path, (shape, dtype) in program.layout.items()},
+        "data": program.data.sizes,
     }
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
     return f"{device.kind()} {device.chip()} | {digest} | mlx {version('mlx')}"

@@ -10,6 +10,8 @@ import pytest
 from sweep.driver import describe
 from sweep.errors import SweepError
 from sweep.vocabulary.turn import TaskRef
+from sweep.worker import describe_task
+from tests.train_core.conftest import BASE, Small
 
 
 @pytest.fixture
@@ -40,3 +42,16 @@ def test_invariant_10_a_process_that_takes_too_long(
 
 def test_invariant_10_a_process_that_ends_by_itself(leaving: TaskRef) -> None:
     assert "the process that loads the task ended with code 7" in said(leaving)
+
+
+def test_invariant_10_a_file_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(found: object) -> None:
+        raise PermissionError(13, "Permission denied", "/data/train.jsonl")
+
+    monkeypatch.setattr(describe_task.reads, "recorded", refused)
+    monkeypatch.setattr(describe_task, "load_task", lambda ref: Small())
+    asked = {"folder": "", "target": "", "trainable": "task", "purity": False}
+    found = describe_task.answer(asked | {"hyperparameters": BASE})
+    assert found["problem"].endswith(
+        "in Small.reads: PermissionError: [Errno 13] Permission denied: '/data/train.jsonl'"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from types import MappingProxyType
 from typing import Any
 
@@ -27,11 +28,14 @@ class Words(Task):
 
     lengths: Any = MappingProxyType({"train": LENGTHS, "validation": LENGTHS})
     padded = ("words",)
+    pad_to: Any = 32
 
     def data(self) -> Dataset:
         words = np.random.default_rng(1).integers(0, 8, (SIZE, 97)).astype(np.int32)
         part = {"words": words, "length": LENGTHS.astype(np.int32)}
-        return Dataset(train=part, validation=part, lengths=self.lengths, padded=self.padded)
+        return Dataset(
+            train=part, validation=part, lengths=self.lengths, padded=self.padded, pad_to=self.pad_to
+        )
 
     def model(self) -> nn.Module:
         return nn.Sequential(nn.Embedding(8, 16), nn.Linear(16, 8))
@@ -88,6 +92,33 @@ def test_widths_are_few_and_pad_least() -> None:
     assert len(many.widths) == MOST
     assert many.widths[-1] == 40
     assert many.width(np.array([0], np.uint32)) < 4
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint16, np.uint32, np.uint64])
+def test_lengths_of_any_integers_are_not_cut(kind: Any) -> None:
+    longest = min(int(np.iinfo(kind).max), 40_000)
+    lengths = np.array([0, 1, longest - 1, longest], kind)
+    made = Buckets.made(lengths, ("words",), pad_to=24, longest=longest)
+    assert [made.width(np.array([each])) for each in range(4)] == [24, 24, longest, longest]
+
+
+def test_among_thousands_of_widths_the_same_are_found_as_by_trying_all() -> None:
+    found, chance = 0, np.random.default_rng(2)
+    for _ in range(20):
+        lengths = chance.integers(1, 14, 60)
+        widths = np.unique(lengths)
+        made = Buckets.made(lengths, (), pad_to=1, longest=14)
+        choices = [
+            each
+            for fewer in range(min(MOST, len(widths)))
+            for each in combinations(widths[:-1].tolist(), fewer)
+        ]
+        padded = [np.take((*each, widths[-1]), np.searchsorted(each, lengths)).sum() for each in choices]
+        assert np.take(made.widths, made.of).sum() == min(padded)
+        found += len(widths) > MOST
+    assert found
+    many = Buckets.made(np.arange(1, 3001), (), pad_to=1, longest=3000)
+    assert many.widths == tuple(range(375, 3001, 375))
 
 
 def test_an_epoch_holds_each_example_once_and_most_batches_one_bucket() -> None:
@@ -168,6 +199,8 @@ def test_there_are_as_many_traces_as_widths() -> None:
             r"padded must name fields \(examples, length, ...\) .* such as words",
         ),
         ({"train": LENGTHS + 9}, ("words",), r"has 10\d, and words hold 97"),
+        ({"train": LENGTHS - 9}, ("words",), r"lengths\['train'\] has -8; a length is 0 or more"),
+        ({"train": [[1], [1, 2]]}, ("words",), r"Words.data: ValueError: .*inhomogeneous"),
     ],
 )
 def test_lengths_that_do_not_fit_are_a_line(lengths: Any, padded: Any, said: str) -> None:
@@ -175,3 +208,22 @@ def test_lengths_that_do_not_fit_are_a_line(lengths: Any, padded: Any, said: str
     task.lengths, task.padded = lengths, padded
     with pytest.raises(TaskError, match=said):
         DeviceDataset.of(task)
+
+
+@pytest.mark.parametrize("pad_to", [0, -32, 1.5, None])
+def test_what_cannot_be_padded_to_is_a_line(pad_to: Any) -> None:
+    task = Words()
+    task.pad_to = pad_to
+    with pytest.raises(TaskError, match=r"Words.data: pad_to must be an integer of at least 1, got"):
+        DeviceDataset.of(task)
+
+
+def test_all_of_one_length_one_example_and_fewer_than_a_batch_have_their_order() -> None:
+    for lengths in ([5] * 7, [0], [3, 90], [0, 0, 97]):
+        made, size = buckets(lengths), len(lengths)
+        sampler = IndexSampler(keys.key(1), size, made, batch=BATCH)
+        stream = np.concatenate([sampler.take(place, BATCH) for place in range(0, 4 * BATCH * size, BATCH)])
+        for epoch in stream.reshape(-1, size):
+            assert sorted(epoch) == list(range(size))
+        again = IndexSampler(keys.key(1), size, made, batch=BATCH)
+        assert again.take(2 * BATCH, BATCH).tolist() == stream[2 * BATCH : 3 * BATCH].tolist()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.train_core.conftest import BASE, Small, assert_equal, assert_same, finish, program_of
 from tests.train_core.lanes.trials import alone, load
-from train_core import Population, Program
+from train_core import Dataset, Population, Program
 from train_core.lanes import width
 from train_core.lanes.width import Measurement, WidthChoice, best_width, cache_key, decode, encode
 
@@ -124,6 +124,23 @@ def test_what_is_measured(program: Program) -> None:
     assert cache_key(program) == cache_key(program_of(Small(), **BASE))
     assert cache_key(program) != cache_key(program_of(Small(), **BASE | {"hidden": 9}))
     assert cache_key(program) != cache_key(program_of(Small(), **BASE, precision="bfloat16"))
+
+
+class Fewer(Small):
+    """The first of the examples."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def data(self) -> Dataset:
+        whole = super().data()
+        assert isinstance(whole.train, dict)
+        return Dataset({name: each[: self.count] for name, each in whole.train.items()}, whole.validation)
+
+
+def test_a_width_measured_on_other_data_does_not_count() -> None:
+    found = [cache_key(program_of(Fewer(count), **BASE)) for count in (50, 50, 40)]
+    assert found[0] == found[1] != found[2]
 
 
 @pytest.mark.usefixtures("uncompiled")
