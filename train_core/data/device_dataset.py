@@ -60,7 +60,7 @@ class DeviceDataset:
 
     @property
     def sizes(self) -> dict[str, Any]:
-        """By part what steps and memory depend on, for JSON: each field's shape, and the widths of batches."""
+        """By part what steps and memory depend on, for JSON: each field's shape, the widths of batches."""
         found: dict[str, Any] = {}
         for part in ("train", "validation"):
             reader, buckets = self._of(part)

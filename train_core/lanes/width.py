@@ -211,7 +211,7 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
 
 
 def cache_key(program: Program) -> str:
-    """Return what a measured width holds for: the chip, the program, how large its data are, MLX's version."""
+    """Return what a measured width holds for: the chip, the program, its data's sizes, MLX's version."""
     described = {
         "task": f"{type(program.task).__module__}:{type(program.task).__qualname__}",
         "static": dict(program.description),
