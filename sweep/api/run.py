@@ -16,6 +16,7 @@ from sweep.api.python.summary import of_history, summary_of
 from sweep.driver.build import check_choices, describe_task, logging_to
 from sweep.driver.editing import is_pending
 from sweep.driver.monitor.choosing import progress_for
+from sweep.driver.monitor.outlasting import Outlasting
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.session import check_same_reads, drive, finished, open_run
 from sweep.errors import SweepError
@@ -75,7 +76,7 @@ def run(
     recorded is never lost.
     """
     given = given_study(study, task, keys, runs=Path(runs), trials=trials, cluster=cluster)
-    shown = progress_for(given.spec.name) if progress is None else progress
+    shown = Outlasting(progress_for(given.spec.name) if progress is None else progress)
     try:
         if remote.is_elsewhere(given.spec):
             return _run_elsewhere(

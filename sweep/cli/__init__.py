@@ -103,7 +103,9 @@ def main() -> None:
     except OSError as error:
         if error.filename is not None or error.errno not in FULL:
             raise
-        print(f"output cannot be written: {error.strerror}. Free space, or write elsewhere", file=sys.stderr)
+        with suppress(OSError):  # a terminal that is gone takes no word of it either
+            text = f"output cannot be written: {error.strerror}. Free space, or write elsewhere"
+            print(text, file=sys.stderr)
         os._exit(2)  # Python would try to write it once more, and say so
 
 

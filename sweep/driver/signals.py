@@ -45,6 +45,7 @@ def interrupting(
     """Call `interrupt` at the first signal and raise KeyboardInterrupt at the second, while this is entered.
 
     Where `at_once` holds, the first signal raises it, too: there is nothing to save that is worth a wait.
+    A terminal that is closed can send SIGHUP twice: it is never a second signal.
     A signal that is ignored stays ignored (SIGHUP under nohup, SIGINT of a command started with `&`). Only
     the main thread can handle signals: elsewhere this does nothing.
     """
@@ -52,6 +53,8 @@ def interrupting(
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal seen
+        if seen and number == signal.SIGHUP:
+            return  # a terminal that is closed sends it from the shell, and once more from the system
         seen += 1
         if seen > 1:
             raise KeyboardInterrupt

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import IO
 
 import pytest
 
@@ -79,6 +84,59 @@ def test_signals_are_handled_as_before_once_a_study_has_ended() -> None:
         assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_terminal_that_hangs_up_twice_ends_a_study_in_order() -> None:
+    interrupts: list[int] = []
+    with interrupting(lambda: interrupts.append(1), lambda text: None):
+        for _ in range(3):
+            signal.raise_signal(signal.SIGHUP)
+        assert interrupts == [1]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+IN_A_TERMINAL = """
+import fcntl, termios
+from sweep.cli import main
+fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+main()
+"""
+
+
+def test_a_terminal_that_is_closed_leaves_what_runs_saved(folder: Folder) -> None:
+    """Its output raised an error, which ended the study before anything was saved."""
+    folder.write(("slow: 0.0", "slow: 0.2"), ("trials: 4", "trials: 12"))
+    screen, terminal = pty.openpty()
+    driver = subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL, "run", "study.yaml"],
+        cwd=folder.path,
+        env=folder.environment(),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+    )
+    os.close(terminal)
+    with ThreadPoolExecutor(1) as thread, os.fdopen(screen, "rb", buffering=0) as shown:
+        emptied = thread.submit(_emptied, shown, until=lambda: bool(records(folder.run_dir, "told")))
+        emptied.result(timeout=120)
+    try:
+        driver.wait(timeout=60)
+    finally:
+        driver.kill()
+        driver.wait()
+    assert records(folder.run_dir, "closed")[-1]["reason"] == "interrupted"
+    unfinished = {each["trial"] for each in records(folder.run_dir, "asked")}
+    unfinished -= {each["trial"] for each in records(folder.run_dir, "told")}
+    assert unfinished & {each["trial"] for each in records(folder.run_dir, "checkpoint")}
+
+
+def _emptied(screen: IO[bytes], *, until: Callable[[], bool]) -> None:
+    """Read what is shown: a terminal that nobody reads holds its writer up."""
+    while not until():
+        if select.select([screen], [], [], 0.1)[0]:
+            screen.read(4096)
 
 
 def test_a_signal_while_nothing_runs_that_could_be_saved_ends_what_goes_on() -> None:
