@@ -11,7 +11,7 @@ from analysis.run import Run, warn_of_damage
 from analysis.runs import Runs
 from runlog import layout
 from runlog.integrity import wholeness
-from runlog.reader import NewerFormatError, read_batches
+from runlog.reader import UnreadableLogError, read_batches
 from runlog.segments import parts_of
 
 
@@ -34,23 +34,30 @@ def _one(path: Path) -> Run:
     log = path / layout.LOG
     if not path.is_dir():
         raise RunError(f"{path}: is no directory; give the path of a run, such as runs/digits")
-    if not log.is_file():
+    if not _is_file(log):
         if not _has_tables(path):
             raise RunError(f"{path}: is not a run directory, it has no {layout.LOG}; give the path of a run")
         warn(f"{path}: has lost its {layout.LOG}; shown is what its Parquet files hold")
         return Run(path, has_log=False)
     try:
         next(read_batches(log, kinds=("opened",), on_damage=warn_of_damage), None)
-    except NewerFormatError as error:
+    except UnreadableLogError as error:
         if not _has_tables(path):
             raise RunError(str(error)) from error
         warn(f"{error}; shown is what its Parquet files hold")
         return Run(path, has_log=False)
     except OSError as error:
-        raise RunError(f"cannot be read: {error}") from error
+        raise RunError(f"{log}: cannot be read: {error.strerror or error}") from error
     for text in wholeness.problems(path):
         warn(f"{path}: {text}")
     return Run(path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise RunError(f"{path.parent}: cannot be read: {error.strerror}. Make it readable") from error
 
 
 def _has_tables(path: Path) -> bool:

@@ -14,7 +14,7 @@ from analysis import frames, provenance
 from analysis.errors import RunError, warn
 from analysis.studyfile import StudyFile, read_study_file
 from runlog import layout, ranking
-from runlog.reader import Damage, NewerFormatError, read_batches
+from runlog.reader import Damage, UnreadableLogError, read_batches
 from runlog.records import FIELDS, Record
 from runlog.study import StudyState, TrialRow
 from runlog.tables import KEY, read_metrics
@@ -323,7 +323,7 @@ class Run:
             return read_metrics(
                 self.path, on_damage=warn_of_damage, on_unreadable=self._warn, log=self._has_log
             )
-        except NewerFormatError as error:
+        except UnreadableLogError as error:
             self._warn(f"{error}; shown is what its Parquet files hold")
             return read_metrics(self.path, on_damage=warn_of_damage, on_unreadable=self._warn, log=False)
 
@@ -333,7 +333,7 @@ class Run:
     def _reading(self, read: Callable[[], _Result]) -> _Result:
         try:
             return read()
-        except NewerFormatError as error:
+        except UnreadableLogError as error:
             raise _TooNew(str(error)) from error
         except OSError as error:
             raise RunError(f"cannot be read: {error}") from error

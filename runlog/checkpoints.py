@@ -27,15 +27,21 @@ class KeptCheckpoint:
     url: str | None = None
 
     def size_on_disk(self, run_dir: Path) -> int | None:
-        """Bytes of its file in the run directory; None where there is none."""
+        """Bytes of its file in the run directory; None where there is none. Raises OSError."""
         try:
             return (run_dir / self.snapshot.path).stat().st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def is_there(self, run_dir: Path) -> bool:
-        """Whether it lies in the store, by the log, or in the run directory, in whatever state."""
-        return self.url is not None or self.size_on_disk(run_dir) is not None
+        """Whether it lies in the store, by the log, or in the run directory, in whatever state.
+
+        In a folder that may not be read it counts as there.
+        """
+        try:
+            return self.url is not None or self.size_on_disk(run_dir) is not None
+        except PermissionError:
+            return True
 
 
 @dataclass

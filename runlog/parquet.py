@@ -84,7 +84,19 @@ def made_from(table: pa.Table) -> tuple[int, str]:
 
     Only for a stamped table whose stamp was checked.
     """
-    _, stop, own = table.schema.metadata[_LOG].decode().split("-")
+    return _made_from(table.schema.metadata[_LOG])
+
+
+def stamp(path: Path) -> tuple[int, str] | None:
+    """The same of a file, by what it claims; None where it has no stamp, or cannot be read."""
+    try:
+        return _made_from((pq.read_schema(path).metadata or {})[_LOG])
+    except (KeyError, ValueError, OSError, pa.ArrowException):
+        return None
+
+
+def _made_from(stamped: bytes) -> tuple[int, str]:
+    _, stop, own = stamped.decode().split("-")
     return int(stop), own
 
 

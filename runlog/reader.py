@@ -13,6 +13,7 @@ from copy import copy
 from pathlib import Path
 from typing import NamedTuple
 
+from runlog.integrity import checksum
 from runlog.integrity.chain import Chain
 from runlog.layout import FORMAT
 from runlog.records import FIELDS, PREFIX, Record, is_newer, is_record
@@ -20,8 +21,16 @@ from runlog.records import FIELDS, PREFIX, Record, is_newer, is_record
 _BLOCK_BYTES = 1 << 17
 
 
-class NewerFormatError(Exception):
+class UnreadableLogError(Exception):
+    """The log cannot be read as it is; the message says what to do."""
+
+
+class NewerFormatError(UnreadableLogError):
     """The log was written by a newer version than this one can read."""
+
+
+class ConvertedLogError(UnreadableLogError):
+    """An editor or a sync tool took the log for text: it has other line ends, or a byte order mark."""
 
 
 class Damage(NamedTuple):
@@ -75,8 +84,13 @@ def read_batches(
     `start` and `stop` lie between lines (`stop` None: the last whole line). With `kinds`, lines of
     other kinds are not even parsed. Each line that is read matches its checksum; a line that does not, and
     a place where lines are missing, is told to `on_damage`. Raises NewerFormatError after what came before
-    it, and FileNotFoundError.
+    it, ConvertedLogError and FileNotFoundError.
     """
+    if is_converted(path):
+        raise ConvertedLogError(
+            f"{path}: was converted as text (line ends or a byte order mark), by an editor or a sync tool. "
+            f"Convert it back: python -m sweep verify {path.parent} --repair"
+        )
     wanted = None if kinds is None else tuple(map(_beginning, kinds))
     end = whole_bytes(path) if stop is None else stop
     chain = Chain.at(path, start)
@@ -102,6 +116,17 @@ def read_batches(
         )
     if stop is None and _is_damaged_end(path, end):
         on_damage(Damage(path, _lines_before(path, end) + 1, "the end of the file is not as it was written"))
+
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def is_converted(path: Path) -> bool:
+    """Whether the log's first line is whole but for what a conversion of text puts before or after it."""
+    with path.open("rb") as file:
+        line = file.readline()
+    plain = line.removeprefix(BYTE_ORDER_MARK).removesuffix(b"\n").removesuffix(b"\r")
+    return plain != line.removesuffix(b"\n") and checksum.claimed(plain) is not None and checksum.holds(plain)
 
 
 _NO_UNFINISHED_LINE = re.compile(rb'\0|,"sum":"[0-9a-f]{16}"}.', re.DOTALL)

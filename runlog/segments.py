@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from runlog.integrity.chain import sum_before
+from runlog.integrity.checksum import START
 from runlog.layout import METRICS
+from runlog.reader import whole_bytes
 
 _PART = re.compile(r"part-(\d{15})-(\d{15})(?:-([0-9a-f]{8})-([0-9a-f]{8}))?\.parquet", re.ASCII)
 
@@ -83,6 +87,21 @@ def segments(parts: list[Part], stop: int) -> list[Segment]:
     if position < stop:
         found.append(Segment(LogRange(position, stop), None))
     return found
+
+
+def made_from(log: Path, parts: Iterable[Part]) -> list[Part]:
+    """Those of the parts with checksums that were made from the log as it is.
+
+    Of another one, changed or cut short since, the ranges are none of this log: they may end within a line.
+    """
+    whole = whole_bytes(log)
+    return [
+        part
+        for part in parts
+        if part.is_checked
+        and part.range.stop <= whole
+        and (sum_before(log, part.range.stop) or START).decode() == part.log_sum
+    ]
 
 
 def parts_of(run_dir: Path) -> list[Part]:

@@ -16,7 +16,7 @@ from runlog.parquet import DamagedTableError, read_part
 from runlog.reader import OnDamage, read_batches, whole_bytes
 from runlog.records import Record
 from runlog.report import Report
-from runlog.segments import LogRange, Part, Segment, parts_of, segments
+from runlog.segments import LogRange, Part, Segment, made_from, parts_of, segments
 
 KEY = ("trial", "replicate", "examples")
 """What tells rows apart; of rows with equal keys the first counts."""
@@ -110,8 +110,11 @@ def read_metrics(
         parts = parts_of(run_dir)
         if not log:
             return concat(_sound_parts(run_dir, parts, on_unreadable))
-        checked = [part for part in parts if part.is_checked]
-        found = segments(checked, whole_bytes(run_dir / layout.LOG))
+        own = made_from(run_dir / layout.LOG, parts)
+        for part in parts:
+            if part.is_checked and part not in own:
+                on_unreadable(f"{part.name} was not made from this log: its rows come from the log")
+        found = segments(own, whole_bytes(run_dir / layout.LOG))
         return concat(
             [read_segment(run_dir, each, on_damage=on_damage, on_unreadable=on_unreadable) for each in found]
         )

@@ -44,3 +44,7 @@ class StaleJournalError(JournalError):
 
 class CheckpointError(SweepError):
     """A checkpoint file is damaged, foreign or missing; the message names it."""
+
+
+class UnreadableCheckpointError(CheckpointError):
+    """A checkpoint file may not be read, by its permissions: whether it is sound is not known."""

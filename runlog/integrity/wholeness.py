@@ -7,7 +7,7 @@ from pathlib import Path
 from runlog.integrity import checksum
 from runlog.integrity.written_files import read_files
 from runlog.layout import LOG
-from runlog.reader import NewerFormatError, whole_bytes
+from runlog.reader import UnreadableLogError, whole_bytes
 from runlog.segments import parts_of
 
 
@@ -35,6 +35,6 @@ def _changed_beginning(run_dir: Path) -> str | None:
             first = file.readline()
         if checksum.claimed(first[:-1]) is not None or read_files(run_dir).vouch_for_head(log):
             return None
-    except (FileNotFoundError, NewerFormatError):
+    except (FileNotFoundError, UnreadableLogError):
         return None
     return f"{LOG}: its lines of format 1 are not those that were there when format 2 began"

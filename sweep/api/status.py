@@ -10,11 +10,12 @@ from typing import Any
 
 from runlog import layout
 from runlog.integrity import wholeness
-from runlog.reader import NewerFormatError, read_batches, whole_bytes
+from runlog.reader import UnreadableLogError, read_batches, whole_bytes
 from runlog.records import PREFIX
 from runlog.study import StudyState, read_study
 from sweep.errors import RunDirError
 from sweep.rundir.lock import holder
+from sweep.rundir.naming import check_log
 from sweep.vocabulary.trial import Scalar
 
 _REPORT = PREFIX + b'report"'
@@ -96,13 +97,11 @@ def load_study_state(run_dir: Path) -> tuple[StudyState, tuple[str, ...]]:
     Raises RunDirError where there is no run directory, or one of a newer version.
     """
     damage: list[str] = []
-    if not (run_dir / layout.LOG).is_file():
-        what = f"it has no {layout.LOG}" if run_dir.is_dir() else "there is no such folder"
-        raise RunDirError(f"{run_dir}: is not a run directory: {what}. Give the path of a run")
+    check_log(run_dir)
     try:
         study = read_study(run_dir, on_damage=lambda each: damage.append(str(each)))
         damage += wholeness.problems(run_dir)
-    except NewerFormatError as error:
+    except UnreadableLogError as error:
         raise RunDirError(str(error)) from error
     except OSError as error:
         raise RunDirError(f"{run_dir}: cannot be read: {error.strerror or error}") from error

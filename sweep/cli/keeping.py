@@ -53,15 +53,13 @@ def rm(
 
 def verify(
     run: RunDirectory,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Rebuild tables and Optuna's journal from the log.")
-    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Rebuild from the log what it holds.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read every file of a run, and say what is sound and what is damaged.
 
-    Ends with 1 where a file is damaged. Damaged checkpoints are set aside by --repair; lines of the log,
-    study.yaml and provenance.json cannot be rebuilt.
+    Ends with 1 where a file is damaged. With --repair damaged checkpoints are set aside, and all that the log
+    holds is made again from it. Lines of the log itself cannot be rebuilt.
 
     \b
     sweep verify runs/digits

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from runlog.layout import CHECKPOINTS, METRICS, CheckpointName
-from sweep.errors import CheckpointError
+from sweep.errors import CheckpointError, RunDirError, UnreadableCheckpointError
 from sweep.rundir.disk import disk_errors, publish
 from sweep.vocabulary.trial import Snapshot
 
@@ -84,7 +84,7 @@ def read_chunks(run_dir: Path, snapshot: Snapshot) -> Iterator[bytes]:
     """Yield a stored checkpoint in chunks of a megabyte.
 
     Raises CheckpointError, after the last chunk at the latest, where it is not what was stored: what was
-    read must then not be used.
+    read must then not be used. Raises UnreadableCheckpointError where it may not be read, sound or not.
     """
     path = run_dir / snapshot.path
     digest = hashlib.sha256()
@@ -93,6 +93,10 @@ def read_chunks(run_dir: Path, snapshot: Snapshot) -> Iterator[bytes]:
             while chunk := file.read(CHUNK_BYTES):
                 digest.update(chunk)
                 yield chunk
+    except PermissionError as error:
+        raise UnreadableCheckpointError(
+            f"{path}: cannot be read: {error.strerror}. Make it readable, or move it away"
+        ) from error
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from error
     if digest.hexdigest() != snapshot.sha256:
@@ -112,16 +116,22 @@ def remove_partial(run_dir: Path) -> None:
 def unrecorded(run_dir: Path, recorded: set[str]) -> list[Snapshot]:
     """Describe whole checkpoints that the log does not know: their writer was killed before it committed.
 
-    A file has its name only once it is verified and durable, so these can be trusted.
+    A file has its name only once it is verified and durable, so these can be trusted. Folders, and links to
+    what is not there, are none. Raises RunDirError where one cannot be read.
     """
     found = []
     for path in sorted((run_dir / CHECKPOINTS).glob("trial-*/replicate-*/*.safetensors")):
         relative = path.relative_to(run_dir).as_posix()
         name = CheckpointName.parse(relative)
-        if name is not None and relative not in recorded:
+        if name is not None and relative not in recorded and path.is_file():
             digest = hashlib.sha256()
-            with path.open("rb") as file:
-                while chunk := file.read(CHUNK_BYTES):
-                    digest.update(chunk)
+            try:
+                with path.open("rb") as file:
+                    while chunk := file.read(CHUNK_BYTES):
+                        digest.update(chunk)
+            except OSError as error:
+                raise RunDirError(
+                    f"{path}: cannot be read: {error.strerror or error}. Make it readable, or move it away"
+                ) from error
             found.append(Snapshot(*name, relative, path.stat().st_size, digest.hexdigest()))
     return found

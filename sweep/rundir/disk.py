@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _explain(path: Path, error: OSError) -> str:
+    if isinstance(error.filename, str) and Path(error.filename).is_relative_to(path):
+        path = Path(error.filename)
     if error.errno in _FULL:
         return (
             f"{path}: the disk is full ({_free_bytes(path)} bytes free): {error.strerror}; "
@@ -49,10 +52,15 @@ def replace_file(path: Path, data: bytes) -> None:
 
 
 def set_aside(folder: Path, path: str, why: str) -> str:
-    """Rename a damaged file to `.damaged` so that another can take its place; gives what to tell of it."""
+    """Rename a damaged file to `.damaged` so that another can take its place; gives what to tell of it.
+
+    One that was set aside before stays: then it is `.damaged-2`, and so on.
+    """
     damaged = folder / path
+    numbered = (f"-{number}" for number in itertools.count(2))
+    names = (f"{damaged.name}.damaged{suffix}" for suffix in itertools.chain([""], numbered))
     with disk_errors(damaged), suppress(FileNotFoundError):
-        damaged.replace(damaged.with_name(damaged.name + ".damaged"))
+        damaged.rename(next(to for to in map(damaged.with_name, names) if not os.path.lexists(to)))
     return f"{path} is damaged and was set aside: {why}"
 
 

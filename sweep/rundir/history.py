@@ -10,7 +10,7 @@ from pathlib import Path
 from runlog import checkpoints, collector, layout
 from runlog.checkpoints import CheckpointsState
 from runlog.integrity import wholeness
-from runlog.reader import NewerFormatError, read_batches
+from runlog.reader import UnreadableLogError, read_batches
 from runlog.records import Record
 from runlog.study import RUNNING, StudyState, TrialRow
 from sweep.errors import RunDirError
@@ -92,12 +92,16 @@ def read_history(run_dir: Path) -> History:
         with collector.held_off():
             for batch in read_batches(log, on_damage=lambda each: damage.append(str(each))):
                 reducer.add(batch)
-    except NewerFormatError as error:
+    except UnreadableLogError as error:
         raise RunDirError(str(error)) from error
     except OSError as error:
         raise RunDirError(f"{log}: cannot be read: {error.strerror or error}") from error
-    damage += wholeness.problems(run_dir)
-    return reducer.history(run_dir, tuple(damage))
+    try:
+        damage += wholeness.problems(run_dir)
+        return reducer.history(run_dir, tuple(damage))
+    except OSError as error:
+        where = error.filename or run_dir
+        raise RunDirError(f"{where}: cannot be read: {error.strerror or error}. Make it readable") from error
 
 
 def read_reports(run_dir: Path, numbers: Collection[int]) -> dict[int, tuple[Report, ...]]:

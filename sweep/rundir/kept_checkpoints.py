@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runlog.layout import CheckpointName
-from sweep.errors import CheckpointError
+from sweep.errors import CheckpointError, UnreadableCheckpointError
 from sweep.rundir.checkpoints import CheckpointWriter, read_chunks, stored_name, unrecorded
 from sweep.rundir.disk import disk_errors, set_aside
 from sweep.rundir.history import History
@@ -71,7 +71,10 @@ class KeptCheckpoints:
     def sound(
         self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True
     ) -> dict[RunId, Snapshot]:
-        """Each run's last wanted checkpoint whose bytes are the recorded ones; others are set aside."""
+        """Each run's last wanted checkpoint whose bytes are the recorded ones; others are set aside.
+
+        Raises UnreadableCheckpointError: one that may not be read may be sound.
+        """
         sound: dict[RunId, Snapshot] = {}
         own = [each for each in self.kept if each.trial == number and wanted(each)]
         for snapshot in sorted(own, key=lambda each: each.examples, reverse=True):
@@ -80,6 +83,8 @@ class KeptCheckpoints:
             try:
                 for _ in read_chunks(self._run_dir, snapshot):
                     pass
+            except UnreadableCheckpointError:
+                raise
             except CheckpointError as error:
                 self.set_aside(snapshot.path, str(error))
             else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from runlog import layout
 from sweep.errors import RunDirError
 
 _NAME_BYTES = 120
+FOLDERS = (layout.METRICS, layout.CHECKPOINTS)
 _OURS = frozenset(
     (
         layout.REPORT,
@@ -49,10 +51,65 @@ def check_case(root: Path, name: str) -> None:
             )
 
 
+def check_log(run_dir: Path) -> None:
+    """Raise RunDirError where a folder has no log that can be read, and so is no run directory."""
+    try:
+        if (run_dir / layout.LOG).is_file():
+            return
+        is_folder = run_dir.is_dir()
+    except OSError as error:
+        raise RunDirError(f"{run_dir}: cannot be read: {error.strerror}. Make it readable") from error
+    obstacle = obstacle_of(run_dir / layout.LOG) if is_folder else None
+    if obstacle is not None:
+        raise RunDirError(f"{run_dir / layout.LOG}: {obstacle}")
+    what = f"it has no {layout.LOG}" if is_folder else "there is no such folder"
+    raise RunDirError(f"{run_dir}: is not a run directory: {what}. Give the path of a run")
+
+
+def obstacle_of(path: Path) -> str | None:
+    """What is wrong where something else has the name of a run's log, or of one of its folders."""
+    is_folder = path.name in FOLDERS
+    if path.is_dir() if is_folder else path.is_file():
+        may_read = os.access(path, os.R_OK | os.X_OK if is_folder else os.R_OK)
+        return None if may_read else "may not be read. Make it readable"
+    if not os.path.lexists(path):
+        return None
+    if path.is_symlink() and not path.exists():
+        return f"is a link to {os.readlink(path)}, which is not there. Attach its volume, or put it back"
+    if is_folder:
+        return "is no folder. Move it away: the next session makes one"
+    return f"is no file, so there is no log. Put {path.name} back, or move the directory away"
+
+
+def copies(run_dir: Path) -> list[Path]:
+    """Copies of a run's files that sync tools make where two computers wrote one: they are not read.
+
+    Such as `log (conflicted copy 2026-11-29).jsonl`, `log 2.jsonl` and `log.sync-conflict-1.jsonl`.
+    """
+    folders = (run_dir / layout.METRICS, *(run_dir / layout.CHECKPOINTS).glob("trial-*/replicate-*"))
+    found = [
+        each
+        for name in (layout.STUDY, layout.PROVENANCE, layout.LOG, layout.JOURNAL, layout.TRIALS)
+        for each in run_dir.glob(f"{Path(name).stem}*{Path(name).suffix}")
+        if each.name != name
+    ]
+    found += [
+        each
+        for folder in folders
+        for pattern in ("part-*.parquet", "examples-*.safetensors")
+        for each in folder.glob(pattern)
+        if set(each.stem) & set(" (.")
+    ]
+    return sorted(found)
+
+
 def check_contents(path: Path) -> None:
     """Raise RunDirError where a folder holds what no run directory does, or lacks what one must."""
     names = {entry.name for entry in path.iterdir()} - {".DS_Store"}
     if layout.LOG in names:
+        for name in (layout.LOG, *FOLDERS):
+            if (obstacle := obstacle_of(path / name)) is not None:
+                raise RunDirError(f"{path / name}: {obstacle}")
         return
     if layout.JOURNAL in names or layout.TRIALS in names:
         raise RunDirError(

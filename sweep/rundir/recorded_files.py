@@ -6,8 +6,10 @@ from pathlib import Path
 
 from runlog import layout
 from runlog.integrity.written_files import WrittenFiles, read_files
-from runlog.reader import NewerFormatError
+from runlog.reader import BYTE_ORDER_MARK, UnreadableLogError, is_converted
 from sweep.errors import RunDirError
+from sweep.rundir.disk import replace_file
+from sweep.rundir.lock import WriterLock
 from sweep.rundir.provenance import encoded, with_entry
 
 
@@ -23,10 +25,13 @@ def read_recorded(run_dir: Path, name: str, files: WrittenFiles | None = None) -
         files = files if files is not None else read_files(run_dir)
     except FileNotFoundError:
         raise
-    except NewerFormatError as error:
+    except UnreadableLogError as error:
         raise RunDirError(str(error)) from error
     except OSError as error:
-        raise RunDirError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise RunDirError(
+            f"{path}: cannot be read: {error.strerror or error}. Make it readable, "
+            f"or restore it: python -m sweep verify {run_dir} --repair"
+        ) from error
     if not files.vouch_for(name, data):
         raise RunDirError(
             f"{path}: is damaged or was changed: it is not what the log recorded. "
@@ -55,3 +60,24 @@ def _provenance(entries: list[dict[str, object]]) -> bytes:
         found = with_entry(found, entry)
     assert found is not None
     return encoded(found)
+
+
+def restore_converted(run_dir: Path) -> bool:
+    """Give a log that was converted as text its bytes back; whether it was.
+
+    Raises RunDirError where another process writes there, or the disk refuses.
+    """
+    log = run_dir / layout.LOG
+    try:
+        if not log.is_file() or not is_converted(log):
+            return False
+        data = log.read_bytes()
+    except OSError as error:
+        raise RunDirError(f"{log}: cannot be read: {error.strerror or error}") from error
+    lock = WriterLock(run_dir / layout.LOCK)
+    try:
+        # No line of JSON holds the end of one: what was put there is all that is taken away.
+        replace_file(log, data.removeprefix(BYTE_ORDER_MARK).replace(b"\r\n", b"\n"))
+    finally:
+        lock.release()
+    return True

@@ -10,12 +10,13 @@ from runlog import layout
 from runlog.checkpoints import CheckpointsState, KeptCheckpoint
 from runlog.integrity import checksum, wholeness
 from runlog.integrity.chain import sum_before
-from runlog.reader import NewerFormatError, read_batches, whole_bytes
+from runlog.reader import UnreadableLogError, read_batches, whole_bytes
 from runlog.segments import parts_of
 from runlog.study import StudyState
-from sweep.errors import CheckpointError, RunDirError, SpecError
+from sweep.errors import CheckpointError, RunDirError, SpecError, UnreadableCheckpointError
 from sweep.rundir.checkpoints import read_chunks, unrecorded
 from sweep.rundir.lock import holder
+from sweep.rundir.naming import FOLDERS, check_log, copies, obstacle_of
 from sweep.rundir.provenance import parse_provenance
 from sweep.rundir.recorded_files import read_recorded
 from sweep.spec.parse import parse
@@ -25,14 +26,20 @@ _TORN = "; a kill cut the line after them short"
 
 @dataclass(frozen=True)
 class Finding:
-    """What a file is found to be; `path` is relative to the run directory."""
+    """What a file is found to be; `path` is relative to the run directory.
+
+    `is_read` is false for what is none of a run's files, `by_hand` true for what no repair can mend.
+    """
 
     path: str
     sound: bool
     text: str
+    is_read: bool = True
+    by_hand: bool = False
 
     def __str__(self) -> str:
-        return f"{'sound' if self.sound else 'DAMAGED':<8} {self.path}: {self.text}"
+        word = "DAMAGED" if not self.sound else "sound" if self.is_read else "unread"
+        return f"{word:<8} {self.path}: {self.text}"
 
 
 @dataclass
@@ -49,9 +56,7 @@ class LogContent:
 def read_log(run_dir: Path) -> LogContent:
     """Read every record. Raises RunDirError where there is no log, or one of a newer version."""
     log = run_dir / layout.LOG
-    if not log.is_file():
-        what = f"it has no {layout.LOG}" if run_dir.is_dir() else "there is no such folder"
-        raise RunDirError(f"{run_dir}: is not a run directory: {what}. Give the path of a run")
+    check_log(run_dir)
     content = LogContent(live=holder(run_dir / layout.LOCK) is not None)
     try:
         for batch in read_batches(log, on_damage=lambda each: content.damage.append(str(each))):
@@ -59,7 +64,7 @@ def read_log(run_dir: Path) -> LogContent:
             for record in batch:
                 content.study.add(record)
                 content.checkpoints.add(record)
-    except NewerFormatError as error:
+    except UnreadableLogError as error:
         raise RunDirError(str(error)) from error
     except OSError as error:
         raise RunDirError(f"{log}: cannot be read: {error.strerror or error}") from error
@@ -75,6 +80,7 @@ def examine(run_dir: Path, content: LogContent) -> list[Finding]:
         *_parts(run_dir),
         *_trials(run_dir),
         *_checkpoints(run_dir, content),
+        *_foreign(run_dir),
     ]
 
 
@@ -150,7 +156,8 @@ def _trials(run_dir: Path) -> Iterator[Finding]:
     except FileNotFoundError:
         return
     except (parquet.DamagedTableError, OSError) as error:
-        yield Finding(path.name, False, f"{error}; the trials are read from the log")
+        problem = error.strerror if isinstance(error, OSError) and error.strerror else error
+        yield Finding(path.name, False, f"{problem}; the trials are read from the log")
         return
     if not parquet.is_stamped(table):
         yield Finding(path.name, True, f"{table.num_rows} trials; format 1 has no checksum of them")
@@ -172,10 +179,27 @@ def _checkpoints(run_dir: Path, content: LogContent) -> Iterator[Finding]:
         elif (found := _checkpoint(run_dir, each, content.live)) is not None:
             yield found
     if not content.live:
-        for snapshot in unrecorded(run_dir, {*recorded, *content.checkpoints.removed}):
+        try:
+            unknown = unrecorded(run_dir, {*recorded, *content.checkpoints.removed})
+        except RunDirError as error:
+            yield Finding(
+                layout.CHECKPOINTS, False, _about(run_dir / layout.CHECKPOINTS, error), by_hand=True
+            )
+            return
+        for snapshot in unknown:
             yield Finding(
                 snapshot.path, True, "is not recorded: the writer was killed. It is recorded on resume"
             )
+
+
+def _foreign(run_dir: Path) -> Iterator[Finding]:
+    """What lies in a run's folders and is none of its files, or is where a folder belongs."""
+    for name in FOLDERS:
+        if (obstacle := obstacle_of(run_dir / name)) is not None:
+            yield Finding(name, False, obstacle, by_hand=True)
+    for path in copies(run_dir):
+        text = "a copy, such as sync tools make where two computers wrote. Compare it, then delete it"
+        yield Finding(path.relative_to(run_dir).as_posix(), True, text, is_read=False)
 
 
 def _checkpoint(run_dir: Path, each: KeptCheckpoint, live: bool) -> Finding | None:
@@ -184,6 +208,8 @@ def _checkpoint(run_dir: Path, each: KeptCheckpoint, live: bool) -> Finding | No
     try:
         for _ in read_chunks(run_dir, each.snapshot):
             pass
+    except UnreadableCheckpointError as error:
+        return Finding(path, False, _about(run_dir / path, error), by_hand=True)
     except CheckpointError as error:
         gone = each.size_on_disk(run_dir) is None
         if gone and live:

@@ -13,12 +13,15 @@ from runlog import layout
 from runlog.integrity import checksum
 from runlog.integrity.chain import sum_before
 from runlog.reader import whole_bytes
-from runlog.segments import LogRange, Part, Segment, parts_of, segments
+from runlog.segments import LogRange, Part, Segment, made_from, parts_of, segments
 from runlog.study import read_study, trial_columns
-from sweep.rundir.disk import disk_errors, publish
+from sweep.rundir.disk import disk_errors, publish, set_aside
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+ANOTHER_LOG = "it was not made from this log, which was changed or cut short since"
+A_FOLDER = "it is a folder, where a file belongs"
 
 
 def _ignore(_: object) -> None:
@@ -28,7 +31,8 @@ def _ignore(_: object) -> None:
 def covered_bytes(run_dir: Path) -> int:
     """Count the bytes of the log, from its start on, that parts with checksums hold."""
     position = 0
-    for segment in segments(_checked(run_dir), (run_dir / layout.LOG).stat().st_size):
+    log = run_dir / layout.LOG
+    for segment in segments(made_from(log, parts_of(run_dir)), whole_bytes(log)):
         if segment.part is None:
             break
         position = segment.range.stop
@@ -36,14 +40,22 @@ def covered_bytes(run_dir: Path) -> int:
 
 
 def remove_damaged(run_dir: Path) -> list[str]:
-    """Remove the parts that are not as they were written: they are made again from the log; says which."""
+    """Remove the parts that are not as they were written: they are made again from the log; says which.
+
+    Folders by the names of tables are set aside.
+    """
     said = []
     for part in _checked(run_dir):
         path = run_dir / layout.METRICS / part.name
+        if path.is_dir():
+            said.append(set_aside(run_dir, f"{layout.METRICS}/{part.name}", A_FOLDER))
+            continue
         with disk_errors(path):
             if not _is_as_written(path, part.file_sum):
                 path.unlink()
                 said.append(f"{part.name} is damaged and is made again from the log")
+    if (run_dir / layout.TRIALS).is_dir():
+        said.append(set_aside(run_dir, layout.TRIALS, A_FOLDER))
     return said
 
 
@@ -66,7 +78,8 @@ def refresh_metrics(run_dir: Path, *, stop: int, compact: bool = False) -> list[
     said: list[str] = []
     folder = run_dir / layout.METRICS
     with disk_errors(folder):
-        found = segments(_checked(run_dir), stop)
+        own = made_from(run_dir / layout.LOG, parts_of(run_dir))
+        found = segments(own, stop)
         first = 0 if compact else _first_to_merge(found)
         if len(found) - first > 1 or any(segment.part is None for segment in found):
             tables = [
@@ -76,13 +89,19 @@ def refresh_metrics(run_dir: Path, *, stop: int, compact: bool = False) -> list[
             made = _write_part(run_dir, LogRange(found[first].range.start, stop), concat(tables))
             found = [*found[:first], Segment(made.range, made)]
         current = {segment.part for segment in found}
-        for replaced in set(parts_of(run_dir)) - current:
-            (folder / replaced.name).unlink(missing_ok=True)
+        for replaced in sorted(set(parts_of(run_dir)) - current):
+            if replaced.is_checked and replaced not in own:  # it may hold rows that the log has lost
+                said.append(set_aside(run_dir, f"{layout.METRICS}/{replaced.name}", ANOTHER_LOG))
+            else:
+                (folder / replaced.name).unlink(missing_ok=True)
     return said
 
 
-def write_trials(run_dir: Path) -> None:
-    """Write trials.parquet from the log. Raises RunDirError where the disk refuses."""
+def write_trials(run_dir: Path) -> list[str]:
+    """Write trials.parquet from the log; says where one of another log was set aside.
+
+    Raises RunDirError where the disk refuses.
+    """
     import pyarrow as pa
 
     from runlog import parquet
@@ -94,7 +113,12 @@ def write_trials(run_dir: Path) -> None:
         table = pa.table({name: _array(name, values) for name, values in columns.items()})
         temporary = path.with_name(path.name + ".partial")
         parquet.write(temporary, parquet.stamped(table, LogRange(0, stop), sum_before(log, stop)))
+        found = parquet.stamp(path)
+        said = []
+        if found is not None and not made_from(log, [Part(LogRange(0, found[0]), found[1], found[1])]):
+            said.append(set_aside(run_dir, layout.TRIALS, ANOTHER_LOG))
         publish(temporary, path)
+    return said
 
 
 def _write_part(run_dir: Path, log_range: LogRange, table: pa.Table) -> Part:

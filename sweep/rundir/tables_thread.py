@@ -47,8 +47,7 @@ class TablesThread:
         """Derive all tables from the whole log; gives what was damaged. Raises RunDirError."""
         self._thread.shutdown()
         said = refresh_metrics(self._run_dir, stop=log_size, compact=True)
-        write_trials(self._run_dir)
-        return said
+        return [*said, *write_trials(self._run_dir)]
 
     def stop(self) -> None:
         """Begin nothing further."""

@@ -166,7 +166,11 @@ class Journal(InMemoryStorage):
 
 def read_studies(path: Path) -> list[tuple[FrozenStudy, list[FrozenTrial]]]:
     """What a journal holds, read only. Raises JournalError where it cannot be read."""
-    storage, stored = _open(path, whole_bytes(path))
+    try:
+        size = whole_bytes(path)
+    except OSError as error:
+        raise JournalError(f"{path} cannot be read: {error.strerror or error}") from error
+    storage, stored = _open(path, size)
     found = []
     for study in storage.get_all_studies():
         trials = storage.get_all_trials(study._study_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -96,6 +97,9 @@ def rebuild(
     edited: Edited,
 ) -> None:
     """Make the journal from the log."""
+    optuna_log = logging.getLogger("optuna")
+    level = optuna_log.level
+    optuna_log.setLevel(logging.WARNING)  # it would say that it made a study
     storage = StudyStorage(spec, path, edited)
     try:
         for number in sorted(study.trials):
@@ -105,3 +109,4 @@ def rebuild(
         storage.commit()
     finally:
         storage.close()
+        optuna_log.setLevel(level)

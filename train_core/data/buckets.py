@@ -76,7 +76,7 @@ def _fewest_padded(widths: list[int], counts: list[int]) -> tuple[int, ...]:
     total = np.concatenate([[0], np.cumsum(counts)])
     # How wide all examples up to each width are together, that width being the widest; and the widths for it.
     costs = total[1:] * np.array(widths)
-    chosen = [(width,) for width in widths]
+    chosen: list[Widths] = [(width,) for width in widths]
     for _ in range(min(MOST, len(widths)) - 1):
         costs, chosen = _with_one_more(widths, total, costs, chosen)
     return chosen[-1]

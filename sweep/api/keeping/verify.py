@@ -12,7 +12,7 @@ from runlog.layout import CheckpointName
 from runlog.study import StudyState
 from sweep.errors import JournalError, RunDirError, SpecError
 from sweep.rundir.history import boundary_rows, read_reports
-from sweep.rundir.recorded_files import read_recorded, rebuilt
+from sweep.rundir.recorded_files import read_recorded, rebuilt, restore_converted
 from sweep.rundir.rundir import RunDir
 from sweep.rundir.soundness import Finding, LogContent, examine, read_log
 from sweep.search.journal_check import JournalContent, Rows, differences, read_journal, rebuild
@@ -28,7 +28,8 @@ WRITTEN = (layout.STUDY, layout.PROVENANCE)
 class Verification:
     """All that was found; `lost` names damaged files that cannot be rebuilt.
 
-    After a repair `repaired` names the files that were rebuilt or set aside.
+    After a repair `repaired` names the files that were rebuilt or set aside. A log that was damaged before it
+    is lost, though all that is left of it may be sound.
     """
 
     run_dir: Path
@@ -39,7 +40,7 @@ class Verification:
     @property
     def sound(self) -> bool:
         """Whether every file is as it was written."""
-        return all(each.sound for each in self.findings)
+        return not self.lost and all(each.sound for each in self.findings)
 
     @property
     def damaged(self) -> tuple[Finding, ...]:
@@ -55,8 +56,8 @@ class Verification:
         }
 
     def as_text(self) -> str:
-        damaged = len({each.path for each in self.damaged})
-        files = len({each.path for each in self.findings})
+        damaged = len({*self.lost, *(each.path for each in self.damaged)})
+        files = len({each.path for each in self.findings if each.is_read})
         summary = f"{damaged} of {files} files are damaged" if damaged else f"all {files} files are sound"
         lines = [*map(str, self.findings), *(f"repaired {text}" for text in self.repaired)]
         return "\n".join([*lines, f"{self.run_dir}: {summary}{self._advice}"])
@@ -64,12 +65,19 @@ class Verification:
     @property
     def _advice(self) -> str:
         """What to do about what is damaged."""
-        lost = self.lost
-        if len(lost) < len({each.path for each in self.damaged}):
-            return f". Run: python -m sweep verify {self.run_dir} --repair"
-        if lost:
-            return f". {' and '.join(lost)} cannot be rebuilt: restore it from a copy, if there is one"
-        return ""
+        by_hand = {each.path for each in self.damaged if each.by_hand}
+        rest = {each.path for each in self.damaged} - set(self.lost) - by_hand
+        said = []
+        if self.lost:
+            said.append(
+                f"{' and '.join(self.lost)} cannot be rebuilt: restore it from a copy, if there is one"
+            )
+        if by_hand:
+            named = sorted(by_hand)[0] if len(by_hand) == 1 else f"{len(by_hand)} of them"
+            said.append(f"First see to {named}, as said above")
+        elif rest:
+            said.append(f"Run: python -m sweep verify {self.run_dir} --repair")
+        return "".join(f". {text}" for text in said)
 
 
 def verify(run_dir: str | Path, *, repair: bool = False) -> Verification:
@@ -79,14 +87,17 @@ def verify(run_dir: str | Path, *, repair: bool = False) -> Verification:
     writes there.
     """
     run_dir = Path(run_dir)
+    restored = (layout.LOG,) if repair and restore_converted(run_dir) else ()
     content, found = _examine(run_dir)
     if not repair or all(each.sound for each in found):
-        return Verification(run_dir, tuple(found), lost=_lost(found, content))
+        return Verification(run_dir, tuple(found), restored, _lost(found, content))
+    had_lost = _lost(found, content)
     _repair(run_dir, found)
     content, after = _examine(run_dir)
-    still = {each.path for each in after if not each.sound}
-    repaired = dict.fromkeys(each.path for each in found if not each.sound and each.path not in still)
-    return Verification(run_dir, tuple(after), tuple(repaired), _lost(after, content))
+    lost = tuple(dict.fromkeys((*(name for name in had_lost if name == layout.LOG), *_lost(after, content))))
+    still = {*lost, *(each.path for each in after if not each.sound)}
+    repaired = [each.path for each in found if not each.sound and each.path not in still]
+    return Verification(run_dir, tuple(after), tuple(dict.fromkeys((*restored, *repaired))), lost)
 
 
 def _lost(found: Sequence[Finding], content: LogContent) -> tuple[str, ...]:
@@ -149,7 +160,7 @@ def _edited(spec: StudySpec | None, study: StudyState) -> Edited:
 
 def _repair(run_dir: Path, found: Sequence[Finding]) -> None:
     """Set damaged checkpoints aside, and make parts, tables and journal again from the log."""
-    damaged = {each.path: each for each in found if not each.sound}
+    damaged = {each.path: each for each in found if not each.sound and not each.by_hand}
     path = run_dir.resolve()
     with RunDir.open(path.parent, path.name) as run:  # which names damaged lines and removes damaged parts
         for name in WRITTEN:

@@ -8,7 +8,7 @@ import pytest
 
 from sweep.errors import RunDirError
 from sweep.rundir import disk
-from sweep.rundir.disk import disk_errors, replace_file
+from sweep.rundir.disk import disk_errors, replace_file, set_aside
 
 
 def test_a_full_disk_is_named_with_its_free_bytes_and_what_to_do(tmp_path: Path) -> None:
@@ -17,6 +17,28 @@ def test_a_full_disk_is_named_with_its_free_bytes_and_what_to_do(tmp_path: Path)
         disk_errors(tmp_path / "new" / "file"),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_file_in_a_folder_that_is_refused_is_named_itself(tmp_path: Path) -> None:
+    (tmp_path / "metrics").touch()
+    with (
+        pytest.raises(RunDirError, match=r"/metrics: cannot be written: File exists"),
+        disk_errors(tmp_path),
+    ):
+        (tmp_path / "metrics").mkdir(exist_ok=True)
+
+
+def test_what_was_set_aside_before_stays(tmp_path: Path) -> None:
+    for text in ("one", "two", "three"):
+        (tmp_path / "study.yaml").write_text(text)
+        assert set_aside(tmp_path, "study.yaml", "why") == "study.yaml is damaged and was set aside: why"
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert found == {
+        "study.yaml.damaged": "one",
+        "study.yaml.damaged-2": "two",
+        "study.yaml.damaged-3": "three",
+    }
+    set_aside(tmp_path, "study.yaml", "it has gone meanwhile")
 
 
 def test_other_refusals_are_named_too(tmp_path: Path) -> None:

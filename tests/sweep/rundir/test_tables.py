@@ -100,6 +100,30 @@ def test_a_damaged_part_is_named_by_the_reader_and_its_rows_come_from_the_log(ru
     assert named[0].startswith(part.name)
 
 
+def test_ranges_of_another_log_are_none_of_this_one(run: RunDir) -> None:
+    """A row that such a range ended in was lost by readers, and by the tables that are made again."""
+    add(run, *range(16))
+    add(run, 16, 17)
+    first = parts_of(run.path)[0].range.stop
+    log = run.path / "log.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    doubled = lines[30] + lines[30]
+    log.write_bytes(b"".join([*lines[:30], doubled, *lines[31:]]))
+    assert log.read_bytes()[first - 1 : first] != b"\n", "the ranges end within lines now"
+    said: list[str] = []
+    table = read_metrics(run.path, on_damage=lambda each: said.append(str(each)), on_unreadable=said.append)
+    found = list(zip(table["trial"].to_pylist(), table["examples"].to_pylist(), strict=True))
+    assert sorted(set(found)) == expected(*range(18))
+    assert not [text for text in said if "is damaged and was skipped" in text]
+    assert sum("was not made from this log" in text for text in said) == 2
+    assert covered_bytes(run.path) == 0
+    refresh_metrics(run.path, stop=whole_bytes(log), compact=True)
+    table = read_metrics(run.path, on_damage=lambda each: None, on_unreadable=pytest.fail)
+    found = list(zip(table["trial"].to_pylist(), table["examples"].to_pylist(), strict=True))
+    assert sorted(set(found)) == expected(*range(18))
+    assert len(list((run.path / "metrics").glob("*.damaged"))) == 2
+
+
 def test_a_merge_that_was_killed_before_it_cleaned_up_doubles_nothing(run: RunDir) -> None:
     add(run, 0)
     kept = [(each, each.read_bytes()) for each in (run.path / "metrics").iterdir()]

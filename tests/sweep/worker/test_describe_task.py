@@ -48,7 +48,7 @@ def test_invariant_10_a_file_that_may_not_be_read(monkeypatch: pytest.MonkeyPatc
     def refused(found: object) -> None:
         raise PermissionError(13, "Permission denied", "/data/train.jsonl")
 
-    monkeypatch.setattr(describe_task.reads, "recorded", refused)
+    monkeypatch.setattr("train_core.reads.recorded", refused)
     monkeypatch.setattr(describe_task, "load_task", lambda ref: Small())
     asked = {"folder": "", "target": "", "trainable": "task", "purity": False}
     found = describe_task.answer(asked | {"hyperparameters": BASE})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -13,7 +15,7 @@ from typer.testing import CliRunner
 import analysis
 from sweep.api.keeping.verify import verify
 from sweep.cli import app
-from sweep.errors import RunDirError
+from sweep.errors import RunDirError, UnreadableCheckpointError
 from sweep.rundir.rundir import RunDir
 from sweep.search.journal_check import read_journal
 from tests.damage import source
@@ -154,6 +156,164 @@ def test_a_log_that_was_cut_short_is_said(run_dir: Path) -> None:
     log = run_dir / "log.jsonl"
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-3]))
     assert "was cut short" in verify(run_dir).as_text()
+
+
+def test_what_tables_hold_beyond_a_log_that_was_cut_short_is_kept_by_a_repair(run_dir: Path) -> None:
+    """They were deleted, and all files were said to be sound."""
+    log, trials, part = (run_dir / one(run_dir, each) for each in (LOG, "trials.parquet", "metrics/*"))
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:40]))
+    kept = {path: path.read_bytes() for path in (trials, part)}
+    said = verify(run_dir).as_text().splitlines()[-1]
+    assert f"{LOG} cannot be rebuilt: restore it from a copy, if there is one. Run: " in said
+    found = verify(run_dir, repair=True)
+    assert not found.sound
+    assert LOG in found.lost
+    assert LOG not in found.repaired
+    assert f"{LOG} cannot be rebuilt" in found.as_text().splitlines()[-1]
+    assert {path: path.with_name(path.name + ".damaged").read_bytes() for path in kept} == kept
+    assert "metrics/" in "".join(text for text in (log.read_text().splitlines()) if "set aside" in text)
+    assert verify(run_dir).sound
+
+
+@pytest.mark.parametrize(
+    ("mark", "end"), [(b"", b"\r\n"), (b"\xef\xbb\xbf", b"\n"), (b"\xef\xbb\xbf", b"\r\n")]
+)
+def test_files_converted_as_text_are_said_once_and_converted_back(
+    run_dir: Path, mark: bytes, end: bytes
+) -> None:
+    """Each line of such a log was damaged, and the study began anew."""
+    names = (LOG, "study.yaml", "provenance.json", "optuna.journal")
+    before = {name: (run_dir / name).read_bytes() for name in names}
+    for name, data in before.items():
+        (run_dir / name).write_bytes(mark + data.replace(b"\n", end))
+    for verb in (["verify"], ["status"]):
+        done = CliRunner().invoke(app, [*verb, str(run_dir)])
+        assert (done.exit_code, done.output.count("\n")) == (2, 1), done.output
+        assert f"{LOG}: was converted as text" in done.output
+        assert f"Convert it back: python -m sweep verify {run_dir} --repair" in done.output
+    with pytest.raises(RunDirError, match="was converted as text"):
+        RunDir.open(run_dir.parent, run_dir.name)
+    with pytest.warns(analysis.RunWarning, match="was converted as text"):
+        assert len(analysis.load(run_dir).trials) == 12
+    found = verify(run_dir, repair=True)
+    assert found.sound, found.as_text()
+    assert found.repaired == names
+    assert (run_dir / LOG).read_bytes().startswith(before[LOG])
+    assert {name: (run_dir / name).read_bytes() for name in WRITTEN} == {
+        name: before[name] for name in WRITTEN
+    }
+
+
+@pytest.mark.parametrize("pattern", [*DERIVED, CHECKPOINT, *WRITTEN])
+def test_a_folder_where_a_file_belongs_is_said_and_set_aside(run_dir: Path, pattern: str) -> None:
+    """It was a traceback, or stood in the way of the repair and of the study."""
+    name = one(run_dir, pattern)
+    (run_dir / name).unlink()
+    (run_dir / name).mkdir()
+    (run_dir / name / "kept").touch()
+    (damaged,) = verify(run_dir).damaged
+    assert damaged.path == name
+    assert "Is a directory" in damaged.text
+    assert str(run_dir / name) not in damaged.text
+    found = verify(run_dir, repair=True)
+    assert found.sound, found.as_text()
+    assert [path.parent.name for path in run_dir.rglob("kept")] == [Path(name).name + ".damaged"]
+
+
+@pytest.mark.parametrize("name", [LOG, "metrics", "checkpoints"])
+@pytest.mark.parametrize("linked", [True, False])
+def test_what_stands_where_the_log_or_a_folder_belongs_is_said(
+    run_dir: Path, name: str, linked: bool
+) -> None:
+    path = run_dir / name
+    path.rename(run_dir.parent / "elsewhere")
+    if linked:
+        path.symlink_to("/Volumes/Runs/here")
+    elif name == LOG:
+        path.mkdir()
+    else:
+        path.touch()
+    said = "is a link to /Volumes/Runs/here, which is not there" if linked else "is no f"
+    done = CliRunner().invoke(app, ["verify", str(run_dir)])
+    assert done.exit_code == (2 if name == LOG else 1)
+    assert f"{name}: {said}" in done.output
+    assert "--repair" not in done.output
+    with pytest.raises(RunDirError, match=f"{name}: {said}"):
+        RunDir.open(run_dir.parent, run_dir.name)
+
+
+def test_what_is_no_checkpoint_does_not_stand_in_the_way(run_dir: Path) -> None:
+    """A link to what is not there ended every command; a folder ended verify in a traceback."""
+    name = one(run_dir, CHECKPOINT)
+    (run_dir / name).unlink()
+    (run_dir / name).symlink_to("/Volumes/Runs/here")
+    (run_dir / "checkpoints/trial-00007/replicate-0/examples-000000080.safetensors").mkdir(parents=True)
+    assert [(each.path, each.text) for each in verify(run_dir).damaged] == [(name, "is not there")]
+    assert verify(run_dir, repair=True).sound
+
+
+@pytest.fixture
+def forbidden(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Take a file's permissions away, from root too."""
+    really_open, really_access = Path.open, os.access
+
+    def forbid(path: Path) -> None:
+        def refuse(self: Path, *arguments: Any, **options: Any) -> Any:
+            if self == path:
+                raise PermissionError(13, "Permission denied", str(path))
+            return really_open(self, *arguments, **options)
+
+        monkeypatch.setattr(Path, "open", refuse)
+        monkeypatch.setattr(os, "access", lambda place, mode: place != path and really_access(place, mode))
+
+    return forbid
+
+
+def test_a_checkpoint_that_may_not_be_read_stays_where_it_is(
+    run_dir: Path, forbidden: Callable[[Path], None]
+) -> None:
+    """It was set aside, and taken off the record."""
+    name = one(run_dir, CHECKPOINT)
+    forbidden(run_dir / name)
+    (damaged,) = verify(run_dir).damaged
+    assert (damaged.path, damaged.by_hand) == (name, True)
+    assert damaged.text == "cannot be read: Permission denied. Make it readable, or move it away"
+    found = verify(run_dir, repair=True)
+    assert (found.repaired, found.sound) == ((), False)
+    assert found.as_text().endswith(f"First see to {name}, as said above")
+    with RunDir.open(run_dir.parent, run_dir.name) as run:
+        number = int(name.split("/")[1].removeprefix("trial-"))
+        with pytest.raises(UnreadableCheckpointError, match="Make it readable"):
+            run.checkpoints.sound(number)
+    assert (run_dir / name).exists()
+
+
+@pytest.mark.parametrize("name", ["metrics", "checkpoints"])
+def test_a_folder_that_may_not_be_read_is_said(
+    run_dir: Path, forbidden: Callable[[Path], None], name: str
+) -> None:
+    forbidden(run_dir / name)
+    assert [(each.path, each.text) for each in verify(run_dir).damaged] == [
+        (name, "may not be read. Make it readable")
+    ]
+    with pytest.raises(RunDirError, match=f"{name}: may not be read"):
+        RunDir.open(run_dir.parent, run_dir.name)
+
+
+def test_copies_that_sync_tools_make_are_named_and_count_as_no_file(run_dir: Path) -> None:
+    sound = verify(run_dir)
+    made = ["log (Anna's conflicted copy 2026-11-29).jsonl", "study 2.yaml"]
+    made.append("optuna.sync-conflict-20261129-101500-ABCDEFG.journal")
+    for pattern in ("metrics/*", CHECKPOINT):
+        path = Path(one(run_dir, pattern))
+        made.append(str(path.with_name(f"{path.stem} 2{path.suffix}")))
+    for name in made:
+        (run_dir / name).write_bytes(b"")
+    found = verify(run_dir)
+    assert found.sound
+    assert [each.path for each in found.findings if not each.is_read] == sorted(made)
+    assert f"unread   {sorted(made)[0]}: a copy, such as sync tools make" in found.as_text()
+    assert found.as_text().splitlines()[-1] == sound.as_text().splitlines()[-1]
 
 
 def without(record: Callable[[bytes], bool], run_dir: Path) -> None:
