@@ -53,6 +53,7 @@ class Verification:
             "sound": self.sound,
             "findings": [asdict(each) for each in self.findings],
             "repaired": list(self.repaired),
+            "lost": list(self.lost),
         }
 
     def as_text(self) -> str:
