@@ -97,8 +97,15 @@ def _is_starved(state: State, slot: Slot) -> bool:
 
 def _depth(state: State, slot: Slot) -> int:
     """How many turns may be out at once: with two the worker never waits."""
+    if slot.brief and all(_has_not_reported(state, id) for id in slot.holding):
+        return 1  # like those before it, it ends with its first report: a second turn would train nothing
     waits = slot.waits and any(_verdict_is_due(state, id) for id in slot.holding)
     return 1 if waits or state.phase is Phase.STOPPING else 2
+
+
+def _has_not_reported(state: State, id: RunId) -> bool:
+    run = state.run(id)
+    return run is None or (run.length.open and not run.recorded)
 
 
 def _verdict_is_due(state: State, id: RunId) -> bool:

@@ -62,6 +62,7 @@ class Slot:
     drained        turns                    it was given its final snapshot turn; only while stopping
     wanted         widths                   how many lanes it would fill
     silence_noted  faults                   the turn whose silence was last spoken of
+    brief          transition               its last run of open length ended with its first report
     """
 
     id: str
@@ -79,6 +80,7 @@ class Slot:
     drained: bool = False
     wanted: int = 0
     silence_noted: int = 0
+    brief: bool = False
 
     @property
     def kind(self) -> tuple[str, int]:

@@ -240,6 +240,7 @@ def _finish(state: State, slot: Slot, id: RunId, out: list[Instruction]) -> None
     if run is None:
         return
     run.finished, run.slot = True, None
+    slot.brief = run.length.open and run.recorded <= 1
     trial = state.trials[id.trial]
     if trial.finished:
         endings.complete(state, trial, out)

@@ -20,7 +20,10 @@ SAVE_SHARE = 20
 
 
 class SavedFolder:
-    """The folder of one trial that is loaded; `resumed` is where its checkpoint stands, in examples."""
+    """The folder of one trial that is loaded; `resumed` is where its checkpoint stands, in examples.
+
+    Without a checkpoint it is not there before the trial makes it: most keep nothing, and pay for nothing.
+    """
 
     def __init__(self, load: Load, path: Path) -> None:
         """Raises CheckpointError where what the trial resumes from is another run's, or damaged."""
@@ -29,8 +32,9 @@ class SavedFolder:
         self.pack_s = 0.0
         self._load = load
         self._saved_at = -inf
-        self.remove()
+        self._packed: object = ()
         if load.checkpoint is not None:
+            self.remove()
             path.mkdir(parents=True)
             facts = packed_folder.unpack(Path(load.checkpoint), path)
             if facts.get("run") != _run_text(load):
@@ -39,7 +43,7 @@ class SavedFolder:
                     f"replicate {load.replicate}"
                 )
             self.resumed = int(facts["examples"])
-        self._packed = _state(path)
+            self._packed = _state(path)
 
     @property
     def state(self) -> object:

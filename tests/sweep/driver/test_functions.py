@@ -13,6 +13,8 @@ import sweep
 from sweep.api.run import Summary
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SpecError, SweepError
+from sweep.executors.inline import InlineExecutor
+from sweep.vocabulary.turn import Turn
 from tests.sweep.conftest import STUDIES
 from tests.sweep.in_process import interrupted
 
@@ -60,6 +62,22 @@ def test_a_generator_s_yields_are_reports(folder: Path) -> None:
 def test_a_function_that_returns_reports_once(folder: Path) -> None:
     table = analysis.load(run(("functions.py:train", "functions.py:value")).run_dir).trials
     assert table.value.tolist() == pytest.approx((table.params_learning_rate**2).tolist())
+
+
+def test_a_function_that_returns_takes_one_turn_a_trial(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for the first: how many reports it gives is not known before."""
+    turns: list[Turn] = []
+    submit = InlineExecutor.submit
+
+    def counting(executor: InlineExecutor, slot: str, turn: Turn) -> None:
+        turns.append(turn)
+        submit(executor, slot, turn)
+
+    monkeypatch.setattr(InlineExecutor, "submit", counting)
+    run(("functions.py:train", "functions.py:value"))
+    assert len(turns) == 4 + 1
 
 
 def test_random_numbers_hang_on_the_study_s_seed_and_the_trial_alone(folder: Path) -> None:
