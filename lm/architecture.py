@@ -14,6 +14,7 @@ import mlx.nn as nn
 from mlx.utils import tree_flatten
 from mlx_lm.utils import _get_classes
 
+from lm.base import NEEDS_A_PACKAGE
 from train_core.errors import TaskError
 
 PLACES = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len")
@@ -92,4 +93,6 @@ def _parsed(name: str, text: str) -> Architecture:
         raise TaskError(
             f"{name}: model_type {values['model_type']}: mlx-lm has no such architecture"
         ) from error
+    except SystemExit as error:
+        raise TaskError(f"{name}: {NEEDS_A_PACKAGE}") from error
     return Architecture(name, values)

@@ -16,6 +16,8 @@ from mlx_lm.utils import _download, load_model, load_tokenizer
 from train_core import device, keys
 from train_core.errors import TaskError
 
+NEEDS_A_PACKAGE = "mlx-lm needs a package for this architecture, which it names above. Install it"
+
 PRECISIONS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 """How a safetensors file calls a type -> how the training core does."""
 
@@ -54,6 +56,8 @@ def model(path: Path, *, trust_remote_code: bool = False) -> nn.Module:
     """A frozen model of its own over the arrays that this process has read once. Raises TaskError."""
     try:
         own: nn.Module = twin(_read(path, trust_remote_code))
+    except SystemExit as error:  # so mlx-lm's olmo ends where its package is missing
+        raise TaskError(f"model: {path}: {NEEDS_A_PACKAGE}") from error
     except (FileNotFoundError, KeyError, ValueError) as error:
         raise TaskError(f"model: {path}: mlx-lm cannot load it: {' '.join(str(error).split())}") from error
     return own

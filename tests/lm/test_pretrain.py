@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,9 @@ def test_what_is_wrong_with_the_configuration_is_a_line(task: Pretrain) -> None:
 
     with pytest.raises(TaskError, match=r"model_type lama: mlx-lm has no such architecture"):
         program(json.dumps({**CONFIG, "model_type": "lama"}))
+    if importlib.util.find_spec("hf_olmo") is None:
+        with pytest.raises(TaskError, match=r"needs a package for this architecture, which it names above"):
+            program(json.dumps({**CONFIG, "model_type": "olmo"}))
     with pytest.raises(TaskError, match=r"it has no model_type, such as llama"):
         program("{}")
     with pytest.raises(TaskError, match=r"config\.json:1: not JSON"):
