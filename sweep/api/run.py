@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, overload
@@ -95,6 +96,18 @@ def run(
             shown.close()
 
 
+MOST_SAID = 3
+"""Lines of the log that are damaged are said one by one up to so many."""
+
+
+def _said_once(damage: Sequence[str], run_dir: Path) -> Iterator[str]:
+    """What to say of damage that no earlier session has seen."""
+    for text in damage[:MOST_SAID]:
+        yield f"{run_dir}: {text}"
+    if len(damage) > MOST_SAID:
+        yield f"{run_dir}: {len(damage) - MOST_SAID} more. All: python -m sweep verify {run_dir}"
+
+
 def _run_elsewhere(
     given: Given, *, runs: str | Path, trials: int | None, shown: Progress, accept_changed_task: bool
 ) -> Summary:
@@ -131,6 +144,8 @@ def run_study(
     began = time.monotonic()
     check_choices(spec, sources=False)
     with open_run(spec, runs, accept_changed_task=accept_changed_task, source=source) as run:
+        for text in _said_once(run.history.fresh_damage, run.path):
+            progress.note(text)
         if finished(spec, run):
             with logging_to(spec, run, progress):
                 pass  # a logger that is new, or that an earlier session left behind, gets what it lacks

@@ -102,23 +102,31 @@ class RunDir:
 
     @property
     def study_text(self) -> str | None:
-        """The study file as last resolved; None where there is none yet."""
+        """The study file as last resolved, by the log where it is not there; None where there is none yet."""
         try:
-            return self._recorded(layout.STUDY).decode("utf-8", errors="replace")
+            data = self._recorded(layout.STUDY)
         except FileNotFoundError:
-            return None
+            found = rebuilt(layout.STUDY, self.history.study.files)
+            if found is None:
+                return None
+            data = found
+        return data.decode("utf-8", errors="replace")
 
     @property
     def provenance(self) -> dict[str, Any] | None:
-        """What `write_provenance` last wrote; None where there is none yet; a damaged file is set aside."""
+        """What `write_provenance` last wrote, by the log where the file is not there or damaged.
+
+        None where there is none yet; a damaged file is set aside.
+        """
         path = self.path / layout.PROVENANCE
         try:
             return parse_provenance(path, self._recorded(layout.PROVENANCE))
         except FileNotFoundError:
-            return None
+            pass
         except RunDirError as error:
             self.set_aside(layout.PROVENANCE, str(error))
-            return None
+        data = rebuilt(layout.PROVENANCE, self.history.study.files)
+        return None if data is None else parse_provenance(path, data)
 
     @property
     def session(self) -> int:

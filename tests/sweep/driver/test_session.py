@@ -156,6 +156,17 @@ def test_a_failing_trial_ends_with_its_reason_and_the_study_goes_on(folder: Fold
         run(folder)
 
 
+def test_a_resume_says_what_of_the_log_is_damaged(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    """It was recorded, and said by `status` alone."""
+    run_study(load(folder.study), runs=folder.runs, progress=Quiet())
+    log = folder.run_dir / "log.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-2]))
+    capsys.readouterr()
+    for said in (1, 0):
+        run_study(load(folder.study), runs=folder.runs, progress=Quiet())
+        assert capsys.readouterr().err.count(f"{folder.run_dir}: log.jsonl was cut short") == said
+
+
 def test_another_study_of_the_same_name_is_refused_with_what_differs(folder: Folder) -> None:
     run(folder)
     folder.write(("slow: 0.0", "slow: 0.1"), ("seed: 3", "seed: 4"))

@@ -86,6 +86,28 @@ def test_what_was_written_beside_the_log_reads_back(tmp_path: Path) -> None:
         assert [each["session"] for each in run.provenance["sessions"]] == [1, 2]
 
 
+@pytest.mark.parametrize("damaged", [None, b"", b"{}"])
+def test_without_its_files_a_run_is_what_the_log_says(tmp_path: Path, damaged: bytes | None) -> None:
+    """Another study, or a changed task, was resumed as if it were the same one."""
+    with open_run(tmp_path) as run:
+        run.write_study("name: line\n")
+        run.write_provenance(task_hash="aa", hosts=["mac-1"])
+        begin(run)
+        run.commit()
+        before = run.provenance
+    (tmp_path / "study" / "study.yaml").unlink()
+    provenance = tmp_path / "study" / "provenance.json"
+    provenance.unlink()
+    if damaged is not None:
+        provenance.write_bytes(damaged)
+    with open_run(tmp_path) as run:
+        assert run.study_text == "name: line\n"
+        assert run.provenance == before
+        run.write_provenance(task_hash="bb", hosts=[])
+        assert run.provenance is not None
+        assert [each["task_sha256"] for each in run.provenance["sessions"]] == ["aa", "bb"]
+
+
 @pytest.mark.slow
 def test_a_second_opener_is_told_who_writes(tmp_path: Path) -> None:
     with (
