@@ -93,7 +93,7 @@ def read_batches(
         )
     wanted = None if kinds is None else tuple(map(_beginning, kinds))
     end = whole_bytes(path) if stop is None else stop
-    chain = Chain.at(path, start)
+    chain, lines_before = Chain.at(path, start), _LinesBefore(path)
     for offset, block in _blocks(path, start, end):
         lines = block.split(b"\n")[:-1]
         places = None if wanted is None else _places(lines, wanted)
@@ -102,7 +102,7 @@ def read_batches(
         records = None if plain is None else _parse(plain)
         if records is None:
             chain = before
-            records = _sort_out(path, offset, lines, places, chain, on_damage)
+            records = _sort_out(path, lines_before(offset), lines, places, chain, on_damage)
         newer = _newer(records)
         if newer is None:
             if records:
@@ -115,7 +115,7 @@ def read_batches(
             f"{path} was written in format {found}, this version reads up to {FORMAT}: update sweep-mlx"
         )
     if stop is None and _is_damaged_end(path, end):
-        on_damage(Damage(path, _lines_before(path, end) + 1, "the end of the file is not as it was written"))
+        on_damage(Damage(path, lines_before(end) + 1, "the end of the file is not as it was written"))
 
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -155,14 +155,14 @@ def _places(lines: list[bytes], wanted: tuple[bytes, ...]) -> list[int]:
 
 def _sort_out(
     path: Path,
-    offset: int,
+    before: int,
     lines: list[bytes],
     places: list[int] | None,
     chain: Chain,
     on_damage: OnDamage,
 ) -> list[Record]:
-    """Read a block in which something is wrong line by line, and say what."""
-    first = _lines_before(path, offset) + 1
+    """Read a block in which something is wrong line by line, and say what; `before` it are so many lines."""
+    first = before + 1
     reading = set(range(len(lines)) if places is None else places)
     records: list[Record] = []
     for place, line in enumerate(lines):
@@ -206,8 +206,17 @@ def _parse(lines: list[bytes]) -> list[Record] | None:
     return records if len(records) == len(lines) and all(map(is_record, records)) else None
 
 
-def _lines_before(path: Path, offset: int) -> int:
-    return sum(block.count(b"\n") for _, block in _blocks(path, 0, offset))
+class _LinesBefore:
+    """How many lines stand before a place; the next place comes after it, and is counted from there."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = self._lines = 0
+
+    def __call__(self, offset: int) -> int:
+        self._lines += sum(block.count(b"\n") for _, block in _blocks(self._path, self._offset, offset))
+        self._offset = offset
+        return self._lines
 
 
 def _newer(records: list[Record]) -> int | None:

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,26 @@ def test_damaged_lines_are_named_and_all_others_read(log: Path, garbage: bytes) 
     assert times(records) == [each for each in range(40) if each != 17]
     assert [each.line for each in damage] == [18]
     assert "log.jsonl line 18" in str(damage[0])
+
+
+def test_a_log_that_is_damaged_everywhere_is_read_a_few_times_at_most(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To say which line it is, all before each damaged block was read again."""
+    log.write_bytes(b"{\n".join(map(message, range(400))))
+    plain, read_bytes = reader._blocks, 0
+
+    def counting(path: Path, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+        nonlocal read_bytes
+        for offset, block in plain(path, start, stop):
+            read_bytes += len(block)
+            yield offset, block
+
+    monkeypatch.setattr(reader, "_blocks", counting)
+    records, damage = read(log)
+    assert times(records) == list(range(400))
+    assert [each.line for each in damage] == list(range(2, 799, 2))
+    assert read_bytes <= 3 * log.stat().st_size
 
 
 def test_two_halves_of_one_record_are_two_damaged_lines(log: Path) -> None:
