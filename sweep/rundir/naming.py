@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from runlog import layout
+from runlog.reader import whole_bytes
 from sweep.errors import RunDirError
 
 _NAME_BYTES = 120
@@ -110,11 +111,15 @@ def check_contents(path: Path) -> None:
         for name in (layout.LOG, *FOLDERS):
             if (obstacle := obstacle_of(path / name)) is not None:
                 raise RunDirError(f"{path / name}: {obstacle}")
-        return
+        if whole_bytes(path / layout.LOG):
+            return
     if layout.JOURNAL in names or layout.TRIALS in names:
+        state = "empty" if layout.LOG in names else "missing"
         raise RunDirError(
-            f"{path}: must hold {layout.LOG} since trials were recorded; it is missing; "
+            f"{path}: must hold {layout.LOG} since trials were recorded; it is {state}; "
             "put it back, or move the directory away"
         )
+    if layout.LOG in names:  # a kill before the first record
+        return
     if foreign := sorted(names - _OURS - {f"{name}.partial" for name in _OURS}):
         raise RunDirError(f"{path}: is not a run directory, it holds {foreign[0]}; choose another name")

@@ -144,9 +144,11 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
 def test_a_lost_log_is_named(tmp_path: Path) -> None:
     with open_run(tmp_path) as run:
         run.journal_path.write_bytes(b"trials")
-    (tmp_path / "study" / "log.jsonl").unlink()
-    with pytest.raises(RunDirError, match=r"must hold log.jsonl .* put it back"):
-        open_run(tmp_path)
+    for state in ("empty", "missing"):
+        if state == "missing":
+            (tmp_path / "study" / "log.jsonl").unlink()
+        with pytest.raises(RunDirError, match=rf"must hold log.jsonl .* it is {state}; put it back"):
+            open_run(tmp_path)
 
 
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
