@@ -11,7 +11,7 @@ from analysis.run import Run, warn_of_damage
 from analysis.runs import Runs
 from runlog import layout
 from runlog.integrity import wholeness
-from runlog.reader import UnreadableLogError, read_batches
+from runlog.reader import UnreadableLogError, read_batches, whole_bytes
 from runlog.segments import parts_of
 
 
@@ -34,7 +34,7 @@ def _one(path: Path) -> Run:
     log = path / layout.LOG
     if not path.is_dir():
         raise RunError(f"{path}: is no directory; give the path of a run, such as runs/digits")
-    if not _is_file(log):
+    if _is_lost(log):
         if not _has_tables(path):
             raise RunError(f"{path}: is not a run directory, it has no {layout.LOG}; give the path of a run")
         warn(f"{path}: has lost its {layout.LOG}; shown is what its Parquet files hold")
@@ -53,11 +53,12 @@ def _one(path: Path) -> Run:
     return Run(path)
 
 
-def _is_file(path: Path) -> bool:
+def _is_lost(log: Path) -> bool:
+    """Whether there is no log, or nothing in it though there are tables."""
     try:
-        return path.is_file()
+        return not log.is_file() or (not whole_bytes(log) and _has_tables(log.parent))
     except OSError as error:
-        raise RunError(f"{path.parent}: cannot be read: {error.strerror}. Make it readable") from error
+        raise RunError(f"{log}: cannot be read: {error.strerror}. Make it readable") from error
 
 
 def _has_tables(path: Path) -> bool:

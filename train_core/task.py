@@ -82,7 +82,10 @@ class Task:
     recorded: Mapping[str, str] = MappingProxyType({})
 
     def reads(self, given: Mapping[str, Any]) -> Mapping[str, Read]:
-        """Return by name the files and folders that a trial reads: a resume compares them."""
+        """Return by name the files and folders that a trial reads: a resume compares them.
+
+        Of a folder the files in it count, not hidden ones, nor those of folders below it.
+        """
         return {}
 
     def filled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -64,6 +64,13 @@ def test_a_newer_session_after_older_ones_ends_what_is_read(own_run: Path) -> No
         assert len(run.metrics) == len(before.metrics)
 
 
+def test_an_empty_log_leaves_the_tables_too(own_run: Path) -> None:
+    before = whole(own_run)
+    (own_run / "log.jsonl").write_bytes(b"")
+    with said("has lost its log.jsonl; shown is what its Parquet files hold"):
+        assert len(analysis.load(own_run).trials) == len(before.trials)
+
+
 def test_a_lost_log_leaves_the_tables(own_run: Path) -> None:
     before = whole(own_run)
     (own_run / "log.jsonl").unlink()
