@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """The signals that end a study."""
+
+
+STOPPING = "stopping: finishing the current steps and saving checkpoints. Ctrl-C again stops immediately"
 
 
 class Interrupter:
@@ -62,7 +65,10 @@ def interrupting(
         interrupt()
         if ends_at_once:
             raise KeyboardInterrupt
-        note("stopping: finishing the current steps and saving checkpoints. Ctrl-C again stops immediately")
+        with suppress(RuntimeError):  # it came in the midst of a print that waits for a slow terminal
+            note(
+                "stopping: finishing the current steps and saving checkpoints. Ctrl-C again stops immediately"
+            )
 
     if threading.current_thread() is not threading.main_thread():
         yield

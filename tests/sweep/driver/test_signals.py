@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from sweep.driver.signals import interrupting
 from sweep.executors.inline import InlineExecutor
 from sweep.spec.parse import load
 from tests.logs import records
-from tests.processes import actors, wait_for
+from tests.processes import actors, wait_for, wait_until
 from tests.sweep.conftest import ON_RAY, Folder
 from tests.sweep.ten_trials import check_whole
 
@@ -94,6 +95,29 @@ def test_a_terminal_that_hangs_up_twice_ends_a_study_in_order() -> None:
         assert interrupts == [1]
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_in_the_midst_of_a_print_ends_a_study_in_order() -> None:
+    """A terminal that is slow, or stopped by Ctrl-S, has the signal handled while a line is written."""
+    taken, given = os.pipe()
+    interrupts: list[int] = []
+    printed = threading.Event()
+    with os.fdopen(given, "w") as shown, os.fdopen(taken, "rb") as screen, ThreadPoolExecutor(1) as thread:
+
+        def signal_and_read() -> None:
+            wait_until(lambda: not select.select([], [given], [], 0)[1])  # it is full: the print waits
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+            wait_until(lambda: interrupts == [1])
+            while not printed.is_set():
+                if select.select([screen], [], [], 0.05)[0]:
+                    screen.read1(1 << 20)
+
+        with interrupting(lambda: interrupts.append(1), lambda text: print(text, file=shown, flush=True)):
+            read = thread.submit(signal_and_read)
+            print("x" * 200_000, file=shown, flush=True)
+            printed.set()
+            read.result(timeout=60)
+    assert interrupts == [1]
 
 
 IN_A_TERMINAL = """
