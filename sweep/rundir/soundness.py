@@ -88,7 +88,8 @@ def _log(run_dir: Path, content: LogContent) -> Iterator[Finding]:
     log = run_dir / layout.LOG
     damage = [*content.damage, *wholeness.problems(run_dir)]
     for text in damage:
-        yield Finding(layout.LOG, False, text.removeprefix(layout.LOG).lstrip(": "))
+        said = text.removeprefix(layout.LOG).lstrip(": ")
+        yield Finding(layout.LOG, False, said, by_hand=not whole_bytes(log))  # nothing is left to repair by
     if not damage:
         torn = log.stat().st_size > whole_bytes(log) and not content.live
         yield Finding(layout.LOG, True, f"{content.records} records{_TORN if torn else ''}")

@@ -73,10 +73,11 @@ class Verification:
             said.append(
                 f"{' and '.join(self.lost)} cannot be rebuilt: restore it from a copy, if there is one"
             )
-        if by_hand:
-            named = sorted(by_hand)[0] if len(by_hand) == 1 else f"{len(by_hand)} of them"
+        first = sorted(by_hand - set(self.lost))
+        if first:
+            named = first[0] if len(first) == 1 else f"{len(first)} of them"
             said.append(f"First see to {named}, as said above")
-        elif rest:
+        elif rest and not by_hand:
             said.append(f"Run: python -m sweep verify {self.run_dir} --repair")
         return "".join(f". {text}" for text in said)
 

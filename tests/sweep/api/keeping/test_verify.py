@@ -175,6 +175,16 @@ def test_what_tables_hold_beyond_a_log_that_was_cut_short_is_kept_by_a_repair(ru
     assert verify(run_dir).sound
 
 
+def test_an_empty_log_is_no_case_for_a_repair(run_dir: Path) -> None:
+    """All else was made again from nothing."""
+    (run_dir / LOG).write_bytes(b"")
+    before = content(run_dir)
+    assert verify(run_dir).as_text().endswith("restore it from a copy, if there is one")
+    with pytest.raises(RunDirError, match=r"it is empty; put it back"):
+        verify(run_dir, repair=True)
+    assert content(run_dir) == before
+
+
 @pytest.mark.parametrize(
     ("mark", "end"), [(b"", b"\r\n"), (b"\xef\xbb\xbf", b"\n"), (b"\xef\xbb\xbf", b"\r\n")]
 )
