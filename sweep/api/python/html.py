@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from itertools import accumulate
+from math import log
 from typing import Any, Protocol
 
 from sweep.vocabulary.trial import Scalar
 
 WIDTH, HEIGHT, EDGE = 480, 150, 8
 """Of the curve, in pixels; marks stay off its edge."""
+
+LOG_FROM = 100.0
+"""Values that differ by a greater factor are shown on a log scale: the best would all lie on the edge."""
 
 CELL = 'style="text-align: left"'
 
@@ -88,10 +92,13 @@ def _curve(summary: Shown) -> str:
         return ""
     is_better = min if summary.directions == ("minimize",) else max
     low, high, last = min(values), max(values), max(numbers)
+    is_log = low > 0 and high / low > LOG_FROM
+    scaled = log if is_log else float
+    bottom, height = scaled(low), (scaled(high) - scaled(low)) or 1
 
     def place(number: float, value: float) -> str:
         x = EDGE + (WIDTH - 2 * EDGE) * number / max(last, 1)
-        y = HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (value - low) / ((high - low) or 1)
+        y = HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (scaled(value) - bottom) / height
         return f"{x:.1f},{y:.1f}"
 
     so_far = list(accumulate(values, is_better))
@@ -101,9 +108,11 @@ def _curve(summary: Shown) -> str:
     dots = (place(*each).split(",") for each in zip(numbers, values, strict=True))
     circles = "".join(f'<circle cx="{x}" cy="{y}" r="2.5" fill="#0072b2"/>' for x, y in dots)
     metric = escape(summary.objectives[0])
+    scale = " on a log scale" if is_log else ""
+    axes = f'<path d="M1 0V{HEIGHT - 1}H{WIDTH}" fill="none" stroke="#999999"/>'
+    line = f'<polyline points="{" ".join(steps)}" fill="none" stroke="#d55e00" stroke-width="1.5"/>'
     return (
         f'<figure style="margin: 0"><svg width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{metric} '
-        f'by trial">{circles}<polyline points="{" ".join(steps)}" fill="none" stroke="#d55e00" '
-        f'stroke-width="1.5"/></svg><figcaption>{metric} by trial, from {low:.4g} to {high:.4g}; the line is '
-        "the best so far</figcaption></figure>"
+        f'by trial">{axes}{circles}{line}</svg><figcaption>{metric} by trial, from {low:.4g} to {high:.4g}'
+        f"{scale}; the line is the best so far</figcaption></figure>"
     )

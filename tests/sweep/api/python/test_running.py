@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,15 @@ def test_a_notebook_shows_counts_the_best_and_a_curve() -> None:
     assert "<b>line</b>: 4 complete, finished." in shown
     assert shown.count("<circle") == shown.count("<tr>") - 1 == 4
     assert "loss by trial" in shown
+
+
+def test_a_curve_of_very_different_values_is_on_a_log_scale() -> None:
+    cell = "def train(trial):\n    return {'loss': 10.0 ** -trial.number}\n"
+    shown = run(Kernel().run(cell)["train"])._repr_html_()
+    assert "loss by trial, from 0.001 to 1 on a log scale" in shown
+    heights = [float(each) for each in re.findall(r'<circle cx="[\d.]+" cy="([\d.]+)"', shown)]
+    steps = [after - before for before, after in itertools.pairwise(heights)]
+    assert steps == pytest.approx([steps[0]] * 3, abs=0.2)
 
 
 def test_an_interrupt_ends_it_in_order_and_running_it_again_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
