@@ -69,18 +69,18 @@ def _read(source: Path, program: str | None) -> Draft:
     if kind is None:
         raise SweepError(
             f"{source}: is of no kind that is known here: a sweep of W&B has `parameters`, a config of "
-            "Hydra's Optuna sweeper `hydra.sweeper`, an experiment of Determined `searcher`, one of Ray Tune "
+            "a Hydra sweeper `hydra.sweeper`, an experiment of Determined `searcher`, one of Ray Tune "
             "`run`"
         )
     try:
-        draft: Draft = kind.draft(values, name=_name(source), program=program)
+        draft: Draft = kind.draft(values, name=_name(source.name), program=program)
     except ImportFault as fault:
-        raise SweepError(f"{source}: {fault}") from fault
-    draft.values["name"] = _name(Path(str(draft.values["name"])))
+        raise SweepError(f"{source}: {' '.join(str(fault).split())}") from fault
+    draft.values["name"] = _name(str(draft.values["name"]))
     return draft
 
 
-def _name(path: Path) -> str:
-    """A study's name made of a file's."""
-    stem = path.name.removesuffix(".yaml").removesuffix(".yml")
-    return re.sub(r"[^\w.-]", "-", stem).strip("-.")[:100] or "study"
+def _name(text: str) -> str:
+    """A study's name made of a file's or a title."""
+    stem = text.removesuffix(".yaml").removesuffix(".yml")
+    return re.sub(r"[^A-Za-z0-9_.]+", "-", stem).strip("-.")[:100] or "study"

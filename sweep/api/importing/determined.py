@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-import shlex
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sweep.api.importing import entries
 from sweep.api.importing.arguments import Argument, escaped, options
-from sweep.api.importing.drafts import Draft, ImportFault
+from sweep.api.importing.drafts import HERE, Draft, ImportFault
 
 KIND = "an experiment of Determined"
+
+HALVING = (
+    "adaptive_asha", "asha", "async_halving", "sync_halving", "adaptive", "adaptive_simple",
+)  # fmt: skip
+"""Searchers that end trials early."""
+
+SHELL = re.compile(r"&&|\|\||[;|<>`$]")
+"""What only a shell understands."""
+
+MOST_POINTS = 10_000
+"""Of one hyperparameter in a grid."""
+
+LARGEST_EXPONENT = 700
+"""Of e, that a float can hold."""
 
 ELSEWHERE = {
     "name", "entrypoint", "hyperparameters", "searcher", "description", "labels", "project", "workspace",
@@ -30,16 +45,21 @@ def draft(values: Mapping[str, Any], *, name: str, program: str | None) -> Draft
     made = Draft(KIND)
     space: dict[str, entries.Entry] = {}
     fixed: dict[str, Any] = {}
-    _hyperparameters(values["hyperparameters"] or {}, made, space, fixed, is_grid=_is_grid(values))
+    given = values["hyperparameters"]
+    if not isinstance(given, Mapping):
+        raise ImportFault("hyperparameters: is no mapping. Write names and their ranges")
+    _hyperparameters(given, made, space, fixed, is_grid=_is_grid(values))
     if not space:
         raise ImportFault(
             "hyperparameters: every one is a constant, so there is nothing to search. Add a range"
         )
     made.put("name", str(values.get("name") or name).replace(" ", "-").replace("/", "-"))
-    seed = (values.get("reproducibility") or {}).get("experiment_seed")
+    repeated = values.get("reproducibility")
+    seed = repeated.get("experiment_seed") if isinstance(repeated, Mapping) else None
     if seed is not None:
-        made.put("seed", int(seed))
+        made.put("seed", entries.whole("reproducibility.experiment_seed", seed))
     made.put("command", _command(values, [*space, *fixed], made, program))
+    made.put("working_directory", ".", HERE)
     if variables := _environment(values):
         made.put("environment", variables)
     searcher: Mapping[str, Any] = values["searcher"]
@@ -56,7 +76,7 @@ def draft(values: Mapping[str, Any], *, name: str, program: str | None) -> Draft
     _length(searcher, made)
     _searcher(searcher, space, made)
     if "max_restarts" in values:
-        made.put("failures", {"retry": int(values["max_restarts"])})
+        made.put("failures", {"retry": entries.whole("max_restarts", values["max_restarts"])})
     for key in values.keys() - ELSEWHERE:
         made.note(f"{key}: is left out, a study file has nothing like it")
     return made
@@ -78,19 +98,26 @@ def _hyperparameters(
     for name, each in given.items():
         path = f"{prefix}{name}"
         if not isinstance(each, Mapping):
-            fixed[path] = _scalar(each)
+            fixed[path] = entries.scalar(each)
         elif "type" not in each:
             _hyperparameters(each, made, space, fixed, is_grid=is_grid, prefix=f"{path}.")
         elif each["type"] == "const":
-            fixed[path] = _scalar(each.get("val"))
+            fixed[path] = entries.scalar(each.get("val"))
         else:
-            space[path] = _entry(path, each, made, is_grid=is_grid)
+            entry = _entry(path, each, made, is_grid=is_grid)
+            if len(entry.get("choices", "..")) == 1:
+                fixed[path] = entry["choices"][0]
+            else:
+                space[path] = entry
 
 
 def _entry(path: str, each: Mapping[str, Any], made: Draft, *, is_grid: bool) -> entries.Entry:
     kind = each["type"]
     if kind == "categorical":
-        return entries.choices([_scalar(value) for value in each["vals"]])
+        listed = each.get("vals")
+        if not isinstance(listed, list) or not listed:
+            raise ImportFault(f"hyperparameters.{path}: needs vals, a list. Add it")
+        return entries.choices(listed)
     if kind not in ("int", "double", "log"):
         raise ImportFault(
             f"hyperparameters.{path}.type: {kind} is none of categorical, int, double, log and const"
@@ -98,9 +125,16 @@ def _entry(path: str, each: Mapping[str, Any], made: Draft, *, is_grid: bool) ->
     if "minval" not in each or "maxval" not in each:
         raise ImportFault(f"hyperparameters.{path}: needs minval and maxval. Add them")
     low, high = entries.number(path, each["minval"]), entries.number(path, each["maxval"])
-    count = int(each.get("count", 0))
+    count = entries.whole(f"hyperparameters.{path}.count", each.get("count") or 0)
+    if count > MOST_POINTS:
+        raise ImportFault(f"hyperparameters.{path}.count: {count:g} points are too many. Write fewer")
     if kind == "log":
-        base = float(each.get("base", 10))
+        base = entries.positive(f"hyperparameters.{path}.base", each.get("base", 10))
+        if max(abs(low), abs(high)) * abs(math.log(base)) > LARGEST_EXPONENT:
+            raise ImportFault(
+                f"hyperparameters.{path}: minval and maxval are exponents of {base:g}, and too large. "
+                "Write exponents"
+            )
         if is_grid and count > 1:
             made.note(f"{path}: the points of its grid are listed")
             points = [low + (high - low) * place / (count - 1) for place in range(count)]
@@ -114,26 +148,26 @@ def _entry(path: str, each: Mapping[str, Any], made: Draft, *, is_grid: bool) ->
     return entries.integers(low, high) if kind == "int" else entries.uniform(low, high)
 
 
-def _scalar(value: Any) -> Any:
-    """A value as one argument: lists and mappings as text."""
-    return str(value) if isinstance(value, list | Mapping) else value
-
-
 def _command(values: Mapping[str, Any], names: list[str], made: Draft, program: str | None) -> list[Argument]:
     given = values.get("entrypoint")
-    words = shlex.split(given) if isinstance(given, str) else [str(each) for each in given or []]
+    if isinstance(given, str) and (SHELL.search(given) or "=" in given.split(" ")[0]):
+        made.note("entrypoint: is read by a shell; hyperparameters are added to its last command")
+        return ["sh", "-c", escaped(f'{given} "$@"'), "sh", *options(names)]
+    words = entries.words("entrypoint", given)
     if program is not None or not words:
         if program is None:
             made.note("entrypoint: the file names none, train.py is a guess (pass --program SCRIPT)")
         return ["python", program or "train.py", *options(names)]
-    if len(words) == 1 and ":" in words[0]:
+    if len(words) == 1 and ":" in words[0] and "/" not in words[0]:
         made.note(
             f"entrypoint: {words[0]} is a class of Determined's; train.py stands for a script that trains it"
         )
         return ["python", "train.py", *options(names)]
     if "determined.launch" in " ".join(words):
-        made.note("entrypoint: Determined's launcher is left out, what it launched is kept")
-        words = _launched(words)
+        launched = _launched(words)
+        what = "what it launched is kept" if launched else "train.py stands for what it launched"
+        made.note(f"entrypoint: Determined's launcher is left out, {what}")
+        words = launched or ["python", "train.py"]
     made.note("hyperparameters: reach the program as --name=value; Determined's own API is not there")
     return [*map(escaped, words), *options(names)]
 
@@ -145,14 +179,14 @@ def _launched(words: list[str]) -> list[str]:
             return ["python", *words[place:]]
         if word == "--":
             return words[place + 1 :]
-    return ["python", "train.py"]
+    return []
 
 
 def _environment(values: Mapping[str, Any]) -> dict[str, str]:
     given = (values.get("environment") or {}) if isinstance(values.get("environment"), Mapping) else {}
-    listed = given.get("environment_variables") or []
-    if isinstance(listed, Mapping):
-        listed = [text for each in listed.values() for text in each]
+    held = given.get("environment_variables") or []
+    kinds = held.values() if isinstance(held, Mapping) else [held]  # by kind of processor, or for all
+    listed = [text for each in kinds for text in entries.listed("environment.environment_variables", each)]
     pairs = (str(text).partition("=") for text in listed)
     return {name: escaped(value) for name, _, value in pairs}
 
@@ -160,18 +194,19 @@ def _environment(values: Mapping[str, Any]) -> dict[str, str]:
 def _length(searcher: Mapping[str, Any], made: Draft) -> None:
     given = searcher.get("max_length") or searcher.get("max_time")
     unit = str(searcher.get("time_metric", "batches"))
-    if isinstance(given, Mapping):
-        ((unit, given),) = list(given.items())[:1]
+    if isinstance(given, Mapping) and given:
+        unit, given = next(iter(given.items()))
     if given:
-        made.put("trial", {"length": {"examples": int(given)}}, f"in {unit}: count `examples` in them too")
+        length = entries.whole("searcher.max_length", given)
+        made.put("trial", {"length": {"examples": length}}, f"in {unit}: count `examples` in them too")
 
 
 def _searcher(searcher: Mapping[str, Any], space: Mapping[str, entries.Entry], made: Draft) -> None:
     name = str(searcher.get("name", "random"))
-    trials = int(searcher.get("max_trials", 0))
+    trials = entries.whole("searcher.max_trials", searcher.get("max_trials") or 0)
     sampler = "grid" if name == "grid" else "random"
-    if name in ("adaptive_asha", "async_halving", "sync_halving", "adaptive", "adaptive_simple"):
-        divisor = max(2, int(float(searcher.get("divisor", 4))))
+    if name in HALVING:
+        divisor = max(2, int(entries.number("searcher.divisor", searcher.get("divisor") or 4)))
         kind = "hyperband" if name.startswith("adaptive") and "trial" in made.values else "successive_halving"
         made.put("pruner", {"name": kind, "reduction_factor": divisor})
         sampler = "tpe"
@@ -181,14 +216,11 @@ def _searcher(searcher: Mapping[str, Any], space: Mapping[str, entries.Entry], m
         made.note("searcher: single trains one trial")
     elif name not in ("random", "grid"):
         made.note(f"searcher: {name} is not known here, random is used")
-    if sampler == "grid" and any(
-        "choices" not in each and isinstance(each["low"], float) for each in space.values()
-    ):
+    sizes = [entries.count(each) for each in space.values()]
+    if sampler == "grid" and 0 in sizes:
         made.note("searcher: a grid needs `count` for each range; written as random")
         sampler = "random"
     made.put("sampler", {"name": sampler})
     if sampler == "grid":
-        trials = 1
-        for each in space.values():
-            trials *= len(each["choices"]) if "choices" in each else each["high"] - each["low"] + 1
+        trials = math.prod(sizes)
     made.put("budget", {"trials": trials or 50}, "" if trials else "the file gives no number of trials")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 ORDER = (
-    "name", "seed", "command", "environment", "objective", "space", "fixed", "trial", "sampler", "pruner",
-    "stop", "failures", "budget",
+    "name", "seed", "command", "working_directory", "environment", "objective", "space", "fixed", "trial",
+    "sampler", "pruner", "stop", "failures", "budget",
 )  # fmt: skip
 """What a draft may hold, as it is written."""
+
+HERE = "as there: this file's folder, not the trial's own"
+"""Why a study has a `working_directory`: relative paths mean the same."""
 
 WIDE = 60
 """Longer than this, a mapping stands on lines of its own."""
@@ -37,12 +42,13 @@ class Draft:
         """A key of the study file."""
         self.values[key] = value
         if comment:
-            self.comments[(key,)] = comment
+            self.comments[(key,)] = " ".join(comment.split())
 
     def note(self, text: str) -> None:
         """What the study file does not say as the other one did."""
-        if text not in self.unsaid:
-            self.unsaid.append(text)
+        line = " ".join(text.split())
+        if line not in self.unsaid:
+            self.unsaid.append(line)
 
     def text(self, source: str) -> str:
         """The study file."""
@@ -95,6 +101,8 @@ def _inline(value: Any) -> str:
             return "null"
         case str():
             return _word(value)
+        case float() if not math.isfinite(value):
+            return {math.inf: ".inf", -math.inf: "-.inf"}.get(value, ".nan")
         case _:
             return repr(value)
 
@@ -108,4 +116,6 @@ def _word(text: str) -> str:
     is_number = re.fullmatch(r"[-+.0-9].*", text) and re.fullmatch(r"[-+.0-9eE]+", text)
     if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED and not is_number:
         return text
-    return "'" + text.replace("'", "''") + "'"
+    if text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    return json.dumps(text)  # with escapes, which are the same in YAML's double quotes

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +12,9 @@ from sweep.api.importing.drafts import ImportFault
 from sweep.vocabulary.trial import Scalar
 
 Entry = dict[str, Any]
+
+MOST = 1e300
+"""No bound is larger."""
 
 DEVIATIONS = 3
 """A normal distribution becomes a range of so many standard deviations to each side."""
@@ -19,10 +24,60 @@ def number(name: str, value: Any) -> float:
     """A bound that is a number. Raises ImportFault."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         try:
-            return float(value)
+            value = float(value)
         except (TypeError, ValueError):
             raise ImportFault(f"{name}: {value!r} is no number. Write one") from None
+    if not abs(value) <= MOST:
+        raise ImportFault(f"{name}: is no bound that a range can have. Write a finite number")
     return value
+
+
+def positive(name: str, value: Any) -> float:
+    """A step. Raises ImportFault where it is not above 0."""
+    found = number(name, value)
+    if found <= 0:
+        raise ImportFault(f"{name}: {value!r} is no step. Write one above 0")
+    return int(found) if found == int(found) else found
+
+
+def whole(name: str, value: Any) -> int:
+    """A count. Raises ImportFault where it is none."""
+    found = number(name, value)
+    if found != int(found):
+        raise ImportFault(f"{name}: {value!r} is no whole number. Write one")
+    return int(found)
+
+
+def listed(name: str, value: Any) -> list[Any]:
+    """A list, empty for nothing. Raises ImportFault where it is another value."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ImportFault(f"{name}: is no list. Write one")
+    return value
+
+
+def words(name: str, value: Any) -> list[str]:
+    """A command as a list of words, or in one text as a shell splits it. Raises ImportFault."""
+    try:
+        return shlex.split(value) if isinstance(value, str) else [str(each) for each in listed(name, value)]
+    except ValueError as error:
+        raise ImportFault(f"{name}: cannot be split into words: {error}. Mend its quotes") from error
+
+
+def scalar(value: Any) -> Scalar:
+    """A value as one argument: lists and mappings as text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value).replace("'", '"')
+
+
+def count(entry: Entry) -> int:
+    """How many values an entry has; 0 for a range that is no list of them."""
+    if "choices" in entry:
+        return len(entry["choices"])
+    step = entry.get("step", 1 if isinstance(entry["low"], int) else 0)
+    return round((entry["high"] - entry["low"]) / step) + 1 if step else 0
 
 
 def uniform(low: float, high: float, *, log: bool = False) -> Entry:
@@ -63,10 +118,10 @@ def quantised_log(low: float, high: float, q: float) -> Entry:
     return {**quantised(max(low, q), high, q), "log": True}
 
 
-def choices(values: list[Scalar]) -> Entry:
-    """One of the values, each once."""
+def choices(values: Sequence[Any]) -> Entry:
+    """One of the values, each once; lists and mappings as text."""
     kept: list[Scalar] = []
-    for value in values:
+    for value in map(scalar, values):
         if not any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in kept):
             kept.append(value)
     return {"choices": kept}

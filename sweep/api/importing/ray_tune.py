@@ -35,7 +35,11 @@ def draft(values: Mapping[str, Any], *, name: str, program: str | None) -> Draft
         made.note(f"the file has {len(values)} experiments; this is {title}, the first")
     space: dict[str, entries.Entry] = {}
     fixed: dict[str, Any] = {}
-    _config(given.get("config") or given.get("param_space") or {}, space, fixed, made)
+    config = given.get("config") or given.get("param_space") or {}
+    if not isinstance(config, Mapping):
+        raise ImportFault(f"{title}.config: is no mapping. Write names and values")
+    grids: set[str] = set()
+    _config(config, space, fixed, made, grids)
     if not space:
         raise ImportFault(
             f"{title}.config: holds no grid_search and no tune.* range, so there is nothing to search"
@@ -58,18 +62,29 @@ def draft(values: Mapping[str, Any], *, name: str, program: str | None) -> Draft
     if fixed:
         made.put("fixed", fixed)
     _stop(given.get("stop"), metric, made)
-    is_grid = all("choices" in each for each in space.values())
+    _budget(given, space, grids, made)
+    for key in given.keys() - READ:
+        made.note(f"{key}: is left out, a study file has nothing like it")
+    return made
+
+
+def _budget(
+    given: Mapping[str, Any], space: Mapping[str, entries.Entry], grids: set[str], made: Draft
+) -> None:
+    """`num_samples` times the points of what is a grid; all else is drawn."""
+    config = given.get("tune_config")
+    inner = config.get("num_samples") if isinstance(config, Mapping) else None
+    samples = entries.whole("num_samples", given.get("num_samples") or inner or 1)
+    points = math.prod(len(space[name]["choices"]) for name in grids)
+    is_grid = grids == space.keys()
     made.put("sampler", {"name": "grid" if is_grid else "random"})
-    samples = int(given.get("num_samples") or (given.get("tune_config") or {}).get("num_samples") or 1)
-    grid = math.prod(len(each["choices"]) for each in space.values()) if is_grid else 1
     if is_grid and samples > 1:
         made.put(
             "trial", {**made.values.get("trial", {}), "replicates": samples}, "num_samples: each point again"
         )
-    made.put("budget", {"trials": grid if is_grid else samples})
-    for key in given.keys() - READ:
-        made.note(f"{key}: is left out, a study file has nothing like it")
-    return made
+    if grids and not is_grid:
+        made.note(f"grid_search: {', '.join(sorted(grids))} and ranges together are drawn at random")
+    made.put("budget", {"trials": points if is_grid else points * samples})
 
 
 def _config(
@@ -77,19 +92,28 @@ def _config(
     space: dict[str, entries.Entry],
     fixed: dict[str, Any],
     made: Draft,
+    grids: set[str],
     prefix: str = "",
 ) -> None:
     for name, each in given.items():
         path = f"{prefix}{name}"
         if isinstance(each, Mapping) and isinstance(listed := each.get("grid_search"), list):
             _grid(path, listed, space, fixed, made)
+            grids |= {path} & space.keys()
         elif isinstance(each, Mapping) and each:
-            _config(each, space, fixed, made, f"{path}.")
+            _config(each, space, fixed, made, grids, f"{path}.")
         elif isinstance(each, str) and (found := CALL.match(each)):
-            space[path] = _call(path, found[1], found[2], made)
+            entry = _call(path, found[1], found[2], made)
+            if found[1] == "grid_search":
+                grids.add(path)
+            if len(entry.get("choices", "..")) == 1:
+                fixed[path] = entry["choices"][0]
+                grids.discard(path)
+            else:
+                space[path] = entry
         elif isinstance(each, list | Mapping):
             made.note(f"{path}: a list stays in the program, or is written as text")
-            fixed[path] = str(each)
+            fixed[path] = entries.scalar(each)
         else:
             fixed[path] = each
 
@@ -99,7 +123,7 @@ def _grid(
 ) -> None:
     if any(isinstance(each, list | Mapping) for each in listed):
         made.note(f"{path}: lists and mappings are written as text, which the program reads")
-    found = entries.choices([str(each) if isinstance(each, list | Mapping) else each for each in listed])
+    found = entries.choices(listed)
     if len(found["choices"]) == 1:
         fixed[path] = found["choices"][0]
     else:
@@ -110,13 +134,23 @@ def _call(path: str, kind: str, text: str, made: Draft) -> entries.Entry:
     """tune.uniform(0, 1), tune.loguniform(1e-4, 1e-1), tune.randint(1, 10), tune.choice([1, 2])."""
     try:
         call = ast.parse(f"f({text})", mode="eval").body
-        assert isinstance(call, ast.Call)
+        if not isinstance(call, ast.Call):
+            raise ValueError
         values = [ast.literal_eval(each) for each in call.args]
         values += [ast.literal_eval(each.value) for each in call.keywords if each.arg != "base"]
     except (SyntaxError, ValueError):
         raise ImportFault(
             f"config.{path}: tune.{kind}({text}) is not made of numbers. Write them out"
         ) from None
+    try:
+        return _distribution(path, kind, values, made)
+    except (TypeError, OverflowError, ZeroDivisionError):
+        raise ImportFault(
+            f"config.{path}: tune.{kind}({text}) is not made of numbers. Write them out"
+        ) from None
+
+
+def _distribution(path: str, kind: str, values: list[Any], made: Draft) -> entries.Entry:
     match kind, values:
         case (("choice" | "grid_search"), [list() as listed]):
             return entries.choices(listed)
@@ -144,10 +178,12 @@ def _call(path: str, kind: str, text: str, made: Draft) -> entries.Entry:
 
 def _objective(given: Mapping[str, Any], made: Draft) -> tuple[str, str]:
     config = given.get("tune_config") or {}
+    config = config if isinstance(config, Mapping) else {}
     metric, mode = given.get("metric") or config.get("metric"), given.get("mode") or config.get("mode")
     if metric:
         return str(metric), "minimize" if mode == "min" else "maximize"
-    for name in given.get("stop") or {}:
+    stop = given.get("stop")
+    for name in map(str, stop if isinstance(stop, Mapping) else ()):
         if name not in (*LENGTHS, "time_total_s"):
             direction = "minimize" if "loss" in name else "maximize"
             made.note(f"metric: the file names none; {name} stands in `stop`, and is to be {direction}d")
@@ -162,11 +198,15 @@ def _stop(given: Any, metric: str, made: Draft) -> None:
     for name, value in given.items():
         if name in LENGTHS and "trial" not in made.values:
             made.put(
-                "trial", {"length": {"examples": int(value)}}, f"stop.{name}: count `examples` in them too"
+                "trial",
+                {"length": {"examples": entries.whole(f"stop.{name}", value)}},
+                f"stop.{name}: count `examples` in them too",
             )
         elif name == metric:
-            made.put("stop", {"target": value}, "one trial that is so good ends the study")
+            target = entries.number(f"stop.{name}", value)
+            made.put("stop", {"target": target}, "one trial that is so good ends the study")
         elif name == "time_total_s":
-            made.put("trial", {**made.values.get("trial", {}), "timeout": f"{float(value):g}s"})
+            seconds = entries.positive(f"stop.{name}", value)
+            made.put("trial", {**made.values.get("trial", {}), "timeout": f"{seconds:g}s"})
         else:
             made.note(f"stop.{name}: is left out")

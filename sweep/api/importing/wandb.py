@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-import shlex
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sweep.api.importing import entries
 from sweep.api.importing.arguments import Argument, escaped, options
-from sweep.api.importing.drafts import Draft, ImportFault
+from sweep.api.importing.drafts import HERE, Draft, ImportFault
 
 KIND = "a sweep file of W&B"
+
+VARIABLE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+MACRO = re.compile(r"\$\{\w+\}")
 
 SAMPLERS = {"bayes": "tpe", "random": "random", "grid": "grid"}
 
@@ -38,6 +41,7 @@ def draft(values: Mapping[str, Any], *, name: str, program: str | None) -> Draft
         raise ImportFault("parameters: every one is a constant, so there is nothing to search. Add a range")
     made.put("name", str(values.get("name") or name).replace(" ", "-"))
     made.put("command", _command(values, [*space, *fixed], made, program))
+    made.put("working_directory", ".", HERE)
     objective = _objective(values, made)
     shown = f'{{"examples": 100, "{objective["metric"]}": 0.5}}'
     made.put("objective", objective, f"print JSON lines such as {shown}")
@@ -77,6 +81,9 @@ def _parameters(
                 fixed[path] = listed["choices"][0]
             else:
                 space[path] = listed
+        elif "beta" in str(each.get("distribution")):
+            made.note(f"{path}: {each['distribution']} is written as a uniform range from 0 to 1")
+            space[path] = entries.uniform(0.0, 1.0)
         else:
             space[path] = _range(path, each, made)
     return space, fixed
@@ -85,8 +92,9 @@ def _parameters(
 def _scalar(path: str, value: Any, made: Draft) -> Any:
     if isinstance(value, list | Mapping):
         made.note(f"{path}: a list or a mapping is written as text, which the program gets as one argument")
-        return str(value).replace("'", '"')
-    return value
+    if isinstance(value, bool):
+        made.note("true and false reach the program in small letters; W&B wrote True and False")
+    return entries.scalar(value)
 
 
 def _range(path: str, each: Mapping[str, Any], made: Draft) -> entries.Entry:
@@ -97,13 +105,12 @@ def _range(path: str, each: Mapping[str, Any], made: Draft) -> entries.Entry:
     if "min" not in each or "max" not in each:
         raise ImportFault(f"parameters.{path}: has neither values nor both of min and max. Add them")
     low, high = entries.number(path, each["min"]), entries.number(path, each["max"])
-    q = float(each.get("q", 1))
-    q = int(q) if q.is_integer() else q
+    q = entries.positive(f"parameters.{path}.q", each.get("q", 1))
     if not kind:
         kind = "int_uniform" if isinstance(low, int) and isinstance(high, int) else "uniform"
     if "log_uniform" in kind and not kind.endswith("_values"):  # its bounds are exponents of e
         low, high = (-high, -low) if kind.startswith("inv_") else (low, high)
-        low, high = _rounded(math.exp(low)), _rounded(math.exp(high))
+        low, high = _exp(path, low), _exp(path, high)
     if kind.startswith("q_log"):
         return entries.quantised_log(low, high, q)
     if "log_uniform" in kind:
@@ -119,17 +126,25 @@ def _range(path: str, each: Mapping[str, Any], made: Draft) -> entries.Entry:
 
 def _normal(path: str, kind: str, each: Mapping[str, Any], made: Draft) -> entries.Entry:
     mean, deviation = entries.number(path, each.get("mu", 0)), entries.number(path, each.get("sigma", 1))
+    q = entries.positive(f"parameters.{path}.q", each.get("q", 1)) if kind.startswith("q_") else None
     span = f"{entries.DEVIATIONS} standard deviations to each side"
     if "log" in kind:
         made.note(f"{path}: {kind} is written as a log range, {span}")
         wide = entries.DEVIATIONS * deviation
-        return entries.uniform(_rounded(math.exp(mean - wide)), _rounded(math.exp(mean + wide)), log=True)
+        low, high = _exp(path, mean - wide), _exp(path, mean + wide)
+        return entries.uniform(low, high, log=True) if q is None else entries.quantised_log(low, high, q)
     made.note(f"{path}: {kind or 'normal'} is written as a range, {span}")
-    return entries.normal(mean, deviation, float(each.get("q", 1)) if kind.startswith("q_") else None)
+    return entries.normal(mean, deviation, q)
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")
+def _exp(path: str, value: float) -> float:
+    try:
+        return float(f"{math.exp(value):.6g}")
+    except OverflowError:
+        raise ImportFault(
+            f"parameters.{path}: {value:g} is an exponent of e, and too large. "
+            "Write log_uniform_values where it is a bound"
+        ) from None
 
 
 def _command(values: Mapping[str, Any], names: list[str], made: Draft, program: str | None) -> list[Argument]:
@@ -137,12 +152,14 @@ def _command(values: Mapping[str, Any], names: list[str], made: Draft, program: 
     if program is None and "program" not in values:
         made.note("program: the file names none, train.py is a guess")
     given = values.get("command") or ["${env}", "python", "${program}", "${args}"]
-    given = shlex.split(given) if isinstance(given, str) else given
     out: list[Argument] = []
-    for each in map(str, given):
+    for each in entries.words("command", given):
         match each:
             case "${env}" | "/usr/bin/env":
                 continue
+            case _ if not out and (found := VARIABLE.fullmatch(each)):  # an argument of env
+                variables = made.values.setdefault("environment", {})
+                variables[found[1]] = escaped(found[2])
             case "${interpreter}":
                 out.append("python")
             case "${program}":
@@ -151,14 +168,20 @@ def _command(values: Mapping[str, Any], names: list[str], made: Draft, program: 
                 out += options(names)
             case "${args_no_hyphens}":
                 out += options(names, dashes="")
+            case "${args_append_hydra}":
+                out += options(names, dashes="+")
+            case "${args_no_equals}":
+                out += [[f"--{name}", f"{{{name}}}"] for name in names]
             case "${args_no_boolean_flags}":
                 out += options(names)
                 made.note("command: true and false are written as --name=true and --name=false")
             case "${args_json}" | "${args_json_file}":
                 out.append("{params}")
                 made.note("command: hyperparameters come in a JSON file, whose path is the argument")
-            case _ if each.startswith("${envvar:"):
-                made.note(f"command: {each} is left out; give it in `environment`")
+            case _ if "${envvar:" in each:
+                made.note(f"command: {each} is left out; no shell reads the command. Write its value")
+            case _ if MACRO.fullmatch(each):
+                made.note(f"command: {each} is not known here and left out")
             case _:
                 out.append(escaped(each))
     return out
@@ -166,6 +189,7 @@ def _command(values: Mapping[str, Any], names: list[str], made: Draft, program: 
 
 def _objective(values: Mapping[str, Any], made: Draft) -> dict[str, str]:
     metric = values.get("metric") or {}
+    metric = {"name": metric} if isinstance(metric, str) else metric
     if not isinstance(metric, Mapping) or "name" not in metric:
         made.note("metric: the file names none, `loss` to be minimized is a guess")
         return {"metric": "loss", "direction": "minimize"}
@@ -188,17 +212,20 @@ def _sampler(name: str, space: Mapping[str, entries.Entry], made: Draft) -> str:
 
 def _early(given: Any, made: Draft) -> None:
     """Hyperband of W&B is asynchronous halving, with brackets."""
-    if not isinstance(given, Mapping):
+    if not isinstance(given, Mapping) or given.get("type", "hyperband") != "hyperband":
+        if given:
+            made.note("early_terminate: is not known here and left out; `pruner` ends trials early")
         return
-    eta = int(given.get("eta", 3))
+    eta = max(2, entries.whole("early_terminate.eta", given.get("eta", 3)))
     if given.get("max_iter"):
-        made.put("trial", {"length": {"examples": int(given["max_iter"])}}, "max_iter: in iterations")
+        longest = entries.whole("early_terminate.max_iter", given["max_iter"])
+        made.put("trial", {"length": {"examples": longest}}, "max_iter: in iterations")
         made.put("pruner", {"name": "hyperband", "reduction_factor": eta})
     else:
-        least = int(given.get("min_iter", 1))
+        least = entries.whole("early_terminate.min_iter", given.get("min_iter", 1))
         made.put(
             "pruner",
-            {"name": "successive_halving", "min_resource": least, "reduction_factor": max(eta, 2)},
+            {"name": "successive_halving", "min_resource": least, "reduction_factor": eta},
             "min_iter: in reports' `examples`",
         )
     if "s" in given or "strict" in given:
@@ -206,15 +233,10 @@ def _early(given: Any, made: Draft) -> None:
 
 
 def _budget(values: Mapping[str, Any], space: Mapping[str, entries.Entry], made: Draft) -> None:
-    sizes = [len(each["choices"]) if "choices" in each else _count(each) for each in space.values()]
+    sizes = [entries.count(each) for each in space.values()]
     if values.get("run_cap"):
-        made.put("budget", {"trials": int(values["run_cap"])})
+        made.put("budget", {"trials": entries.whole("run_cap", values["run_cap"])})
     elif made.values["sampler"]["name"] == "grid":
         made.put("budget", {"trials": math.prod(sizes)}, "every point of the grid once")
     else:
         made.put("budget", {"trials": GUESS}, "W&B runs until it is stopped: choose a number")
-
-
-def _count(entry: entries.Entry) -> int:
-    step = entry.get("step", 1 if isinstance(entry["low"], int) else None)
-    return 1 if step is None else round((entry["high"] - entry["low"]) / step) + 1

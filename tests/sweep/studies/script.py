@@ -93,6 +93,28 @@ def stopped(resume: str) -> None:
     time.sleep(1000)
 
 
+def waits(rate: float, here: Path, resume: str) -> None:
+    """Reports twice, saves, and waits with two children to be ended; where it resumes, it gets further."""
+
+    def write_down() -> None:
+        with (here / "pids").open("a") as file:
+            print(os.environ["SWEEP_TRIAL"], os.getpid(), file=file, flush=True)
+
+    write_down()
+    for step in (3, 4) if resume else (1, 2):
+        print(json.dumps({"examples": step, "loss": rate}), flush=True)
+    if resume:
+        return
+    for own_session in (False, True):
+        if os.fork() == 0:
+            if own_session:
+                os.setsid()
+            write_down()
+            time.sleep(1000)
+    Path("state.json").write_text("2")
+    time.sleep(1000)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("what")
@@ -101,6 +123,7 @@ def main() -> None:
     parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--kind", default="")
     parser.add_argument("--resume", default="")
+    parser.add_argument("--here", type=Path, default=Path())
     known, _ = parser.parse_known_args()
     match known.what:
         case "train":
@@ -109,6 +132,8 @@ def main() -> None:
             logged(known.rate)
         case "given":
             given()
+        case "waits":
+            waits(known.rate, known.here, known.resume)
         case "stopped":
             stopped(known.resume)
         case "children":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import runpy
 from itertools import pairwise
 from pathlib import Path
 
+import optuna
 import pytest
 
 from sweep.api.importing.converting import import_file
@@ -38,8 +40,20 @@ def test_each_study_of_the_page_is_one(text: str) -> None:
     assert parse(text, "study.yaml").command is not None
 
 
-def test_the_python_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+@pytest.mark.usefixtures("described_here")
+def test_both_forms_of_an_objective_run_and_find_the_same_values(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     theirs, ours = (text for kind, text in BLOCKS if kind == "python")
-    compile(theirs, "theirs", "exec")
-    compile(ours, "ours", "exec")
+    assert ours.count("budget=20)") == 1
+    (tmp_path / "ours.py").write_text(ours.replace("budget=20)", 'budget=3, executor="inline")'))
+    found = runpy.run_path(str(tmp_path / "ours.py"), run_name="__main__")["summary"].trials
+    (tmp_path / "theirs.py").write_text("import optuna\n" + theirs)
+    study = optuna.create_study()
+    for rate in found.params_lr:
+        study.enqueue_trial({"lr": rate})
+    study.optimize(runpy.run_path(str(tmp_path / "theirs.py"))["objective"], n_trials=3)
+    assert [each.value for each in study.trials] == pytest.approx(found.value.tolist())
+    assert found.state.tolist() == ["COMPLETE"] * 3

@@ -1,0 +1,75 @@
+"""Commands on real Ray actors: one is pruned, a worker killed, the study stopped; no process is left."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+import analysis
+from tests.logs import records
+from tests.processes import wait_for, wait_until
+from tests.sweep.conftest import ON_RAY, STUDIES, Folder
+
+pytestmark = pytest.mark.slow
+
+STUDY = f"""\
+name: line
+command: [python, script.py, waits, --rate, "{{rate}}", --here, HERE, "--resume={{resume}}/state.json"]
+objective: {{metric: loss, direction: minimize}}
+{ON_RAY}checkpoints: {{every: 0.1s}}
+space: {{rate: {{low: 0.0, high: 1.0}}}}
+enqueue: [{{rate: 0.1}}, {{rate: 0.2}}, {{rate: 0.9}}]
+sampler: {{name: random}}
+pruner: {{name: median, n_startup_trials: 1}}
+budget: {{trials: 3}}
+"""
+
+
+def started(folder: Path, trial: int) -> list[int]:
+    """The processes of a trial, as they wrote themselves down: its program, then what it started."""
+    lines = (folder / "pids").read_text().splitlines() if (folder / "pids").exists() else []
+    return [int(line.split()[1]) for line in lines if line.split()[0] == str(trial)]
+
+
+def living(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+
+
+def test_invariant_3_commands_are_pruned_resumed_and_ended_wherever_their_processes_went(
+    folder: Folder,
+) -> None:
+    shutil.copy(STUDIES / "script.py", folder.path)
+    folder.study.write_text(STUDY.replace("HERE", str(folder.path)))
+    driver = folder.start("run", "study.yaml")
+
+    def saved() -> set[int]:
+        return {each["trial"] for each in records(folder.run_dir, "checkpoint") if each["examples"] == 2}
+
+    wait_for(lambda: saved() >= {0, 1}, driver)
+    first = started(folder.path, 0)
+    assert len(living(first)) == 3
+    worker = psutil.Process(first[0]).ppid()
+    os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: not living(first), what="what the killed worker's command had started to end")
+    wait_for(lambda: len(records(folder.run_dir, "told")) == 2, driver)
+    told = {each["trial"]: each["state"] for each in records(folder.run_dir, "told")}
+    assert told == {0: "COMPLETE", 2: "PRUNED"}
+    wait_until(lambda: not living(started(folder.path, 2)), what="the pruned command to end")
+    assert len(living(started(folder.path, 1))) == 3
+    os.kill(driver.pid, signal.SIGINT)
+    assert driver.wait(timeout=60) == 130, driver.communicate()
+    wait_until(lambda: not living(started(folder.path, 1)), what="the stopped commands to end")
+    folder.without_ray()
+    ended = folder.sweep("run", "study.yaml", "--json")
+    assert ended.returncode == 0, ended.stderr
+    found = analysis.load(folder.run_dir)
+    assert found.trials.state.tolist() == ["COMPLETE", "COMPLETE", "PRUNED"]
+    rows = found.metrics[["trial", "examples", "attempt"]].sort_values(["trial", "examples"])
+    assert rows[rows.trial < 2].to_numpy().tolist() == [
+        [trial, examples, int(examples > 2)] for trial in (0, 1) for examples in (1, 2, 3, 4)
+    ]
