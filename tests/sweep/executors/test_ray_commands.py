@@ -23,10 +23,10 @@ command: [python, script.py, waits, --rate, "{{rate}}", --here, HERE, "--resume=
 objective: {{metric: loss, direction: minimize}}
 {ON_RAY}checkpoints: {{every: 0.1s}}
 space: {{rate: {{low: 0.0, high: 1.0}}}}
-enqueue: [{{rate: 0.1}}, {{rate: 0.2}}, {{rate: 0.9}}]
+enqueue: [{{rate: 0.1}}, {{rate: 0.9}}, {{rate: 0.05}}, {{rate: 0.04}}]
 sampler: {{name: random}}
 pruner: {{name: median, n_startup_trials: 1}}
-budget: {{trials: 3}}
+budget: {{trials: 4}}
 """
 
 
@@ -50,26 +50,26 @@ def test_invariant_3_commands_are_pruned_resumed_and_ended_wherever_their_proces
     def saved() -> set[int]:
         return {each["trial"] for each in records(folder.run_dir, "checkpoint") if each["examples"] == 2}
 
-    wait_for(lambda: saved() >= {0, 1}, driver)
-    first = started(folder.path, 0)
+    wait_for(lambda: saved() >= {2, 3}, driver)
+    wait_until(lambda: not living(started(folder.path, 1)), what="the pruned command to end")
+    first = started(folder.path, 2)
     assert len(living(first)) == 3
     worker = psutil.Process(first[0]).ppid()
     os.kill(worker, signal.SIGKILL)
     wait_until(lambda: not living(first), what="what the killed worker's command had started to end")
-    wait_for(lambda: len(records(folder.run_dir, "told")) == 2, driver)
+    wait_for(lambda: len(records(folder.run_dir, "told")) == 3, driver)
     told = {each["trial"]: each["state"] for each in records(folder.run_dir, "told")}
-    assert told == {0: "COMPLETE", 2: "PRUNED"}
-    wait_until(lambda: not living(started(folder.path, 2)), what="the pruned command to end")
-    assert len(living(started(folder.path, 1))) == 3
+    assert told == {0: "COMPLETE", 1: "PRUNED", 2: "COMPLETE"}
+    assert len(living(started(folder.path, 3))) == 3
     os.kill(driver.pid, signal.SIGINT)
     assert driver.wait(timeout=60) == 130, driver.communicate()
-    wait_until(lambda: not living(started(folder.path, 1)), what="the stopped commands to end")
+    wait_until(lambda: not living(started(folder.path, 3)), what="the stopped commands to end")
     folder.without_ray()
     ended = folder.sweep("run", "study.yaml", "--json")
     assert ended.returncode == 0, ended.stderr
     found = analysis.load(folder.run_dir)
-    assert found.trials.state.tolist() == ["COMPLETE", "COMPLETE", "PRUNED"]
+    assert found.trials.state.tolist() == ["COMPLETE", "PRUNED", "COMPLETE", "COMPLETE"]
     rows = found.metrics[["trial", "examples", "attempt"]].sort_values(["trial", "examples"])
-    assert rows[rows.trial < 2].to_numpy().tolist() == [
-        [trial, examples, int(examples > 2)] for trial in (0, 1) for examples in (1, 2, 3, 4)
+    assert rows[rows.trial > 1].to_numpy().tolist() == [
+        [trial, examples, int(examples > 2)] for trial in (2, 3) for examples in (1, 2, 3, 4)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -94,16 +95,20 @@ def stopped(resume: str) -> None:
 
 
 def waits(rate: float, here: Path, resume: str) -> None:
-    """Reports twice, saves, and waits with two children to be ended; where it resumes, it gets further."""
+    """A bad one reports until it is ended, another one ends where it has something to resume from.
+
+    Else it reports twice, saves, and waits with two children to be ended.
+    """
 
     def write_down() -> None:
         with (here / "pids").open("a") as file:
             print(os.environ["SWEEP_TRIAL"], os.getpid(), file=file, flush=True)
 
     write_down()
-    for step in (3, 4) if resume else (1, 2):
+    for step in itertools.count(1) if rate > 0.5 else (3, 4) if resume else (1, 2):
         print(json.dumps({"examples": step, "loss": rate}), flush=True)
-    if resume:
+        time.sleep(0.05)
+    if resume or rate == 0.1:
         return
     for own_session in (False, True):
         if os.fork() == 0:
