@@ -22,14 +22,14 @@ DEVIATIONS = 3
 
 def number(name: str, value: Any) -> float:
     """A bound that is a number. Raises ImportFault."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        try:
-            value = float(value)
-        except (TypeError, ValueError):
-            raise ImportFault(f"{name}: {value!r} is no number. Write one") from None
-    if not abs(value) <= MOST:
+    try:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        found: float = value if is_number else float(value)
+    except (TypeError, ValueError):
+        raise ImportFault(f"{name}: {value!r} is no number. Write one") from None
+    if not abs(found) <= MOST:
         raise ImportFault(f"{name}: is no bound that a range can have. Write a finite number")
-    return value
+    return found
 
 
 def positive(name: str, value: Any) -> float:

@@ -152,7 +152,7 @@ def test_a_grid_and_ranges_of_ray_tune_are_drawn_as_often_as_it_would(here: Path
     assert (study["sampler"]["name"], study["budget"]) == ("random", {"trials": 4})  # type: ignore[index]
 
 
-JUNK = (
+JUNK: tuple[Any, ...] = (
     None, True, "x", "", -1, 0, 1.5, 1e300, float("inf"), 10**400, [], {}, [1, 2], {"a": 1}, "a\nb: c", "{x}",
     "choice()", "range(1", "range(5,1)", "interval(1,2", "int(choice(a,b))", "tag(log)", "tune.choice(1)",
 )  # fmt: skip
