@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -95,9 +96,9 @@ def stopped(resume: str) -> None:
 
 
 def waits(rate: float, here: Path, resume: str) -> None:
-    """A bad one reports until it is ended, another one ends where it has something to resume from.
+    """Reports twice, saves, and waits with two children to be ended; it ends where it resumes.
 
-    Else it reports twice, saves, and waits with two children to be ended.
+    A good one reports often and ends, a bad one reports until it is ended: where a pruner can compare them.
     """
 
     def write_down() -> None:
@@ -105,10 +106,12 @@ def waits(rate: float, here: Path, resume: str) -> None:
             print(os.environ["SWEEP_TRIAL"], os.getpid(), file=file, flush=True)
 
     write_down()
-    for step in itertools.count(1) if rate > 0.5 else (3, 4) if resume else (1, 2):
+    is_good, is_bad = rate == 0.1, rate > 0.5
+    steps: Iterable[int] = range(1, 101) if is_good else itertools.count(1) if is_bad else (1, 2)
+    for step in (3, 4) if resume else steps:
         print(json.dumps({"examples": step, "loss": rate}), flush=True)
-        time.sleep(0.05)
-    if resume or rate == 0.1:
+        time.sleep(0.2 if is_bad else 0.0)
+    if resume or is_good:
         return
     for own_session in (False, True):
         if os.fork() == 0:
