@@ -15,6 +15,9 @@ from sweep.spec.json_schema import FILE, study_schema_text
 
 Template = Literal["digits", "module", "lm", "lora", "function", "script"]
 
+AGENTS = "AGENTS.md"
+"""What tells agents of the study's folder what to type."""
+
 FILES: Mapping[str, tuple[str, ...]] = {
     "lora": ("study.yaml", "lora_config.yaml", "tiny_base.py"),
     "script": ("study.yaml", "train.py"),
@@ -35,9 +38,10 @@ def templates_folder() -> Path:
 
 
 def write_template(template: Template, folder: Path) -> list[Path]:
-    """Write study, task and schema into `folder`, made where it is missing; gives what was written.
+    """Write study, task, schema and AGENTS.md into `folder`, made where it is missing; the paths of them.
 
-    Raises SweepError where a study or task already exists: nothing is overwritten.
+    Raises SweepError where a study or task already exists: nothing is overwritten. An AGENTS.md that exists
+    stays as it is.
     """
     source = templates_folder() / template
     _require_package(template)
@@ -51,6 +55,8 @@ def write_template(template: Template, folder: Path) -> list[Path]:
             "Choose another folder with --into DIR"
         )
     texts[FILE] = study_schema_text()
+    if not (folder / AGENTS).exists():
+        texts[AGENTS] = (templates_folder() / AGENTS).read_text()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():

@@ -9,6 +9,7 @@ exporting     a run's tables and adapters in formats of others: export, export-a
 retrying      failed trials, asked again: retry
 reporting     a run's report: report
 keeping       checkpoints no longer wanted, files that are sound: rm, verify
+agents        runs and studies as tools for agents: mcp
 watching      a study in the browser: ui
 selftest      this project's claims on this machine: selftest
 detaching     a study on its cluster's head: attach, stop, fetch
@@ -28,6 +29,7 @@ import typer
 
 from clusters import commands as cluster
 from sweep.cli import (
+    agents,
     detaching,
     exporting,
     extending,
@@ -77,6 +79,7 @@ for verb in (
     exporting.export,
     reporting.report,
     watching.ui,
+    agents.mcp,
     keeping.rm,
     keeping.verify,
     starting.schema,

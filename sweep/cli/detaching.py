@@ -6,11 +6,11 @@ from pathlib import Path
 
 import typer
 
-from sweep.cli.ending import errors_end_the_command
-from sweep.cli.options import RunsFolder, StudyFile
+from sweep.cli.ending import errors_end_the_command, results_on_stdout
+from sweep.cli.options import AsJson, RunsFolder, StudyFile, print_json
 
 
-def attach(study: StudyFile, runs: RunsFolder = Path("runs")) -> None:
+def attach(study: StudyFile, runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
     """Follow a study that runs on its cluster's head, to its end; then fetch its results.
 
     Ctrl-C detaches; the study keeps running. Exits with the study's exit code.
@@ -20,13 +20,16 @@ def attach(study: StudyFile, runs: RunsFolder = Path("runs")) -> None:
     """
     from sweep.api.remote import remote_study
 
-    with errors_end_the_command():
+    with results_on_stdout(as_json), errors_end_the_command():
         run_dir, code = remote_study(study).follow(runs)
-    print(f"results: {run_dir}")
+    if as_json:
+        print_json({"run_dir": run_dir, "exit_code": code})
+    else:
+        print(f"results: {run_dir}")
     raise typer.Exit(code)
 
 
-def stop(study: StudyFile) -> None:
+def stop(study: StudyFile, as_json: AsJson = False) -> None:
     """Stop a study on its cluster's head: what runs is saved, `sweep run` resumes it.
 
     \b
@@ -37,12 +40,15 @@ def stop(study: StudyFile) -> None:
     with errors_end_the_command():
         found = remote_study(study)
         found.stop()
+    if as_json:
+        print_json({"study": found.spec.name, "host": found.host})
+        return
     print(
         f"{found.spec.name}: stopping on {found.host}; python -m sweep attach {study} follows it to its end"
     )
 
 
-def fetch(study: StudyFile, runs: RunsFolder = Path("runs")) -> None:
+def fetch(study: StudyFile, runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
     """Bring the results of a study on its cluster's head here, while it runs or after.
 
     \b
@@ -52,4 +58,7 @@ def fetch(study: StudyFile, runs: RunsFolder = Path("runs")) -> None:
 
     with errors_end_the_command():
         run_dir = remote_study(study).fetch(runs)
-    print(f"results: {run_dir}")
+    if as_json:
+        print_json({"run_dir": run_dir})
+    else:
+        print(f"results: {run_dir}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli.ending import errors_end_the_command
-from sweep.cli.options import RunDirectory
+from sweep.cli.options import AsJson, RunDirectory, print_json
 from sweep.errors import SweepError
 
 
@@ -35,6 +36,7 @@ def export(
     form: Annotated[Format, typer.Option("--format", "-f", help="The format.")] = Format.csv,
     table: Annotated[Table, typer.Option("--table", "-t", help="Which table.")] = Table.trials,
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="A file instead of stdout.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Write a run's table of trials, reports or checkpoints as CSV, Parquet or JSON.
 
@@ -48,7 +50,11 @@ def export(
     with errors_end_the_command():
         if form is Format.parquet and to is None and sys.stdout.isatty():
             raise SweepError("export: Parquet cannot be shown in a terminal. Pass --to FILE")
-        found = export_table(run, table.value, form.value)
+        rows_alone = as_json and to is None
+        found = export_table(run, table.value, "json" if rows_alone else form.value)
+        if rows_alone:
+            print_json({"table": table.value, "rows": json.loads(found.data), "damage": found.damage})
+            return
         for text in found.damage:
             print(text, file=sys.stderr)
         if to is None:
@@ -59,7 +65,10 @@ def export(
             to.write_bytes(found.data)
         except OSError as error:
             raise SweepError(f"{to}: cannot be written: {error.strerror or error}") from error
-    print(f"wrote {to}")
+    if as_json:
+        print_json({"table": table.value, "path": to, "damage": found.damage})
+    else:
+        print(f"wrote {to}")
 
 
 def export_adapter(
@@ -68,6 +77,7 @@ def export_adapter(
         list[str],
         typer.Argument(metavar="[TRIAL] OUT", help="A trial by number, else the best; the folder to write."),
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Write the adapter that a trial learned, as mlx-lm does.
 
@@ -85,6 +95,9 @@ def export_adapter(
                 "Give a trial's number, or none for the best, and one folder"
             )
         written = write_adapter(run, Path(out), int(trial[0]) if trial else None)
+    if as_json:
+        print_json({"path": out, **written._asdict()})
+        return
     for text in written.warnings:
         print(text, file=sys.stderr)
     print(f"wrote trial {written.trial} to {out}")

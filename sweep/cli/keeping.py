@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli.ending import errors_end_the_command
-from sweep.cli.options import AsJson, RunDirectory
+from sweep.cli.options import AsJson, RunDirectory, print_json
 from sweep.errors import SweepError
 
 
@@ -23,6 +23,7 @@ def rm(
         typer.Option("--trial", min=0, metavar="T", help="Only this trial's; may be repeated."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Delete a run's checkpoints, all but those of the best trials; tables and log stay.
 
@@ -37,16 +38,19 @@ def rm(
 
     with errors_end_the_command():
         removal = plan_removal(run, keep_best=keep_best, trials=trial or ())
+        if removal.checkpoints and not yes and (as_json or not sys.stdin.isatty()):
+            raise SweepError(f"{run}: not deleted: no terminal to confirm on. Pass --yes")
+        if as_json:
+            carry_out(removal)
+            print_json(removal.as_json())
+            return
         if not removal.checkpoints:
             print(f"{run}: nothing to delete; {removal.staying} checkpoints stay")
             return
         print(removal.as_text())
-        if not yes:
-            if not sys.stdin.isatty():
-                raise SweepError(f"{run}: not deleted: no terminal to confirm on. Pass --yes")
-            if not typer.confirm("delete them?"):
-                print("nothing was deleted")
-                return
+        if not yes and not typer.confirm("delete them?"):
+            print("nothing was deleted")
+            return
         carry_out(removal)
     print("deleted")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sweep.cli.ending import errors_end_the_command
-from sweep.cli.options import RunDirectory
+from sweep.cli.options import AsJson, RunDirectory, print_json
 
 
-def report(run: RunDirectory) -> None:
+def report(run: RunDirectory, as_json: AsJson = False) -> None:
     """Write a run's report: one HTML file with plots, the table and the best configuration.
 
     \b
@@ -15,4 +15,8 @@ def report(run: RunDirectory) -> None:
     from sweep.api.report import write_report
 
     with errors_end_the_command():
-        print(write_report(run))
+        path = write_report(run)
+    if as_json:
+        print_json({"path": path})
+    else:
+        print(path)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from sweep.cli.ending import errors_end_the_command
-from sweep.cli.options import RunDirectory
+from sweep.cli.options import AsJson, RunDirectory, print_json
 
 
 def retry(
@@ -18,6 +19,7 @@ def retry(
     failed: Annotated[
         bool, typer.Option("--failed", help="All that broke; those that diverged are left out.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask failed trials again, with their own hyperparameters, when the study is next run.
 
@@ -32,4 +34,8 @@ def retry(
     if failed == bool(trials):
         raise typer.BadParameter("give either trial numbers or --failed")
     with errors_end_the_command():
-        print(retry_trials(run, trials or ()).as_text())
+        found = retry_trials(run, trials or ())
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print(found.as_text())

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli.ending import errors_end_the_command
+from sweep.cli.options import AsJson, print_json
 
 
 class Template(StrEnum):
@@ -31,6 +32,7 @@ def init(
         ),
     ] = Template.digits,
     into: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write into.")] = Path("."),
+    as_json: AsJson = False,
 ) -> None:
     """Write a commented study and task to start from.
 
@@ -43,16 +45,22 @@ def init(
 
     with errors_end_the_command():
         written = write_template(template.value, into)
-        for path in written:
+        for path in () if as_json else written:
             print(f"wrote {path}")
-        if said := set_up(template.value, into):
-            print(said)
+        said = set_up(template.value, into)
     study = written[0]
+    if as_json:
+        print_json({"study": study, "written": written})
+        return
+    if said:
+        print(said)
     print(f"next: python -m sweep check {study}")
     print(f"then: python -m sweep run {study}")
 
 
-def schema() -> None:
+def schema(
+    as_json: Annotated[bool, typer.Option("--json", help="It is JSON without this, too.")] = False,
+) -> None:
     """Print the JSON Schema of the study file, for editors.
 
     \b

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 
 from sweep.cli.ending import errors_end_the_command
-from sweep.cli.options import RunDirectory
+from sweep.cli.options import AsJson, RunDirectory
 
 
 def ui(
     run: RunDirectory,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="0 takes a free one.")] = 8080,
+    as_json: AsJson = False,
 ) -> None:
     """Open optuna-dashboard on a run, while it runs or after; it only reads. Ctrl-C stops it.
 
@@ -24,7 +26,11 @@ def ui(
     with errors_end_the_command(interrupted="stopped"):
         from sweep.api.ui import serve
 
-        serve(run, host=host, port=port, on_ready=_say)
+        serve(run, host=host, port=port, on_ready=_say_json if as_json else _say)
+
+
+def _say_json(address: str) -> None:
+    print(json.dumps({"address": address}), flush=True)
 
 
 def _say(address: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from configfile.quantities import format_size
 from sweep.api.status import load_study_state
@@ -28,6 +29,15 @@ class Removal:
     @property
     def size_bytes(self) -> int:
         return sum(each.bytes for each in self.checkpoints)
+
+    def as_json(self) -> dict[str, Any]:
+        """What was deleted, once it was."""
+        return {
+            "run_dir": str(self.run_dir),
+            "deleted": [self.stored.get(each.path, each.path) for each in self.checkpoints],
+            "bytes": self.size_bytes,
+            "staying": self.staying,
+        }
 
     def as_text(self) -> str:
         trials = sorted({each.trial for each in self.checkpoints})

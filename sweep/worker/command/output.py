@@ -5,6 +5,9 @@ from __future__ import annotations
 MAX_BYTES = 131072
 """How much of each end is kept between two turns."""
 
+MARGIN = "  | "
+"""What stands before a line of output in a message."""
+
 SHOWN_BYTES = 600
 """How much of its beginning, or of its end, a message shows."""
 
@@ -68,4 +71,4 @@ def _shown(data: bytes, is_cut: bool, *, at_end: bool) -> str:
     lines = data.decode(errors="replace").splitlines()
     if is_cut and len(lines) > 1:
         lines = lines[:-1] if at_end else lines[1:]
-    return "\n".join(f"  | {line[:200]}" for line in lines)
+    return "\n".join(f"{MARGIN}{line[:200]}" for line in lines)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sweep.vocabulary.turn import Command, Load, WorkerSettings
 from sweep.worker.command.metrics import EXAMPLES, JsonLines, Patterns, Reading
+from sweep.worker.command.output import MARGIN
 from sweep.worker.command.pipes import Pipes
 from sweep.worker.command.process import Process
 from sweep.worker.command.surroundings import Surroundings
@@ -243,7 +244,10 @@ class Session:
         """What an ended process comes to."""
         code = self._process.exit_code() if self._process is not None else 0
         if code:
-            raise ReportError(f"{_ended(code)}: {pipes.output.last_line()}\n{pipes.output.ending()}")
+            last = pipes.output.last_line()
+            raise ReportError(
+                f"{_ended(code)}{f': {last}' if last else ''}\n{pipes.output.ending()}".rstrip()
+            )
         found = self._reading.result or self._json.result
         if found:
             return result(found, seen, self._load.plan.length.examples), True
@@ -279,5 +283,7 @@ def _ended(code: int) -> str:
 
 
 def _began(pipes: Pipes) -> str:
-    beginning = pipes.output.beginning()
-    return f"Its output begins:\n{beginning}" if beginning else "It printed nothing"
+    first, *rest = pipes.output.beginning().splitlines() or [""]
+    if not first:
+        return "It printed nothing"
+    return "\n".join([f"Its output begins: {first.removeprefix(MARGIN)}", *rest])

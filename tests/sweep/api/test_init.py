@@ -42,7 +42,7 @@ def uncompiled() -> Iterator[None]:
 @pytest.mark.parametrize("template", SHORTER)
 def test_each_template_runs(template: Template, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWEEP_CACHE", str(tmp_path / "cache"))
-    study, task, schema = write_template(template, tmp_path / "new")
+    study, task, schema, _ = write_template(template, tmp_path / "new")
     text = study.read_text()
     assert text.startswith(f"# yaml-language-server: $schema={schema.name}\n")
     assert "python -m sweep run study.yaml" in text
@@ -61,6 +61,17 @@ def test_nothing_is_replaced(tmp_path: Path) -> None:
     with pytest.raises(SweepError, match=r"task.py: already exists and is not overwritten"):
         write_template("digits", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["task.py"]
+
+
+def test_agents_are_told_what_to_type_where_nothing_tells_them_yet(tmp_path: Path) -> None:
+    *_, page = write_template("digits", tmp_path / "new")
+    assert page.name == "AGENTS.md"
+    commands = re.findall(r"`python -m sweep (\w+)", page.read_text())
+    assert {"check", "run", "status", "show", "export", "logs", "schema"} <= set(commands)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "AGENTS.md").write_text("mine")
+    assert page.name not in [path.name for path in write_template("digits", tmp_path / "own")]
+    assert (tmp_path / "own" / "AGENTS.md").read_text() == "mine"
 
 
 def test_what_the_set_up_of_a_template_would_replace_is_left_alone(tmp_path: Path) -> None:
