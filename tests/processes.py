@@ -59,6 +59,18 @@ def title(pid: int) -> str:
         return ""
 
 
+def living(pids: Iterable[int]) -> list[int]:
+    """Those that are still there; a zombie waits for its parent alone."""
+
+    def lives(pid: int) -> bool:
+        try:
+            return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+    return list(filter(lives, pids))
+
+
 def wait_until_gone(processes: Iterable[int]) -> None:
     """Until a killed driver's Ray has ended by itself; two agents of its take a minute more."""
     left = [pid for pid in processes if "Agent" not in title(pid)]

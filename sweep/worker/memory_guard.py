@@ -27,15 +27,21 @@ class MemoryGuard:
     """Watches this process while `watching` is entered; `limit_bytes` None watches nothing.
 
     `used` says how many bytes are in use now, `reclaim` frees what is cached; both are called from another
-    thread.
+    thread. `whose` they are stands in the message.
     """
 
     def __init__(
-        self, limit_bytes: float | None, used: Callable[[], int], reclaim: Callable[[], None] = lambda: None
+        self,
+        limit_bytes: float | None,
+        used: Callable[[], int],
+        reclaim: Callable[[], None] = lambda: None,
+        *,
+        whose: str = "the worker's process",
     ) -> None:
         self._limit = limit_bytes
         self._used = used
         self._reclaim = reclaim
+        self._whose = whose
         self._watched: int | None = None
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -63,7 +69,7 @@ class MemoryGuard:
     def explain(self) -> str:
         """What was found and what to do."""
         return (
-            f"out of memory: the worker's process took {(self.found or 0) / 1e9:.2f} GB of the "
+            f"out of memory: {self._whose} took {(self.found or 0) / 1e9:.2f} GB of the "
             f"{(self._limit or 0) / 1e9:.2f} GB that it may use. Make the model, its micro-batch or its data "
             "smaller, or give workers more: worker: {memory: ...} in the study file"
         )

@@ -65,8 +65,12 @@ class Worker:
         self._content = content = _content(
             settings, self.spool, MEMORY_SHARE * share_bytes, is_cut_short=lambda: self._is_cut_short
         )
+        is_command = settings.trainable is Trainable.COMMAND
         self._guard = MemoryGuard(
-            self._limit_bytes, lambda: footprint_bytes() + content.used_bytes(), reclaim=mx.clear_cache
+            self._limit_bytes,
+            lambda: footprint_bytes() + content.used_bytes(),
+            reclaim=mx.clear_cache,
+            whose="the worker and its command" if is_command else "the worker's process",
         )
 
     def info(self) -> WorkerInfo:

@@ -59,6 +59,8 @@ def _pattern(value: object) -> object:
 def _variable(value: object) -> object:
     if not is_scalar(value):
         raise broken("must be one word or number, or null to unset it")
+    if isinstance(value, str) and "\0" in value:
+        raise broken("holds a character that no variable can have, \\0")
     if value is None or isinstance(value, str):
         return value
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -32,6 +32,8 @@ def problems(draft: Draft) -> Iterator[Problem]:
     elif "task" not in given and "command" not in given:
         remedy = "add task: file.py:Class, or command: [python, train.py]"
         yield draft.document.problem(("task",), "is missing", "", remedy)
+    elif given.get("command", ...) is None and given.get("task") is None:
+        yield draft.document.problem(("command",), "is empty", "", "write arguments: [python, train.py]")
     if draft.trainable is Trainable.COMMAND:
         yield from _unknown(draft)
         yield from _unreached(draft)
@@ -39,6 +41,7 @@ def problems(draft: Draft) -> Iterator[Problem]:
         yield from _nested(draft)
         yield from _metrics(draft)
         yield from _counts(draft)
+        yield from _variables(draft)
         return
     for key, nothing in KEYS.items():
         if given.get(key, nothing) != nothing:
@@ -142,6 +145,14 @@ def _metrics(draft: Draft) -> Iterator[Problem]:
     if "examples" not in patterns and pruner is not None and pruner.name != "none":
         what = "is missing: the pruner compares trials after equally many examples"
         yield say(("metrics", "examples"), what, "", "add examples: 'step ([0-9]+)', or remove `pruner`")
+
+
+def _variables(draft: Draft) -> Iterator[Problem]:
+    """What no system takes for a variable's name."""
+    for name in draft.environment or {}:
+        if not name or "=" in name or "\0" in name:
+            what = f"{name!r} is no name of a variable"
+            yield draft.document.problem(("environment", name), what, "", "write letters, digits and _")
 
 
 def _counts(draft: Draft) -> Iterator[Problem]:

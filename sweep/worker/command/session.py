@@ -176,6 +176,9 @@ class Session:
         given, arguments = self._given, self._given.arguments()
         try:
             process = Process(arguments, folder=given.working_directory, environment=given.environment())
+        except ValueError:
+            what = "a hyperparameter holds a character that no argument can have, \\0. Take it out"
+            raise ReportError(f"the command cannot be started: {what}") from None
         except OSError as error:
             what = error.strerror or str(error)
             remedy = "" if error.errno != 8 else '. Begin the file with a line such as "#!/bin/sh"'

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import psutil
 import pytest
 
 import analysis
@@ -23,7 +22,8 @@ from sweep.api.run import Summary
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SweepError
 from sweep.rundir.rundir import RunDir
-from tests.processes import wait_until
+from sweep.worker.footprint import footprint_bytes
+from tests.processes import living, wait_until
 from tests.sweep.conftest import ROOT, STUDIES
 from tests.sweep.in_process import interrupted
 
@@ -280,6 +280,12 @@ def test_invariant_10_what_patterns_do_not_find_fails_the_trial_in_a_line(folder
     faults(PATTERN_FAULTS, ("executor: inline", f"executor: inline\n{patterns}"))
 
 
+def test_invariant_10_a_hyperparameter_that_no_argument_can_hold(folder: Path) -> None:
+    choices = ("{low: 0.01, high: 0.4, log: true}", '{choices: ["a\\0b", "c\\0d"]}')
+    (reason,) = reasons(run(choices, ("trials: 2", "trials: 1")))
+    assert reason.startswith("the command cannot be started: a hyperparameter holds a character that no")
+
+
 def test_a_pruner_needs_examples(folder: Path) -> None:
     pruner = ("sampler: {name: random}", "sampler: {name: random}\npruner: {name: median}")
     (reason, _) = reasons(run(shell('echo "{{\\"loss\\": {rate}}}"'), pruner))
@@ -288,15 +294,14 @@ def test_a_pruner_needs_examples(folder: Path) -> None:
 
 def left_of(folder: Path) -> list[int]:
     """Which of the processes that wrote their numbers down are still there."""
-    pids = [int(text) for text in (folder / "pids").read_text().split()]
-    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+    return living(map(int, (folder / "pids").read_text().split()))
 
 
 @pytest.mark.parametrize("kind", ["hangs", "ignores", "forks", "leaves"])
 def test_no_process_is_left_and_the_study_goes_on(kind: str, folder: Path) -> None:
     command = ('train, --rate, "{rate}"', f'children, --kind, {kind}, --rate, "{{rate}}"')
     timeout = ("executor: inline", "executor: inline\ntrial: {timeout: 0.3s}")
-    summary = run(command, timeout, ("trials: 2", "trials: 2"))
+    summary = run(command, *([timeout] if kind != "leaves" else []))
     assert len((folder / "pids").read_text().split()) >= 2
     assert left_of(folder) == []
     if kind == "leaves":
@@ -351,6 +356,15 @@ def test_much_output_and_binary_output_lose_nothing(folder: Path) -> None:
     kept = [path.stat().st_size for path in (summary.run_dir / "output").rglob("*.log")]
     assert sum(kept) < 3_000_000
     assert any("bytes that are no UTF-8" in text for text in sweep.status(summary.run_dir).messages)
+
+
+def test_what_left_the_session_counts_under_the_memory_guard(folder: Path) -> None:
+    limit = footprint_bytes() + 150_000_000
+    command = ('train, --rate, "{rate}"', 'children, --kind, hogs, --rate, "{rate}"')
+    memory = ("executor: inline", f"executor: inline\nworker: {{memory: {limit // 1_000_000} MB}}")
+    (reason,) = reasons(run(command, memory, ("trials: 2", "trials: 1")))
+    assert reason.startswith("out of memory: the worker and its command took")
+    assert left_of(folder) == []
 
 
 KILLED = """

@@ -12,7 +12,7 @@ import pytest
 
 import analysis
 from tests.logs import records
-from tests.processes import wait_for, wait_until
+from tests.processes import living, wait_for, wait_until
 from tests.sweep.conftest import ON_RAY, STUDIES, Folder
 
 pytestmark = pytest.mark.slow
@@ -34,10 +34,6 @@ def started(folder: Path, trial: int) -> list[int]:
     """The processes of a trial, as they wrote themselves down: its program, then what it started."""
     lines = (folder / "pids").read_text().splitlines() if (folder / "pids").exists() else []
     return [int(line.split()[1]) for line in lines if line.split()[0] == str(trial)]
-
-
-def living(pids: list[int]) -> list[int]:
-    return [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
 
 
 def test_invariant_3_commands_are_pruned_resumed_and_ended_wherever_their_processes_went(

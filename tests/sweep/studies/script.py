@@ -56,14 +56,15 @@ def children(kind: str) -> None:
     pids = Path(__file__).parent / "pids"
     if kind == "ignores":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if kind in ("forks", "leaves", "many"):
+    if kind in ("forks", "leaves", "many", "hogs"):
         for own_session in (False, True):
             if os.fork() == 0:
                 if own_session:
                     os.setsid()
                 with pids.open("a") as file:
                     print(os.getpid(), file=file, flush=True)
-                time.sleep(1000)
+                held = b"x" * (400_000_000 if kind == "hogs" and own_session else 1)
+                time.sleep(1000 * len(held))
     with pids.open("a") as file:
         print(os.getpid(), file=file)
     while kind == "forks" and len(pids.read_text().split()) < 3:

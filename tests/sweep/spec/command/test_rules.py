@@ -44,6 +44,10 @@ FAULTS = {
     f"{COMMAND}\nfixed: {{rate.x: 1}}\nenvironment: {{A: '{{rate.x}}'}}": "study:3: fixed.rate.x: lies "
     "within `rate`, which is a value itself",
     f"{COMMAND}\ntrial: {{length: {{epochs: 2}}}}": "trial.length: the length of a command is in examples",
+    "command:": "study:2: command: is empty. Write arguments: [python, train.py]",
+    f"{COMMAND}\nenvironment: {{A=B: 1}}": "study:3: environment.A=B: 'A=B' is no name of a variable",
+    f'{COMMAND}\nenvironment: {{A: "b\\0"}}': r"environment.A: holds a character that no variable can",
+    'command: [a, "{rate}", "b\\0"]': r"command: holds a character that no argument can have, \0",
     f"{COMMAND}\nenvironment: {{A: [1]}}": "study:3: environment.A: must be one word or number, or null",
 }
 

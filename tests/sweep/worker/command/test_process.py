@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from sweep.worker.command.family import MARK
 from sweep.worker.command.process import Process
+from tests.processes import living, wait_until
 
 HELD = """
 import os, time
@@ -49,17 +48,8 @@ def test_children_count_and_go_with_it(where: str, tmp_path: Path) -> None:
     assert process.exit_code() is None
     assert process.end(5.0, lambda: None) is False
     assert process.exit_code() == -15
-    deadline = time.monotonic() + 30  # a process that dies has no environment any more, and is there a while
-    while _is_there(child) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not _is_there(child)
+    # a process that dies has no environment any more, and is there a while
+    wait_until(lambda: not living([child]), what="its child to end")
     process.popen.stdout.close()
     assert process.popen.stderr is not None
     process.popen.stderr.close()
-
-
-def _is_there(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
