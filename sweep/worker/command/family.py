@@ -26,7 +26,7 @@ class Family:
         self._mark = mark
         self._lock = threading.Lock()
         self._foreign = {*psutil.pids(), os.getpid()}
-        self._own: set[int] = set()
+        self._own: dict[int, psutil.Process] = {}
         self._leader: int | None = None
         self._reaped_s = _reaped_s()
         self._cpu_s = 0.0
@@ -44,18 +44,14 @@ class Family:
         with self._lock:
             self._leader = leader
             self._foreign.discard(leader)
-            self._own.add(leader)
+            with suppress(psutil.Error):  # it has ended already
+                self._own[leader] = psutil.Process(leader)
 
     def living(self) -> list[int]:
         """Its processes that are not dead yet; a zombie waits for its parent alone."""
         with self._lock:
             self._look()
-            found = []
-            for pid in sorted(self._own):
-                with suppress(psutil.Error):
-                    if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                        found.append(pid)
-            return found
+            return sorted(pid for pid, process in self._own.items() if _lives(process))
 
     def measure(self) -> int:
         """The bytes that all of them take now; from here on peak and CPU time know of it."""
@@ -71,9 +67,9 @@ class Family:
 
     @property
     def cpu_s(self) -> float:
-        """The CPU time of all of them, as far as it was measured; exact once the program has ended."""
-        self.measure()
-        return self._cpu_s
+        """The CPU time of all of them, as it was last measured; exact once the program has ended."""
+        with self._lock:
+            return self._cpu_s
 
     def take_peak_bytes(self) -> int:
         """The most that was measured since the last time."""
@@ -85,11 +81,12 @@ class Family:
     def _look(self) -> None:
         """Take in the processes that are new."""
         there = set(psutil.pids())
-        self._own &= there
+        self._own = {pid: process for pid, process in self._own.items() if process.is_running()}
         self._foreign &= there
-        for pid in there - self._own:
+        for pid in there - self._own.keys():
             if self._is_of_session(pid) or (pid not in self._foreign and self._is_own(pid)):
-                self._own.add(pid)
+                with suppress(psutil.Error):
+                    self._own[pid] = psutil.Process(pid)  # which knows when it began: numbers come again
                 self._foreign.discard(pid)
 
     def _is_of_session(self, pid: int) -> bool:
@@ -108,6 +105,13 @@ class Family:
         except (psutil.Error, OSError):
             return False
         self._foreign.add(pid)
+        return False
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
         return False
 
 

@@ -178,6 +178,6 @@ class OneTrial:
             spent,
             train_s=spent.train_s + train_s,
             examples=spent.examples + (max(0, report.examples - call.seen) if report is not None else 0),
-            cpu_s=spent.cpu_s + call.session.cpu_s(),
             peak_memory_bytes=max(spent.peak_memory_bytes, call.session.peak_bytes()),
+            cpu_s=spent.cpu_s + call.session.cpu_s(),  # as the line before has measured it
         )

@@ -41,7 +41,7 @@ class Session(Protocol):
         """The memory that its processes take now, beside the worker's own."""
 
     def cpu_s(self) -> float:
-        """The CPU time of its processes since it was last asked, 0 where that is not measured."""
+        """The CPU time of its processes since it was last asked, as `peak_bytes` measured it; 0 for none."""
 
     def take_output(self) -> bytes:
         """What it printed since the last time, where that is kept."""
