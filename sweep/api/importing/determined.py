@@ -77,7 +77,7 @@ def draft(values: Mapping[str, Any], *, name: str, program: str | None) -> Draft
     _searcher(searcher, space, made)
     if "max_restarts" in values:
         made.put("failures", {"retry": entries.whole("max_restarts", values["max_restarts"])})
-    for key in values.keys() - ELSEWHERE:
+    for key in sorted(map(str, values.keys() - ELSEWHERE)):
         made.note(f"{key}: is left out, a study file has nothing like it")
     return made
 

@@ -78,7 +78,7 @@ def _optuna(sweeper: Mapping[str, Any], names: Mapping[str, str], made: Draft) -
     found.directions = tuple(map(str, direction)) if isinstance(direction, list) else (str(direction),)
     _sampler(sweeper.get("sampler"), names.get("sampler", ""), found, made)
     read = {"sampler", "direction", "study_name", "n_trials", "params", "search_space"}
-    for key in sorted(sweeper.keys() - read - {"_target_", "storage", "n_jobs"}):
+    for key in sorted(map(str, sweeper.keys() - read - {"_target_", "storage", "n_jobs"})):
         made.note(f"hydra.sweeper.{key}: is left out, a study file has nothing like it")
     return found
 
@@ -127,7 +127,7 @@ def _ax(given: Mapping[str, Any], made: Draft) -> Sweep:
     if isinstance(experiment, Mapping) and experiment.get("minimize") is False:
         found.directions = ("maximize",)
     made.note("hydra.sweeper: Ax fits a Gaussian process; here tpe proposes")
-    for key in sorted(given.keys() - {"max_trials", "params", "experiment"}):
+    for key in sorted(map(str, given.keys() - {"max_trials", "params", "experiment"})):
         made.note(f"hydra.sweeper.ax_config.{key}: is left out")
     return found
 

@@ -63,7 +63,7 @@ def draft(values: Mapping[str, Any], *, name: str, program: str | None) -> Draft
         made.put("fixed", fixed)
     _stop(given.get("stop"), metric, made)
     _budget(given, space, grids, made)
-    for key in given.keys() - READ:
+    for key in sorted(map(str, given.keys() - READ)):
         made.note(f"{key}: is left out, a study file has nothing like it")
     return made
 

@@ -54,7 +54,7 @@ def draft(values: Mapping[str, Any], *, name: str, program: str | None) -> Draft
     made.put("sampler", {"name": _sampler(SAMPLERS[method], space, made)})
     _early(values.get("early_terminate"), made)
     _budget(values, space, made)
-    for key in values.keys() - {*SILENT, *ELSEWHERE}:
+    for key in sorted(map(str, values.keys() - {*SILENT, *ELSEWHERE})):
         made.note(f"{key}: is left out, a study file has nothing like it")
     return made
 
