@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runlog import layout
-from sweep.errors import SweepError
+from sweep.api.status import load_study_state
+from sweep.errors import RunDirError, SweepError
 from sweep.rundir.disk import disk_errors
 from sweep.rundir.lock import holder
 from sweep.spec.parse import load
 from sweep.vocabulary.own_packages import ROOT
 
 BEGINS_WITHIN_S = 60.0
-"""How long a study has to take its run directory before this stops waiting; it runs on."""
+"""How long a study has to begin before this stops waiting; it runs on."""
+
+LOOK_EVERY_S = 0.1
 
 SHOWN_BYTES = 2000
 """How much of its output a message shows."""
@@ -46,6 +49,7 @@ def launch(study: Path, *, runs: Path, trials: int | None = None) -> Launched:
     run_dir = runs / spec.name
     if (pid := holder(run_dir / layout.LOCK)) is not None:
         raise SweepError(f"{run_dir}: runs already, in the process {pid}. Wait for it, or stop it")
+    before = _sessions(run_dir)
     output = runs / f"{spec.name}.out"
     options = [] if trials is None else ["--trials", str(trials)]
     command = [sys.executable, "-P", "-m", "sweep", "run", str(study), "--runs", str(runs), *options]
@@ -63,10 +67,8 @@ def launch(study: Path, *, runs: Path, trials: int | None = None) -> Launched:
             )
     _started.append(process)
     deadline = time.monotonic() + BEGINS_WITHIN_S
-    while process.poll() is None and holder(run_dir / layout.LOCK) != process.pid:
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.05)
+    while process.poll() is None and _sessions(run_dir) == before and time.monotonic() < deadline:
+        time.sleep(LOOK_EVERY_S)
     if process.poll() not in (None, 0):
         raise SweepError(_ending(output) or f"{study}: ended with code {process.returncode}")
     return Launched(run_dir, process.pid, output)
@@ -86,6 +88,14 @@ def stop(run_dir: Path) -> int:
     except (ProcessLookupError, PermissionError) as error:
         raise SweepError(f"{run_dir}: the process {pid} cannot be stopped: {error.strerror}") from error
     return pid
+
+
+def _sessions(run_dir: Path) -> int:
+    """How many sessions have begun: one does once its study and its task were found to be right."""
+    try:
+        return load_study_state(run_dir)[0].sessions
+    except RunDirError:
+        return 0
 
 
 def _reap() -> None:
