@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sweep.api.agents import launching
+from sweep.api.agents.server import server
 from sweep.api.agents.tools import Reading
 from sweep.errors import SweepError
 from tests.processes import wait_until
@@ -46,20 +47,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def served(folder: Path, *options: str, ask: Callable[[Any], Awaitable[None]]) -> None:
-    """Have the client ask a server that it has started."""
-    parameters = mcp.StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "sweep", "mcp", "--runs", str(folder / "runs"), *options],
-        cwd=str(folder),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+def asked(server: Any, ask: Callable[[Any], Awaitable[None]]) -> None:
+    """Have the client ask a server: one in this process, or one that it starts."""
 
-    async def asked() -> None:
-        async with mcp.Client(parameters, read_timeout_seconds=120) as client:
+    async def session() -> None:
+        async with mcp.Client(server, read_timeout_seconds=120) as client:
             await ask(client)
 
-    asyncio.run(asked())
+    asyncio.run(session())
 
 
 async def answer(client: Any, tool: str, **arguments: Any) -> Any:
@@ -101,7 +96,13 @@ def test_a_client_checks_starts_watches_and_reads_the_best(folder: Path) -> None
             client, "check", study=str(folder / "study.yaml")
         )
 
-    served(folder, "--allow-start", ask=ask)
+    started = mcp.StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "sweep", "mcp", "--runs", str(folder / "runs"), "--allow-start"],
+        cwd=str(folder),
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    asked(started, ask)
 
 
 @pytest.mark.slow
@@ -112,7 +113,7 @@ def test_without_leave_nothing_is_started(folder: Path) -> None:
         assert all(tool.annotations.read_only_hint for tool in tools)
         assert "start" in str(await answer(client, "start", study="study.yaml"))
 
-    served(folder, ask=ask)
+    asked(server(folder / "runs", allow_start=False), ask)
     assert not (folder / "runs").exists()
 
 
