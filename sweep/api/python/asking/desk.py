@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sweep.api.python.summary import Summary
+from sweep.errors import SweepError
 from sweep.vocabulary.trial import Report, Snapshot, TrialState
 from sweep.vocabulary.turn import Load
 
 
 class OwnerGone(Exception):
     """The process that owned the study has ended, or has closed it; another one may own it from here on."""
+
+
+class NotHeldError(SweepError):
+    """A trial is held by another process by now."""
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,12 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from runlog import layout
-from sweep.api.python.asking.desk import Handed, OwnerGone
+from sweep.api.python.asking.desk import Handed, NotHeldError, OwnerGone
 from sweep.api.python.asking.holding import is_living, living
 from sweep.api.python.asking.serving import Server
 from sweep.api.python.summary import Summary, summary_of
 from sweep.driver.monitor.progress import Quiet
 from sweep.driver.session import driving, open_run, record_session
-from sweep.errors import SweepError
 from sweep.executors.asked import AskedExecutor
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
@@ -100,14 +99,12 @@ class Owner:
             if (state := self.ended(number)) is not None:
                 return state
             if self._holders.get(number, who) != who:
-                raise SweepError(
-                    f"trial {number} was given to another process meanwhile. Ask for another one"
-                )
+                raise NotHeldError(_given_on(number))
             self._holders[number] = who
             while (load := self._load(number)) is None and self._seat_another():
                 pass
             if load is None:
-                raise SweepError(f"trial {number} is not one of {self._spec.name}")
+                raise NotHeldError(_given_on(number))
             return self._handed(load)
 
     def report(self, who: str, report: Report, snapshots: Sequence[Snapshot]) -> TrialState | None:
@@ -249,7 +246,7 @@ class Owner:
 
     def _check_holder(self, who: str, number: int) -> None:
         if self._holders.get(number) != who:
-            raise SweepError(f"trial {number} was given to another process meanwhile. Ask for another one")
+            raise NotHeldError(_given_on(number))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -275,3 +272,7 @@ class Owner:
             finally:
                 self._run.release()
                 self._server.hang_up()
+
+
+def _given_on(number: int) -> str:
+    return f"trial {number} was given to another process, as this one was not heard of. Ask for another one"

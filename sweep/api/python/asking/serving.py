@@ -11,6 +11,7 @@ import pickle
 import secrets
 import socket
 import threading
+import time
 from contextlib import suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge
@@ -26,6 +27,9 @@ FILE = "owner.json"
 
 CALLS = frozenset(("ask", "claim", "report", "end", "rest", "ended", "summary", "leave"))
 """What another process may call."""
+
+PAUSE_S = 0.05
+"""After a connection that could not be taken."""
 
 CLOSED = (EOFError, OSError, AuthenticationError)
 
@@ -84,7 +88,11 @@ class Server(OwnProcess):
     def _accept(self) -> None:
         with self._listener:
             while True:
-                connection = self._listener.accept()
+                try:
+                    connection = self._listener.accept()
+                except OSError:  # it has hung up already, or too many files are open here
+                    time.sleep(PAUSE_S)
+                    continue
                 if self._closing:
                     connection.close()
                     return
@@ -109,7 +117,8 @@ class Server(OwnProcess):
             self._connections.discard(connection)
             connection.close()
             if who is not None:
-                self._owner.hung_up(who)
+                with suppress(SweepError):  # the next call meets it as well, and says it
+                    self._owner.hung_up(who)
 
     def _answer(self, name: str, arguments: tuple[Any, ...]) -> bytes:
         """What a call gives or raises, pickled."""

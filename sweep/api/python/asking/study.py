@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Self, TypeVar, Unpack
 from runlog import layout
 from sweep.api.python.asking import said
 from sweep.api.python.asking.client import Joined
-from sweep.api.python.asking.desk import Desk, OwnerGone
+from sweep.api.python.asking.desk import Desk, NotHeldError, OwnerGone
 from sweep.api.python.asking.holding import Holding, new_name
 from sweep.api.python.asking.opening import open_desk
 from sweep.api.python.asking.owner import Owner
@@ -256,7 +256,7 @@ class Study:
     def _claim(self, trial: Trial) -> None:
         try:
             found = self._desk.claim(self._who, trial.number)
-        except SweepError:
+        except NotHeldError:
             trial.is_lost = True
             self._drop(trial)
             return

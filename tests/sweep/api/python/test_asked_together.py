@@ -168,6 +168,21 @@ def test_a_copy_of_the_owner_keeps_nothing_of_it(tmp_path: Path) -> None:
             os.kill(copy, signal.SIGKILL)
 
 
+def test_a_trial_that_another_process_has_by_now_is_named(tmp_path: Path) -> None:
+    """A process that held one was taken for dead: its file is gone."""
+    with others(tmp_path, KEYS, KEYS) as (owner, other), sweep.Study(**KEYS) as mine:
+        trial = held(mine)
+        (RUN / layout.ASKING / f"{mine._who}.held").unlink()
+        owner.kill()
+        assert other.do("ask") == (0, 0)
+        with pytest.raises(SweepError, match="trial 0 was given to another process, as this one was not"):
+            mine.tell(trial, 1.0)
+        with pytest.raises(SweepError, match="trial 0 was given to another process, as this one was not"):
+            trial.report(1, loss=1.0)
+        assert other.do("tell", 0, 2.0) == "COMPLETE"
+    assert [each["values"] for each in records(RUN, "told")] == [[2.0]]
+
+
 def test_who_does_not_know_the_key_is_not_answered() -> None:
     with sweep.Study(**KEYS) as mine:
         address = address_in(RUN / layout.ASKING)
