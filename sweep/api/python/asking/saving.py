@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from math import inf
 
@@ -90,5 +91,9 @@ class TrialSaving:
 
     def _pack(self, examples: int, *, final: bool = False, value: float | None = None) -> list[Snapshot]:
         into = self._saving.spool.path_for(self.load.run, examples)
-        found = self.folder.pack(into, examples, final=final, value=value)
+        try:
+            found = self.folder.pack(into, examples, final=final, value=value)
+        except OSError as error:  # its program trains on: the next checkpoint may fit
+            print(f"trial {self.load.plan.number} was not saved: {error}", file=sys.stderr)
+            return []
         return [] if found is None else [found]

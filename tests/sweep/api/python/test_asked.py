@@ -167,6 +167,23 @@ def test_what_was_saved_without_a_report_is_no_checkpoint() -> None:
         assert again.checkpoint == {"step": 1}
 
 
+def test_a_disk_that_refuses_a_checkpoint_ends_no_program(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sweep.worker.single.packed_folder.pack", refuse)
+    with study() as mine:
+        trial = mine.ask()
+        assert trial is not None
+        trial.save(step=1)
+        trial.report(10, loss=0.5)
+        assert mine.tell(trial) == "COMPLETE"
+    said = "trial 0 was not saved: [Errno 28] No space left on device"
+    assert capsys.readouterr().err.splitlines() == [said, said]
+
+
 def test_how_trials_end() -> None:
     with study(budget=8) as mine:
         ends: dict[str, str] = {}
