@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from statistics import fmean as mean
 
 from sweep.driver.trials import Trials
 from sweep.rundir.history import UnfinishedTrial, read_reports
@@ -37,8 +36,14 @@ class Resuming:
         unfinished = self._run.history.unfinished
         known = self._study.storage.told()
         events: list[Asked | Taken] = []
-        for proposal in self._study.running(self._trials.params):
+        running = self._study.running(self._trials.params)
+        ended = {each.number for each in running} & self._trials.told.keys()
+        reports = read_reports(self._run.path, ended) if ended else {}
+        for proposal in running:
             if (outcome := self._trials.told.get(proposal.number)) is not None:
+                self._study.enter_reports(
+                    proposal.number, self._trials.rows(reports.get(proposal.number, ()))
+                )
                 self._study.tell(outcome)
                 continue
             trial_plan = self._trials.plan(proposal)
@@ -56,7 +61,8 @@ class Resuming:
         lost = sorted(number for number in trials.params if number >= self._study.storage.count)
         reports = read_reports(self._run.path, set(lost)) if lost else {}
         for number in lost:
-            values = [(examples, mean(row)) for examples, row in trials.rows(reports.get(number, ()))]
+            rows = trials.rows(reports.get(number, ()))
+            values = [(examples, sum(row) / len(row)) for examples, row in rows]
             notes = history.study.trials[number].notes
             self._study.restore(number, trials.params[number], notes, values, trials.told.get(number))
         if self._study.follows_reports:
@@ -72,8 +78,7 @@ class Resuming:
     def _taken(self, trial_plan: TrialPlan, found: UnfinishedTrial) -> Taken:
         """What the log knows of an unfinished trial, and Optuna brought up to it."""
         reports = by_replicate(found.reports)
-        for row in self._trials.rows(found.reports):
-            self._study.report(found.number, row)
+        self._study.enter_reports(found.number, self._trials.rows(found.reports))
         recorded = {replicate: len(each) for replicate, each in reports.items()}
         length, start = trial_plan.length, trial_plan.start
 

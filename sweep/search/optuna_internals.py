@@ -7,12 +7,14 @@ all, and what to change for each.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.pruners import HyperbandPruner, PatientPruner, SuccessiveHalvingPruner
 from optuna.samplers._ga import BaseGASampler
 from optuna.samplers._tpe._truncnorm import _log_gauss_mass, _norm_pdf_logC
 from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator
@@ -100,6 +102,28 @@ def successive_halving_numbers(pruner: optuna.pruners.BasePruner) -> tuple[int |
     least: int | None = pruner._min_resource  # type: ignore[attr-defined]
     factor: int = pruner._reduction_factor  # type: ignore[attr-defined]
     return least, factor
+
+
+def marks_rungs(pruner: optuna.pruners.BasePruner) -> bool:
+    """Whether a pruner notes in each trial what it was at the rungs, to compare later ones with."""
+    if isinstance(pruner, PatientPruner):
+        wrapped = pruner._wrapped_pruner
+        return wrapped is not None and marks_rungs(wrapped)
+    return isinstance(pruner, SuccessiveHalvingPruner | HyperbandPruner)
+
+
+def mark_rungs(study: optuna.Study, trial_id: int) -> None:
+    """Have the pruner note what a running trial was at the rungs that it has passed; verdicts are dropped.
+
+    A trial's own judgement is of its last report, so each of them is shown as if it were that.
+    """
+    needs_all = isinstance(study.pruner, PatientPruner)
+    shown: dict[int, float] = {}
+    for step, value in sorted(study._storage.get_trial(trial_id).intermediate_values.items()):
+        shown = {**shown, step: value} if needs_all else {step: value}
+        trial = copy.copy(study._storage.get_trial(trial_id))
+        trial.intermediate_values = shown
+        study.pruner.prune(study, trial)
 
 
 def first_generation(cls: type[optuna.samplers.BaseSampler]) -> dict[str, Any]:

@@ -100,11 +100,12 @@ class StudyStorage:
         notes: Mapping[str, Any],
         values: Sequence[tuple[int, float]],
         outcome: Outcome | None,
+        note: Callable[[int], None] | None = None,
     ) -> None:
         """Enter again a trial that the log holds and the journal has lost; numbers go up one by one.
 
-        `notes` is what the sampler wrote down, `values` are (examples, objective) pairs. Raises ValueError
-        where `number` is not the next one.
+        `notes` is what the sampler wrote down, `values` are (examples, objective) pairs; `note` adds, by the
+        trial's id, what the pruner wrote down. Raises ValueError where `number` is not the next one.
         """
         if number != self.count:
             raise ValueError(f"trial {number} cannot be restored: trial {self.count} comes first")
@@ -125,8 +126,8 @@ class StudyStorage:
         ):
             ended_with = [values[-1][1]]  # as Optuna ends one that is told without a value
         trial = optuna.trial.create_trial(
-            state=state,
-            values=ended_with,
+            state=state if note is None else running,  # what has ended takes no notes
+            values=ended_with if note is None else None,
             user_attrs=attributes,
             params=dict(params),
             distributions={name: distributions[name] for name in params},
@@ -135,6 +136,11 @@ class StudyStorage:
             constraints=dict(outcome.constraints) if outcome is not None else None,
         )
         self._add(trial)
+        if note is not None:
+            trial_id = optuna_internals.trial_id(self.trials()[number])
+            note(trial_id)
+            if outcome is not None:
+                self.backend.set_trial_state_values(trial_id, state, ended_with)
 
     def check_against(self, params: Mapping[int, Mapping[str, Scalar]], told: Mapping[int, Outcome]) -> None:
         """Compare the journal's trials with the log's, by number, and complete what a kill cut short.

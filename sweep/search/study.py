@@ -86,6 +86,7 @@ class Study:
             sampler=NEVER_ASKED,  # until the study's own is made, from what the storage holds
             pruner=pruner if self._adapter is None else optuna.pruners.NopPruner(),
         )
+        self._marks_rungs = optuna_internals.marks_rungs(self._study.pruner)
         self.notes: list[str] = []
         self._earlier = self.storage.enter_earlier(self._warm_trials, first) if spec.warm_start else 0
         self._sampler = samplers.make(spec, **self._source_trials())
@@ -161,10 +162,21 @@ class Study:
         outcome: Outcome | None,
     ) -> None:
         """Enter again a trial that the storage has lost, as its `restore` does: its point was tried."""
-        self.storage.restore(number, params, notes, values, outcome)
+        note = self._mark_rungs if self._marks_rungs else None
+        self.storage.restore(number, params, notes, values, outcome, note)
         fit = self._edited.fits.get(number)
         if fit is None or fit.exact:
             self._points.enter(params if fit is None else fit.params)
+
+    def enter_reports(self, number: int, rows: Sequence[BoundaryRow]) -> None:
+        """Enter what the log has of a running trial, as far as the storage has lost it: nothing is judged."""
+        for row in rows:
+            self._report(number, row)
+        if self._marks_rungs:
+            self._mark_rungs(optuna_internals.trial_id(self._trials[number]))
+
+    def _mark_rungs(self, trial_id: int) -> None:
+        optuna_internals.mark_rungs(self._study, trial_id)
 
     def running(self, asked: Mapping[int, Mapping[str, Scalar]]) -> list[Proposal]:
         """Trials asked and never told, oldest first; one without all hyperparameters is asked again.
@@ -192,10 +204,13 @@ class Study:
 
     def report(self, number: int, row: BoundaryRow) -> None:
         """Enter an objective at a boundary; with several objectives Optuna's samplers take none."""
-        trial = self._trials[number]
-        examples, values = row
         if self._adapter is not None:
             self._adapter.report(number, row)
+        self._report(number, row)
+
+    def _report(self, number: int, row: BoundaryRow) -> None:
+        trial = self._trials[number]
+        examples, values = row
         if not self._several and not optuna_internals.has_report(trial, examples):
             trial.report(sum(values) / len(values), examples)
 

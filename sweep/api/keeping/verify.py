@@ -16,6 +16,7 @@ from sweep.rundir.recorded_files import read_recorded, rebuilt, restore_converte
 from sweep.rundir.rundir import RunDir
 from sweep.rundir.soundness import Finding, LogContent, examine, read_log
 from sweep.search.journal_check import JournalContent, Rows, differences, read_journal, rebuild
+from sweep.search.pruning.pruners import marks_trials
 from sweep.spec.edited.edits import Edited, edited, with_values
 from sweep.spec.parse import parse
 from sweep.spec.schema import StudySpec
@@ -186,7 +187,7 @@ def _rebuild_journal(run: RunDir, why: str) -> None:
     run.commit()
     study = run.history.study
     spec = _spec(run.path, study)
-    if spec is None or spec.warm_start:
+    if spec is None or spec.warm_start or marks_trials(spec):
         return
     rebuild(
         run.journal_path,

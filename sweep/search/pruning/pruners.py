@@ -10,7 +10,7 @@ import optuna
 
 from configfile.yamlfile import Path
 from sweep.errors import Problem, SpecError
-from sweep.search.optuna_internals import successive_halving_numbers
+from sweep.search.optuna_internals import marks_rungs, successive_halving_numbers
 from sweep.search.pruning import lengths
 from sweep.search.samplers import quietly
 from sweep.spec import classes
@@ -62,6 +62,11 @@ def make(spec: StudySpec, length: Length) -> optuna.pruners.BasePruner:
     Optuna's own defaults prune nearly all at the first report.
     """
     return _make(spec, PATH, {"name": spec.pruner.name, **spec.pruner.arguments}, length)
+
+
+def marks_trials(spec: StudySpec) -> bool:
+    """Whether the pruner notes in trials what they were at its rungs: the log has no such notes."""
+    return marks_rungs(make(lengths.pruner_in_examples(spec, SOME_EXAMPLES), Length(2, 1)))
 
 
 def rungs(pruner: optuna.pruners.BasePruner, length: Length) -> tuple[int, ...] | None:

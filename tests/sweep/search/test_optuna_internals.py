@@ -14,6 +14,7 @@ import optuna
 import pytest
 
 from sweep.search.optuna_internals import RANDOM_PARTS
+from sweep.search.samplers import quietly
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("sweep", "analysis", "runlog", "clusters", "configfile", "train_core")
@@ -69,6 +70,9 @@ PRIVATE = {
     "_cached_frozen_trial": Private("trial", (INTERNALS,), "keep the steps of live trials in search.study"),
     "_min_resource": Private("pruner", (INTERNALS,), "take it from what search.pruning.pruners gives"),
     "_reduction_factor": Private("pruner", (INTERNALS,), "take it from what search.pruning.pruners gives"),
+    "_wrapped_pruner": Private(
+        "patient", (INTERNALS,), "take it from what search.pruning.pruners gives"
+    ),
     "_get_generation_key": Private(
         "optuna.samplers:NSGAIISampler", (INTERNALS,), "leave generations of warm starts out"
     ),
@@ -137,6 +141,9 @@ def owner_of(text: str) -> object:
             return study.ask()
         case "pruner":
             return optuna.pruners.SuccessiveHalvingPruner()
+        case "patient":
+            with quietly():
+                return optuna.pruners.PatientPruner(None, 1)
         case "storage":
             return optuna.storages.InMemoryStorage()
         case "grid":
