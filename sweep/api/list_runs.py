@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +29,17 @@ def list_runs(folder: str | Path = "runs") -> list[Listed]:
 
 
 def _is_run(path: Path) -> bool:
-    """Whether it has a log, or is an empty folder, which is what a run killed at once leaves."""
-    return path.is_dir() and ((path / layout.LOG).exists() or not any(path.iterdir()))
+    """Whether it has a log, or what a run leaves that has lost it or was killed at once: an empty folder.
+
+    A log that is a link to a volume that is away counts, and so does a folder that may not be read.
+    """
+    if not path.is_dir():
+        return False
+    try:
+        names = set(os.listdir(path))
+    except PermissionError:
+        return True
+    return not names or not names.isdisjoint((layout.LOG, layout.JOURNAL, layout.TRIALS))
 
 
 def _listed(path: Path) -> Listed:

@@ -134,7 +134,7 @@ def _list_row(listed: Listed) -> tuple[str, ...]:
         return listed.path.name, "", "", "", listed.problem or ""
     total = f"/{status.budget_trials}" if status.budget_trials is not None else ""
     ended = sum(count for state, count in status.trials.items() if state != "RUNNING")
-    damage = f"; {len(status.damage)} damaged lines" if status.damage else ""
+    damage = f"; damage found: {len(status.damage)}" if status.damage else ""
     best = " ".join(f"{value:.6g}" for value in status.best.values) if status.best else ""
     metric = " ".join(metric for metric, _ in status.objectives)
     return listed.path.name, f"{ended}{total}", best, metric, liveness(status) + damage

@@ -59,16 +59,22 @@ def test_list_shows_each_run_readable_or_not(run_dir: Path) -> None:
     (root / "empty").mkdir()
     (root / "foreign").mkdir()
     (root / "foreign" / "notes.txt").write_text("not a run")
+    (root / "away").mkdir()
+    (root / "away" / "log.jsonl").symlink_to("/Volumes/Runs/away/log.jsonl")
+    (root / "lost").mkdir()
+    (root / "lost" / "optuna.journal").touch()
     damage(run_dir)
     lines = sweep("list", "--runs", root).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["run", "empty", "newer", "study"]
-    assert "it has no log.jsonl" in lines[1]
-    assert "format 3, this version reads up to 2" in lines[2]
-    assert "3/8" in lines[3]
-    assert f"{accuracy(1, 300):.6g}" in lines[3]
-    assert "1 damaged lines" in lines[3]
+    assert [line.split()[0] for line in lines] == ["run", "away", "empty", "lost", "newer", "study"]
+    assert "is a link to /Volumes/Runs/away/log.jsonl, which is not there" in lines[1]
+    assert "it has no log.jsonl" in lines[2]
+    assert "it has no log.jsonl" in lines[3]
+    assert "format 3, this version reads up to 2" in lines[4]
+    assert "3/8" in lines[5]
+    assert f"{accuracy(1, 300):.6g}" in lines[5]
+    assert "damage found: 1" in lines[5]
     found = json.loads(sweep("list", "--runs", root, "--json").stdout)
-    assert [each["status"] is None for each in found] == [True, True, False]
+    assert [each["status"] is None for each in found] == [True, True, True, True, False]
 
 
 def test_list_of_a_run_that_is_written(tmp_path: Path) -> None:
