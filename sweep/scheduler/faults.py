@@ -61,13 +61,16 @@ def turn_failed(
         give_up(state, slot, SlotLost(slot.id, Loss.NODE, "it ran out of memory"), now, out)
 
 
-def broke(state: State, run: LiveRun, reason: str, now: float, out: list[Instruction]) -> None:
+def broke(
+    state: State, run: LiveRun, reason: str, now: float, out: list[Instruction], *, lasting: bool = False
+) -> None:
     """A run failed by itself, alone: it is tried again after a pause, or its trial fails.
 
-    Where trial after trial broke, it stays unfinished for the session that comes when the cause is gone.
+    A failure that is `lasting` would come again: it is not tried. Where trial after trial broke, it stays
+    unfinished for the session that comes when the cause is gone.
     """
     is_last = state.limits.stop_after is not None and state.broken >= state.limits.stop_after
-    if run.retried >= state.limits.retries and not is_last:
+    if (lasting or run.retried >= state.limits.retries) and not is_last:
         endings.fail(state, run.id, reason, out)
         return
     slot = state.slots.get(run.slot) if run.slot is not None else None

@@ -180,7 +180,7 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
         if failure.diverged:
             endings.fail(state, failure.run, failure.reason, out, diverged=True)
         elif run is not None and run.slot == slot.id:
-            faults.broke(state, run, failure.reason, now, out)
+            faults.broke(state, run, failure.reason, now, out, lasting=failure.lasting)
     for id in result.finished:
         _finish(state, slot, id, out)
     faults.check_timeouts(state, result, out)

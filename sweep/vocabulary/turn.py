@@ -164,11 +164,15 @@ WATCHDOG_ADVICE = (
 
 @dataclass(frozen=True)
 class RunFailure:
-    """A run that failed by itself, and why; `diverged` where its loss was not finite."""
+    """A run that failed by itself, and why; `diverged` where its loss was not finite.
+
+    `lasting` says that it would fail again: what it reports is no report.
+    """
 
     run: RunId
     reason: str
     diverged: bool = False
+    lasting: bool = False
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,12 @@ SETTLED_S = 1.0
 """Files that were written within this time may not be whole yet."""
 
 
+class CommandError(ReportError):
+    """A command cannot be started, or failed: at the next try the cause may be gone."""
+
+    lasting = False
+
+
 class Commands(OneTrial):
     """The trials of a study that has a `command`."""
 
@@ -183,7 +189,7 @@ class Session:
             what = error.strerror or str(error)
             remedy = "" if error.errno != 8 else '. Begin the file with a line such as "#!/bin/sh"'
             place = error.filename or arguments[0]
-            raise ReportError(f"the command cannot be started: {place}: {what}{remedy}") from None
+            raise CommandError(f"the command cannot be started: {place}: {what}{remedy}") from None
         self._watchdog.watch(process)
         self._process = process
         self._pipes = Pipes(process, given.metrics, self._reading, self._json)
@@ -248,7 +254,7 @@ class Session:
         code = self._process.exit_code() if self._process is not None else 0
         if code:
             last = pipes.output.last_line()
-            raise ReportError(
+            raise CommandError(
                 f"{_ended(code)}{f': {last}' if last else ''}\n{pipes.output.ending()}".rstrip()
             )
         found = self._reading.result or self._json.result

@@ -28,6 +28,9 @@ MOST = 2**53
 class ReportError(Exception):
     """A yielded or returned value is no report; the text says why."""
 
+    lasting = True
+    """Whether the next try would end the same."""
+
 
 @dataclass(frozen=True)
 class Reported:

@@ -164,7 +164,8 @@ class OneTrial:
         first, text = explain(error)
         reason = first if isinstance(error, ReportError) else f"{first}\n{text}"
         run = call.occupant.run
-        return TurnResult(turn.number, failures=(RunFailure(run, reason),), spent={run: call.occupant.spent})
+        failure = RunFailure(run, reason, lasting=isinstance(error, ReportError) and error.lasting)
+        return TurnResult(turn.number, failures=(failure,), spent={run: call.occupant.spent})
 
     def _print(self, call: Call) -> None:
         """Take what the session has printed, for the next answer."""
