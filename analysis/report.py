@@ -117,7 +117,7 @@ def _best(run: Run, said: list[str]) -> str | None:
     best = run.best()
     try:
         if len(best) and (row := run.study.trials.get(int(best["number"].iloc[0]))) is not None:
-            return run.study_file.with_point(row.params)
+            return run.study_file.with_point(row.params, row.hyperparameters)
     except RunError as error:
         said.append(str(error))
     return None

@@ -54,18 +54,21 @@ class StudyFile:
         patient = "patience" in (self.values.get("trial") or {})
         return of == "best" or (of is None and patient)
 
-    def with_point(self, params: Mapping[str, Any]) -> str:
-        """A study file that trains these hyperparameters first, and once; more trials search on from there.
+    def with_point(self, params: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> str:
+        """A study file that trains a trial's point first, and once; more trials search on from there.
 
-        Raises RunError where there is no study to make it from.
+        `params` were chosen for it, `hyperparameters` is all that it was trained with: an edit may have moved
+        what was fixed into the space, and back. Raises RunError where there is no study to make it from.
         """
         if not self.text:
             raise RunError("without its study.yaml a run gives no study file")
         gone = {name: value for name, value in params.items() if name not in self.space}
         earlier = self.values.get("earlier", {}).items()
         always = {name for name, entry in self.space.items() if "when" not in entry}
-        added = {name: value for name, value in earlier if name in always}
+        added = {name: value for name, value in (*earlier, *hyperparameters.items()) if name in always}
         point = {**added, **{name: value for name, value in params.items() if name in self.space}}
+        now = self.values.get("fixed", {})
+        fixed = {name: hyperparameters[name] for name in now if name in hyperparameters}
         name = f"{str(self.values['name'])[: _NAME_LENGTH - 5]}-best"
         changed = {
             "name": json.dumps(name),
@@ -74,9 +77,10 @@ class StudyFile:
             "budget": "{trials: 1}",
             "stop": "{}",
         }
-        if gone or any(not holds(self.space[name], value) for name, value in point.items()):
+        outside = any(not holds(self.space[name], value) for name, value in point.items())
+        if gone or outside or fixed != now:
             # A trial of before the space was edited.
-            changed["fixed"] = json.dumps({**self.values.get("fixed", {}), **gone})
+            changed["fixed"] = json.dumps({**fixed, **gone})
             wider = {name: _with_value(self.space[name], value) for name, value in point.items()}
             changed["space"] = json.dumps({**self.space, **wider})
         blocks = {block.partition(":")[0]: block for block in _TOP_LEVEL.split(self.text) if ":" in block}

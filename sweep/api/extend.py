@@ -19,6 +19,7 @@ from sweep.rundir.history import History, read_history
 from sweep.rundir.provenance import parse_provenance
 from sweep.rundir.recorded_files import read_recorded
 from sweep.spec.edited.edits import edited
+from sweep.spec.edited.fitting import Fit
 from sweep.spec.hyperparameters import LENGTH
 from sweep.spec.parse import parse
 from sweep.spec.resolve import extent_of, resolved
@@ -92,7 +93,7 @@ def study_text(
         )
     order = _best(parents, history, parent)[:best]
     fits = edited(parent, history.study.edits, history.study.trials).fits
-    others = [each for each in order if each.trial in fits and fits[each.trial].params != each.params]
+    others = [each for each in order if each.trial in fits and not _is_as_asked(fits[each.trial], each)]
     if others:
         raise RunDirError(
             f"{run}: trials {', '.join(str(each.trial) for each in others)} were asked before the space was "
@@ -103,6 +104,11 @@ def study_text(
     path, text = _folder(run) / f"{values['name']}.yaml", yamlfile.dump(values)
     parse(text, str(path))  # a name that is none, say, before anything is written
     return path, text
+
+
+def _is_as_asked(fit: Fit, parent: Parent) -> bool:
+    """Whether the study file, as it is now, gives the very hyperparameters that a trial had."""
+    return fit.exact and fit.params == parent.params
 
 
 def _extended(

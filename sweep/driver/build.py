@@ -118,6 +118,7 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
         retries=retries,
         edited=edited(spec, run),
         first=min(asked, default=None),
+        began=min((row.asked for row in run.history.study.trials.values() if row.asked), default=None),
     )
     study = None
     try:

@@ -66,6 +66,8 @@ def _consequences(spec: StudySpec, run: RunDir, found: Edited) -> list[str]:
     if not found.fits:
         return []
     parts = [summary(found.fits.values())]
+    if all(fit.misfit is not None for fit in found.fits.values()):
+        parts.append("the sampler starts without them. To undo this, restore the file and run it again")
     if gone := [number for number in run.history.study.unasked_retries() if not found.fits[number].exact]:
         parts.append(f"not tried again, as they do not fit: trials {', '.join(map(str, gone))}")
     if spec.sampler.name in BEGINS_AGAIN:

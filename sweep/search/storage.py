@@ -170,12 +170,14 @@ class StudyStorage:
         """Enter the trials of elsewhere, once, with the numbers from 0 on; how many there are.
 
         `first` is the study's own first trial, where the log has one: what its sources gained since is not
-        for it. Raises SpecError where they have lost trials.
+        for it. Raises SpecError where they have lost trials, or it is not known which came since.
         """
         entered: int | None = self._study.user_attrs.get(WARM_START_TRIALS)
         if entered is None:
-            earlier = read()[:first]
-            if first is not None and len(earlier) < first:
+            earlier = read()
+            if len(self._spec.warm_start) == 1:
+                earlier = earlier[:first]
+            if first is not None and len(earlier) != first:
                 what = f"gave {first} trials when the study began, and has {len(earlier)} now"
                 raise SpecError([self._spec.document.problem(("warm_start",), what, "", "restore it")])
             for trial in earlier[self.count :]:

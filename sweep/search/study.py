@@ -66,14 +66,16 @@ class Study:
         retries: Mapping[int, Mapping[str, Scalar]] | None = None,
         edited: Edited | None = None,
         first: int | None = None,
+        began: float | None = None,
     ) -> None:
         """`journal` None keeps everything in memory; `retries` are failed trials, to be asked again.
 
         `edited` says which trials were asked in another space than the study's; `first` is the number of the
-        first that was asked at all.
+        first that was asked at all, `began` when that was, in seconds since 1970.
         """
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._spec = spec
+        self._began = began
         self._several = len(spec.objective) > 1
         self._edited = edited or Edited()
         self.storage = StudyStorage(spec, journal, self._edited)
@@ -101,7 +103,7 @@ class Study:
     """What to say of trials of elsewhere, once."""
 
     def _warm_trials(self) -> list[FrozenTrial]:
-        found = warm_start.read(self._spec)
+        found = warm_start.read(self._spec, self._began)
         self.notes = found.notes
         return found.trials
 

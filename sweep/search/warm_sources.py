@@ -33,7 +33,10 @@ PARAMS = "params_"
 
 @dataclass(frozen=True)
 class Known:
-    """A trial of elsewhere that has ended: `params` was sampled there, `hyperparameters` is all it had."""
+    """A trial of elsewhere that has ended: `params` was sampled there, `hyperparameters` is all it had.
+
+    `ended` is when, in seconds since 1970; None where that is not known.
+    """
 
     number: int
     params: Mapping[str, Scalar]
@@ -43,6 +46,7 @@ class Known:
     reports: Mapping[int, float] = field(default_factory=dict)
     diverged: bool = False
     constraints: Mapping[str, float] = field(default_factory=dict)
+    ended: float | None = None
 
 
 @dataclass(frozen=True)
@@ -82,10 +86,11 @@ def _run(spec: StudySpec, path: Path, place: tuple[str | int, ...]) -> Source:
     before: dict[str, Entry] = {}
     for edit in history.study.edits:
         before |= {name: entry_of(entry) for name, entry in edit["before"]["space"].items()}
-    return Source(list(_trials(spec, path, history)), {**before, **earlier.space}, place)
+    trials = _trials(spec, path, history, earlier.trial.replicates)
+    return Source(list(trials), {**before, **earlier.space}, place)
 
 
-def _trials(spec: StudySpec, path: Path, history: History) -> Iterator[Known]:
+def _trials(spec: StudySpec, path: Path, history: History, replicates: int) -> Iterator[Known]:
     """Trials that say something of their hyperparameters: what broke does not."""
     rows = history.study.trials
     teaching = [each for each in history.told.values() if each.state is not TrialState.FAIL or each.diverged]
@@ -93,7 +98,7 @@ def _trials(spec: StudySpec, path: Path, history: History) -> Iterator[Known]:
     reports = read_reports(path, {outcome.number for outcome in teaching}) if teaching else {}
     for outcome in teaching:
         row = rows[outcome.number]
-        at = boundary_rows(reports.get(outcome.number, ()), spec.objective[0].metric, spec.trial.replicates)
+        at = boundary_rows(reports.get(outcome.number, ()), spec.objective[0].metric, replicates)
         state, values = end_of(spec, outcome)
         yield Known(
             outcome.number,
@@ -104,6 +109,7 @@ def _trials(spec: StudySpec, path: Path, history: History) -> Iterator[Known]:
             {examples: fmean(row) for examples, row in at} if len(spec.objective) == 1 else {},
             outcome.diverged,
             outcome.constraints,
+            row.told,
         )
 
 

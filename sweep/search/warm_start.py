@@ -39,16 +39,19 @@ def problems(spec: StudySpec) -> list[Problem]:
     return []
 
 
-def read(spec: StudySpec) -> WarmStart:
+def read(spec: StudySpec, until: float | None = None) -> WarmStart:
     """The complete and pruned trials of what `warm_start` names, those too that do not fit this space.
 
-    Raises SpecError where something cannot be read, is of other objectives, or has no trial that fits.
+    Of several sources those alone that had ended by `until`, in seconds since 1970. Raises SpecError where
+    something cannot be read, is of other objectives, or has no trial that fits.
     """
     distributions = space.distributions(spec)
     notes = first_generation(samplers.sampler_class(spec))  # genetic samplers breed from it on
     found = WarmStart([], [])
     for index, name in enumerate(spec.warm_start):
         fitted = _fitted(spec, index)
+        if until is not None and len(spec.warm_start) > 1:
+            fitted = [each for each in fitted if each[0].ended is None or each[0].ended <= until]
         found.trials.extend(_trial(name, known, fit, distributions, notes) for known, fit in fitted)
         said = f"warm start from {name}: {summary(fit for _, fit in fitted)}"
         others = dict.fromkeys(each for known, _ in fitted for each in known.params)

@@ -135,4 +135,4 @@ def test_damaged_files_beside_the_log_are_said_and_passed_over(own_run: Path, te
     assert len(run.trials) == 14
     assert set(run.importance().columns) == {"importance", "low", "high", "chance"}
     with pytest.raises(analysis.RunError, match=r"without its study.yaml"):
-        run.study_file.with_point({})
+        run.study_file.with_point({}, {})

@@ -174,7 +174,8 @@ def test_several_objectives_have_a_front(tmp_path: Path) -> None:
 def test_the_best_as_a_study_file_is_accepted_and_runs(study: Path, run_path: Path, tmp_path: Path) -> None:
     run = analysis.load(run_path)
     best = first(run.best())
-    text = run.study_file.with_point(run.study.trials[best.number].params)
+    trial = run.study.trials[best.number]
+    text = run.study_file.with_point(trial.params, trial.hyperparameters)
     for name in ("line.py",):
         (tmp_path / name).write_text((study / name).read_text())
     (tmp_path / "best.yaml").write_text(text)

@@ -90,9 +90,11 @@ def _stands(spec: StudySpec, name: str) -> str:
 def fitting(spec: StudySpec, edits: Sequence[Mapping[str, Values]]) -> Fitting:
     """Fits trials that were asked before the last edit into the study's space."""
     before: dict[str, Entry] = {}
+    earlier: dict[str, Scalar] = {}
     for edit in edits:
         before |= {name: entry_of(entry) for name, entry in edit["before"]["space"].items()}
-    return Fitting(spec, before=before)
+        earlier |= edit["before"]["earlier"]
+    return Fitting(spec, before=before, earlier=earlier)
 
 
 def edited(spec: StudySpec, edits: Sequence[Mapping[str, Values]], trials: Mapping[int, Asked]) -> Edited:
@@ -103,7 +105,7 @@ def edited(spec: StudySpec, edits: Sequence[Mapping[str, Values]], trials: Mappi
     return Edited(
         len(edits),
         {
-            number: into.fit(row.params, row.hyperparameters)
+            number: into.fit(row.hyperparameters, row.hyperparameters)  # what was fixed may have been moved
             for number, row in trials.items()
             if row.edits < len(edits)
         },

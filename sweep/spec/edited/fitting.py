@@ -43,18 +43,31 @@ class Fit:
 class Fitting:
     """Fits trials into a study's space."""
 
-    def __init__(self, spec: StudySpec, *, before: Mapping[str, Entry]) -> None:
-        """`before` are the entries by which the trials were asked, as far as the space has others."""
+    def __init__(
+        self,
+        spec: StudySpec,
+        *,
+        before: Mapping[str, Entry],
+        earlier: Mapping[str, Scalar] | None = None,
+    ) -> None:
+        """`before` are the entries by which the trials were asked, as far as the space has others.
+
+        `earlier` has values of the trials that the study file does not give any more.
+        """
         self._space = spec.space
         self._fixed = spec.fixed
         self._order = dependency_order(spec.space)
-        self._earlier = spec.earlier
+        self._earlier = {**(earlier or {}), **spec.earlier}
         self._before = before
 
     def fit(self, params: Mapping[str, Scalar], hyperparameters: Mapping[str, Scalar]) -> Fit:
-        """Fit a trial by what was sampled for it, and by all that it was trained with."""
+        """Fit a trial by what was varied where it was asked, and by all that it was trained with."""
         values, found = dict(self._fixed), dict[str, Scalar]()
         moved, filled, misfits = list[str](), list[str](), list[str]()
+        for name, value in self._fixed.items():
+            had = params.get(name, value if name in hyperparameters else self._earlier.get(name, value))
+            if not same(had, value):
+                (moved if apart(self._before.get(name), had, value) <= CLOSE else misfits).append(name)
         for name in self._order:
             entry = self._space[name]
             if not is_active(entry, values):
@@ -72,10 +85,6 @@ class Fitting:
             if not same(taken[0], value):
                 moved.append(name)
             found[name] = values[name] = taken[0]
-        for name, value in self._fixed.items():
-            had = params.get(name, value if name in hyperparameters else self._earlier.get(name, value))
-            if not same(had, value):
-                (moved if apart(self._before.get(name), had, value) <= CLOSE else misfits).append(name)
         return Fit(found, tuple(moved), tuple(filled), misfits[0] if misfits else None)
 
 

@@ -15,6 +15,7 @@ from sweep.api.extend import study_text
 from sweep.api.keeping.verify import verify
 from sweep.errors import RunDirError
 from sweep.rundir.rundir import RunDir
+from sweep.search.journal_check import read_journal
 from sweep.spec.parse import parse
 from tests.sweep.conftest import Folder
 from tests.sweep.in_process import Killed, kill_at, run, stop_after, table
@@ -81,13 +82,31 @@ def test_a_study_continues_in_its_edited_space(
     assert "the edited space is not searched: the budget is used" in capsys.readouterr().err
     with pytest.raises(RunDirError, match="were asked before the space was edited, and do not have"):
         study_text(folder.run_dir, "5 epochs", best=7)
-    for params in (each.params for each in read_study(folder.run_dir, on_damage=print).trials.values()):
-        alone = parse(analysis.load(folder.run_dir).study_file.with_point(params), "best.yaml")
-        assert alone.enqueue[0] == {"weight_decay": 0.0, **params}
+    for each in read_study(folder.run_dir, on_damage=print).trials.values():
+        text = analysis.load(folder.run_dir).study_file.with_point(each.params, each.hyperparameters)
+        assert parse(text, "best.yaml").enqueue[0] == {"weight_decay": 0.0, **each.params}
     (folder.run_dir / "optuna.journal").unlink()
     folder.write(named, *EDIT[:3], ("trials: 4", "trials: 8"))
     assert run(folder).counts["COMPLETE"] == 8
     assert len(records(folder, "edited")) == 1
+
+
+@pytest.mark.slow
+def test_an_edit_that_no_trial_fits_is_said_with_how_to_undo_it(
+    folder: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(folder)
+    typo = ("low: 1.0e-3, high: 1.0e-1", "low: 1.0e-8, high: 1.0e-6")
+    folder.write(typo, ("trials: 4", "trials: 5"))
+    capsys.readouterr()
+    run(folder)
+    said = "0 of 4 earlier trials fit, 4 left out by learning_rate; the sampler starts without them. To undo"
+    assert said in capsys.readouterr().err
+    folder.write(("trials: 4", "trials: 6"))
+    run(folder)
+    assert "4 of 5 earlier trials fit, 1 left out by learning_rate\n" in capsys.readouterr().err
+    trials = read_journal(folder.run_dir / "optuna.journal").trials
+    assert [each.number for each in trials if "left_out" in each.user_attrs] == [4]
 
 
 KILLS = [

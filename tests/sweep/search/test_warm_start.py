@@ -12,8 +12,10 @@ import pytest
 import analysis
 from sweep.api.keeping.verify import verify
 from sweep.api.python.given import StudyKeys, given_study
+from sweep.errors import SpecError
 from sweep.search import warm_start
 from sweep.search.fitted import LEFT_OUT, OWN
+from sweep.search.journal_check import read_journal
 from sweep.search.study import Study
 from sweep.spec.parse import load, parse
 from sweep.spec.resolve import resolved, resolved_text
@@ -205,6 +207,35 @@ def test_a_journal_that_was_lost_is_built_again_with_the_trials_that_there_were(
     folder.write(*warm, ("trials: 4", "trials: 6"))
     assert run(folder).counts["COMPLETE"] == 6
     assert sorted(analysis.load(run_dir).trials.number) == [4, 5, 6, 7, 8, 9]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
+def test_what_one_of_several_sources_gained_since_takes_no_place_of_anothers(folder: Folder) -> None:
+    folder.write(("trials: 4", "trials: 2"), ("epochs: 3}", "epochs: 3}, replicates: 2"))
+    run(folder)
+    (folder.path / "old.csv").write_text("value,params_learning_rate,params_accumulation_steps\n0.5,0.01,1\n")
+    warm = (
+        ("name: line", "name: warm"),
+        ("{name: random}", "{name: random}\nwarm_start: [runs/line, old.csv]"),
+    )
+    folder.write(*warm, ("trials: 4", "trials: 1"))
+    run(folder)
+    journal = folder.runs / "warm" / "optuna.journal"
+    before = read_journal(journal).trials[:3]
+    assert [len(each.intermediate_values) for each in before] == [3, 3, 0]
+    folder.write(("trials: 4", "trials: 3"), ("epochs: 3}", "epochs: 3}, replicates: 2"))
+    run(folder)
+    journal.unlink()
+    folder.write(*warm, ("trials: 4", "trials: 2"))
+    run(folder)
+    assert [each.values for each in read_journal(journal).trials[:3]] == [each.values for each in before]
+    with (folder.path / "old.csv").open("a") as file:
+        file.write("0.4,0.01,1\n")
+    journal.unlink()
+    folder.write(*warm)
+    with pytest.raises(SpecError, match="gave 3 trials when the study began, and has 4 now"):
+        run(folder)
 
 
 def test_a_grid_tries_the_points_that_it_learned_of(tmp_path: Path) -> None:

@@ -155,3 +155,42 @@ def test_trials_of_two_edits_ago_are_fitted_by_their_own_values() -> None:
     found = edited(third, edits, rows)
     assert found.edits == 2
     assert found.fits == {0: Fit({"a": 90}, moved=("a",)), 1: Fit({"a": 7})}
+
+
+CHOICES = "a: {choices: [1, 2]}"
+RANGE = CHOICES + "\n  c: {low: 0.0, high: 1.0}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (study(CHOICES, fixed="{c: 0.5}"), study(RANGE)),
+        (study(CHOICES), study(RANGE, earlier="{c: 0.5}")),
+    ],
+)
+def test_what_was_fixed_or_had_no_value_before_it_was_searched_is_known_when_it_is_fixed_again(
+    first: StudySpec, second: StudySpec
+) -> None:
+    had = first.fixed
+    rows = {
+        0: TrialRow(0, params={"a": 1}, hyperparameters={"a": 1, **had}),
+        1: TrialRow(1, params={"a": 1, "c": 0.9}, hyperparameters={"a": 1, "c": 0.9}, edits=1),
+    }
+    third = study(CHOICES, fixed="{c: 0.9}")
+    for last, misfit in ((third, "c"), (study(CHOICES, fixed="{c: 0.5}"), None)):
+        assert refusals(second, last, list(rows.values())) == []
+        edits = [
+            {"before": values_of(one), "after": values_of(other)}
+            for one, other in ((first, second), (second, last))
+        ]
+        fits = edited(last, edits, rows).fits
+        assert (fits[0].misfit, fits[1].misfit) == (misfit, None if misfit else "c")
+
+
+def test_what_a_trial_is_left_out_by_is_what_was_fixed_and_not_what_follows_from_it() -> None:
+    momentum = "m: {low: 0.1, high: 0.9"
+    before = study(f"o: {{choices: [adam, sgd]}}\n  {momentum}, when: {{o: sgd}}}}")
+    after = study(momentum + "}", fixed="{o: sgd}")
+    rows = {0: TrialRow(0, params={"o": "adam"}, hyperparameters={"o": "adam"})}
+    edits = [{"before": values_of(before), "after": values_of(after)}]
+    assert edited(after, edits, rows).fits[0].misfit == "o"

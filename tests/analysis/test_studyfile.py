@@ -1,0 +1,34 @@
+"""A trial's point as a study file of its own, whatever its study's space was edited to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from analysis.studyfile import StudyFile
+from configfile.yamlfile import dump
+from sweep.spec.parse import parse
+from sweep.spec.resolve import resolved, with_fixed
+from tests.sweep.spec.test_fitting import CHOICES, RANGE, study
+
+
+@pytest.mark.parametrize(
+    ("space", "more", "params", "had"),
+    [
+        (RANGE, {}, {"a": 1}, {"a": 1, "c": 0.5}),  # c was fixed, and is searched now
+        (CHOICES, {"fixed": "{c: 0.9}"}, {"a": 1}, {"a": 1, "c": 0.5}),  # and is fixed elsewhere
+        (CHOICES, {"fixed": "{c: 0.9}"}, {"a": 1, "c": 0.3}, {"a": 1, "c": 0.3}),
+        (CHOICES, {"fixed": "{c: 0.9}"}, {"a": 1}, {"a": 1}),  # of before there was a c
+        (CHOICES, {"fixed": "{c: 0.9}"}, {"a": 2}, {"a": 2, "c": 0.9}),
+    ],
+)
+def test_the_file_trains_what_the_trial_had(
+    space: str, more: dict[str, str], params: dict[str, Any], had: dict[str, Any]
+) -> None:
+    values = resolved(study(space, **more))
+    text = StudyFile(values, dump(values)).with_point(params, had)
+    alone = parse(text, "best.yaml")
+    found = with_fixed(alone, alone.enqueue[0])
+    del found["micro_batch_size"]
+    assert found == had
