@@ -16,6 +16,7 @@ from sweep.driver.monitor.progress import Progress
 from sweep.errors import RunDirError
 from sweep.rundir.disk import replace_file
 from sweep.rundir.history import History, read_history
+from sweep.rundir.naming import runs_folder
 from sweep.rundir.provenance import parse_provenance
 from sweep.rundir.recorded_files import read_recorded
 from sweep.spec.edited.edits import edited
@@ -42,6 +43,7 @@ def extend(
     `length` is such as "40 epochs"; `best` is how many trials, without it all whose checkpoints are kept.
     A schedule ends where it did, and the rate stays as it then was, unless `stretch`. Raises SweepError.
     """
+    runs = runs_folder(runs)
     path = write_extension(Path(run_dir), length, best=best, name=name, stretch=stretch)
     return run(path, runs=runs, progress=progress)
 

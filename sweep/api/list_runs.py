@@ -9,6 +9,7 @@ from pathlib import Path
 from runlog import layout
 from sweep.api.status import Status, read_status
 from sweep.errors import RunDirError
+from sweep.rundir.naming import runs_folder
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Listed:
 
 def list_runs(folder: str | Path = "runs") -> list[Listed]:
     """Every run directory in `folder`, by name. Raises RunDirError where there is no such folder."""
-    folder = Path(folder)
+    folder = runs_folder(folder, "folder")
     if not folder.is_dir():
         raise RunDirError(f"{folder}: there is no such folder of runs. Pass another with --runs DIR")
     return [_listed(path) for path in sorted(folder.iterdir()) if _is_run(path)]

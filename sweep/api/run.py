@@ -24,6 +24,7 @@ from sweep.errors import SweepError
 from sweep.executors.choosing import factory
 from sweep.executors.cluster import Cluster
 from sweep.rundir.history import read_history
+from sweep.rundir.naming import runs_folder
 from sweep.spec.given import Study
 from sweep.spec.schema import StudySpec
 
@@ -76,7 +77,8 @@ def run(
     node of, the study runs on the cluster's head and is followed from here. Raises SweepError; what is
     recorded is never lost.
     """
-    given = given_study(study, task, keys, runs=Path(runs), trials=trials, cluster=cluster)
+    runs = runs_folder(runs)
+    given = given_study(study, task, keys, runs=runs, trials=trials, cluster=cluster)
     shown = Outlasting(progress_for(given.spec.name) if progress is None else progress)
     try:
         if remote.is_elsewhere(given.spec):
@@ -85,7 +87,7 @@ def run(
             )
         return run_study(
             given.spec,
-            runs=Path(runs),
+            runs=runs,
             progress=shown,
             accept_changed_task=accept_changed_task,
             cluster=joined(given.spec),

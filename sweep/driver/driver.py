@@ -209,6 +209,7 @@ class Driver:
             self._enter_told(outcome)
             self._run.record_outcome(outcome)
             self._collector.trial_told(outcome)
+        self._counters.session_begins()
         self._settle(resumed.events)
         self._commit()
 

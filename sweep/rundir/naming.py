@@ -29,6 +29,16 @@ _OURS = frozenset(
 )
 
 
+def runs_folder(given: object, argument: str = "runs") -> Path:
+    """The folder of runs that a Python caller means. Raises RunDirError for what is no path."""
+    try:
+        return Path(given)  # type: ignore[arg-type]
+    except TypeError:
+        raise RunDirError(
+            f"{argument}: must be the path of a folder; found {given!r}. Leave it out for the folder `runs`"
+        ) from None
+
+
 def checked_name(name: str) -> str:
     """Give a study's name back if it can name a directory. Raises RunDirError where it cannot."""
     fine = name.isprintable() and not set(name) & set('/\\:*?"<>|') and name == name.strip()

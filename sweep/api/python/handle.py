@@ -15,6 +15,7 @@ from sweep.api.status import Status, read_status
 from sweep.driver.monitor.progress import StudyView, one_line
 from sweep.driver.signals import Interrupter
 from sweep.errors import SweepError
+from sweep.rundir.naming import runs_folder
 from sweep.spec.given import Study
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def start(
 
     Returns once the run directory is this study's own. Raises SweepError where it cannot be.
     """
-    runs = Path(runs).resolve()  # a program may change its folder while the study runs
+    runs = runs_folder(runs).resolve()  # a program may change its folder while the study runs
     given = given_study(study, task, keys, runs=runs, trials=trials, cluster=cluster)
     if is_elsewhere(given.spec):
         raise SweepError(

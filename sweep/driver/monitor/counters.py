@@ -20,10 +20,15 @@ class Counters:
         self._budget = spec.budget.trials
         self._directions = [objective.direction for objective in spec.objective]
         self._ended: Counter[str] = Counter()
+        self._earlier = 0
         self._best: BestSoFar | None = None
         self._lowest: Cost | None = None
         self._examples = 0
         self._faults = 0
+
+    def session_begins(self) -> None:
+        """What was counted up to here had ended in earlier sessions."""
+        self._earlier = self._ended.total()
 
     def ended(self, outcome: Outcome, params: Mapping[str, Scalar]) -> None:
         """Count a trial's end; with several objectives none is the best."""
@@ -60,4 +65,5 @@ class Counters:
             examples=self._examples,
             waiting=sum(map(len, state.waiting.values())),
             faults=self._faults,
+            earlier=self._earlier,
         )

@@ -28,7 +28,7 @@ class StudyView:
     """The study at one moment; `ended` counts told trials by state.
 
     `examples` were seen in this session; `waiting` runs have no lane; `faults` are workers lost and turns
-    that failed as a whole.
+    that failed as a whole; `earlier` trials had ended before this session, whose time is `elapsed_s`.
     """
 
     ended: Mapping[str, int]
@@ -45,6 +45,7 @@ class StudyView:
     examples: int = 0
     waiting: int = 0
     faults: int = 0
+    earlier: int = 0
 
     @property
     def done(self) -> int:
@@ -174,7 +175,11 @@ def duration(seconds: float) -> str:
 
 
 def time_left_s(view: StudyView) -> float | None:
-    """What is left at the pace so far; None without a budget, before the first trial and after the last."""
-    if view.budget is None or not 0 < view.done < view.budget or not view.elapsed_s:
+    """What is left at this session's pace.
+
+    None without a budget, before the session's first trial and after the study's last.
+    """
+    ended = view.done - view.earlier
+    if view.budget is None or ended <= 0 or view.done >= view.budget or not view.elapsed_s:
         return None
-    return (view.budget - view.done) * view.elapsed_s / view.done
+    return (view.budget - view.done) * view.elapsed_s / ended

@@ -6,20 +6,23 @@ import io
 import os
 import pty
 import re
+import shutil
 import struct
 import sys
 from dataclasses import replace
 from fcntl import ioctl
+from pathlib import Path
 from subprocess import Popen
 from termios import TIOCSWINSZ
 
 import pytest
 from rich.console import Console
 
+import sweep
 from sweep.driver.monitor.choosing import progress_for
 from sweep.driver.monitor.live_view import LiveView, live_table
 from sweep.driver.monitor.progress import BestSoFar, Lines, Quiet, StudyView, duration, one_line, time_left_s
-from tests.sweep.conftest import Folder
+from tests.sweep.conftest import STUDIES, Folder
 from tests.sweep.driver.views import VIEW as PLAIN
 
 BEST = BestSoFar(
@@ -57,6 +60,40 @@ def test_before_anything_happened() -> None:
     assert "none ended yet" in text
     assert "waiting for workers" in text
     assert time_left_s(view) is None
+
+
+def test_what_is_left_goes_by_the_trials_of_this_session() -> None:
+    resumed = replace(VIEW, earlier=12)  # 4 trials in 64 s, 16 to go
+    assert time_left_s(resumed) == 256.0
+    assert time_left_s(replace(VIEW, earlier=16)) is None
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("described_here")
+def test_a_session_counts_the_trials_that_ended_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown: list[StudyView] = []
+
+    class Shown(Quiet):
+        def show(self, view: StudyView) -> None:
+            shown.append(view)
+
+    shutil.copy(STUDIES / "functions.py", tmp_path)
+    for trials in (2, 5):
+        sweep.run(
+            task="functions.py:value",
+            name="study",
+            objective="loss",
+            direction="minimize",
+            executor="inline",
+            space={"learning_rate": {"low": 0.01, "high": 0.4}},
+            budget=trials,
+            progress=Shown(),
+        )
+        last = shown[-1]
+        assert (last.done, last.earlier) == (trials, 0 if trials == 2 else 2)
 
 
 def test_the_panel_draws_seldom_and_ends_with_what_came_last() -> None:

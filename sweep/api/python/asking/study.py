@@ -31,6 +31,7 @@ from sweep.api.python.summary import BestTrial, Summary, of_history
 from sweep.driver.build import check_choices
 from sweep.errors import SweepError
 from sweep.rundir.history import read_history
+from sweep.rundir.naming import runs_folder
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import TrialState
 
@@ -63,7 +64,7 @@ class Study:
     ) -> None:
         """Open the run directory; `keys` are the study file's, without `task`. Raises SweepError."""
         values: StudyKeys = {"failures": FAILURES, **keys, "executor": EXECUTOR}
-        self._runs = Path(runs).resolve()  # a program may change its folder while it holds the study
+        self._runs = runs_folder(runs).resolve()  # a program may change its folder while it holds the study
         self._spec = spec = given_study(None, TASK, values, runs=self._runs, trials=trials).spec
         _check_one_at_a_time(spec, keys)
         check_choices(spec, sources=False)

@@ -175,3 +175,18 @@ def test_what_is_no_number_is_no_bound(number: Any) -> None:
         sweep.float(number, 1.0)
     with pytest.raises(SweepError, match=r"sweep\.int: .* is not an integer"):
         sweep.int(number, 3)
+
+
+@pytest.mark.parametrize("runs", [None, 3, b"runs", ["runs"]])
+def test_a_folder_of_runs_that_is_no_path_is_refused_by_its_name(runs: Any, tmp_path: Path) -> None:
+    study = "task.py:train"
+    for verb in (
+        lambda: sweep.run(task=study, runs=runs, **KEYS),
+        lambda: sweep.start(task=study, runs=runs, **KEYS),
+        lambda: sweep.Study(runs=runs, **KEYS),
+        lambda: sweep.extend(tmp_path, "2 epochs", runs=runs),
+    ):
+        with pytest.raises(SweepError, match=r"^runs: must be the path of a folder; found .* Leave it out"):
+            verb()
+    with pytest.raises(SweepError, match=r"^folder: must be the path of a folder"):
+        sweep.list_runs(runs)
