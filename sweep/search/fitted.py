@@ -14,7 +14,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from sweep.search.optuna_internals import STALE_NOTES
+from sweep.search.optuna_internals import GENERATION, STALE_NOTES
 from sweep.spec.edited.fitting import Fit
 from sweep.vocabulary.trial import Scalar
 
@@ -53,8 +53,12 @@ def was_tried(trial: FrozenTrial) -> bool:
 
 
 def kept_notes(notes: Mapping[str, Any]) -> dict[str, Any]:
-    """What samplers noted that still holds in another space."""
-    return {key: value for key, value in notes.items() if not key.startswith(STALE_NOTES)}
+    """What samplers noted that still holds in another space.
+
+    Trials that fit are a genetic sampler's first generation: of those before, any number may be left out.
+    """
+    kept = {key: value for key, value in notes.items() if not key.startswith(STALE_NOTES)}
+    return {key: 0 if key.endswith(GENERATION) else value for key, value in kept.items()}
 
 
 def fitted(

@@ -175,6 +175,9 @@ STALE_NOTES = (
 """How system attributes of trials begin that hold of one space only."""
 
 
+GENERATION = ":generation"
+"""How the system attribute ends in which a genetic sampler keeps a trial's generation."""
+
 COUNT = "qmc:"
 """How the study's system attributes begin in which a QMC sampler keeps how far it is in a sequence."""
 

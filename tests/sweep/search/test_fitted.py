@@ -40,7 +40,9 @@ class Edit:
         for proposal in (each for _ in range(count) for each in study.ask(1)):
             params = dict(proposal.params)
             value = float(str(params.get("rate", 0.0)))
-            self.rows[proposal.number] = TrialRow(proposal.number, params=params, hyperparameters=params)
+            self.rows[proposal.number] = TrialRow(
+                proposal.number, params=params, hyperparameters=params, notes=dict(proposal.notes)
+            )
             study.tell(Outcome(proposal.number, TrialState.COMPLETE, (-value,)))
             found.append(params)
         study.storage.commit()
@@ -51,6 +53,15 @@ class Edit:
         found = self.run(study, count)
         study.storage.close()
         return found
+
+    def lost(self) -> Study:
+        """The study continued without its journal, from what the log has."""
+        edits = [{"before": values_of(self.before), "after": values_of(self.after)}]
+        study = Study(self.after, None, LENGTH, edited=edited(self.after, edits, self.rows))
+        for number, row in self.rows.items():
+            ended = Outcome(number, TrialState.COMPLETE, (-float(str(row.params["rate"])),))
+            study.restore(number, row.params, row.notes, (), ended)
+        return study
 
     def continued(self) -> Study:
         edits = [{"before": values_of(self.before), "after": values_of(self.after)}]
@@ -63,6 +74,23 @@ class Edit:
         storage.commit()
         storage.close()
         return Study(self.after, fresh, LENGTH, edited=found)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_genetic_sampler_breeds_from_the_trials_that_fit_whichever_generation_is_left_out(
+    tmp_path: Path, lost: bool
+) -> None:
+    edit = Edit(tmp_path, "nsgaii", after=spec_of("rate: {low: 0.0, high: 1.0}", "hidden: {choices: [2, 3]}"))
+    points = tuple({"hidden": hidden} for hidden in (1, 1, 2))
+    edit.before = with_sampler(edit.before, "nsgaii", population_size=2).model_copy(update={"enqueue": points})
+    edit.after = with_sampler(edit.after, "nsgaii", population_size=2)
+    edit.begun(3)  # the first generation, and one of the second
+    study = edit.lost() if lost else edit.continued()
+    assert study.storage.left_out == {0, 1}
+    assert len(edit.run(study, 4)) == 4
+    generations = [trial.system_attrs["NSGAIISampler:generation"] for trial in study.storage.trials()[2:]]
+    assert generations == [0, 0, 1, 1, 2]
+    study.storage.close()
 
 
 @pytest.mark.slow
