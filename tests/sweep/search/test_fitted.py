@@ -82,7 +82,9 @@ def test_a_genetic_sampler_breeds_from_the_trials_that_fit_whichever_generation_
 ) -> None:
     edit = Edit(tmp_path, "nsgaii", after=spec_of("rate: {low: 0.0, high: 1.0}", "hidden: {choices: [2, 3]}"))
     points = tuple({"hidden": hidden} for hidden in (1, 1, 2))
-    edit.before = with_sampler(edit.before, "nsgaii", population_size=2).model_copy(update={"enqueue": points})
+    edit.before = with_sampler(edit.before, "nsgaii", population_size=2).model_copy(
+        update={"enqueue": points}
+    )
     edit.after = with_sampler(edit.after, "nsgaii", population_size=2)
     edit.begun(3)  # the first generation, and one of the second
     study = edit.lost() if lost else edit.continued()
