@@ -114,12 +114,18 @@ def entry_text(entry: Entry) -> str:
             text = "one of " + ", ".join(map(str, entry.choices))
         case IntRange() | FloatRange():
             kind = "integer" if isinstance(entry, IntRange) else "number"
-            text = f"{kind} from {entry.low:g} to {entry.high:g}"
+            text = f"{kind} from {_short(entry.low)} to {_short(entry.high)}"
             text += ", log" if entry.log else ""
-            text += f", step {entry.step:g}" if entry.step not in (None, 1) else ""
+            text += f", step {_short(entry.step)}" if entry.step is not None and entry.step != 1 else ""
     when = entry.when or {}
     conditions = [f"{parent} is {condition}" for parent, condition in when.items()]
     return text + (f", when {' and '.join(conditions)}" if conditions else "")
+
+
+def _short(number: float) -> str:
+    """A number without what says nothing: 1 for 1.0, and every digit that counts."""
+    text = f"{number:g}"
+    return text if float(text) == number else repr(number)
 
 
 def same(one: Scalar, other: Scalar) -> bool:

@@ -70,9 +70,22 @@ def changes_text(before: StudySpec, after: StudySpec) -> str:
         for name in names
         if _has(before, name) != _has(after, name)
     ]
-    found = found or ["other values of `earlier`"]
+    found += _said_of_earlier(before, after)
     more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return "; ".join([*found[:SHOWN], *more])
+
+
+def _said_of_earlier(before: StudySpec, after: StudySpec) -> Iterator[str]:
+    """What else trials are said to have had; what an entry brings that is new goes without saying."""
+    for name in dict.fromkeys([*before.earlier, *after.earlier]):
+        old, new = (_value_text(each.earlier, name) for each in (before, after))
+        both = name in before.earlier and name in after.earlier
+        if old != new and (both or _has(before, name) == _has(after, name)):
+            yield f"earlier {name}: {old} -> {new}"
+
+
+def _value_text(values: Mapping[str, Scalar], name: str) -> str:
+    return value_text(values[name]) if name in values else "not there"
 
 
 def _has(spec: StudySpec, name: str) -> str:

@@ -137,9 +137,20 @@ def test_the_changes_are_said_by_hyperparameter_whatever_it_is_called() -> None:
     )
     before, after, other = (parse(FUNCTION + text, "study.yaml") for text in texts)
     assert changes_text(before, after) == "c.d: fixed at 0.5 -> number from 0 to 1"
-    assert changes_text(before, other) == "other values of `earlier`"
+    assert changes_text(before, other) == "earlier a: not there -> 1"
     asked = [TrialRow(0, params={"a": 1}, hyperparameters={"a": 1, "c.d": 0.5, "e": 1})]
     assert refusals(before, after, asked) == refusals(before, other, asked) == []
+
+
+def test_the_changes_are_said_to_the_last_digit_and_with_what_earlier_trials_are_said_to_have_had() -> None:
+    before, after = (
+        study(f"a: {{low: 1, high: {high}}}\n  c: {{low: 0.0, high: {top}}}", earlier=f"{{c: {had}}}")
+        for high, top, had in ((12345678, 0.1, 0.0), (12345679, 0.10000001, 0.05))
+    )
+    assert changes_text(before, after) == (
+        "a: integer from 1 to 12345678 -> integer from 1 to 12345679; "
+        "c: number from 0 to 0.1 -> number from 0 to 0.10000001; earlier c: 0.0 -> 0.05"
+    )
 
 
 def test_trials_of_two_edits_ago_are_fitted_by_their_own_values() -> None:
