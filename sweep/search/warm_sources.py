@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite, isnan
 from pathlib import Path
@@ -33,7 +33,7 @@ PARAMS = "params_"
 
 @dataclass(frozen=True)
 class Known:
-    """A trial of elsewhere that has ended: `params` was sampled there, `hyperparameters` is all it had.
+    """A trial of elsewhere that has ended: `params` was varied there, `hyperparameters` is all it had.
 
     `ended` is when, in seconds since 1970; None where that is not known.
     """
@@ -86,11 +86,13 @@ def _run(spec: StudySpec, path: Path, place: tuple[str | int, ...]) -> Source:
     before: dict[str, Entry] = {}
     for edit in history.study.edits:
         before |= {name: entry_of(entry) for name, entry in edit["before"]["space"].items()}
-    trials = _trials(spec, path, history, earlier.trial.replicates)
-    return Source(list(trials), {**before, **earlier.space}, place)
+    before |= earlier.space
+    return Source(list(_trials(spec, path, history, earlier.trial.replicates, before)), before, place)
 
 
-def _trials(spec: StudySpec, path: Path, history: History, replicates: int) -> Iterator[Known]:
+def _trials(
+    spec: StudySpec, path: Path, history: History, replicates: int, varied: Container[str]
+) -> Iterator[Known]:
     """Trials that say something of their hyperparameters: what broke does not."""
     rows = history.study.trials
     teaching = [each for each in history.told.values() if each.state is not TrialState.FAIL or each.diverged]
@@ -102,7 +104,7 @@ def _trials(spec: StudySpec, path: Path, history: History, replicates: int) -> I
         state, values = end_of(spec, outcome)
         yield Known(
             outcome.number,
-            row.params,
+            {**{name: each for name, each in row.hyperparameters.items() if name in varied}, **row.params},
             row.hyperparameters,
             state,
             values,

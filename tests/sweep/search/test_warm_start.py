@@ -191,6 +191,25 @@ def test_runs_of_other_spaces_and_their_own_edits_are_mapped_by_name(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("uncompiled")
+def test_what_a_source_fixed_before_it_varied_it_is_known_trial_by_trial(folder: Folder) -> None:
+    folder.write(("trials: 4", "trials: 2"))
+    run(folder)
+    folder.write(
+        ("fixed: {optimizer: sgd, slow: 0.0}", "  slow: {low: 0.0, high: 0.001}\nfixed: {optimizer: sgd}"),
+        ("trials: 4", "trials: 3"),
+    )
+    run(folder)
+    warm = ("name: line", "name: warm")
+    folder.write(warm, ("slow: 0.0}", "slow: 0.0}\nwarm_start: runs/line"))
+    found = warm_start.read(load(folder.study)).trials
+    assert [LEFT_OUT in each.user_attrs for each in found] == [False, False, True]
+    folder.write(warm, ("slow: 0.0}", "slow: 0.0005}\nwarm_start: runs/line"))
+    with pytest.raises(SpecError, match="none of its 3 trials fits this space, by slow"):
+        warm_start.read(load(folder.study))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("uncompiled")
 def test_a_journal_that_was_lost_is_built_again_with_the_trials_that_there_were(folder: Folder) -> None:
     run(folder)
     warm = (("name: line", "name: warm"), ("{name: random}", "{name: random}\nwarm_start: runs/line"))
