@@ -68,7 +68,9 @@ def tokenizer(path: Path, *, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a model's folder. Raises TaskError."""
     try:
         return load_tokenizer(path, {"trust_remote_code": trust_remote_code})
-    except (OSError, KeyError, ValueError) as error:
+    except SystemExit as error:  # it looks at the architecture, too
+        raise TaskError(f"model: {path}: {NEEDS_A_PACKAGE}") from error
+    except Exception as error:  # a model's config.json is checked by a library with errors of its own
         raise TaskError(
             f"model: {path}: its tokenizer cannot be loaded: {' '.join(str(error).split())}"
         ) from error

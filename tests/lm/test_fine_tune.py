@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -155,6 +156,25 @@ def test_what_is_wrong_with_the_data_is_a_line(own: Path, capsys: pytest.Capture
     (data / "train.jsonl").write_text('{"text": "a"}\n')
     with pytest.raises(TaskError, match=r"has no valid\.jsonl"):
         load(mask_prompt=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"model_type": "olmo"}, "mlx-lm needs a package for this architecture"),
+        (
+            {"model_type": "dbrx", "attn_config": {"clip_qkv": True, "kv_n_heads": 2}},
+            "its tokenizer cannot be loaded",
+        ),
+    ],
+)
+def test_a_base_whose_tokenizer_cannot_be_loaded_is_a_line(
+    config: dict[str, object], said: str, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hf_olmo", None)
+    (own / "base" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(TaskError, match=rf"^model: .*{said}[^\n]*$"):
+        base.tokenizer(own / "base")
 
 
 def test_a_tokenizer_without_a_chat_template_is_a_line(own: Path) -> None:
