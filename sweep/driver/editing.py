@@ -16,6 +16,8 @@ from sweep.spec.schema import StudySpec
 BEGINS_AGAIN = {
     "cmaes": "cmaes begins again, from the best tenth of the trials that fit",
     "qmc": "qmc begins the new space's own sequence",
+    "nsgaii": "nsgaii takes the trials that fit for its first generation",
+    "nsgaiii": "nsgaiii takes the trials that fit for its first generation",
 }
 """Samplers that keep more than trials, which an edit makes stale."""
 
@@ -67,7 +69,7 @@ def _consequences(spec: StudySpec, run: RunDir, found: Edited) -> list[str]:
         return []
     parts = [summary(found.fits.values())]
     if all(fit.misfit is not None for fit in found.fits.values()):
-        parts.append("the sampler starts without them. To undo this, restore the file and run it again")
+        parts.append("the sampler starts without them. To undo this, restore `space` and run again")
     if gone := [number for number in run.history.study.unasked_retries() if not found.fits[number].exact]:
         parts.append(f"not tried again, as they do not fit: trials {', '.join(map(str, gone))}")
     if spec.sampler.name in BEGINS_AGAIN:

@@ -100,7 +100,7 @@ def test_an_edit_that_no_trial_fits_is_said_with_how_to_undo_it(
     folder.write(typo, ("trials: 4", "trials: 5"))
     capsys.readouterr()
     run(folder)
-    said = "0 of 4 earlier trials fit, 4 left out by learning_rate; the sampler starts without them. To undo"
+    said = "0 of 4 earlier trials fit, 4 left out by learning_rate; the sampler starts without them. To undo "
     assert said in capsys.readouterr().err
     folder.write(("trials: 4", "trials: 6"))
     run(folder)
