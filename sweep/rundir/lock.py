@@ -59,15 +59,7 @@ class WriterLock(OwnProcess):
         else:
             holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
             self.release()
-            if holder == str(os.getpid()):
-                raise RunInUseError(
-                    f"{path.parent}: is open in this process already. "
-                    "End that first: close() of its study, or stop() of its handle"
-                )
-            raise RunInUseError(
-                f"{path.parent}: in use by the process {holder or 'of unknown id'}; "
-                "wait for it, end it (kill -INT stops it cleanly), or choose another name or --runs directory"
-            )
+            raise RunInUseError(_in_use(path, holder))
         try:
             with disk_errors(path):
                 os.ftruncate(self._descriptor, 0)
@@ -109,6 +101,44 @@ def holder(path: Path) -> int | None:
         return int(text) if text.strip().isdigit() else 0
     finally:
         os.close(descriptor)
+
+
+def is_elsewhere(path: Path, pid: int) -> bool:
+    """Whether a process of another machine, or container, holds the lock: one of this number has it not open.
+
+    Several machines may share a volume, with its locks; their processes have the same numbers.
+    """
+    return pid > 0 and not _has_open(path, pid) and holder(path) == pid
+
+
+def _has_open(path: Path, pid: int) -> bool:
+    import psutil
+
+    try:
+        opened = [Path(each.path) for each in psutil.Process(pid).open_files()]
+        return any(each.name == path.name and each.samefile(path) for each in opened)
+    except psutil.NoSuchProcess:
+        return False
+    except (psutil.Error, OSError):  # another user's, which cannot be looked at
+        return True
+
+
+def _in_use(path: Path, said: str) -> str:
+    run_dir, pid = path.parent, int(said) if said.isdigit() else 0
+    if is_elsewhere(path, pid):
+        return (
+            f"{run_dir}: in use by the process {pid} of another machine or container; "
+            "wait for it, end it there, or choose another name or --runs directory"
+        )
+    if pid == os.getpid():
+        return (
+            f"{run_dir}: is open in this process already. "
+            "End that first: close() of its study, or stop() of its handle"
+        )
+    return (
+        f"{run_dir}: in use by the process {said or 'of unknown id'}; "
+        "wait for it, end it (kill -INT stops it cleanly), or choose another name or --runs directory"
+    )
 
 
 def _try_flock(descriptor: int, kind: int) -> bool:

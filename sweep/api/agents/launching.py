@@ -14,7 +14,7 @@ from runlog import layout
 from sweep.api.status import load_study_state
 from sweep.errors import RunDirError, SweepError
 from sweep.rundir.disk import disk_errors
-from sweep.rundir.lock import holder
+from sweep.rundir.lock import holder, is_elsewhere
 from sweep.spec.parse import load
 from sweep.vocabulary.own_packages import ROOT
 
@@ -83,6 +83,12 @@ def stop(run_dir: Path) -> int:
     pid = holder(run_dir / layout.LOCK)
     if pid is None:
         raise SweepError(f"{run_dir}: does not run on this machine, so there is nothing to stop")
+    if not pid:  # 0 would be this process and its group
+        raise SweepError(f"{run_dir}: begins just now, and its process is not known yet. Stop it again")
+    if is_elsewhere(run_dir / layout.LOCK, pid):
+        raise SweepError(
+            f"{run_dir}: runs on another machine or in another container, as the process {pid}. Stop it there"
+        )
     try:
         os.kill(pid, signal.SIGTERM)
     except (ProcessLookupError, PermissionError) as error:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.errors import RunDirError
-from sweep.rundir.lock import WriterLock, holder
+from sweep.errors import RunDirError, RunInUseError
+from sweep.rundir.lock import WriterLock, holder, is_elsewhere
 
 HOLD = """
 import sys, time
@@ -40,6 +40,24 @@ def test_the_lock_names_its_holder_and_ends_with_it(tmp_path: Path) -> None:
 def test_nobody_holds_a_lock_that_was_never_taken(tmp_path: Path) -> None:
     assert holder(tmp_path / "lock") is None
     assert not (tmp_path / "lock").exists()
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 + 1])
+def test_a_lock_of_another_machine_is_not_this_ones_process(tmp_path: Path, pid: int) -> None:
+    """Machines that share a volume share its locks, and their processes have the same numbers."""
+    path = tmp_path / "lock"
+    lock = WriterLock(path)
+    assert not is_elsewhere(path, os.getpid())
+    path.write_text(f"{pid}\n")
+    away = tmp_path / "away"
+    path.rename(away)
+    path.hardlink_to(away)  # held, and not open here under that name
+    assert is_elsewhere(path, pid)
+    said = f"in use by the process {pid} of another machine or container; wait for it, end it there"
+    with pytest.raises(RunInUseError, match=said):
+        WriterLock(path)
+    lock.release()
+    assert not is_elsewhere(path, pid)
 
 
 def test_a_reader_asking_does_not_turn_a_writer_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

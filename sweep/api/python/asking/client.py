@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import socket
+import struct
 from collections.abc import Sequence
 from contextlib import suppress
-from multiprocessing.connection import Client, Connection
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from threading import Lock
 from typing import Any, cast
 
@@ -13,6 +18,9 @@ from sweep.api.python.asking.serving import CLOSED, Address
 from sweep.api.python.summary import Summary
 from sweep.rundir.lock import OwnProcess
 from sweep.vocabulary.trial import Report, Snapshot, TrialState
+
+ANSWERS_WITHIN_S = 10
+"""How long an owner may take to greet; one that is suspended never does."""
 
 
 class Joined(OwnProcess):
@@ -23,7 +31,7 @@ class Joined(OwnProcess):
         super().__init__()
         self._lock = Lock()
         try:
-            self._connection: Connection = Client(("127.0.0.1", address.port), authkey=address.key)
+            self._connection = _connected(address)
             self._connection.send(who)
         except CLOSED as error:
             raise OwnerGone from error
@@ -71,12 +79,36 @@ class Joined(OwnProcess):
         with self._lock:
             try:
                 self._connection.send((name, arguments))
-                is_answer, value = self._connection.recv()
+                answer = self._connection.recv_bytes()
             except BaseException as error:
                 self.let_go()
                 if isinstance(error, CLOSED):
                     raise OwnerGone from error
                 raise
+        is_answer, value = pickle.loads(answer)
         if is_answer:
             return value
         raise value
+
+
+def _connected(address: Address) -> Connection:
+    """A connection to one that knows the key; one that does not answer is none."""
+    with socket.create_connection(("127.0.0.1", address.port), timeout=ANSWERS_WITHIN_S) as plain:
+        plain.settimeout(None)
+        connection = Connection(os.dup(plain.fileno()))
+        try:
+            _limit(plain, ANSWERS_WITHIN_S)
+            answer_challenge(connection, address.key)
+            deliver_challenge(connection, address.key)
+            _limit(plain, 0)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, AssertionError):  # Python 3.11's word for a greeting that is none
+                raise AuthenticationError("what answers is no owner of a study") from error
+            raise
+    return connection
+
+
+def _limit(plain: socket.socket, seconds: int) -> None:
+    """Have the system end a read after so long, 0 for never; a connection of Python's knows no time-out."""
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", seconds, 0))

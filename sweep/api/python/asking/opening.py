@@ -10,9 +10,9 @@ from runlog import layout
 from sweep.api.python.asking.client import Joined
 from sweep.api.python.asking.desk import OwnerGone
 from sweep.api.python.asking.owner import Owner
-from sweep.api.python.asking.serving import address_in
+from sweep.api.python.asking.serving import address_in, own_version
 from sweep.errors import RunDirError, RunInUseError
-from sweep.rundir.lock import holder
+from sweep.rundir.lock import holder, is_elsewhere
 from sweep.spec.edited.differences import differences
 from sweep.spec.parse import parse
 from sweep.spec.resolve import resolved
@@ -21,23 +21,28 @@ from sweep.spec.schema import StudySpec
 PATIENCE_S = 10.0
 """How long a process that holds the run directory may take until it answers, or lets go."""
 
+SILENT_S = 60.0
+"""How long one may take that is there and does not answer: its program may hold Python's lock a while."""
+
 PAUSE_S = 0.05
 
 
 def open_desk(spec: StudySpec, runs: Path, who: str) -> Owner | Joined:
     """Ask the process that owns the study, or own it. Raises SweepError."""
     run_dir = runs / spec.name
-    until = time.monotonic() + PATIENCE_S
+    began = time.monotonic()
     while True:
         try:
             if (found := _joined(spec, run_dir, who)) is not None:
                 return found
             return Owner(spec, runs, who)
         except (OwnerGone, RunInUseError) as error:
-            pid = holder(run_dir / layout.LOCK)
-            if isinstance(error, RunInUseError) and (pid == os.getpid() or time.monotonic() > until):
-                raise
-            if time.monotonic() > until:
+            lock, waited_s = run_dir / layout.LOCK, time.monotonic() - began
+            pid = holder(lock)
+            if isinstance(error, RunInUseError):
+                if pid == os.getpid() or waited_s > PATIENCE_S or (pid and is_elsewhere(lock, pid)):
+                    raise
+            elif waited_s > SILENT_S:
                 raise RunInUseError(
                     f"{run_dir}: is open in the process {pid}, which does not answer. "
                     "End it (kill -INT stops it cleanly), and run this again"
@@ -47,9 +52,16 @@ def open_desk(spec: StudySpec, runs: Path, who: str) -> Owner | Joined:
 
 def _joined(spec: StudySpec, run_dir: Path, who: str) -> Joined | None:
     """A connection to the process that owns the study; None where none does. Raises OwnerGone."""
-    address = address_in(run_dir / layout.ASKING)
-    if address is None or address.pid == os.getpid() or holder(run_dir / layout.LOCK) != address.pid:
+    address, lock = address_in(run_dir / layout.ASKING), run_dir / layout.LOCK
+    if address is None or address.pid == os.getpid() or holder(lock) != address.pid:
         return None
+    if is_elsewhere(lock, address.pid):  # its port is another program's here
+        return None
+    if address.version != own_version():
+        raise RunDirError(
+            f"{run_dir}: is open in the process {address.pid} with version {address.version or 'unknown'} of "
+            f"sweep-mlx, and this is {own_version()}. Use one version in both, or close the study there first"
+        )
     found = Joined(address, who)
     try:
         _check_same(spec, run_dir, address.pid)

@@ -13,10 +13,11 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from importlib.metadata import version
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from sweep.api.python.asking.desk import Desk, OwnerGone
 from sweep.errors import SweepError
@@ -27,6 +28,9 @@ FILE = "owner.json"
 
 CALLS = frozenset(("ask", "claim", "report", "end", "rest", "ended", "summary", "leave"))
 """What another process may call."""
+
+BACKLOG = 64
+"""How many processes may connect at once."""
 
 PAUSE_S = 0.05
 """After a connection that could not be taken."""
@@ -40,6 +44,8 @@ class Address(NamedTuple):
     pid: int
     port: int
     key: bytes
+    version: str
+    """Of this project: what is said is pickled."""
 
 
 class Served(Desk, Protocol):
@@ -62,9 +68,9 @@ class Server(OwnProcess):
         self._closing = False
         with disk_errors(folder):
             folder.mkdir(mode=0o700, exist_ok=True)
-        self._listener = Listener(("127.0.0.1", 0))
+        self._listener = Listener(("127.0.0.1", 0), backlog=BACKLOG)
         self._place: tuple[str, int] = self._listener.address
-        _write(self._path, Address(os.getpid(), self._place[1], self._key))
+        _write(self._path, Address(os.getpid(), self._place[1], self._key, own_version()))
         threading.Thread(target=self._accept, name="sweep serves", daemon=True).start()
 
     def close(self) -> None:
@@ -109,8 +115,7 @@ class Server(OwnProcess):
             who = str(connection.recv())
             self._owner.join(who)
             while True:
-                name, arguments = connection.recv()
-                connection.send_bytes(self._answer(name, arguments))
+                connection.send_bytes(self._answer(connection.recv_bytes()))
         except (*CLOSED, OwnerGone):
             pass
         finally:
@@ -120,9 +125,10 @@ class Server(OwnProcess):
                 with suppress(SweepError):  # the next call meets it as well, and says it
                     self._owner.hung_up(who)
 
-    def _answer(self, name: str, arguments: tuple[Any, ...]) -> bytes:
-        """What a call gives or raises, pickled."""
+    def _answer(self, call: bytes) -> bytes:
+        """What a call gives or raises, pickled as the call is."""
         try:
+            name, arguments = pickle.loads(call)
             if name not in CALLS:
                 raise SweepError(f"an owner knows no {name}")
             return pickle.dumps((True, getattr(self._owner, name)(*arguments)))
@@ -135,18 +141,25 @@ class Server(OwnProcess):
             return pickle.dumps((False, SweepError(said)))
 
 
+def own_version() -> str:
+    """The version of this project, here."""
+    return version("sweep-mlx")
+
+
 def address_in(folder: Path) -> Address | None:
     """Where the last owner answers, or answered; None where none has."""
     try:
         found = json.loads((folder / FILE).read_text("ascii"))
-        return Address(int(found["pid"]), int(found["port"]), bytes.fromhex(found["key"]))
+        return Address(
+            int(found["pid"]), int(found["port"]), bytes.fromhex(found["key"]), str(found.get("version", ""))
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _write(path: Path, address: Address) -> None:
     """Only this user may read the key; the file is whole at any moment."""
-    text = json.dumps({"pid": address.pid, "port": address.port, "key": address.key.hex()})
+    text = json.dumps({**address._asdict(), "key": address.key.hex()})
     fresh = path.with_name(f".{path.name}")
     with disk_errors(path):
         fresh.unlink(missing_ok=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from runlog import layout
 from sweep.api.python.asking.client import Joined
 from sweep.api.python.asking.desk import OwnerGone
 from sweep.api.python.asking.owner import Owner
-from sweep.api.python.asking.serving import address_in
+from sweep.api.python.asking.serving import Address, address_in, own_version
 from sweep.errors import RunDirError, SweepError
 from tests.logs import records
 from tests.sweep.api.python.others import Other, others
@@ -189,6 +191,46 @@ def test_who_does_not_know_the_key_is_not_answered() -> None:
         assert address is not None
         with pytest.raises(OwnerGone):
             Joined(address._replace(key=b"another"), "1-1")
+        assert held(mine).number == 0
+
+
+@pytest.mark.parametrize("greets", [b"", (7).to_bytes(4, "big") + b"welcome"])
+def test_a_port_that_another_program_has_by_now_is_no_owner(
+    greets: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that waits to be spoken to would be waited for without end."""
+    monkeypatch.setattr("sweep.api.python.asking.client.ANSWERS_WITHIN_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        address = Address(1, server.getsockname()[1], b"key", own_version())
+        joined = pool.submit(Joined, address, "1-1")
+        stranger, _ = server.accept()
+        with stranger:
+            stranger.sendall(greets)
+            with pytest.raises(OwnerGone):
+                joined.result(timeout=30)
+
+
+def test_an_owner_of_another_version_is_named(tmp_path: Path) -> None:
+    with sweep.Study(**KEYS) as mine:
+        path = RUN / layout.ASKING / "owner.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "version": "0.0.1"}))
+        said = rf"in the process {os.getpid()} with version 0\.0\.1 of sweep-mlx, and this is \d.*Use one"
+        with pytest.raises(RunDirError, match=said):
+            Other(tmp_path, KEYS)
+        assert held(mine).number == 0
+
+
+def test_a_call_that_the_owner_cannot_read_is_an_error_and_not_asked_again() -> None:
+    with sweep.Study(**KEYS) as mine:
+        address = address_in(RUN / layout.ASKING)
+        assert address is not None
+        joined = Joined(address, "1-1")
+        joined._connection.send_bytes(b"no pickle")
+        is_answer, error = joined._connection.recv()
+        assert (is_answer, type(error)) == (False, SweepError)
+        assert f"the process {os.getpid()}, which owns the study, failed: UnpicklingError" in str(error)
+        assert joined.ended(0) is None, "the connection goes on"
+        joined.close()
         assert held(mine).number == 0
 
 
