@@ -42,7 +42,7 @@ def test_nobody_holds_a_lock_that_was_never_taken(tmp_path: Path) -> None:
     assert not (tmp_path / "lock").exists()
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 2**22 + 1])
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 + 1], ids=["a number in use here", "not in use"])
 def test_a_lock_of_another_machine_is_not_this_ones_process(tmp_path: Path, pid: int) -> None:
     """Machines that share a volume share its locks, and their processes have the same numbers."""
     path = tmp_path / "lock"
