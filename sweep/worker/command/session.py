@@ -17,7 +17,7 @@ from sweep.worker.command.pipes import Pipes
 from sweep.worker.command.process import Process
 from sweep.worker.command.surroundings import Surroundings
 from sweep.worker.command.watchdog import Watchdog
-from sweep.worker.single import packed_folder
+from sweep.worker.single.folder_contents import newest_s
 from sweep.worker.single.function import result
 from sweep.worker.single.function_report import ReportError
 from sweep.worker.single.one_trial import OneTrial
@@ -133,7 +133,7 @@ class Session:
             self._hear(self._pipes, 0.0)
         if self._fault is not None or self._reading.reports or self._json.reports:
             return False
-        return time.time() - packed_folder.newest_s(folder) > SETTLED_S
+        return time.time() - newest_s(folder) > SETTLED_S
 
     def rest(self) -> list[Mapping[Any, Any]]:
         """Have the process end, with the time to save that SIGTERM gives it; what it printed up to then."""

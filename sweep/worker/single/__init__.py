@@ -8,5 +8,6 @@ function_trial   what a function is given
 kept_trial       one trial, as what trains it sees it: its key, its folder, what it saved
 function_report  what a function yields, as a report
 saved_folder     a trial's folder, and when its checkpoints are taken
+folder_contents  what lies in a trial's folder
 packed_folder    a folder as one checkpoint file
 """

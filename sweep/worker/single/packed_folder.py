@@ -1,5 +1,8 @@
 """A folder as one checkpoint file: a safetensors file with the bytes of each file as an array of uint8.
 
+What no array can say is in its metadata: modes of files, links, and folders that hold nothing. A file that
+has the metadata's own name is written with "./" before it.
+
 Files are copied piece by piece: what a function keeps may be larger than its worker's memory.
 """
 
@@ -7,45 +10,35 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import CheckpointError
+from sweep.worker.single.folder_contents import Contents, leads_inside
 
 KIND = "sweep folder"
+METADATA = "__metadata__"
+BESIDE = "beside"
+"""The fact that holds modes, links and folders, as JSON; older files have none."""
+
+MODE = 0o777
 PIECE_BYTES = 1 << 20
 
 
-def files(folder: Path) -> list[Path]:
-    """All files below a folder, as seen from there, in order; it may be written to meanwhile."""
-    found = []
-    for place, _, names in os.walk(folder):  # passes over folders that are removed just now
-        found += [Path(place, name) for name in names]
-    return sorted(path.relative_to(folder) for path in found if path.is_file())
-
-
-def newest_s(folder: Path) -> float:
-    """When a file below a folder was last written, in seconds since 1970; 0 where there is none."""
-    newest = 0.0
-    for name in files(folder):
-        with suppress(FileNotFoundError):  # it was renamed just now
-            newest = max(newest, (folder / name).stat().st_mtime)
-    return newest
-
-
-def pack(folder: Path, path: Path, facts: Mapping[str, str]) -> str:
-    """Write all files of a folder into one; its SHA-256. `facts` come back from `unpack`."""
-    header, offset = {"__metadata__": {"kind": KIND, **facts}}, 0
-    names = files(folder)
-    entries: dict[str, Any] = {}
-    for name in names:
-        size = (folder / name).stat().st_size
-        entries[name.as_posix()] = {"dtype": "U8", "shape": [size], "data_offsets": [offset, offset + size]}
+def pack(folder: Path, found: Contents, path: Path, facts: Mapping[str, str]) -> str:
+    """Write what was found in a folder into a file; its SHA-256. `facts` come back from `unpack`."""
+    offset, entries, modes = 0, dict[str, Any](), dict[str, int]()
+    for name in found.files:
+        state = (folder / name).stat()
+        size, label = state.st_size, _entry_name(name)
+        entries[label] = {"dtype": "U8", "shape": [size], "data_offsets": [offset, offset + size]}
+        modes[label] = state.st_mode & MODE
         offset += size
+    links = {name.as_posix(): target for name, target in found.links.items()}
+    beside = {"modes": modes, "links": links, "folders": [name.as_posix() for name in found.folders]}
+    header = {METADATA: {"kind": KIND, BESIDE: json.dumps(beside), **facts}}
     text = json.dumps({**header, **entries}).encode()
     digest = hashlib.sha256()
     with path.open("wb") as out:
@@ -53,6 +46,10 @@ def pack(folder: Path, path: Path, facts: Mapping[str, str]) -> str:
             digest.update(piece)
             out.write(piece)
     return digest.hexdigest()
+
+
+def _entry_name(name: Path) -> str:
+    return f"./{name}" if str(name) == METADATA else name.as_posix()
 
 
 def _pieces(folder: Path, entries: Mapping[str, Any], head: bytes) -> Iterator[bytes]:
@@ -74,20 +71,19 @@ def unpack(path: Path, folder: Path) -> dict[str, str]:
         with path.open("rb") as file:
             (size,) = struct.unpack("<Q", file.read(8))
             header: dict[str, Any] = json.loads(file.read(size))
-            facts: dict[str, str] = header.pop("__metadata__", {})
+            facts: dict[str, str] = header.pop(METADATA, {})
             if facts.get("kind") != KIND:
                 raise CheckpointError(f"{path}: is not the checkpoint of a function")
             for name, entry in header.items():
                 _unpack_file(file, folder, name, int(entry["shape"][0]))
-    except (struct.error, ValueError, KeyError) as error:
+        _unpack_beside(folder, json.loads(facts.pop(BESIDE, "{}")))
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path}: is damaged: {error}") from error
     return facts
 
 
 def _unpack_file(file: Any, folder: Path, name: str, size: int) -> None:
-    target = folder / name
-    if not target.resolve().is_relative_to(folder.resolve()):
-        raise CheckpointError(f"{name}: lies outside of the trial's folder")
+    target = _place(folder, name)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as out:
         while size:
@@ -96,3 +92,24 @@ def _unpack_file(file: Any, folder: Path, name: str, size: int) -> None:
                 raise ValueError(f"it ends within {name}")
             size -= len(piece)
             out.write(piece)
+
+
+def _unpack_beside(folder: Path, beside: Mapping[str, Any]) -> None:
+    """Modes, folders and links; these last, so that nothing is written through them."""
+    for name, mode in beside.get("modes", {}).items():
+        _place(folder, name).chmod(mode & MODE)
+    for name in beside.get("folders", ()):
+        _place(folder, name).mkdir(parents=True, exist_ok=True)
+    for name, target in beside.get("links", {}).items():
+        link = _place(folder, name)
+        if not leads_inside(Path(name), target):
+            raise CheckpointError(f"{name}: leads out of the trial's folder")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
+
+
+def _place(folder: Path, name: str) -> Path:
+    target = folder / name
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise CheckpointError(f"{name}: lies outside of the trial's folder")
+    return target

@@ -11,6 +11,7 @@ from sweep.errors import CheckpointError
 from sweep.vocabulary.trial import Snapshot
 from sweep.vocabulary.turn import Load
 from sweep.worker.single import packed_folder
+from sweep.worker.single.folder_contents import contents
 
 SAVE_EVERY_S = 0.25
 """What a trial has asked to be saved is taken this often at most."""
@@ -33,6 +34,8 @@ class SavedFolder:
         self._load = load
         self._saved_at = -inf
         self._packed: object = ()
+        self._left_out: list[Path] = []
+        self._said: set[Path] = set()
         if load.checkpoint is not None:
             self.remove()
             path.mkdir(parents=True)
@@ -68,10 +71,10 @@ class SavedFolder:
         if not state or (state == self._packed and not final and value is None):
             return None
         began = time.perf_counter()
-        run = self._load.run
+        run, found = self._load.run, contents(self.path)
         facts = {"run": _run_text(self._load), "examples": str(examples)}
         try:
-            sha256 = packed_folder.pack(self.path, into, facts)
+            sha256 = packed_folder.pack(self.path, found, into, facts)
         except OSError as error:
             into.unlink(missing_ok=True)
             if isinstance(error, FileNotFoundError):  # a file was removed just now
@@ -82,9 +85,17 @@ class SavedFolder:
             into.unlink()
             return None
         self._packed, self._saved_at = state, time.perf_counter()
+        self._left_out = found.left_out
         self.pack_s = self._saved_at - began
         size = into.stat().st_size
         return Snapshot(run.trial, run.replicate, examples, str(into), size, sha256, final, value)
+
+    def take_notes(self) -> list[str]:
+        """What lies in the folder and was not kept with it, each said once."""
+        new = [name for name in self._left_out if name not in self._said]
+        self._said.update(new)
+        what = "is a link out of the trial's folder and is not kept. Copy what it leads to"
+        return [f"trial {self._load.plan.number}: {name} {what}" for name in new]
 
     def remove(self) -> None:
         """Remove the folder, if it is there."""
@@ -92,18 +103,19 @@ class SavedFolder:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
-def _state(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """What lies in a folder, such that a file written again makes a difference."""
+def _state(folder: Path) -> tuple[tuple[object, ...], ...]:
+    """What lies in a folder, such that a file written again makes a difference; () without files."""
     if not folder.is_dir():  # most functions keep nothing
         return ()
-    state = []
-    for name in packed_folder.files(folder):
+    found, state = contents(folder), list[tuple[object, ...]]()
+    for name in found.files:
         try:
-            found = (folder / name).stat()
+            at = (folder / name).stat()
         except FileNotFoundError:  # a command renamed it just now
             continue
-        state.append((name.as_posix(), found.st_size, found.st_mtime_ns))
-    return tuple(state)
+        state.append((name.as_posix(), at.st_size, at.st_mtime_ns, at.st_mode))
+    state += [(name.as_posix(), target) for name, target in found.links.items()]
+    return (*state, tuple(found.folders)) if state else ()
 
 
 def _run_text(load: Load) -> str:

@@ -41,6 +41,7 @@ class Saving:
         except OSError as error:
             self.notes.append(f"trial {run.trial} was not saved on {socket.gethostname()}: {error}")
             return []
+        self.notes += call.folder.take_notes()
         if snapshot is None:
             return []
         call.session.has_saved = False

@@ -139,6 +139,21 @@ def test_what_a_function_keeps_in_its_folder_is_there_where_it_resumes(
     assert table.groupby("trial").kept.max().tolist() == [3.0] * 4
 
 
+def test_a_link_out_of_a_kept_folder_is_said_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (folder / "functions.py").open("a") as file:
+        file.write(
+            "\n\ndef linked(trial):\n"
+            "    (trial.folder / 'data').symlink_to('/')\n"
+            "    trial.save(rate=1.0)\n"
+            "    return {'loss': 1.0}\n"
+        )
+    run(
+        ("functions.py:train", "functions.py:linked"),
+        ("trials: 4}", "trials: 1}\ncheckpoints: {keep_best: 1}"),
+    )
+    assert capsys.readouterr().err.count("trial 0: data is a link out of the trial's folder") == 1
+
+
 def test_replicates_that_end_apart_count_together(folder: Path) -> None:
     replicates = ("budget: {trials: 4}", "budget: {trials: 2}\ntrial: {replicates: 3}")
     table = analysis.load(run(("functions.py:train", "functions.py:apart"), replicates).run_dir).trials

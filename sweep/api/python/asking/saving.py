@@ -96,4 +96,6 @@ class TrialSaving:
         except OSError as error:  # its program trains on: the next checkpoint may fit
             print(f"trial {self.load.plan.number} was not saved: {error}", file=sys.stderr)
             return []
+        for note in self.folder.take_notes():
+            print(note, file=sys.stderr)
         return [] if found is None else [found]
