@@ -6,7 +6,7 @@ import os
 import pickle
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
@@ -36,8 +36,8 @@ class Joined(OwnProcess):
         except CLOSED as error:
             raise OwnerGone from error
 
-    def ask(self, who: str) -> Handed | None:
-        return cast(Handed | None, self._call("ask", who))
+    def ask(self, who: str, held: Collection[int]) -> Handed | None:
+        return cast(Handed | None, self._call("ask", who, held))
 
     def claim(self, who: str, number: int) -> Handed | TrialState:
         return cast(Handed | TrialState, self._call("claim", who, number))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,8 +35,11 @@ class Desk(Protocol):
     A call may be made again where it is not known whether the owner has heard it.
     """
 
-    def ask(self, who: str) -> Handed | None:
-        """The next trial; None once the budget is used, or while others hold what is left of it."""
+    def ask(self, who: str, held: Collection[int]) -> Handed | None:
+        """The next trial; None once the budget is used, or while others hold what is left of it.
+
+        `held` are those that it has: another one that it was given has never reached it.
+        """
 
     def claim(self, who: str, number: int) -> Handed | TrialState:
         """Hold a trial further that an earlier owner gave out; how it has ended, if it has."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import RLock
@@ -83,11 +83,11 @@ class Owner:
 
     # What holders ask
 
-    def ask(self, who: str) -> Handed | None:
+    def ask(self, who: str, held: Collection[int]) -> Handed | None:
         with self._lock:
             self._check_open()
             self._free_those_of_the_dead()
-            load = self._next() or self._another()
+            load = self._never_reached(who, held) or self._next() or self._another()
             if load is None:
                 return None
             self._holders[load.plan.number] = who
@@ -192,6 +192,14 @@ class Owner:
         while (load := self._spare()) is None and self._seat_another():
             pass
         return load
+
+    def _never_reached(self, who: str, held: Collection[int]) -> Load | None:
+        """A trial that was given to one who does not have it: its call was interrupted."""
+        for load in self._executor.loads():
+            number = load.plan.number
+            if self._holders.get(number) == who and number not in held and self.ended(number) is None:
+                return load
+        return None
 
     def _another(self) -> Load | None:
         """A trial that Optuna proposes now, knowing all that was told."""

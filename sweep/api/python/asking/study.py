@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, Self, TypeVar, Unpack
@@ -22,6 +22,7 @@ from sweep.api.python.asking import said
 from sweep.api.python.asking.client import Joined
 from sweep.api.python.asking.desk import Desk, NotHeldError, OwnerGone
 from sweep.api.python.asking.holding import Holding, new_name
+from sweep.api.python.asking.interrupts import held_back
 from sweep.api.python.asking.opening import open_desk
 from sweep.api.python.asking.owner import Owner
 from sweep.api.python.asking.saving import Saving
@@ -88,13 +89,14 @@ class Study:
     def ask(self) -> Trial | None:
         """The next trial; None once the budget is used, or while others hold what is left of it."""
         self._check_process()
-        with self._lock:
+        with self._lock, self._undisturbed() as interrupts:
             self._check_open()
-            handed = self._do(lambda desk: desk.ask(self._who))
+            handed = self._do(lambda desk: desk.ask(self._who, tuple(self._held)))
             if handed is None:
                 return None
             trial = Trial(self, handed, self._saving)
-            self._hold(trial)
+            if not interrupts:  # else nobody gets it: the owner gives it again
+                self._hold(trial)
             return trial
 
     def tell(
@@ -106,7 +108,7 @@ class Study:
         there is none. A trial that was pruned stays so. Raises SweepError for a value that is no number.
         """
         self._check_process()
-        with self._lock:
+        with self._lock, self._undisturbed():
             self._check_own(trial)
             if trial.is_told:
                 raise SweepError(f"trial {trial.number} was told before. Ask for another one")
@@ -132,7 +134,7 @@ class Study:
     def report(self, trial: Trial, examples: int, metrics: Mapping[str, float]) -> None:
         """What `Trial.report` does."""
         self._check_process()
-        with self._lock:
+        with self._lock, self._undisturbed():
             self._check_own(trial)
             if self.ended(trial) is not None:
                 return
@@ -233,6 +235,10 @@ class Study:
             print(error, file=sys.stderr)
 
     # The owner, wherever it is
+
+    def _undisturbed(self) -> AbstractContextManager[list[int]]:
+        """Hold Ctrl-C back while this process drives the study; an owner elsewhere may never answer."""
+        return held_back() if isinstance(self._desk, Owner) else nullcontext([])
 
     def _do(self, call: Callable[[Desk], T]) -> T:
         """Have the owner do something; where it is gone, another one, or this process in its place."""

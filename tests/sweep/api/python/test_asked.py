@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import optuna
 import pytest
 
 import sweep
+from sweep.api.python.asking.owner import Owner
 from sweep.api.python.asking.study import Study
 from sweep.api.python.asking.trial import Trial
 from sweep.errors import RunDirError, SweepError
@@ -317,3 +319,28 @@ def test_a_program_may_edit_the_space_and_keeps_the_trial_that_it_held() -> None
     table = sweep.load("runs/mine").trials
     assert table.state.tolist() == ["COMPLETE"] * 4
     assert table.params_y.isna().tolist() == [True, True, False, False]
+
+
+def test_a_program_that_is_interrupted_while_optuna_proposes_loses_nothing() -> None:
+    with study() as mine:
+        owner = mine._desk
+        assert isinstance(owner, Owner)
+        trials = owner._driver._trials
+        propose = trials.ask
+
+        def interrupted(count: int) -> Any:
+            found = propose(count)
+            signal.raise_signal(signal.SIGINT)
+            return found
+
+        trials.ask = interrupted  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            mine.ask()
+        trials.ask = propose  # type: ignore[method-assign]
+        told = []
+        while trial := mine.ask():
+            told.append(trial.number)
+            mine.tell(trial, square(trial))
+        assert told == [0, 1, 2, 3]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert [each["trial"] for each in records(Path("runs/mine"), "told")] == told

@@ -157,6 +157,25 @@ def test_an_answer_that_was_lost_with_the_owner_is_asked_for_again(tmp_path: Pat
     assert len(records(RUN, "told")) == 1
 
 
+def test_a_trial_that_never_reached_its_process_is_given_again(tmp_path: Path) -> None:
+    """The process is interrupted while it waits for the answer, or before it has it."""
+    with others(tmp_path, KEYS), sweep.Study(**KEYS) as mine:
+        desk = mine._desk
+        assert type(desk) is Joined
+        ask = desk.ask
+
+        def interrupted(*arguments: Any) -> Any:
+            ask(*arguments)
+            desk.let_go()
+            raise KeyboardInterrupt
+
+        desk.ask = interrupted  # type: ignore[method-assign, assignment]
+        with pytest.raises(KeyboardInterrupt):
+            mine.ask()
+        desk.ask = ask  # type: ignore[method-assign]
+        assert [held(mine).number for _ in range(3)] == [0, 1, 2]
+
+
 def test_a_copy_of_the_owner_keeps_nothing_of_it(tmp_path: Path) -> None:
     """A pool of processes that a program has forked may outlive it."""
     with others(tmp_path, KEYS) as (owner,), sweep.Study(**KEYS) as mine:
