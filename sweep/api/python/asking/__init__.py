@@ -9,7 +9,7 @@ owner      the process that holds the run directory, and drives the study
 serving    an owner's answers to other processes
 client     a process that asks an owner
 holding    which trials each living process holds, in files that outlive an owner
-interrupts Ctrl-C while an owner drives the study
+interrupt  Ctrl-C while an owner drives the study
 opening    owner or client: whichever a process can be
 said       what a program says of its trial, as a report
 saving     what a held trial keeps, packed as its checkpoint

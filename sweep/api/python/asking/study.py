@@ -22,7 +22,7 @@ from sweep.api.python.asking import said
 from sweep.api.python.asking.client import Joined
 from sweep.api.python.asking.desk import Desk, NotHeldError, OwnerGone
 from sweep.api.python.asking.holding import Holding, new_name
-from sweep.api.python.asking.interrupts import held_back
+from sweep.api.python.asking.interrupt import held_back
 from sweep.api.python.asking.opening import open_desk
 from sweep.api.python.asking.owner import Owner
 from sweep.api.python.asking.saving import Saving
