@@ -14,9 +14,6 @@ from dataclasses import dataclass, field
 SHOWN = 10
 """How many of those that went wrong are shown."""
 
-AGAIN_S = 1.0
-"""What took longer is tried once more: a virtual machine that stands still charges its processes for it."""
-
 SAY_EVERY_S = 10.0
 """How often a campaign says how far it is."""
 
@@ -37,10 +34,9 @@ class Tally:
     def try_all(self, attempt: Callable[[int], tuple[str, str]], seeds: Iterable[int]) -> Tally:
         """Enter how each seed goes, and what there is to say of it where that is wrong."""
         for seed in seeds:
-            took_s, how, text = _timed(attempt, seed)
-            if took_s > AGAIN_S:
-                took_s, how, text = min((took_s, how, text), _timed(attempt, seed))
-            self.slowest = max(self.slowest, (took_s, seed))
+            began = time.process_time()
+            how, text = attempt(seed)
+            self.slowest = max(self.slowest, (time.process_time() - began, seed))
             self.counts[how] += 1
             if text:
                 self.wrong[seed] = f"{how}: {text}"
@@ -58,13 +54,6 @@ class Tally:
         return (
             f"{sum(self.counts.values())} {self.what}: {parts}; {seconds:.2f} s of CPU at most (seed {seed})"
         )
-
-
-def _timed(attempt: Callable[[int], tuple[str, str]], seed: int) -> tuple[float, str, str]:
-    """The CPU seconds that one takes, and how it goes."""
-    began = time.process_time()
-    how, text = attempt(seed)
-    return time.process_time() - began, how, text
 
 
 def arguments(package: str, about: str | None, count: str) -> argparse.Namespace:

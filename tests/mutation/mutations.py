@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from copy import deepcopy
 from typing import Any
 
 from configfile import yamlfile
@@ -65,12 +66,12 @@ def _changed_values(chance: random.Random, text: str) -> str:
 def _change(chance: random.Random, holder: Any, key: Any, places: list[tuple[Any, Any]]) -> None:
     match chance.randrange(5):
         case 0 | 1:
-            holder[key] = chance.choice(VALUES)
+            holder[key] = deepcopy(chance.choice(VALUES))  # a seed must not change what the next one finds
         case 2:
             del holder[key]
         case 3:
             source, name = chance.choice(places)
-            holder[key] = source[name]
+            holder[key] = deepcopy(source[name])
         case _ if isinstance(holder, dict):
             names = [name for _, name in places if isinstance(name, str)]
             holder[chance.choice([*names, "", "learning-rate", "a.b", "x" * 300])] = holder.pop(key)
