@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,20 +53,22 @@ def follow(run_dir: str | Path, trial: int, *, replicate: int = 0) -> Iterator[s
     """
     run_dir, name = Path(run_dir), OutputName(trial, replicate)
     _check_trial(run_dir, trial)
-    current = run_dir / name.path
-    yield b"".join(_parts(run_dir, name)).decode(errors="replace")
-    size, file_number = _stands(current)
+    current, earlier = run_dir / name.path, run_dir / name.earlier
+    decoded = codecs.getincrementaldecoder("utf-8")("replace").decode  # a letter may come in two pieces
+    size, file_number = 0, _file_number(current)
+    yield decoded(_after(earlier, 0))
     while True:
         is_running = _is_running(run_dir, trial)
-        at, number = _stands(current)
+        number = _file_number(current)
         if number != file_number:
             if file_number:  # it became the earlier one
-                yield _after(run_dir / name.earlier, size)
+                yield decoded(_after(earlier, size))
             size, file_number = 0, number
-        if at > size:
-            yield _after(current, size)
-            size = at
+        if added := _after(current, size):
+            size += len(added)
+            yield decoded(added)
         elif not is_running:
+            yield decoded(b"", final=True)
             return
         else:
             time.sleep(LOOK_EVERY_S)
@@ -77,21 +80,20 @@ def _parts(run_dir: Path, name: OutputName) -> Iterator[bytes]:
             yield (run_dir / path).read_bytes()
 
 
-def _after(path: Path, offset: int) -> str:
+def _after(path: Path, offset: int) -> bytes:
     if not path.is_file():
-        return ""
+        return b""
     with path.open("rb") as file:
         file.seek(offset)
-        return file.read().decode(errors="replace")
+        return file.read()
 
 
-def _stands(path: Path) -> tuple[int, int]:
-    """Size and number of a file; zeros where there is none yet."""
+def _file_number(path: Path) -> int:
+    """What tells a file from one that takes its place; 0 where there is none yet."""
     try:
-        found = path.stat()
+        return path.stat().st_ino
     except FileNotFoundError:
-        return 0, 0
-    return found.st_size, found.st_ino
+        return 0
 
 
 def _replicates(run_dir: Path, trial: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -90,6 +91,8 @@ def logs(
 ) -> None:
     """Print what the command of a trial printed: stdout and stderr, as far as they are kept.
 
+    A terminal gets its colours, and none of what would move the cursor, clear or set a title.
+
     \b
     sweep logs runs/script 3
     sweep logs runs/script 3 -f
@@ -98,13 +101,13 @@ def logs(
 
     with errors_end_the_command():
         if follow and not as_json:
-            for text in kept.follow(run, trial, replicate=replicate):
-                print(text, end="", flush=True)
+            _print_output(kept.follow(run, trial, replicate=replicate))
             return
         found = kept.logs(run, trial)
-    print(json.dumps(found.as_json()) if as_json else found.replicates.get(replicate, ""), end="")
     if as_json:
-        print()
+        print(json.dumps(found.as_json()))
+    else:
+        _print_output([found.replicates.get(replicate, "")])
 
 
 def compare(
@@ -124,6 +127,19 @@ def compare(
         print(json.dumps(found.as_json()))
     else:
         _print_comparison(found)
+
+
+def _print_output(pieces: Iterable[str]) -> None:
+    """What a program printed: as it is kept into a file or a pipe, harmless on a terminal."""
+    from sweep.vocabulary.harmless import Harmless
+
+    harmless = Harmless() if sys.stdout.isatty() else None
+    try:
+        for text in pieces:
+            print(text if harmless is None else harmless.enter(text), end="", flush=True)
+    finally:
+        if harmless is not None:
+            print(harmless.end(), end="", flush=True)
 
 
 def _list_row(listed: Listed) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sweep.vocabulary.harmless import plain
+
 MAX_BYTES = 131072
 """How much of each end is kept between two turns."""
 
@@ -58,7 +60,7 @@ class Output:
 
     def last_line(self) -> str:
         """The last line that says something."""
-        lines = [line.strip() for line in self._last.decode(errors="replace").splitlines()]
+        lines = [line.strip() for line in plain(self._last.decode(errors="replace")).splitlines()]
         return next((line for line in reversed(lines) if line), "")[-200:]
 
     def _drop(self) -> None:
@@ -68,7 +70,7 @@ class Output:
 
 
 def _shown(data: bytes, is_cut: bool, *, at_end: bool) -> str:
-    lines = data.decode(errors="replace").splitlines()
+    lines = plain(data.decode(errors="replace")).splitlines()
     if is_cut and len(lines) > 1:
         lines = lines[:-1] if at_end else lines[1:]
     return "\n".join(f"{MARGIN}{line[:200]}" for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 import sweep
 from sweep.api import logs as kept
-from sweep.cli import app
+from sweep.cli import app, runs
 from sweep.driver import printed
 from sweep.errors import SweepError
 from sweep.rundir.rundir import RunDir
@@ -45,6 +46,39 @@ def test_the_verb_prints_it(run_dir: Path) -> None:
         "trial": 0,
         "replicates": {"0": "one\n\N{REPLACEMENT CHARACTER}\n", "1": "two\n"},
     }
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_terminal_obeys_nothing_in_it_and_a_pipe_gets_it_as_it_is(
+    follow: bool, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "\x1b]0;title\x07\x1b[2J\x1b[31mred\x1b[0m\rdone\n"
+    printed.Printed(run_dir).enter({RunId(0, 0): text.encode()})
+    for is_terminal, seen in ((False, text), (True, "\x1b[31mred\x1b[0m\ndone\n\x1b[0m")):
+        stdout = io.StringIO()
+        monkeypatch.setattr(stdout, "isatty", lambda told=is_terminal: told, raising=False)
+        monkeypatch.setattr("sys.stdout", stdout)
+        runs.logs(run_dir, 0, follow=follow)
+        assert stdout.getvalue() == seen
+
+
+def test_a_letter_that_comes_in_two_pieces_is_one(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = printed.Printed(run_dir)
+    output.enter({RunId(0, 0): "é".encode()[:1]})
+    lines = iter(["é".encode()[1:]])
+    monkeypatch.setattr(kept, "holder", lambda path: 1 if _enter(output, lines) else None)
+    assert "".join(kept.follow(run_dir, 0)) == "é"
+
+
+def test_what_comes_while_the_first_part_is_printed_is_followed_too(run_dir: Path) -> None:
+    output = printed.Printed(run_dir)
+    output.enter({RunId(0, 0): b"one\n"})
+    found = ""
+    for text in kept.follow(run_dir, 0):
+        if "one" in text:
+            output.enter({RunId(0, 0): b"two\n"})
+        found += text
+    assert found == "one\ntwo\n"
 
 
 def test_what_is_added_is_followed_until_nothing_runs(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
