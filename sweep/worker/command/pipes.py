@@ -69,9 +69,9 @@ class Pipes:
             self._of_file.line(line)
         self._reading.end()
 
-    def drain(self) -> None:
-        """Read without listening: the trial is over."""
-        for key, _ in self._selector.select(0.0):
+    def drain(self, timeout_s: float = 0.0) -> None:
+        """Read what is there, or comes within that time, without listening: the trial is over."""
+        for key, _ in self._selector.select(timeout_s):
             with suppress(OSError):
                 if data := os.read(key.fd, PIECE_BYTES):
                     self.output.enter(data)

@@ -208,7 +208,7 @@ class Session:
     def _hear(self, pipes: Pipes, timeout_s: float) -> None:
         """Read and listen; after a line that should be a report and is none, read only."""
         if self._fault is not None:
-            pipes.drain()
+            pipes.drain(timeout_s)
             return
         try:
             pipes.read(timeout_s)

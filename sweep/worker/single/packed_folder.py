@@ -1,7 +1,7 @@
 """A folder as one checkpoint file: a safetensors file with the bytes of each file as an array of uint8.
 
-What no array can say is in its metadata: modes of files, links, and folders that hold nothing. A file that
-has the metadata's own name is written with "./" before it.
+What no array can say is in its metadata: modes of files, when files and folders were written, links, and
+folders that hold nothing. A file that has the metadata's own name is written with "./" before it.
 
 Files are copied piece by piece: what a function keeps may be larger than its worker's memory.
 """
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from sweep.worker.single.folder_contents import Contents, leads_inside
 KIND = "sweep folder"
 METADATA = "__metadata__"
 BESIDE = "beside"
-"""The fact that holds modes, links and folders, as JSON; older files have none."""
+"""The fact that holds modes, times, links and folders, as JSON; older files have none."""
 
 MODE = 0o777
 PIECE_BYTES = 1 << 20
@@ -29,15 +31,18 @@ PIECE_BYTES = 1 << 20
 
 def pack(folder: Path, found: Contents, path: Path, facts: Mapping[str, str]) -> str:
     """Write what was found in a folder into a file; its SHA-256. `facts` come back from `unpack`."""
-    offset, entries, modes = 0, dict[str, Any](), dict[str, int]()
+    offset, entries, modes, times = 0, dict[str, Any](), dict[str, int](), dict[str, int]()
     for name in found.files:
         state = (folder / name).stat()
         size, label = state.st_size, _entry_name(name)
         entries[label] = {"dtype": "U8", "shape": [size], "data_offsets": [offset, offset + size]}
-        modes[label] = state.st_mode & MODE
+        modes[label], times[label] = state.st_mode & MODE, state.st_mtime_ns
         offset += size
+    for name in _folders(found):
+        times[name.as_posix()] = (folder / name).stat().st_mtime_ns
     links = {name.as_posix(): target for name, target in found.links.items()}
-    beside = {"modes": modes, "links": links, "folders": [name.as_posix() for name in found.folders]}
+    folders = [name.as_posix() for name in found.folders]
+    beside = {"modes": modes, "times": times, "links": links, "folders": folders}
     header = {METADATA: {"kind": KIND, BESIDE: json.dumps(beside), **facts}}
     text = json.dumps({**header, **entries}).encode()
     digest = hashlib.sha256()
@@ -46,6 +51,12 @@ def pack(folder: Path, found: Contents, path: Path, facts: Mapping[str, str]) ->
             digest.update(piece)
             out.write(piece)
     return digest.hexdigest()
+
+
+def _folders(found: Contents) -> set[Path]:
+    """All folders in it: those with files or links, and those with nothing."""
+    kept = (*found.files, *found.links)
+    return {parent for name in kept for parent in name.parents if parent.name} | set(found.folders)
 
 
 def _entry_name(name: Path) -> str:
@@ -77,7 +88,7 @@ def unpack(path: Path, folder: Path) -> dict[str, str]:
             for name, entry in header.items():
                 _unpack_file(file, folder, name, int(entry["shape"][0]))
         _unpack_beside(folder, json.loads(facts.pop(BESIDE, "{}")))
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise CheckpointError(f"{path}: is damaged: {error}") from error
     return facts
 
@@ -95,7 +106,7 @@ def _unpack_file(file: Any, folder: Path, name: str, size: int) -> None:
 
 
 def _unpack_beside(folder: Path, beside: Mapping[str, Any]) -> None:
-    """Modes, folders and links; these last, so that nothing is written through them."""
+    """Modes, folders, and links, so late that nothing is written through them; then times."""
     for name, mode in beside.get("modes", {}).items():
         _place(folder, name).chmod(mode & MODE)
     for name in beside.get("folders", ()):
@@ -106,6 +117,14 @@ def _unpack_beside(folder: Path, beside: Mapping[str, Any]) -> None:
             raise CheckpointError(f"{name}: leads out of the trial's folder")
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target)
+    _set_times(folder, beside.get("times", {}))
+
+
+def _set_times(folder: Path, times: Mapping[str, int]) -> None:
+    """A program may resume from the newest of its files; none is of the future, by this machine's clock."""
+    ahead = max(0, max(times.values(), default=0) - time.time_ns())
+    for name, written in times.items():
+        os.utime(_place(folder, name), ns=(written - ahead, written - ahead))
 
 
 def _place(folder: Path, name: str) -> Path:

@@ -22,6 +22,8 @@ from sweep.api.run import Summary
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SweepError
 from sweep.rundir.rundir import RunDir
+from sweep.worker.command.pipes import Pipes
+from sweep.worker.command.session import Session
 from sweep.worker.footprint import footprint_bytes
 from tests.processes import living, wait_until
 from tests.sweep.conftest import ROOT, STUDIES
@@ -197,6 +199,25 @@ def test_a_length_ends_a_command_that_would_go_on(folder: Path) -> None:
     found = analysis.load(summary.run_dir)
     assert summary.counts["COMPLETE"] == 1
     assert found.metrics.examples.tolist() == [1, 2, 3]
+
+
+def test_a_command_that_prints_nonsense_at_its_length_is_waited_for_at_rest(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Session] = []
+    look = Session._look
+
+    def counted(session: Session, pipes: Pipes) -> None:
+        looks.append(session)
+        look(session, pipes)
+
+    monkeypatch.setattr(Session, "_look", counted)
+    patterns = "metrics: {loss: 'loss (\\S+)', examples: 'step (\\S+)'}"
+    length = ("executor: inline", f"executor: inline\n{patterns}\ntrial: {{length: {{examples: 2}}}}")
+    script = "echo step 2 loss 1; echo step 3 loss low; sleep 1000"
+    summary = run(shell(script), length, ("trials: 2", "trials: 1"))
+    assert analysis.load(summary.run_dir).metrics.loss.tolist() == [1.0]
+    assert len(looks) < 50
 
 
 def test_one_value_at_the_end_needs_no_examples(folder: Path) -> None:

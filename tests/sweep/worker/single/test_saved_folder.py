@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from sweep.errors import CheckpointError
 from sweep.vocabulary.trial import Length, TrialPlan
 from sweep.vocabulary.turn import Load
+from sweep.worker.single.folder_contents import newest_s
 from sweep.worker.single.saved_folder import SavedFolder
 
 LOAD = Load(0, TrialPlan(3, 0, {}, (), Length(1, 1)), 0, 0)
@@ -70,6 +72,22 @@ def test_modes_links_and_empty_folders_come_back(saved: SavedFolder) -> None:
     assert [os.readlink(again / name) for name in links] == ["bin", "../kept", "kept", "kept", "not-yet"]
     assert (again / "empty" / "deep").is_dir()
     assert (again / "latest" / "run").read_text() == "bin/run"
+
+
+@pytest.mark.parametrize("ahead_s", [-1000.0, 1000.0])
+def test_the_newest_is_the_newest_again(ahead_s: float, saved: SavedFolder) -> None:
+    """Many programs resume from the newest file or folder; another machine's clock may be ahead."""
+    now = time.time() + ahead_s
+    for number, name in enumerate(("step-8", "step-9", "step-10")):
+        (saved.path / name).mkdir()
+        (saved.path / name / "weights").write_text(name)
+        for path in (saved.path / name / "weights", saved.path / name):
+            os.utime(path, (now + number, now + number))
+    again = resumed(saved)
+    for pattern in ("step-*", "step-*/weights"):
+        names = sorted(again.glob(pattern), key=os.path.getmtime)
+        assert [path.relative_to(again).parts[0] for path in names] == ["step-8", "step-9", "step-10"]
+    assert newest_s(again) <= time.time()
 
 
 @pytest.mark.parametrize("name", ["__metadata__", "beside", "kind", "a/__metadata__"])
