@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import threading
 from contextlib import suppress
 
@@ -17,6 +18,9 @@ from sweep.worker.footprint import footprint_bytes
 
 MARK = "SWEEP_PROCESS"
 """The environment variable that tells its processes from all others."""
+
+PEAK_COUNTS_FILES = sys.platform == "darwin"
+"""Whether the system's own figure has mapped files in it, which a measured one leaves out."""
 
 
 class Family:
@@ -31,6 +35,7 @@ class Family:
         self._reaped_s = _reaped_s()
         self._cpu_s = 0.0
         self._peak_bytes = 0
+        self._is_measured = False
 
     @classmethod
     def of_mark(cls, mark: str, leader: int) -> Family:
@@ -46,6 +51,7 @@ class Family:
             self._foreign.discard(leader)
             with suppress(psutil.Error):  # it has ended already
                 self._own[leader] = psutil.Process(leader)
+                self._peak_bytes = footprint_bytes(leader)  # it may end before it is measured
 
     def living(self) -> list[int]:
         """Its processes that are not dead yet; a zombie waits for its parent alone."""
@@ -63,6 +69,7 @@ class Family:
         with self._lock:
             self._cpu_s = max(self._cpu_s, cpu_s + _reaped_s() - self._reaped_s)
             self._peak_bytes = max(self._peak_bytes, total)
+            self._is_measured = self._is_measured or total > 0
         return total
 
     @property
@@ -71,8 +78,14 @@ class Family:
         with self._lock:
             return self._cpu_s
 
+    def enter_peak(self, peak_bytes: int) -> None:
+        """What the system says that it took at most, once it has ended."""
+        with self._lock:
+            if not (PEAK_COUNTS_FILES and self._is_measured):
+                self._peak_bytes = max(self._peak_bytes, peak_bytes)
+
     def take_peak_bytes(self) -> int:
-        """The most that was measured since the last time."""
+        """The most that was seen since the last time."""
         self.measure()
         with self._lock:
             peak, self._peak_bytes = self._peak_bytes, 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from sweep.worker.command.family import MARK, Family
+from sweep.worker.footprint import own_peak_bytes, peak_bytes_of
 
 LOOK_EVERY_S = 0.01
 KILLED_WITHIN_S = 5.0
@@ -34,16 +36,36 @@ class Process:
             start_new_session=True,
         )
         self.pid = self.popen.pid
+        self._lock = threading.Lock()
+        self._inherited_bytes = own_peak_bytes()
         self.family.begin(self.pid)
 
     def exit_code(self) -> int | None:
         """The code of the program itself, below 0 for a signal; None while it runs."""
-        return self.popen.poll()
+        with self._lock:
+            if self.popen.returncode is None:
+                self._reap()
+            return self.popen.returncode
 
     def wait(self, timeout_s: float) -> None:
         """Return once the program has ended, or after so long."""
-        with suppress(subprocess.TimeoutExpired):
-            self.popen.wait(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        while self.exit_code() is None and (left_s := deadline - time.monotonic()) > 0:
+            time.sleep(min(LOOK_EVERY_S, left_s))
+
+    def _reap(self) -> None:
+        """As Popen does it, but with what the system says of its memory."""
+        try:
+            pid, status, used = os.wait4(self.pid, os.WNOHANG)
+        except ChildProcessError:  # something else in this process has waited for it
+            self.popen.poll()
+            return
+        if pid == 0:
+            return
+        self.popen.returncode = os.waitstatus_to_exitcode(status)
+        peak_bytes = peak_bytes_of(used)
+        if peak_bytes > self._inherited_bytes:  # Linux counts what this process took when it began it
+            self.family.enter_peak(peak_bytes)
 
     def end(self, grace_s: float, meanwhile: Callable[[], None]) -> bool:
         """End all its processes: SIGTERM, and SIGKILL after a grace; whether that was needed.
