@@ -100,6 +100,7 @@ class Session:
             folder=folder,
             place=self._place,
             resumed=resumed,
+            slots=settings.slots,
         )
         objective = settings.objective[0] if settings.objective else ""
         self._json = JsonLines(objective, needs_examples=command.needs_examples)

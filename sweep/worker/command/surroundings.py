@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
+import psutil
+
 from sweep.spec.command.program import located, search_path
 from sweep.spec.command.template import fill, filled, nested, written
 from sweep.vocabulary.trial import UNBOUNDED, Scalar
@@ -17,21 +19,39 @@ from sweep.vocabulary.turn import Command, Load
 from sweep.worker.command.family import MARK
 from sweep.worker.content import run_key
 
+THREADS = "OMP_NUM_THREADS"
+"""Ray sets 1 in a worker whose node has none: also where one program has the whole machine."""
+
+DEBUGGER = "PYTHONBREAKPOINT"
+"""Ray sets one of its own."""
+
 METRICS_FILE = "metrics.jsonl"
 PARAMS_FILE = "params.json"
 
 
 class Surroundings:
-    """What one attempt at a trial is given. `place` holds our own files, `folder` is the program's."""
+    """What one attempt at a trial is given. `place` holds our own files, `folder` is the program's.
+
+    `slots` is how many programs share the machine.
+    """
 
     def __init__(
-        self, command: Command, load: Load, *, study: Path, folder: Path, place: Path, resumed: int
+        self,
+        command: Command,
+        load: Load,
+        *,
+        study: Path,
+        folder: Path,
+        place: Path,
+        resumed: int,
+        slots: int,
     ) -> None:
         self._command = command
         self._load = load
         self._study = study
         self._folder = folder
         self._resumed = resumed
+        self._slots = slots
         self.metrics = place / METRICS_FILE
         self._params = place / PARAMS_FILE
         folder.mkdir(parents=True, exist_ok=True)
@@ -69,7 +89,7 @@ class Surroundings:
             own["SWEEP_RESUME"] = resume
         given = {name: fill(text or "", self._values) for name, text in self._command.environment.items()}
         unset = [name for name, text in self._command.environment.items() if text is None]
-        everything = {**_inherited(), **own, **given}
+        everything = {**_inherited(self._slots), **own, **given}
         return {name: text for name, text in everything.items() if text is not None and name not in unset}
 
     def _placeholders(self) -> Mapping[str, str | None]:
@@ -99,10 +119,29 @@ class Surroundings:
         return high ^ low
 
 
-def _inherited() -> dict[str, str]:
-    """This process's environment without the folder of our packages: they may have a user's names."""
-    found = dict(os.environ)
+def _inherited(slots: int) -> dict[str, str]:
+    """This process's environment, as its node has it: without Ray's own variables, and with no token of it.
+
+    Where programs share the machine, each has its part of the cores, unless a user has said otherwise.
+
+    The folder of our packages is left out, too: they may have a user's names.
+    """
+    of_ray = _set_by_ray()
+    found = {
+        name: text for name, text in os.environ.items() if not name.startswith("RAY_") and name not in of_ray
+    }
+    if THREADS in of_ray and slots > 1:
+        found[THREADS] = str(max(1, (os.cpu_count() or 1) // slots))
     paths = [each for each in found.get("PYTHONPATH", "").split(os.pathsep) if each]
     foreign = [each for each in paths if not Path(each, "sweep", "py.typed").is_file()]
     found.pop("PYTHONPATH", None)
     return {**found, **({"PYTHONPATH": os.pathsep.join(foreign)} if foreign else {})}
+
+
+def _set_by_ray() -> set[str]:
+    """Those variables that the node of this worker does not have; none where there is no such node."""
+    try:
+        node = psutil.Process(int(os.environ["RAY_RAYLET_PID"])).environ()
+    except (KeyError, ValueError, psutil.Error, OSError):
+        return set()
+    return {name for name in (THREADS, DEBUGGER) if node and name not in node}
