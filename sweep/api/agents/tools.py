@@ -17,7 +17,7 @@ from sweep.api.status import read_status
 from sweep.errors import RunDirError, SweepError
 
 MOST_ROWS = 500
-"""How many rows of a table one answer holds."""
+"""How many rows of a table, or reports of a trial, one answer holds."""
 
 
 class Reading:
@@ -58,8 +58,13 @@ class Reading:
         }
 
     def show(self, run: str, trial: int) -> dict[str, Any]:
-        """Show one trial by its number: hyperparameters, reports, why it failed, ledger, checkpoints."""
-        return read_trial(self.run_dir(run), trial).as_json()
+        """Show one trial by its number: hyperparameters, reports, why it failed, ledger, checkpoints.
+
+        Of many reports it gives the last 500; `total_reports` says how many there are.
+        """
+        found = read_trial(self.run_dir(run), trial).as_json()
+        reports = found["reports"]
+        return {**found, "reports": reports[-MOST_ROWS:], "total_reports": len(reports)}
 
     def compare(self, runs: list[str]) -> dict[str, Any]:
         """Hold runs side by side, two or more: best values at equal trials, how their studies differ."""
