@@ -14,6 +14,7 @@ def test_of_many_reports_the_last_are_shown(tmp_path: Path, monkeypatch: pytest.
     with open_run(tmp_path) as run:
         begin(run)
         complete(run, 0)
+        run.commit()
     reading = Reading(tmp_path)
     shown = reading.show("study", 0)
     assert [each["examples"] for each in shown["reports"]] == [100, 200, 300]
