@@ -94,6 +94,14 @@ def _weight_files(path: Path) -> list[Path]:
     return sorted(path.glob("model*.safetensors"))
 
 
+def called_afresh(model: nn.Module, inputs: Any) -> Any:
+    """What a model makes of its inputs.
+
+    What it keeps for its next call is lost: that may be another trace, which cannot use its arrays.
+    """
+    return twin(model)(inputs)
+
+
 def twin(value: Any) -> Any:
     """A copy of a module's structure that holds the same arrays."""
     match value:

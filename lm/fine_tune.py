@@ -122,7 +122,7 @@ class FineTune(Task):
         places = mx.arange(1, targets.shape[1] + 1)
         counted = (places >= batch["span"][:, :1]) & (places <= batch["span"][:, 1:])
         with self._given(model, hp):
-            logits = model(inputs)
+            logits = base.called_afresh(model, inputs)
         return train_core.token_mean(train_core.cross_entropy(logits, targets), counted)
 
     def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:

@@ -91,7 +91,7 @@ class Pretrain(Task):
         return architecture.read(config, self.folder, self.recorded).model()
 
     def loss(self, model: Any, batch: dict[str, mx.array], hp: Any) -> Mean:
-        losses = train_core.cross_entropy(model(batch["inputs"]), batch["targets"])
+        losses = train_core.cross_entropy(base.called_afresh(model, batch["inputs"]), batch["targets"])
         return Mean(losses.mean(axis=1))
 
     def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:

@@ -23,6 +23,13 @@ def test_an_architecture_trains_in_lanes_exactly(name: str) -> None:
 
 
 @pytest.mark.slow
+def test_what_a_model_keeps_of_one_trace_is_not_there_in_the_next() -> None:
+    found, why = tried("kimi_k3")
+    assert found == "lanes"
+    assert why.startswith("attention only")
+
+
+@pytest.mark.slow
 def test_what_mlx_lm_cannot_adapt_is_refused_in_a_line() -> None:
     found, why = tried("bitnet")
     assert found == "refused"
