@@ -59,7 +59,7 @@ class Commands(OneTrial):
         self._watchdog = Watchdog(GRACE_S)
 
         def begin(load: Load, folder: Path, resumed: int) -> Session:
-            return Session(settings, command, load, folder, resumed, self._watchdog)
+            return Session(settings, command, load, folder, resumed, self._watchdog, is_cut_short)
 
         super().__init__(settings, spool, begin, is_cut_short=is_cut_short)
 
@@ -87,11 +87,13 @@ class Session:
         folder: Path,
         resumed: int,
         watchdog: Watchdog,
+        is_cut_short: Callable[[], bool],
     ) -> None:
         self._command = command
         self._load = load
         self._offset = resumed if command.counts_from_resume else 0
         self._watchdog = watchdog
+        self._is_cut_short = is_cut_short
         self._place = folder.with_name(folder.name + ".sweep")
         self._given = Surroundings(
             command,
@@ -244,7 +246,7 @@ class Session:
         if not isinstance(examples, int | float) or examples < self._load.plan.length.examples:
             return found, False
         deadline = time.monotonic() + END_S
-        while not self._has_ended and time.monotonic() < deadline:
+        while not self._has_ended and not self._is_cut_short() and time.monotonic() < deadline:
             self._hear(pipes, LOOK_EVERY_S)
             self._look(pipes)
         self._stop()

@@ -22,8 +22,11 @@ from sweep.api.run import Summary
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SweepError
 from sweep.rundir.rundir import RunDir
+from sweep.vocabulary.trial import Length, TrialPlan
+from sweep.vocabulary.turn import Command, Load, TaskRef, WorkerSettings
 from sweep.worker.command.pipes import Pipes
 from sweep.worker.command.session import Session
+from sweep.worker.command.watchdog import Watchdog
 from sweep.worker.footprint import footprint_bytes
 from tests.processes import living, wait_until
 from tests.sweep.conftest import ROOT, STUDIES
@@ -218,6 +221,28 @@ def test_a_command_that_prints_nonsense_at_its_length_is_waited_for_at_rest(
     summary = run(shell(script), length, ("trials: 2", "trials: 1"))
     assert analysis.load(summary.run_dir).metrics.loss.tolist() == [1.0]
     assert len(looks) < 50
+
+
+def test_a_command_that_stays_at_its_length_is_not_waited_for_once_the_study_stops(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Session] = []
+    monkeypatch.setattr(Session, "_look", lambda session, pipes: looks.append(session))
+    monkeypatch.setattr("sweep.worker.command.session.END_S", 2.0)
+    command = Command(("sh", "-c", said('{"examples": 2, "loss": 1}') + "; sleep 1000"))
+    task = TaskRef(str(folder), "")
+    settings = WorkerSettings(task, None, keep_final=False, objective=("loss", "minimize"), command=command)
+    load = Load(0, TrialPlan(0, 0, {}, (), Length(2, 1)), 0, 0)
+    watchdog = Watchdog(0.5)
+    session = Session(settings, command, load, folder / "trial", 0, watchdog, lambda: True)
+    found = None
+    while found is None:
+        found, is_over = session.next(0)
+    before = len(looks)
+    assert is_over
+    assert session.close() is None
+    watchdog.close()
+    assert len(looks) == before < 20
 
 
 def test_one_value_at_the_end_needs_no_examples(folder: Path) -> None:

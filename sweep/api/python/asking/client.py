@@ -29,6 +29,7 @@ class Joined(OwnProcess):
     def __init__(self, address: Address, who: str) -> None:
         """Connect. Raises OwnerGone."""
         super().__init__()
+        self.pid = address.pid
         self._lock = Lock()
         try:
             self._connection = _connected(address)

@@ -21,14 +21,17 @@ from sweep.spec.schema import StudySpec
 PATIENCE_S = 10.0
 """How long a process that holds the run directory may take until it answers, or lets go."""
 
+CLOSES_WITHIN_S = 600.0
+"""How long an owner that was asked before may take to close: it writes tables and sends checkpoints away."""
+
 SILENT_S = 60.0
 """How long one may take that is there and does not answer: its program may hold Python's lock a while."""
 
 PAUSE_S = 0.05
 
 
-def open_desk(spec: StudySpec, runs: Path, who: str) -> Owner | Joined:
-    """Ask the process that owns the study, or own it. Raises SweepError."""
+def open_desk(spec: StudySpec, runs: Path, who: str, *, after: int | None = None) -> Owner | Joined:
+    """Ask the process that owns the study, or own it; `after` is one that owned it. Raises SweepError."""
     run_dir = runs / spec.name
     began = time.monotonic()
     while True:
@@ -40,7 +43,8 @@ def open_desk(spec: StudySpec, runs: Path, who: str) -> Owner | Joined:
             lock, waited_s = run_dir / layout.LOCK, time.monotonic() - began
             pid = holder(lock)
             if isinstance(error, RunInUseError):
-                if pid == os.getpid() or waited_s > PATIENCE_S or (pid and is_elsewhere(lock, pid)):
+                patience_s = CLOSES_WITHIN_S if pid == after else PATIENCE_S
+                if pid == os.getpid() or waited_s > patience_s or (pid and is_elsewhere(lock, pid)):
                     raise
             elif waited_s > SILENT_S:
                 raise RunInUseError(

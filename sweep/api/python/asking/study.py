@@ -252,7 +252,8 @@ class Study:
         """Find the next owner or become it, and hold on to the trials that this process has."""
         while True:
             self._desk.close()
-            self._desk = open_desk(self._spec, self._runs, self._who)
+            after = self._desk.pid if isinstance(self._desk, Joined) else None
+            self._desk = open_desk(self._spec, self._runs, self._who, after=after)
             try:
                 for trial in list(self._held.values()):
                     self._claim(trial)

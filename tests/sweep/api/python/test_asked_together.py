@@ -15,11 +15,12 @@ import pytest
 
 import sweep
 from runlog import layout
+from sweep.api.python.asking import opening
 from sweep.api.python.asking.client import Joined
 from sweep.api.python.asking.desk import OwnerGone
 from sweep.api.python.asking.owner import Owner
 from sweep.api.python.asking.serving import Address, address_in, own_version
-from sweep.errors import RunDirError, SweepError
+from sweep.errors import RunDirError, RunInUseError, SweepError
 from tests.logs import records
 from tests.sweep.api.python.others import Other, others
 
@@ -174,6 +175,27 @@ def test_a_trial_that_never_reached_its_process_is_given_again(tmp_path: Path) -
             mine.ask()
         desk.ask = ask  # type: ignore[method-assign]
         assert [held(mine).number for _ in range(3)] == [0, 1, 2]
+
+
+def test_an_owner_that_closes_for_long_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes tables and sends checkpoints away; a program that trains must not end for it."""
+    with others(tmp_path, KEYS) as (owner,), sweep.Study(**KEYS) as mine:
+        trial = held(mine)
+        closing = [RunInUseError("in use")] * 3
+
+        def owned(*arguments: Any) -> Owner:
+            if closing:
+                raise closing.pop()
+            return Owner(*arguments)
+
+        monkeypatch.setattr(opening, "PATIENCE_S", 0.0)
+        monkeypatch.setattr(opening, "Owner", owned)
+        monkeypatch.setattr(opening, "holder", lambda _: owner.process.pid)
+        monkeypatch.setattr(opening, "address_in", lambda _: None)
+        monkeypatch.setattr(opening, "is_elsewhere", lambda *_: False)
+        owner.kill()
+        assert mine.tell(trial, 1.0) == "COMPLETE"
+        assert closing == []
 
 
 def test_a_copy_of_the_owner_keeps_nothing_of_it(tmp_path: Path) -> None:
