@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -101,13 +102,18 @@ LEFT_TO_THE_STUDY: Mapping[str, str] = {
 
 REFUSED: Mapping[str, str] = {
     "grad_accumulation_steps": "write accumulation_steps in `fixed` or `space` of the study instead",
+    "lora_layers": "mlx-lm calls it num_layers now; write num_layers",
     "hf_dataset": "save it as train.jsonl and valid.jsonl in a folder, and name that as data",
     "project_name": "leave it out; the study's name is its own",
     "report_to": "leave it out, and write loggers: [mlflow] or [tensorboard] in the study",
+    "training_mode": "only normal is here, which trains on examples; leave it out",
     "swanlab": "leave it out, and write loggers: [mlflow] or [tensorboard] in the study",
     "wandb": "leave it out, and write loggers: [mlflow] or [tensorboard] in the study",
 }
 """Keys that ask for what is not here, and what to do."""
+
+_NOTHING = (("grad_accumulation_steps", 1), ("training_mode", "normal"))
+"""Refused keys with values that say what is done anyway."""
 
 BY_THE_STUDY: Mapping[str, Any] = {"alpha": 0.0, "rslora": False, "lora_plus_ratio": 1.0}
 """What mlx-lm's configuration has no key for, with values that change nothing."""
@@ -168,14 +174,14 @@ def _parsed(path: Path, text: bytes) -> Config:
             config.fail((key,), REFUSED[key])
         known = (*TAKEN, *LEFT_TO_THE_STUDY, *REFUSED)
         if key not in known:
-            config.fail((key,), f"mlx-lm has no such key; {nearest.remedy(key, known)}")
+            config.fail((key,), f"mlx-lm {version('mlx-lm')} has no such key; {nearest.remedy(key, known)}")
     _check_lora_parameters(config)
     return config
 
 
 def _asks(key: str, value: Any) -> bool:
     """Whether a key that is refused asks for anything: no accumulation is 1 step."""
-    return value is not False and (key, value) != ("grad_accumulation_steps", 1)
+    return value is not False and (key, value) not in _NOTHING
 
 
 def _check_lora_parameters(config: Config) -> None:

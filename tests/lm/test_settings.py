@@ -105,10 +105,19 @@ def test_each_schedule_of_mlx_is_the_core_s(tmp_path: Path, schedule: str, wante
     assert {name: found[name] for name in wanted} == wanted
 
 
+def test_keys_that_ask_for_nothing_else_are_passed_over(tmp_path: Path) -> None:
+    """As newer examples of mlx-lm have them."""
+    plain = filled(tmp_path, SMALL)
+    assert filled(tmp_path, f"{SMALL}training_mode: normal\ngrad_accumulation_steps: 1\n") == plain
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("learing_rate: 1", r"c.yaml:3: learing_rate: .*did you mean .*learning_rate"),
+        ("zzz: 1", r"c.yaml:3: zzz: mlx-lm \d+\.\d+\S* has no such key"),
+        ("training_mode: dpo", r"c.yaml:3: training_mode: only normal is here"),
+        ("lora_layers: 8", r"c.yaml:3: lora_layers: mlx-lm calls it num_layers now"),
         ("hf_dataset: {path: a/b}", r"c.yaml:3: hf_dataset: save it as train\.jsonl"),
         ("grad_checkpoint: 2", r"c.yaml:3: grad_checkpoint: must be true or false, got 2"),
         ("grad_accumulation_steps: 4", r"c.yaml:3: grad_accumulation_steps: write accumulation_steps in"),
