@@ -96,7 +96,7 @@ class FineTune(Task):
         if layers > count:
             raise TaskError(
                 f"num_layers is up to {layers} here, and {path} has {count} layers. Write num_layers: "
-                f"{count}, or -1 for all, in the configuration or in the study; where neither has it, it is 16"
+                f"{count}, or -1 for all, in the configuration or in the study; without it, it is 16"
             )
         if static["fine_tune_type"] == "full":
             for layer in model.layers[-max(layers, 0) :]:
