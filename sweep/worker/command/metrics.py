@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from sweep.worker.command.lines import MAX_LINE
 from sweep.worker.single.function_report import ReportError
 
 EXAMPLES = "examples"
@@ -39,6 +40,8 @@ class JsonLines:
         self._needs_examples = needs_examples
 
     def line(self, text: str) -> None:
+        if len(text) >= MAX_LINE:
+            self._refuse_cut(text)
         text = text.strip()
         if not text.startswith("{") or not text.endswith("}"):
             return
@@ -55,6 +58,13 @@ class JsonLines:
                     'Print how many it has seen, such as {"examples": 100, ...}'
                 )
             self.result = found
+
+    def _refuse_cut(self, text: str) -> None:
+        """A line that was cut at its end is no JSON, and would be passed over."""
+        if text.lstrip().startswith("{") and (f'"{EXAMPLES}"' in text or f'"{self._objective}"' in text):
+            raise ReportError(
+                f"a line that looks like a report is longer than {MAX_LINE // 1024} KiB. Print numbers alone"
+            )
 
     def end(self) -> None: ...
 

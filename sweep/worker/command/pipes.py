@@ -7,13 +7,18 @@ import selectors
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from sweep.worker.command.lines import Lines
 from sweep.worker.command.metrics import JsonLines, Reading
 from sweep.worker.command.output import Output
 from sweep.worker.command.process import Process
+from sweep.worker.single.function_report import ReportError
 
 PIECE_BYTES = 65536
+
+HEAD_BYTES = 256
+"""So much of the file of metrics is compared: a report that was overwritten differs there by its count."""
 
 REST_WITHIN_S = 1.0
 """How long output of an ended process is read: what it left running may print for ever."""
@@ -29,6 +34,7 @@ class Pipes:
         self._of_file = of_file
         self._file_lines = Lines()
         self._offset = 0
+        self._begins = b""
         self.output = Output()
         self._selector = selectors.DefaultSelector()
         stdout, stderr = process.popen.stdout, process.popen.stderr
@@ -104,11 +110,22 @@ class Pipes:
         """The metrics' file, as far as it has grown."""
         try:
             with self._metrics.open("rb") as file:
+                self._check_appended(file)
                 file.seek(self._offset)
                 data = file.read(PIECE_BYTES)
         except FileNotFoundError:
             return False
+        if len(self._begins) < HEAD_BYTES:
+            self._begins += data[: HEAD_BYTES - len(self._begins)]
         self._offset += len(data)
         for line in self._file_lines.enter(data):
             self._of_file.line(line)
         return bool(data)
+
+    def _check_appended(self, file: BinaryIO) -> None:
+        """Raise ReportError where the file was written anew: lines that were there may not have been read."""
+        if file.read(len(self._begins)) != self._begins or file.seek(0, os.SEEK_END) < self._offset:
+            raise ReportError(
+                "the file of SWEEP_METRICS was overwritten, and what stood there may be lost. "
+                "Open it to append, such as open(path, 'a')"
+            )

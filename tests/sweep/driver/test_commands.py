@@ -313,6 +313,14 @@ def test_what_was_printed_before_a_fault_is_recorded(folder: Path) -> None:
     assert analysis.load(summary.run_dir).metrics.loss.tolist() == [2.0, 1.0]
 
 
+def test_a_file_of_metrics_that_is_overwritten_is_said(folder: Path) -> None:
+    """As with `open(path, "w")` for each report: the lines between two looks are gone."""
+    line = """printf '{{"examples": 1, "loss": %d}}\\n' $i > $SWEEP_METRICS"""
+    loop = f"i=0; while true; do i=$((i+1)); {line}; sleep 0.05; done"
+    (reason,) = reasons(run(shell(loop), ("trials: 2", "trials: 1")))
+    assert reason.startswith("the file of SWEEP_METRICS was overwritten")
+
+
 PATTERN_FAULTS = {
     "echo step 1": r"the command ended and no line of its output matches metrics\.loss \(loss \(\\S\+\)\)\. "
     r"Change the pattern\. Its output begins: step 1",

@@ -63,6 +63,16 @@ def test_json_that_is_no_report_is_none() -> None:
         reading.line('{"loss": 1}')
 
 
+def test_a_report_that_is_too_long_is_no_silence() -> None:
+    reading = JsonLines("loss", needs_examples=True)
+    (long,) = Lines().enter(b'{"examples": 1, "loss": 2, "all": [' + b"0, " * 30_000 + b"0]}\n")
+    with pytest.raises(ReportError, match="longer than 64 KiB"):
+        reading.line(long)
+    (other,) = Lines().enter(b'{"weights": [' + b"0, " * 30_000 + b"0]}\n")
+    reading.line(other)
+    assert not reading.reports
+
+
 def test_lines_come_in_pieces_and_progress_bars_are_lines() -> None:
     lines = Lines()
     assert list(lines.enter(b"a\nb")) == ["a"]
