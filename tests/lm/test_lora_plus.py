@@ -24,6 +24,8 @@ from train_core.inference import weight_tree
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
 UPDATES, RATIO, RANK, ALPHA = 3, 8.0, 4, 16.0
+EPS = 1e-3
+"""Adam moves by the sign of a gradient that is rounding alone, unless this outweighs it."""
 PLUS: dict[str, Any] = {
     **{name: value for name, value in SETTING.items() if name != "scale"},
     "rank": RANK,
@@ -33,6 +35,7 @@ PLUS: dict[str, Any] = {
     "lora_plus_ratio": RATIO,
     "optimizer": "adamw",
     "weight_decay": 0.1,
+    "optimizer_eps": EPS,
 }
 LENGTH = Length(examples=2 * UPDATES, report_every=2 * UPDATES)
 
@@ -46,7 +49,7 @@ def by_hand(population: Population) -> dict[str, mx.array]:
         part.scale = ALPHA / math.sqrt(RANK)
     rates = {"lora_a": PLUS["learning_rate"], "lora_b": RATIO * PLUS["learning_rate"]}
     own = {
-        leaf: mlx.optimizers.AdamW(rate, weight_decay=0.1, bias_correction=False)
+        leaf: mlx.optimizers.AdamW(rate, weight_decay=0.1, eps=EPS, bias_correction=False)
         for leaf, rate in rates.items()
     }
 
@@ -78,7 +81,7 @@ def test_rates_and_scales_are_those_of_a_loop_by_hand(own: Path) -> None:
     snapshot = population.snapshot(0)
     for path, leaf in wanted.items():
         found = np.array(snapshot.arrays[f"parameters.{path}"])
-        np.testing.assert_allclose(found, np.array(leaf), rtol=1e-2, atol=5e-4, err_msg=path)
+        np.testing.assert_allclose(found, np.array(leaf), rtol=1e-3, atol=5e-5, err_msg=path)
     task.export(weight_tree(snapshot), PLUS, own / "adapters")
     written = json.loads((own / "adapters" / "adapter_config.json").read_text())
     assert written["lora_parameters"]["scale"] == pytest.approx(ALPHA / math.sqrt(RANK))
