@@ -123,7 +123,7 @@ class Pipes:
         return bool(data)
 
     def _check_appended(self, file: BinaryIO) -> None:
-        """Raise ReportError where the file was written anew: lines that were there may not have been read."""
+        """Raise ReportError where the file was overwritten: lines that were there may not have been read."""
         if file.read(len(self._begins)) != self._begins or file.seek(0, os.SEEK_END) < self._offset:
             raise ReportError(
                 "the file of SWEEP_METRICS was overwritten, and what stood there may be lost. "
