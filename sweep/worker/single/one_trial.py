@@ -7,13 +7,13 @@ may continue, and closed when it is pruned: there is no thread and no channel ba
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from sweep.vocabulary.trial import Report, RunId
+from sweep.vocabulary.trial import Report, RunId, Snapshot
 from sweep.vocabulary.turn import Load, RunFailure, Spent, Turn, TurnResult, WorkerSettings
 from sweep.worker.content import Occupant, report_of
 from sweep.worker.single.function_report import Reported, ReportError, explain, reported
@@ -115,16 +115,7 @@ class OneTrial:
         self._spend(call, time.perf_counter() - began, None)
         is_over = call.examples >= call.occupant.load.plan.length.examples
         snapshots = self._saving.save(call, final=is_over) if is_whole else []
-        run, spent = call.occupant.run, call.occupant.spent
-        if is_over:
-            self._end()
-        return TurnResult(
-            turn.number,
-            reports=tuple(reports),
-            finished=(run,) if is_over else (),
-            snapshots=tuple(snapshots),
-            spent={run: spent},
-        )
+        return self._came(turn, call, reports, snapshots, is_over=is_over)
 
     def _advance(self, turn: Turn, call: Call) -> TurnResult:
         began = time.perf_counter()
@@ -144,6 +135,18 @@ class OneTrial:
             reports.append(report_of(call.occupant.load, turn, report, lane=0))
             is_over = is_over or report.examples >= call.occupant.load.plan.length.examples
         snapshots = self._saving.at_report(call, report, is_over)
+        return self._came(turn, call, reports, snapshots, is_over=is_over)
+
+    def _came(
+        self,
+        turn: Turn,
+        call: Call,
+        reports: Sequence[Report],
+        snapshots: Sequence[Snapshot],
+        *,
+        is_over: bool,
+    ) -> TurnResult:
+        """What came of a turn; a trial that is over is closed."""
         run, spent = call.occupant.run, call.occupant.spent
         if is_over:
             self._end()
