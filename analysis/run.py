@@ -16,7 +16,7 @@ from analysis.studyfile import StudyFile, read_study_file
 from runlog import layout, ranking
 from runlog.reader import Damage, UnreadableLogError, read_batches
 from runlog.records import FIELDS, Record
-from runlog.study import StudyState, TrialRow
+from runlog.study import StudyState
 from runlog.tables import KEY, read_metrics
 
 _Result = TypeVar("_Result")
@@ -180,19 +180,19 @@ class Run:
         """
         from analysis.weights import model
 
-        path = self._checkpoint_path(trial, replicate)
         with self._located():
-            row = self.study.trials[trial]
-            return model(path, row.hyperparameters, self._task(row) if task is None else task)
+            own = self._task(trial) if task is None else task
+            path = self._checkpoint_path(trial, replicate)
+            return model(path, self.study.trials[trial].hyperparameters, own)
 
     def export_adapter(self, trial: int, out: Path, replicate: int = 0) -> list[str]:
         """Write a trial's adapter as its task does; gives the commands that use it. Raises RunError."""
         from analysis.weights import export
 
-        path = self._checkpoint_path(trial, replicate)
         with self._located():
-            row = self.study.trials[trial]
-            return export(path, row.hyperparameters, self._task(row), out)
+            own = self._task(trial)
+            path = self._checkpoint_path(trial, replicate)
+            return export(path, self.study.trials[trial].hyperparameters, own, out)
 
     def metric_column(self, metric: str | None = None) -> str:
         """The column of `metrics` that holds a metric, by default the first objective. Raises RunError."""
@@ -290,14 +290,19 @@ class Run:
                 f"at {best} examples, was not kept; taken is the one at {examples}"
             )
 
-    def _task(self, row: TrialRow) -> Any:
+    def _task(self, trial: int) -> Any:
         """The study's own task, from the folder where its study file lay when it last ran.
 
         Texts that it reads are those of the session that the trial ended in.
         """
+        if trial not in self.study.trials:
+            raise RunError(f"no trial {trial}; there are {len(self.study.trials)}")
+        row = self.study.trials[trial]
         from analysis.weights import load_task, warn_of_changes
 
         target, folder = self.study_file.values.get("task"), self.provenance.get("folder")
+        if "command" in self.study_file.values:
+            raise RunError("a command gives no model; its trials' checkpoints hold what it left")
         if not isinstance(target, str) or not isinstance(folder, str):
             raise RunError("the folder of its task is not recorded. Pass it: model(trial, task=MyTask)")
         recorded = provenance.of_session(self.provenance, row.session)

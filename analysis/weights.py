@@ -54,6 +54,8 @@ def load_task(
     """
     try:
         found = loading.load_task(folder, target, reads.texts(read or {}))
+    except loading.NoModelError as error:
+        raise RunError(f"task {target} {error}") from error
     except loading.TaskLoadError as error:
         raise RunError(
             f"task {target} cannot be loaded from {folder}: {error}. Pass it: model(trial, task=MyTask)"

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Mapping
 from importlib.machinery import SourceFileLoader
@@ -31,6 +32,10 @@ class TaskLoadError(Exception):
         return self.problem
 
 
+class NoModelError(TaskLoadError):
+    """A function stands where a task's class is needed."""
+
+
 class _FromSource(SourceFileLoader):
     """Compiles the file as it is: cached bytecode of the same second and size may be of other source."""
 
@@ -42,6 +47,8 @@ class _FromSource(SourceFileLoader):
 def load_task(folder: str, target: str, recorded: Mapping[str, str] | None = None) -> Any:
     """An instance of the task's class, given the `recorded` texts of files. Raises TaskLoadError."""
     found = load_object(folder, target, "class")
+    if inspect.isroutine(found):
+        raise NoModelError("is a function, which gives no model; its trials' checkpoints hold what it saved")
     try:
         task = found()
         task.folder = Path(folder)

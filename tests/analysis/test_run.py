@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,34 @@ def test_weights_and_model_are_those_of_the_trial(run_path: Path) -> None:
     validation = load_task(run.provenance["folder"], task).data().validation
     loss = ((model(mx.array(validation["x"])) - mx.array(validation["y"])) ** 2).mean().item()
     assert loss == pytest.approx(best.value, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("trains", "said"),
+    [
+        ("task: task.py:train", r"task task\.py:train is a function, which gives no model"),
+        (
+            "command: [python, train.py]",
+            "a command gives no model; its trials' checkpoints hold what it left",
+        ),
+    ],
+)
+def test_what_has_no_model_says_so_and_asks_for_no_checkpoint(tmp_path: Path, trains: str, said: str) -> None:
+    (tmp_path / "task.py").write_text("def train(trial): ...\n")
+    with open_run(tmp_path) as run:
+        begin(run)
+        run.write_study(
+            f"name: a\n{trains}\nspace: {{}}\nobjective: {{metric: accuracy, direction: maximize}}\n"
+        )
+        ask(run, 0)
+        run.commit()
+    write_recorded(run.path, "provenance.json", json.dumps({"folder": str(tmp_path)}))
+    found = analysis.load(run.path)
+    for get in (found.model, lambda trial: found.export_adapter(trial, tmp_path / "out")):
+        with pytest.raises(analysis.RunError, match=said):
+            get(0)
+        with pytest.raises(analysis.RunError, match="no trial 7; there are 1"):
+            get(7)
 
 
 def test_a_model_that_cannot_be_had_gets_one_line(own_run: Path) -> None:
