@@ -19,9 +19,13 @@ KnownKeys = Callable[[Path], Iterable[str]]
 """What may stand beside the key at a path, to suggest one for a wrong one."""
 
 
-def broken(what: str, remedy: str | None = None) -> PydanticCustomError:
-    """The error of a validator of ours: `what` says what is wrong, `remedy` what to do."""
-    return PydanticCustomError("configfile", "{what}", {"what": what, "remedy": remedy})
+def broken(what: str, remedy: str | None = None, *, secret: bool = False) -> PydanticCustomError:
+    """The error of a validator of ours: `what` says what is wrong, `remedy` what to do.
+
+    The value that is wrong is shown, unless it may hold a secret.
+    """
+    found = "" if secret else None
+    return PydanticCustomError("configfile", "{what}", {"what": what, "remedy": remedy, "found": found})
 
 
 def quantity(parse: Callable[[str], Any], example: str) -> BeforeValidator:
@@ -73,7 +77,7 @@ def _problem(document: Document, path: Path, details: ErrorDetails, known: Known
         case "missing":
             return missing(document, path)
         case "configfile":
-            return document.problem(path, context["what"], remedy=context["remedy"])
+            return document.problem(path, context["what"], context["found"], context["remedy"])
         case "literal_error":
             words = [word.strip("'") for word in context["expected"].replace(" or ", ", ").split(", ")]
             found = document.at(path)
@@ -90,6 +94,7 @@ _RULES: Mapping[str, str] = {
     "finite_number": "must be a finite number",
     "string_type": "must be text (quote it where it looks like something else)",
     "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
     "bool_type": "must be true or false",
     "dict_type": "must be a mapping",
     "mapping_type": "must be a mapping",

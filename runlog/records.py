@@ -42,6 +42,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
         "slot": "slot host chip",
         "retry": "trials",
         "message": "level text",
+        "notified": "about to",
         "closed": "reason",
     }.items()
 }

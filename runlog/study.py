@@ -19,7 +19,7 @@ from runlog.records import Record
 RUNNING = "RUNNING"
 """State of a trial that was asked and not told."""
 
-KINDS = ("opened", "edited", "asked", "told", "retry", "message", "closed", "file")
+KINDS = ("opened", "edited", "asked", "told", "retry", "message", "notified", "closed", "file")
 """The records that `StudyState` takes in."""
 
 
@@ -63,7 +63,8 @@ class StudyState:
 
     `ledger` says where the time of the last session that ended in order went, in seconds. `retried` are
     failed trials that are to be asked again: those no longer count in the budget. `edits` are the records of
-    how the space was edited: `before` and `after` hold the keys of the study file that did it.
+    how the space was edited: `before` and `after` hold the keys of the study file that did it. `notified` are
+    those of what people were told.
     """
 
     trials: dict[int, TrialRow] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class StudyState:
     files: WrittenFiles = field(default_factory=WrittenFiles)
     retried: list[int] = field(default_factory=list)
     edits: list[Record] = field(default_factory=list)
+    notified: list[Record] = field(default_factory=list)
 
     def add(self, record: Record) -> None:
         """Take in one record; kinds that say nothing of trials are ignored."""
@@ -95,6 +97,8 @@ class StudyState:
                 self.retried += [number for number in record["trials"] if number not in self.retried]
             case "message":
                 self.messages.append((record["time"], record["level"], record["text"]))
+            case "notified":
+                self.notified.append(record)
             case "file":
                 self.files.add(record)
             case "closed":

@@ -1,23 +1,23 @@
 """One module a verb; each returns values and prints nothing.
 
-run         run a study
-check       what would run, and everything that is wrong
-plan        how long a study would take
-status      how a run stands
-list_runs   all runs of a folder
-show        one trial
-logs        what the command of a trial printed
-compare     runs side by side
-extend      a study that trains the best trials for longer
-export      a run's tables and adapters in formats of others
-report      a run as one HTML file
-retry       ask failed trials again
-keeping     delete checkpoints; verify a run's files (a package)
-init        a study and a task to start from
-importing   a study from another tool's file (a package)
-agents      runs and studies as tools for agents (a package)
-ui          optuna-dashboard on a run
-remote      a study on its cluster's head: detach, follow, stop, fetch
-cluster     the cluster that a study names
-python      studies written in Python (a package)
+run           run a study
+check         what would run, and everything that is wrong
+plan          how long a study would take
+status        how a run stands
+list_runs     all runs of a folder
+show          one trial
+logs          what the command of a trial printed
+compare       runs side by side
+extend        a study that trains the best trials for longer
+export        a run's tables and adapters in formats of others
+notify_test   a message to each of those whom a study tells
+retry         ask failed trials again
+keeping       delete checkpoints; verify a run's files (a package)
+init          a study and a task to start from
+importing     a study from another tool's file (a package)
+agents        runs and studies as tools for agents (a package)
+pages         a run in the browser (a package)
+remote        a study on its cluster's head: detach, follow, stop, fetch
+cluster       the cluster that a study names
+python        studies written in Python (a package)
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.api.cluster import inventory_of
 from sweep.driver.build import check_choices, describe_task
+from sweep.driver.notify.choosing import notes as notify_notes
 from sweep.errors import SpecError
 from sweep.spec.against_task import missing_files
 from sweep.spec.conditions import entry_text
@@ -151,7 +152,12 @@ def check(study: Study) -> Check:
     description = describe_task(spec, purity=True)
     length, needed = longest(spec, description), programs(spec, description)
     pruner = reach(pruner_in_examples(spec, description.train_examples), length)
-    notes = (*budget_notes(spec, needed), *pruner.notes, *warm_start.read(spec).notes)
+    notes = (
+        *budget_notes(spec, needed),
+        *pruner.notes,
+        *warm_start.read(spec).notes,
+        *notify_notes(spec),
+    )
     return Check(spec, description, length, needed, pruner, notes)
 
 

@@ -14,7 +14,7 @@ from ray_contract import PACKAGES
 from sweep.api.cluster import inventory_of
 from sweep.errors import SweepError
 from sweep.spec.given import Study, study_of
-from sweep.spec.resolve import resolved_text
+from sweep.spec.resolve import whole_text
 
 if TYPE_CHECKING:
     from clusters.remote_job import RemoteJob
@@ -181,7 +181,7 @@ def _archive(spec: StudySpec, runs: Path) -> bytes:
         if Path(spec.document.file).is_file():
             archive.add(spec.document.file, f"study/{_file_name(spec)}")
         else:
-            _add_text(archive, f"study/{_file_name(spec)}", resolved_text(spec))
+            _add_text(archive, f"study/{_file_name(spec)}", whole_text(spec))
         for path in sent.files():
             archive.add(sent.folder / path, f"study/{path.as_posix()}")
         for package in PACKAGES:  # the driver there runs this machine's code, whatever is installed

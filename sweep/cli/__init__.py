@@ -2,15 +2,14 @@
 
 starting      before a study: init, schema
 importing     studies from other tools' files: import
-studies       on a study file: run, check, plan
+studies       on a study file: run, check, plan, notify-test
 runs          on run directories: status, list, show, logs, compare
 extending     a finished run for longer: extend
 exporting     a run's tables and adapters in formats of others: export, export-adapter
 retrying      failed trials, asked again: retry
-reporting     a run's report: report
 keeping       checkpoints no longer wanted, files that are sound: rm, verify
 agents        runs and studies as tools for agents: mcp
-watching      a study in the browser: ui
+watching      a run in the browser: report, ui
 selftest      this project's claims on this machine: selftest
 detaching     a study on its cluster's head: attach, stop, fetch
 ending        how a command ends: its errors, its exit code, its one JSON object
@@ -35,7 +34,6 @@ from sweep.cli import (
     extending,
     importing,
     keeping,
-    reporting,
     retrying,
     runs,
     selftest,
@@ -77,7 +75,7 @@ for verb in (
     runs.logs,
     runs.compare,
     exporting.export,
-    reporting.report,
+    watching.report,
     watching.ui,
     agents.mcp,
     keeping.rm,
@@ -89,6 +87,7 @@ for verb in (
 app.command("list")(runs.list_)
 app.command("import")(importing.import_)
 app.command("export-adapter")(exporting.export_adapter)
+app.command("notify-test")(studies.notify_test)
 app.add_typer(cluster.app, name="cluster")
 
 

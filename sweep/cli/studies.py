@@ -1,9 +1,10 @@
-"""Verbs on a study file: run it, check it, or say how long it would take."""
+"""Verbs on a study file: run it, check it, say how long it would take, try out whom it tells."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,6 +125,25 @@ def plan(
     print(json.dumps(found.as_json()) if as_json else found.as_text())
 
 
+def notify_test(study: StudyFile, as_json: AsJson = False) -> None:
+    """Send a test message each way that the study file's `notify` names; exit code 1 where one fails.
+
+    \b
+    sweep notify-test study.yaml
+    """
+    from sweep.api.notify_test import notify_test as send
+
+    with errors_end_the_command():
+        tried = send(study)
+    if as_json:
+        print(json.dumps([asdict(each) for each in tried]))
+    else:
+        for each in tried:
+            print(each.as_text())
+    if any(each.problem is not None for each in tried):
+        raise typer.Exit(1)
+
+
 def _print_summary(summary: Summary, study: Path) -> None:
     counts = ", ".join(f"{count} {state.lower()}" for state, count in summary.counts.items() if count)
     counts += f" ({summary.diverged} diverged)" if summary.diverged else ""
@@ -136,7 +156,7 @@ def _print_summary(summary: Summary, study: Path) -> None:
 
 def _write_report(summary: Summary, *, as_json: bool) -> None:
     """A report that cannot be written is a message, not the command's failure."""
-    from sweep.api.report import write_report
+    from sweep.api.pages.report import write_report
 
     try:
         path = write_report(summary.run_dir)

@@ -1,4 +1,4 @@
-"""`sweep ui`: a study in the browser."""
+"""Verbs that show a run in the browser: report, ui."""
 
 from __future__ import annotations
 
@@ -8,7 +8,23 @@ from typing import Annotated
 import typer
 
 from sweep.cli.ending import errors_end_the_command
-from sweep.cli.options import AsJson, RunDirectory
+from sweep.cli.options import AsJson, RunDirectory, print_json
+
+
+def report(run: RunDirectory, as_json: AsJson = False) -> None:
+    """Write a run's report: one HTML file with plots, the table and the best configuration.
+
+    \b
+    sweep report runs/digits
+    """
+    from sweep.api.pages.report import write_report
+
+    with errors_end_the_command():
+        path = write_report(run)
+    if as_json:
+        print_json({"path": path})
+    else:
+        print(path)
 
 
 def ui(
@@ -24,7 +40,7 @@ def ui(
     sweep ui runs/digits --port 0
     """
     with errors_end_the_command(interrupted="stopped"):
-        from sweep.api.ui import serve
+        from sweep.api.pages.ui import serve
 
         serve(run, host=host, port=port, on_ready=_say_json if as_json else _say)
 

@@ -17,5 +17,6 @@ checkpoint_collector   checkpoints brought from workers into the run directory
 printed                what commands print, kept in the run directory
 checkpoint_store       checkpoints in a fsspec store
 monitor                what people watch (a package)
+notify                 people who are told how the study goes (a package)
 loggers                TensorBoard, MLflow and others, fed from the log (a package)
 """

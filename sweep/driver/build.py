@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -32,6 +33,7 @@ from sweep.vocabulary.turn import Command, TaskRef, WorkerSettings
 from sweep.worker.task_loading import source_hash
 
 if TYPE_CHECKING:
+    from sweep.driver.notify.notifier import Notifier
     from sweep.search.study import Study
 
 
@@ -56,10 +58,11 @@ def check_choices(spec: StudySpec, *, sources: bool = True) -> None:
     from sweep.driver import checkpoint_store as store
     from sweep.driver import extension
     from sweep.driver.loggers import choosing as loggers
+    from sweep.driver.notify import choosing as notify
     from sweep.search import samplers, terminators, warm_start
     from sweep.search.pruning import pruners
 
-    choosers = [samplers, pruners, terminators, executors, store, extension, loggers]
+    choosers = [samplers, pruners, terminators, executors, store, extension, loggers, notify]
     if sources:
         choosers.append(warm_start)
     problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
@@ -99,6 +102,29 @@ def logging_to(
     from sweep.driver.loggers.following import Following
 
     return Following(run.path / layout.LOG, makers(spec, run.path), progress.note, interrupted)
+
+
+def notifying(spec: StudySpec, run: RunDir, progress: Progress) -> Notifier:
+    """Tells the people that the study file names how the study goes, while this is entered."""
+    from sweep.driver.notify.choosing import channels
+    from sweep.driver.notify.message import About, Message
+    from sweep.driver.notify.notifier import Notifier
+
+    def record(to: str, message: Message) -> None:
+        run.record_notified(message.event, to, trial=message.trial, ended=message.ended)
+
+    def say(text: str) -> None:
+        run.record_message("warning", text)
+        progress.note(text)
+
+    return Notifier(
+        channels(spec),
+        About(spec.name, spec.objective[0].metric, platform.node(), run.history.elapsed_s),
+        stop_after=spec.failures.stop_after,
+        told=run.history.study.notified,
+        record=record,
+        say=say,
+    )
 
 
 def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:

@@ -20,8 +20,9 @@ from sweep.driver.checkpoint_store import StoreThread
 from sweep.driver.limits import limits
 from sweep.driver.monitor.counters import Counters
 from sweep.driver.monitor.library_warnings import LibraryWarnings
-from sweep.driver.monitor.progress import Progress
+from sweep.driver.monitor.progress import Progress, StudyView
 from sweep.driver.monitor.time_ledger import TimeLedger
+from sweep.driver.notify.notifier import Notifier
 from sweep.driver.printed import Printed
 from sweep.driver.result import DriverResult, LaneUse
 from sweep.driver.resuming import Resuming
@@ -81,12 +82,14 @@ class Driver:
         executor: Executor,
         progress: Progress,
         store: StoreThread | None = None,
+        notifier: Notifier | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._run = run
         self._study = study
         self._executor = executor
         self._progress = progress
+        self._notifier = Notifier() if notifier is None else notifier
         self._clock = clock
         self._began = clock()
         self._interrupts = 0
@@ -229,7 +232,13 @@ class Driver:
         self._collector.look_at_store()
         if self.done or time.monotonic() - self._shown >= SHOW_EVERY_S:
             self._shown = time.monotonic()
-            self._progress.show(self._counters.view(self._state, self._clock() - self._began))
+            view = self.view()
+            self._progress.show(view)
+            self._notifier.look(view)
+
+    def view(self) -> StudyView:
+        """The study as it stands."""
+        return self._counters.view(self._state, self._clock() - self._began)
 
     @property
     def interrupted(self) -> bool:
@@ -326,6 +335,7 @@ class Driver:
                     self._executor.submit(instruction.slot, instruction.turn)
                 case Record():
                     self._run.record_reports([instruction.report], lane_s=instruction.lane_s)
+                    self._notifier.reported()
                 case Note():
                     self._run.record_message("warning", instruction.text)
                     self._progress.note(instruction.text)
@@ -368,6 +378,7 @@ class Driver:
     def _tell(self, outcome: Outcome) -> None:
         self._enter_told(outcome)
         self._study.tell(outcome)
+        self._notifier.ended(outcome)
         self._unseen_ends = True
         self._collector.trial_told(outcome)
         if outcome.state is TrialState.FAIL:

@@ -13,7 +13,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.driver.build import logging_to, make_executor, open_study, pruner_notes, task_hash, task_ref
+from sweep.driver.build import (
+    logging_to,
+    make_executor,
+    notifying,
+    open_study,
+    pruner_notes,
+    task_hash,
+    task_ref,
+)
 from sweep.driver.editing import record_edit, study_before
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.signals import Interrupter, interrupting
@@ -166,11 +174,14 @@ def driving(
     progress: Progress,
     executor: Executor,
 ) -> Iterator[Driver]:
-    """The driver of a session that was recorded; at the end its executor, storage and loggers are closed."""
+    """The driver of a session that was recorded; at the end its executor, storage and loggers are closed.
+
+    How the study ended is told meanwhile.
+    """
     from sweep.driver.checkpoint_store import open_store
     from sweep.driver.driver import Driver
 
-    with ExitStack() as closing:
+    with notifying(spec, run, progress) as notifier, ExitStack() as closing:
         closing.callback(executor.close)
         study = open_study(spec, description, run)
         closing.callback(study.storage.close)
@@ -185,6 +196,8 @@ def driving(
             executor=executor,
             progress=progress,
             store=open_store(spec),
+            notifier=notifier,
         )
         closing.enter_context(logging_to(spec, run, progress, interrupted=lambda: driver.interrupted))
         yield driver
+        notifier.end(driver.view(), driver.result(), done=driver.done)

@@ -275,6 +275,14 @@ class RunDir:
         """Record a line for people; `level` is "info", "warning" or "error"."""
         self._append("message", level=level, text=text)
 
+    def record_notified(
+        self, about: str, to: str, *, trial: int | None = None, ended: int | None = None
+    ) -> None:
+        """Record that a message has arrived, and where; of the best `trial`, after so many had `ended`."""
+        fields = {"trial": trial, "ended": ended}
+        given = {name: value for name, value in fields.items() if value is not None}
+        self._append("notified", about=about, to=to, **given)
+
     @property
     def dirty(self) -> bool:
         """Whether a commit would have anything to do."""

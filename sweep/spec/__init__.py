@@ -4,6 +4,7 @@ schema             the keys of a study file, one frozen model a section
 fields             the types of single values: numbers, durations, sizes, names
 command            a program as a trial: its arguments, patterns and file
 conditions         which entries of the space apply, by their `when`
+notify             whom a study tells how it goes
 rules              what must hold between the values of one file
 hyperparameters    the names that the training core reads
 given              a study as Python code has it: a path, text, a mapping or a StudySpec

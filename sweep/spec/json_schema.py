@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from configfile.quantities import format_duration
+from sweep.spec.notify import BEST_EVERY_S
 from sweep.spec.schema import StudySpec
 
 FILE = "study.schema.json"
@@ -28,6 +30,7 @@ def study_schema() -> dict[str, Any]:
             section = schema["$defs"][entry["$ref"].rpartition("/")[2]]["properties"]
             for key, value in defaults.items():  # in the file's words, `1m` and not 60.0
                 section[key]["default"] = value
+    schema["$defs"]["Notify"]["properties"]["every"]["default"] = format_duration(BEST_EVERY_S)
     schema["oneOf"] = [{"required": ["task"]}, {"required": ["command"]}]
     return {"$schema": _DIALECT, **schema, "title": "Study", "description": "A study file of sweep."}
 

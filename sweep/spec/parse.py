@@ -18,6 +18,7 @@ from sweep.spec import rules
 from sweep.spec.command import rules as command
 from sweep.spec.fields import SCALAR_RULE, Interval, Section, is_scalar
 from sweep.spec.hyperparameters import as_scalar
+from sweep.spec.notify import Notify
 from sweep.spec.schema import (
     Bound,
     Budget,
@@ -61,6 +62,7 @@ _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "worker": (Worker,),
     "require": (Require,),
     "loggers": (LoggerChoice,),
+    "notify": (Notify,),
     "executor": (ExecutorChoice,),
     "space.*": (IntRange, Choices),
     "space.*.when.*": (Interval,),
@@ -154,11 +156,13 @@ def _adapter(key: str) -> TypeAdapter[Any]:
 def _as_tuple(key: str, raw: Any) -> Any:
     if key == "objective" and isinstance(raw, dict):
         return (raw,)
+    if key == "notify" and not isinstance(raw, list):
+        return (raw,)
     if key == "enqueue" and isinstance(raw, list):
         points = (point if isinstance(point, dict) else {} for point in raw)
         named = [{name: as_scalar(name, each) for name, each in point.items()} for point in points]
         return tuple(new if isinstance(old, dict) else old for new, old in zip(named, raw, strict=True))
-    return tuple(raw) if key in ("objective", "loggers") and isinstance(raw, list) else raw
+    return tuple(raw) if key in ("objective", "loggers", "notify") and isinstance(raw, list) else raw
 
 
 def _entry(document: Document, name: str, raw: Any) -> Entry:

@@ -2,6 +2,7 @@
 
 resolve_length(spec, 1437, hyperparameters)   # a trial's length in examples
 resolved_text(spec)                           # study.yaml with every default written out
+whole_text(spec)                              # the same, and whom to tell: for the machine that drives it
 """
 
 from __future__ import annotations
@@ -99,7 +100,10 @@ def with_cluster(spec: StudySpec, cluster: str) -> StudySpec:
 
 
 def resolved(spec: StudySpec) -> dict[str, Any]:
-    """The study as plain values, every default written out; its YAML text parses to an equal spec."""
+    """The study as plain values, every default written out; its YAML text parses to an equal spec.
+
+    `notify` is left out: it holds addresses of a person, which may be secrets.
+    """
     values: dict[str, Any] = _without_unset(spec.model_dump(mode="json", by_alias=True))
     if len(spec.objective) == 1:
         values["objective"] = values["objective"][0]
@@ -118,3 +122,9 @@ def _without_unset(value: Any, key: str = "") -> Any:
 def resolved_text(spec: StudySpec) -> str:
     """The text of the run directory's study.yaml."""
     return yamlfile.dump(resolved(spec))
+
+
+def whole_text(spec: StudySpec) -> str:
+    """The study with whom to tell, to be sent to the machine that drives it and kept nowhere."""
+    notify = [each.model_dump(mode="json", by_alias=True) for each in spec.notify]
+    return yamlfile.dump({**resolved(spec), **({"notify": _without_unset(notify)} if notify else {})})

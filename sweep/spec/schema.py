@@ -42,6 +42,7 @@ from sweep.spec.fields import (
     class_name,
     matching,
 )
+from sweep.spec.notify import OneNotify
 from sweep.vocabulary.turn import Trainable
 
 _STORE_RULE = "must be a URL that fsspec knows, such as file:///Volumes/share/sweeps or s3://bucket/sweeps"
@@ -431,6 +432,8 @@ class StudySpec(Section):
     """Which checkpoints are kept, and how often they are written."""
     loggers: tuple[OneLogger, ...] = ()
     """Where else trials are logged: a list of `tensorboard`, `mlflow` or `{name, ...}`."""
+    notify: tuple[OneNotify, ...] = Field((), exclude=True)  # an address belongs to a person: no copy has it
+    """Whom to tell how it goes: a list of `macos`, `{webhook: URL}`, `{ntfy: TOPIC}`, `{command: [...]}`."""
 
     _document: Document = PrivateAttr()
     _folder: Path | None = PrivateAttr(None)

@@ -56,6 +56,7 @@ class StudyKeys(TypedDict, total=False):
     worker: Section
     checkpoints: Section
     loggers: Sequence[str | Section]
+    notify: str | Section | Sequence[str | Section]
 
 
 @dataclass(frozen=True)

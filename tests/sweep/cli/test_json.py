@@ -36,11 +36,13 @@ trial: {length: {examples: 5}}
 enqueue: [{x: 0.5, code: 0}, {x: 0.25, code: 0}, {x: 0.1, code: 1}]
 failures: {retry: 0, stop_after: null}
 budget: {trials: 3}
+notify: {command: ["true"]}
 """
 
 LOCAL = {
     "run": "study.yaml --quiet --no-report",
     "check": "study.yaml",
+    "notify-test": "study.yaml",
     "plan": "study.yaml --nodes 2 --trial-seconds 1",
     "status": "runs/study",
     "list": "",
@@ -110,8 +112,8 @@ def test_what_each_verb_prints_has_its_shape(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("sweep.api.extend.write_extension", lambda *_, **__: Path("study.yaml"))
     written = ExportedAdapter(0, ("mlx_lm.generate",), ())
     monkeypatch.setattr("sweep.api.export.export_adapter", lambda *_: written)
-    monkeypatch.setattr("sweep.api.report.write_report", lambda run: run / "report.html")
-    monkeypatch.setattr("sweep.api.ui.serve", lambda *_, on_ready, **__: on_ready("http://127.0.0.1:1"))
+    monkeypatch.setattr("sweep.api.pages.report.write_report", lambda run: run / "report.html")
+    monkeypatch.setattr("sweep.api.pages.ui.serve", lambda *_, on_ready, **__: on_ready("http://127.0.0.1:1"))
     for verb, arguments in LOCAL.items():
         done = CliRunner().invoke(app, [verb, *arguments.split(), "--json"])
         assert done.exit_code == 0, (verb, done.output)

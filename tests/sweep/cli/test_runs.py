@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sweep.api.export import encode
-from sweep.api.ui import open_storage, serve
+from sweep.api.pages.ui import open_storage, serve
 from sweep.cli import app
 from sweep.errors import SweepError
 from sweep.vocabulary.trial import TrialState
@@ -257,7 +257,7 @@ def test_a_report_of_no_run_is_a_line(tmp_path: Path) -> None:
 def test_a_report_without_what_draws_it_names_what_to_install(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.api.report.NEEDED", ("no_such_package",))
+    monkeypatch.setattr("sweep.api.pages.report.NEEDED", ("no_such_package",))
     assert "a report needs no_such_package: pip install" in sweep("report", run_dir, code=2).output
 
 
