@@ -10,6 +10,11 @@ base          the model and tokenizer that a process reads once
 checkpointed  layers whose values are computed again for the gradient
 adapters      rank, scale, dropout and layers given for the time of a call
 examples      jsonl files as rows of tokens
+prompts       examples as prompts, each with its answer
+generation    texts that a model generates
+scores        what generated texts are worth
+harness       tasks of lm-evaluation-harness
+measuring     the metrics of generation at a report
 export        adapters as mlx-lm writes them
 memory        how much of it fine-tuning takes, by a model's shape
 """

@@ -19,6 +19,8 @@ def put_into(model: Any) -> None:
 @cache  # one class a layer, not a new one in every trace
 def _checkpointed(layer: type) -> type:
     def called(self: Any, *args: Any, **named: Any) -> Any:
+        if not self.training:  # no gradient; and a cache that it would write to is no array
+            return layer.__call__(self, *args, **named)
         held = base.twin(self)  # as it is now: at the second time an adapter's rate and rank are others
 
         def run(parameters: Any, *args: Any, **named: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,6 +42,13 @@ def files(data: str, folder: Path) -> Iterator[tuple[str, Path]]:
         yield f"{part}.jsonl", place / f"{part}.jsonl"
 
 
+def chosen(count: int, most: int | None) -> npt.NDArray[np.intp]:
+    """Which of so many examples are taken where it is at most `most`: the same for every trial, anywhere."""
+    if most is None or most >= count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
 def load(
     folder: Path, tokenizer: Any, features: Mapping[str, Any], *, longest: int, validation: int | None
 ) -> tuple[Rows, Rows]:
@@ -50,13 +58,13 @@ def load(
 
     `features` are mlx-lm's: which of an example's keys hold what, and `mask_prompt`.
     """
-    train, valid = (_part(folder, name, tokenizer, features) for name in PARTS)
+    train, valid = (part(folder, name, tokenizer, features) for name in PARTS)
     rows = _rows(train, folder / "train.jsonl", longest, None)
     return rows, _rows(valid, folder / "valid.jsonl", longest, validation)
 
 
-def _part(folder: Path, name: str, tokenizer: Any, features: Mapping[str, Any]) -> Any:
-    """A file's examples as mlx-lm understands them."""
+def part(folder: Path, name: str, tokenizer: Any, features: Mapping[str, Any]) -> Any:
+    """The examples of a file, `train` or `valid`, as a dataset of mlx-lm. Raises TaskError."""
     file = folder / f"{name}.jsonl"
     if not file.is_file():
         raise TaskError(f"data: {folder} has no {file.name}; write it, one example in JSON a line")
@@ -70,22 +78,19 @@ def _part(folder: Path, name: str, tokenizer: Any, features: Mapping[str, Any]) 
     if not examples:
         raise TaskError(f"data: {file} holds no example")
     try:
-        part = create_dataset(examples, tokenizer, SimpleNamespace(**features))
+        found = create_dataset(examples, tokenizer, SimpleNamespace(**features))
     except (ValueError, TypeError) as error:
         raise TaskError(f"{file}: {_one_line(error)}") from error
-    if isinstance(part, ChatDataset | CompletionsDataset) and not tokenizer.has_chat_template:
+    if isinstance(found, ChatDataset | CompletionsDataset) and not tokenizer.has_chat_template:
         raise TaskError(
             f"{file}: the model's tokenizer has no chat template, which turns messages into text. "
             'Write {"text": ...} examples, or choose a model with one'
         )
-    return part
+    return found
 
 
-def _rows(part: Any, file: Path, longest: int, most: int | None) -> Rows:
-    chosen = np.arange(len(part))
-    if most is not None and most < len(part):  # the same for every trial, and in any process
-        chosen = np.sort(np.random.default_rng(0).permutation(len(part))[:most])
-    found = [_tokens(part, int(index), file) for index in chosen]
+def _rows(dataset: Any, file: Path, longest: int, most: int | None) -> Rows:
+    found = [_tokens(dataset, int(index), file) for index in chosen(len(dataset), most)]
     _check_cuts(found, file, longest)
     length = min(longest, 1 + PAD_TO * -(-max(len(tokens) for tokens, _ in found) // PAD_TO))
     x, span = np.zeros((len(found), length), np.int32), np.zeros((len(found), 2), np.int32)
@@ -96,13 +101,20 @@ def _rows(part: Any, file: Path, longest: int, most: int | None) -> Rows:
     return {"inputs": x[:, :-1], "targets": x[:, 1:], "span": span}
 
 
-def _tokens(part: Any, index: int, file: Path) -> tuple[list[int], int]:
+def _tokens(dataset: Any, index: int, file: Path) -> tuple[list[int], int]:
+    with reading(file, index):
+        tokens, offset = dataset.process(dataset[index])
+    return tokens, offset
+
+
+@contextmanager
+def reading(file: Path, index: int) -> Iterator[None]:
+    """Turn what reading an example raises into a TaskError with its line."""
     try:
-        tokens, offset = part.process(part[index])
+        yield
     except Exception as error:  # templates are programs, and raise what they like
         problem = f"{type(error).__name__}: {_one_line(error)}"
         raise TaskError(f"{file}:{index + 1}: mlx-lm cannot read this example: {problem}") from error
-    return tokens, offset
 
 
 def _check_cuts(found: list[tuple[list[int], int]], file: Path, longest: int) -> None:

@@ -13,7 +13,7 @@ import mlx.nn as nn
 import numpy as np
 
 import train_core
-from lm import adapters, base, checkpointed, examples, export, settings
+from lm import adapters, base, checkpointed, examples, export, measuring, scores, settings
 from train_core import Dataset, Mean, Task
 from train_core.errors import TaskError
 from train_core.reads import Read
@@ -37,7 +37,7 @@ class FineTune(Task):
         return {"precision": precision} | found | {"drops_out": found["dropout"] > 0}
 
     def reads(self, given: Mapping[str, Any]) -> Mapping[str, Read]:
-        """The configuration, whose text is kept, and what it names: model, data, an adapter to begin with."""
+        """The configuration, whose text is kept, and the files that it names."""
         config = given.get("config")
         found = {} if config is None else {str(config): Read(self.folder / str(config), kept=True)}
         for key, name in settings.named_files(given, self.folder, self.recorded).items():
@@ -48,6 +48,8 @@ class FineTune(Task):
                     found |= {
                         f"{name}/{file}": Read(path) for file, path in examples.files(name, self.folder)
                     }
+                case "generation_metrics":
+                    found |= {file: Read(self.folder / file) for file in scores.files(name)}
                 case _:
                     found[name] = Read(self.folder / name)
         return found
@@ -128,6 +130,13 @@ class FineTune(Task):
     def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:
         loss = self.loss(model, batch, hp)
         return {"loss": loss, "perplexity": train_core.Exponential(*loss)}
+
+    def measure(self, model: Any, hp: Any, part: str, most: int | None) -> dict[str, float]:
+        """Metrics of the texts that a model generates, or that lm-evaluation-harness has."""
+        if hp.generation_metrics is None:
+            return {}
+        with self._given(model, hp):
+            return measuring.measured(model, hp, self.folder, part, most)
 
     def export(self, weights: Mapping[str, Any], hyperparameters: Mapping[str, Any], out: Any) -> list[str]:
         """Write what a trial learned as mlx-lm does; gives the commands that use it."""

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from configfile import nearest, yamlfile
 from configfile.problems import ConfigError
 from configfile.yamlfile import Document
-from lm import optimization
+from lm import optimization, scores
 from train_core.errors import TaskError
 from train_core.hyperparameters import Flag, Numbers, Words
 
@@ -57,10 +57,24 @@ STATIC: Mapping[str, Any] = {
     "completion_feature": "completion",
     "prompt_feature": "prompt",
     "text_feature": "text",
+    "generation_metrics": None,
+    "generation_examples": 32,
+    "max_tokens": 100,
 }
-"""Keys that shape the program, with mlx-lm's defaults."""
+"""Keys that shape the program, with mlx-lm's defaults; the last three are of this project."""
 
-VALUES: Mapping[str, Text | Count | Words | Flag | Numbers] = {
+
+@dataclass(frozen=True)
+class Metrics:
+    """Metrics of generated texts, with commas between, or null for none."""
+
+    rule: str = "exact_match, file.py:function, lm_eval:task, or several with commas between"
+
+    def accepts(self, value: object) -> bool:
+        return value is None or (isinstance(value, str) and all(map(scores.is_known, scores.listed(value))))
+
+
+VALUES: Mapping[str, Text | Count | Words | Flag | Numbers | Metrics] = {
     "model": Text(),
     "data": Text(),
     "fine_tune_type": Words(("lora", "dora", "full")),
@@ -73,6 +87,9 @@ VALUES: Mapping[str, Text | Count | Words | Flag | Numbers] = {
     "completion_feature": Text(),
     "prompt_feature": Text(),
     "text_feature": Text(),
+    "generation_metrics": Metrics(),
+    "generation_examples": Count(),
+    "max_tokens": Numbers(1, integer=True),
     "rank": Numbers(1, integer=True),
     "max_rank": Numbers(1, integer=True),
     "scale": Numbers(0),
@@ -213,7 +230,7 @@ def filled(
     made = {
         **STATIC,
         "config": None,
-        **{key: value for key, value in config.values.items() if key in STATIC},
+        **{key: _joined(value) for key, value in config.values.items() if key in STATIC},
         "max_rank": adapter["rank"],
         "max_num_layers": layers,
         "num_layers": layers,
@@ -226,12 +243,24 @@ def filled(
     return made
 
 
+def _joined(value: Any) -> Any:
+    """A list of words as one, with commas between, which a hyperparameter can be."""
+    words = isinstance(value, list) and value and all(isinstance(each, str) for each in value)
+    return ", ".join(value) if words else value
+
+
 def named_files(
     given: Mapping[str, Any], folder: Path, recorded: Mapping[str, str] = UNRECORDED
 ) -> dict[str, str]:
-    """What a trial reads beside its configuration, by key: `model`, `data`, `resume_adapter_file`."""
+    """What a trial reads beside its configuration, by key.
+
+    That is `model`, `data`, `resume_adapter_file`, `generation_metrics`.
+    """
     values = {**read(given.get("config"), folder, recorded).values, **given}
-    named = {key: values.get(key) for key in ("model", "data", "resume_adapter_file")}
+    named = {
+        key: _joined(values.get(key))
+        for key in ("model", "data", "resume_adapter_file", "generation_metrics")
+    }
     return {key: name for key, name in named.items() if isinstance(name, str)}
 
 

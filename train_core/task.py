@@ -69,9 +69,11 @@ class Task:
     A method `augment(self, example, key)` is optional: it gets one example (a dict of arrays without
     the batch dimension) and one key, and is mapped over the batch. With `deterministic` the model's
     embeddings are `train_core.Embedding`: on a GPU two runs at one width then agree bit for bit, but for one
-    alone below float32. `data` may name static hyperparameters as its own keywords. `folder` is where the
-    study file lies, once the task is loaded; `recorded` holds by name the texts of the files that `reads`
-    keeps, as they were when the study began.
+    alone below float32. A method `measure(self, model, hp, part, most)` is optional: called at a report,
+    outside of compiled functions, it returns further metrics by name, over at most `most` examples (None for
+    as many as it likes) of the `part`, "validation". `data` may name static hyperparameters as its own
+    keywords. `folder` is where the study file lies, once the task is loaded; `recorded` holds by name the
+    texts of the files that `reads` keeps, as they were when the study began.
     """
 
     static: ClassVar[tuple[str, ...]] = ()

@@ -133,7 +133,7 @@ class Lanes:
                 awaited.discard(report.lane)
                 run = self._lanes[report.lane].run
                 if report.error is not None:
-                    failures.append(RunFailure(run, report.error, diverged=True))  # a lane has no other error
+                    failures.append(RunFailure(run, report.error, diverged=report.diverged))
                 else:
                     load = self._lanes[report.lane].load
                     reports.append(report_of(load, turn, report, lane=report.lane))

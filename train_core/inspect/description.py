@@ -9,6 +9,7 @@ import mlx.core as mx
 
 from train_core import device
 from train_core.data.device_dataset import DeviceDataset
+from train_core.errors import TaskError
 from train_core.hyperparameters import CORE, STATIC, SWITCHES
 from train_core.inspect import vmap_incompatibility
 from train_core.inspect.probe import Probe
@@ -27,6 +28,9 @@ def describe(
     metrics = probe.evaluate(probe.state(), probe.hp, probe.batch("validation"))
     mx.eval(metrics)
     probe.trace()
+    measured = probe.measure(probe.state())
+    if twice := sorted({*metrics} & {*measured}):
+        raise TaskError(f"{type(task).__name__}: evaluate and measure both report {twice[0]}; rename one")
     with noting() as rules:
         incompatibility = vmap_incompatibility.find(probe)
     scaled = ["skipped_updates"] if probe.program.static.precision == "float16" else []
@@ -36,7 +40,7 @@ def describe(
         "filled": sorted({*task.filled(hyperparameters)} - {*hyperparameters}),
         "core": list(CORE),
         "dynamic": sorted(probe.step.read),
-        "metrics": ["train_loss", *(f"validation_{name}" for name in metrics), *scaled],
+        "metrics": ["train_loss", *(f"validation_{name}" for name in (*metrics, *measured)), *scaled],
         "train_size": probe.program.data.train_size,
         "validation_size": probe.program.data.validation_size,
         "vmap": incompatibility is None,

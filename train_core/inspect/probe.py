@@ -52,6 +52,11 @@ class Probe:
         leaves = self.step.leaves(state["parameters"])
         return self.step.evaluate(leaves, state["model"], key, hp, batch, mx.array(1.0))
 
+    def measure(self, state: LaneState) -> dict[str, float]:
+        """Return what the task measures outside of the trace, over one example."""
+        leaves = self.step.leaves(state["parameters"])
+        return self.step.measure(leaves, state["model"], keys.key(0), self.hp, most=1)
+
     def trace(self) -> None:
         """Trace the step and the evaluation under compile, without running them; raises TaskError."""
         # Compiled anew each time and never evaluated: only tracing can fail here.

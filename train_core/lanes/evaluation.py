@@ -6,7 +6,7 @@ Validation sums are float64 on the CPU stream, over values that the device retur
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,12 @@ from typing import Any
 import mlx.core as mx
 import numpy as np
 import numpy.typing as npt
+from mlx.utils import tree_map
 
-from train_core import device, numpy_boundary
+from train_core import device, keys, numpy_boundary
 from train_core.data.prefetch import Queue
-from train_core.errors import TrialError
+from train_core.device_errors import is_device_lost, is_out_of_memory
+from train_core.errors import TaskError, TrialError
 from train_core.lanes.lane import LaneRun
 from train_core.lanes.program import Program
 from train_core.step.step import LaneState
@@ -32,7 +34,8 @@ class LaneReport:
     """A run's metrics at one boundary.
 
     `examples` is the nominal boundary, the last one the run's length; `error` says what went wrong
-    when the training loss was not finite (`checked` raises it as a TrialError).
+    (`checked` raises it as a TrialError): the run has `diverged` where its training loss was not finite,
+    else the task's `measure` failed.
     """
 
     lane: int
@@ -42,6 +45,7 @@ class LaneReport:
     metrics: Mapping[str, float]
     finished: bool
     error: str | None = None
+    diverged: bool = False
 
     def checked(self) -> LaneReport:
         """Return the report; raises TrialError where the run has failed."""
@@ -127,6 +131,28 @@ class Evaluation:
                     "a lower learning rate, warm-up or clipping may help"
                 )
         return errors
+
+    def measured(
+        self, state: LaneState, hp: dict[str, mx.array], lanes: Iterable[int]
+    ) -> dict[int, dict[str, float] | TaskError]:
+        """Return what the task measures of each of these lanes alone, or what went wrong there."""
+        if not hasattr(self.program.task, "measure"):
+            return {}
+        step, found = self.program.step, dict[int, dict[str, float] | TaskError]()
+        seen = {name: state[name] for name in ("parameters", "model")}
+        for lane in lanes:
+            alone = seen if self.width == 1 else tree_map(lambda leaf, at=lane: leaf[at], seen)
+            numbers = hp if self.width == 1 else {name: leaf[lane] for name, leaf in hp.items()}
+            # Row-major, as the arrays of a run alone: a product's last bits depend on how they lie in memory.
+            leaves = step.leaves(mx.contiguous(alone["parameters"]))
+            model = tree_map(mx.contiguous, alone["model"])
+            try:
+                found[lane] = step.measure(leaves, model, keys.key(0), numbers)
+            except TaskError as error:
+                if is_out_of_memory(error) or is_device_lost(error):
+                    raise  # which is no single lane's doing
+                found[lane] = error
+        return found
 
     def _batch(self, place: int) -> tuple[Batch, mx.array]:
         """Return arrays and the index into them that gives one batch."""

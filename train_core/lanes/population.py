@@ -21,7 +21,7 @@ from train_core import checkpoint, device, numpy_boundary
 from train_core.checkpoint import Checkpoint
 from train_core.data import index_sampler
 from train_core.data.prefetch import Prefetcher
-from train_core.errors import HyperparameterError, TrialError
+from train_core.errors import HyperparameterError, TaskError, TrialError
 from train_core.lanes.chunk import Chunk, plan
 from train_core.lanes.evaluation import Clock, Evaluation, LaneReport
 from train_core.lanes.lane import LaneRun, Length
@@ -270,6 +270,14 @@ class Population:
         started, compiled = time.perf_counter(), clock.compile_s
         metrics = self._evaluation.metrics(self._functions.evaluate, self._state, self._hp, clock)
         errors = self._evaluation.errors(self._state, self._lanes)
+        diverged = {lane for lane in before if errors[lane] is not None}
+        measured = self._evaluation.measured(self._state, self._hp, sorted(before.keys() - diverged))
+        own: dict[int, dict[str, float]] = {}
+        for lane, found in measured.items():
+            if isinstance(found, TaskError):
+                errors[lane] = str(found)
+            else:
+                own[lane] = {f"validation_{name}": value for name, value in found.items()}
         clock.evaluate_s += time.perf_counter() - started - (clock.compile_s - compiled)
         return tuple(
             LaneReport(
@@ -277,9 +285,10 @@ class Population:
                 examples=self._lanes[lane].boundary(report),
                 epoch=self._lanes[lane].boundary(report) / self.program.data.train_size,
                 updates=self._lanes[lane].updates,
-                metrics={name: float(values[lane]) for name, values in metrics.items()},
+                metrics={name: float(values[lane]) for name, values in metrics.items()} | own.get(lane, {}),
                 finished=self._lanes[lane].finished and report == self._lanes[lane].reports,
                 error=errors[lane],
+                diverged=lane in diverged,
             )
             for lane, seen in before.items()
             for report in self._to_report(seen, lane, failed=errors[lane] is not None)

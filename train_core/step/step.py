@@ -208,6 +208,30 @@ class Step:
             pairs[name] = (values * weights, weights)
         return pairs
 
+    def measure(
+        self,
+        leaves: Flat,
+        model: Flat,
+        key: mx.array,
+        hp: Dynamic,
+        *,
+        part: str = "validation",
+        most: int | None = None,
+    ) -> dict[str, float]:
+        """Return the metrics of the task's `measure`, which gets the module itself; nothing is traced.
+
+        {} where the task has none. Raises TaskError.
+        """
+        if not hasattr(self.task, "measure"):
+            return {}
+        with self._called("measure", leaves, model, key, hp) as (_, namespace):
+            found = self.task.measure(self._model, namespace, part, most)
+        if not isinstance(found, Mapping) or not all(
+            isinstance(each, int | float) for each in found.values()
+        ):
+            raise TaskError(f"{self._name}.measure must return a dict of numbers, got {found!r}")
+        return {str(name): float(value) for name, value in found.items()}
+
     def augmented(self, batch: Batch, key: mx.array) -> Batch:
         """Return the batch with the task's `augment` mapped over it, an independent subkey an example."""
         if self._augment is None:

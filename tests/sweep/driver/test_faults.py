@@ -47,19 +47,22 @@ def faults(folder: Folder) -> dict[int, str]:
     return dict(zip(trials.number, trials.params_fault, strict=True))
 
 
+@pytest.mark.parametrize("fault", ["raise", "measure"])
 def test_a_task_that_raises_in_training_fails_those_trials_with_its_words_and_the_study_goes_on(
-    folder: Folder,
+    folder: Folder, fault: str
 ) -> None:
-    faulty(folder, "raise", ("trials: 4", "trials: 6"))
+    faulty(folder, fault, ("trials: 4", "trials: 6"))
     summary = run(folder)
     states = {number: state for number, (state, _) in table(folder).items()}
-    ends = {"raise": "FAIL", "none": "COMPLETE"}
+    ends = {fault: "FAIL", "none": "COMPLETE"}
     expected = {number: ends[fault] for number, fault in faults(folder).items()}
     assert states == expected
     assert set(expected.values()) == {"FAIL", "COMPLETE"}
     assert summary.counts["RUNNING"] == 0
-    reasons = analysis.load(folder.run_dir).trials.reason.dropna()
-    assert all("this model cannot be built" in reason for reason in reasons)
+    trials = analysis.load(folder.run_dir).trials
+    said = {"raise": "this model cannot be built", "measure": "in Faulty.measure: RuntimeError: this model"}
+    assert all(said[fault] in reason for reason in trials.reason.dropna())
+    assert "diverged" not in trials
 
 
 def test_a_task_that_eats_memory_fails_those_trials_as_out_of_memory_and_the_study_goes_on(

@@ -84,7 +84,7 @@ class Dying(Line):
 
 
 class Faulty(Line):
-    """What `fault` says goes wrong in training: nothing, an error, a hang, or memory without end."""
+    """What `fault` says goes wrong: nothing, an error in training or at a report, a hang, memory without end."""
 
     static = ("slow", "fault")  # type: ignore[assignment]
 
@@ -100,3 +100,8 @@ class Faulty(Line):
                     eaten.append(np.ones(4_000_000))
                     time.sleep(0.01)
         return super().model(slow)
+
+    def measure(self, model: Any, hp: Any, part: str, most: int | None) -> dict[str, float]:
+        if hp.fault == "measure" and most is None:  # None is asked for in training alone
+            raise RuntimeError("this model cannot be measured")
+        return {}

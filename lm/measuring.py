@@ -1,0 +1,51 @@
+"""The metrics of generation at a report: prompts of a part, the texts that follow, what those are worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lm import base, examples, generation, harness, prompts, scores
+from train_core.errors import TaskError
+
+FEATURES = ("chat_feature", "completion_feature", "prompt_feature", "text_feature")
+FILES = {"validation": "valid", "test": "test"}
+"""A part of the data -> what mlx-lm calls its file."""
+
+
+def measured(model: Any, hp: Any, folder: Path, part: str, most: int | None) -> dict[str, float]:
+    """The metrics that `hp` names over at most `most` examples of a part. Raises TaskError.
+
+    Tasks of lm-evaluation-harness have examples of their own, and count as validation.
+    """
+    limit = None if hp.generation_examples < 0 else int(hp.generation_examples)
+    limit = limit if most is None else most
+    path = base.located(hp.model, folder)
+    tokenizer = base.tokenizer(path, trust_remote_code=hp.trust_remote_code)
+    metrics = scores.listed(hp.generation_metrics)
+    of_texts = [metric for metric in metrics if not metric.startswith(f"{scores.HARNESS}:")]
+    found: list[tuple[str, dict[str, float]]] = []
+    if of_texts:
+        data = examples.located(hp.data, folder)
+        features = tuple((name, getattr(hp, name)) for name in FEATURES)
+        asked = prompts.of_part(
+            data, FILES[part], path, features, limit, trust_remote_code=hp.trust_remote_code
+        )
+        tokens = [prompt.tokens for prompt in asked]
+        written = generation.texts(model, tokenizer, tokens, max_tokens=hp.max_tokens)
+        file = data / f"{FILES[part]}.jsonl"
+        found += [(metric, scores.mean_scores(metric, folder, file, asked, written)) for metric in of_texts]
+    if part == "validation":
+        for task in (metric.partition(":")[2] for metric in metrics if metric not in of_texts):
+            own = harness.scores(task, folder, model, tokenizer, most=limit, max_tokens=hp.max_tokens)
+            found.append((f"{scores.HARNESS}:{task}", own))
+    return _merged(found)
+
+
+def _merged(found: list[tuple[str, dict[str, float]]]) -> dict[str, float]:
+    merged: dict[str, float] = {}
+    for metric, values in found:
+        if twice := sorted({*merged} & {*values}):
+            raise TaskError(f"generation_metrics: {metric} and another both report {twice[0]}; rename one")
+        merged |= values
+    return merged
