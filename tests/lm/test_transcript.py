@@ -16,7 +16,7 @@ pytest.importorskip("mlx_lm", reason="pip install 'sweep-mlx[lm]'")
 
 from mlx_lm.generate import main as generate
 
-from lm import pretrain, settings
+from lm import pretrain, scores, settings
 from sweep.api import init
 from sweep.cli import app
 from sweep.driver import describe
@@ -119,6 +119,7 @@ def test_each_key_of_the_page_is_one_that_there_is() -> None:
     rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     known = {*pretrain.VALUES, *settings.TAKEN, *settings.LEFT_TO_THE_STUDY, *settings.REFUSED}
+    known.add(scores.EXACT_MATCH)
     assert named - known == set()
     assert {*settings.REFUSED} - named <= {"swanlab", "project_name"}
 
