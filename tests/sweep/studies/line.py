@@ -84,7 +84,7 @@ class Dying(Line):
 
 
 class Faulty(Line):
-    """What `fault` says goes wrong: nothing, an error in training or at a report, a hang, memory without end."""
+    """What `fault` says goes wrong: nothing, an error, one at a report, a hang, memory without end."""
 
     static = ("slow", "fault")  # type: ignore[assignment]
 
