@@ -10,11 +10,7 @@ base          the model and tokenizer that a process reads once
 checkpointed  layers whose values are computed again for the gradient
 adapters      rank, scale, dropout and layers given for the time of a call
 examples      jsonl files as rows of tokens
-prompts       examples as prompts, each with its answer
-generation    texts that a model generates
-scores        what generated texts are worth
-harness       tasks of lm-evaluation-harness
-measuring     the metrics of generation at a report
+generating    what a model generates, and what that is worth (a package)
 export        adapters as mlx-lm writes them
 memory        how much of it fine-tuning takes, by a model's shape
 """

@@ -13,7 +13,8 @@ import mlx.nn as nn
 import numpy as np
 
 import train_core
-from lm import adapters, base, checkpointed, examples, export, measuring, scores, settings
+from lm import adapters, base, checkpointed, examples, export, settings
+from lm.generating import measuring, scores
 from train_core import Dataset, Mean, Task
 from train_core.errors import TaskError
 from train_core.reads import Read

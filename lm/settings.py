@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 from configfile import nearest, yamlfile
 from configfile.problems import ConfigError
 from configfile.yamlfile import Document
-from lm import optimization, scores
+from lm import optimization
+from lm.generating import scores
 from train_core.errors import TaskError
 from train_core.hyperparameters import Flag, Numbers, Words
 

@@ -15,8 +15,9 @@ pytest.importorskip("mlx_lm", reason="pip install 'sweep-mlx[lm]'")
 
 from mlx_lm import batch_generate, generate, load
 
-from lm import base, examples, generation, harness, prompts, scores, settings
-from lm.prompts import Prompt
+from lm import base, examples, settings
+from lm.generating import harness, prompts, scores, texts
+from lm.generating.prompts import Prompt
 from sweep.worker.describe_task import answer
 from tests.lm.tasks import SETTING, task_of
 from tests.train_core.conftest import EXACT, against_alone, finish
@@ -83,11 +84,11 @@ def test_lanes_generate_what_runs_alone_and_the_exported_adapter_do(scored: Path
         task.export(weight_tree(ends[lane]), setting, out)
         model, tokenizer, *_ = load(str(scored / "base"), adapter_path=str(out))
         tokens = [list(prompt.tokens) for prompt in asked(scored, 3)]
-        texts = batch_generate(model, tokenizer, tokens, max_tokens=6).texts
+        answers = batch_generate(model, tokenizer, tokens, max_tokens=6).texts
         if EXACT:
-            digests = [zlib.crc32(text.encode()) for text in texts]
+            digests = [zlib.crc32(text.encode()) for text in answers]
             assert metrics["validation_digest"] == sum(digests) / 3
-        said.append(tuple(texts))
+        said.append(tuple(answers))
     assert said[0] != said[1]
 
 
@@ -137,11 +138,11 @@ def test_one_prompt_after_the_other_where_a_model_s_cache_has_no_batches(
     model, tokenizer = base.model(example / "base"), base.tokenizer(example / "base")
     tokens = [prompt.tokens for prompt in asked(example, 2)]
     wanted = [generate(model, tokenizer, list(each), max_tokens=4) for each in tokens]
-    monkeypatch.setattr(generation, "make_prompt_cache", lambda _: [object()])
-    assert generation.texts(model, tokenizer, tokens, max_tokens=4) == wanted
-    monkeypatch.setattr(generation, "generate", lambda *_, **__: [][0])
+    monkeypatch.setattr(texts, "make_prompt_cache", lambda _: [object()])
+    assert texts.generated(model, tokenizer, tokens, max_tokens=4) == wanted
+    monkeypatch.setattr(texts, "generate", lambda *_, **__: [][0])
     with pytest.raises(TaskError, match="mlx-lm cannot generate with this model: IndexError: list index"):
-        generation.texts(model, tokenizer, tokens, max_tokens=4)
+        texts.generated(model, tokenizer, tokens, max_tokens=4)
 
 
 PROMPTS = (Prompt(1, (0,), "1 + 1", "2"), Prompt(3, (0,), "2 + 2", "4"))

@@ -16,7 +16,8 @@ pytest.importorskip("mlx_lm", reason="pip install 'sweep-mlx[lm]'")
 
 from mlx_lm.generate import main as generate
 
-from lm import pretrain, scores, settings
+from lm import pretrain, settings
+from lm.generating import scores
 from sweep.api import init
 from sweep.cli import app
 from sweep.driver import describe

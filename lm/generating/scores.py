@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from lm.prompts import Prompt
+from lm.generating.prompts import Prompt
 from train_core import loading
 from train_core.errors import TaskError
 from train_core.written_at import own_frame

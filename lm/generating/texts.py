@@ -12,7 +12,7 @@ from lm import base
 from train_core.errors import TaskError
 
 
-def texts(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], *, max_tokens: int) -> list[str]:
+def generated(model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], *, max_tokens: int) -> list[str]:
     """What follows each of the prompts, which are tokens; at most so many tokens. Raises TaskError.
 
     All together where mlx-lm can, as its server decides it. What the model keeps for its next call is lost.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lm import base, examples, generation, harness, prompts, scores
+from lm import base, examples
+from lm.generating import harness, prompts, scores, texts
 from train_core.errors import TaskError
 
 FEATURES = ("chat_feature", "completion_feature", "prompt_feature", "text_feature")
@@ -32,7 +33,7 @@ def measured(model: Any, hp: Any, folder: Path, part: str, most: int | None) -> 
             data, FILES[part], path, features, limit, trust_remote_code=hp.trust_remote_code
         )
         tokens = [prompt.tokens for prompt in asked]
-        written = generation.texts(model, tokenizer, tokens, max_tokens=hp.max_tokens)
+        written = texts.generated(model, tokenizer, tokens, max_tokens=hp.max_tokens)
         file = data / f"{FILES[part]}.jsonl"
         found += [(metric, scores.mean_scores(metric, folder, file, asked, written)) for metric in of_texts]
     if part == "validation":
