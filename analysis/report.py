@@ -61,7 +61,7 @@ def _render(run: Run, said: list[str], caught: list[warnings.WarningMessage]) ->
     template = jinja2.Environment(loader=folder, autoescape=True).get_template("report.html.jinja")
     return template.render(
         name=run.name, summary=_summary(run), said=said, plots=drawn, missing=missing, shown=shown,
-        columns=columns, rows=rows, study_file=study_file, origin=origin,
+        columns=columns, rows=rows, samples=_samples(run), study_file=study_file, origin=origin,
     )  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def _table(run: Run) -> tuple[str, list[str], list[list[tuple[str, str]]]]:
         "number", key=lambda numbers: numbers.map(rank).fillna(math.inf), kind="stable"
     )
     columns = ["number", *run.value_columns, "state"]
-    columns += [str(name) for name in trials if str(name).startswith(("params_", "spread"))]
+    columns += [str(name) for name in trials if str(name).startswith(("test_", "params_", "spread"))]
     columns += ["duration", *(name for name in ("feasible", "reason") if name in trials)]
     rows = [
         [_cell(value) for value in row] for row in trials[columns].head(MOST_ROWS).itertuples(index=False)
@@ -100,6 +100,13 @@ def _table(run: Run) -> tuple[str, list[str], list[list[tuple[str, str]]]]:
         else f"The first {MOST_ROWS} of {len(trials)} trials"
     )
     return f"{count}, the best first.", [name.removeprefix("params_") for name in columns], rows
+
+
+def _samples(run: Run) -> list[tuple[int, str, str]]:
+    """Trial, what its model was asked and what it answered; of the best trial where there are several."""
+    order = [*run.best(len(run.trials))["number"]] if len(run.trials) else []
+    shown = [number for number in order if number in run.study.final and run.study.final[number].samples]
+    return [(number, *pair) for number in shown[:1] for pair in run.study.final[number].samples]
 
 
 def _cell(value: Any) -> tuple[str, str]:

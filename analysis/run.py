@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -14,6 +15,7 @@ from analysis import frames, provenance
 from analysis.errors import RunError, warn
 from analysis.studyfile import StudyFile, read_study_file
 from runlog import layout, ranking
+from runlog.final import Final
 from runlog.reader import Damage, UnreadableLogError, read_batches
 from runlog.records import FIELDS, Record
 from runlog.study import StudyState
@@ -193,6 +195,25 @@ class Run:
             own = self._task(trial)
             path = self._checkpoint_path(trial, replicate)
             return export(path, self.study.trials[trial].hyperparameters, own, out)
+
+    def final(self, trial: int, *, samples: bool = True) -> Final:
+        """What is found of a trial on its task's test part, a mean over replicates, and texts to show.
+
+        It is computed now, from the checkpoints that `model` takes, on this machine. Raises RunError.
+        """
+        from analysis.weights import final
+
+        kept = self.checkpoints
+        replicates = sorted(set(kept["replicate"][kept["trial"] == trial])) or [0]
+        with self._located():
+            own = self._task(trial)
+            given = self.study.trials[trial].hyperparameters
+            found = [
+                final(self._checkpoint_path(trial, each), given, own, samples=samples and not place)
+                for place, each in enumerate(replicates)
+            ]
+        means = {name: fmean(each.metrics[name] for each in found) for name in found[0].metrics}
+        return Final(means, found[0].samples)
 
     def metric_column(self, metric: str | None = None) -> str:
         """The column of `metrics` that holds a metric, by default the first objective. Raises RunError."""

@@ -9,8 +9,9 @@ from typing import Any
 import fsspec
 
 from analysis.errors import RunError, warn
+from runlog.final import Final
 from train_core import checkpoint as checkpoints
-from train_core import inference, loading, reads
+from train_core import conclusion, inference, loading, reads
 from train_core.errors import TrainingError
 
 
@@ -31,6 +32,15 @@ def model(path: str, hyperparameters: Mapping[str, Any], task: object) -> Any:
         return inference.trained_model(built, hyperparameters, checkpoint)
     except TrainingError as error:
         raise RunError(f"the model of {path} cannot be built: {error}") from error
+
+
+def final(path: str, hyperparameters: Mapping[str, Any], task: Any, *, samples: bool) -> Final:
+    """What is found of a checkpoint on the task's test part, and texts to show. Raises RunError."""
+    try:
+        found = conclusion.final(task, hyperparameters, _checkpoint(path), samples=samples)
+    except TrainingError as error:
+        raise RunError(str(error)) from error
+    return Final(found.metrics, found.samples)
 
 
 def export(path: str, hyperparameters: Mapping[str, Any], task: Any, out: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Train and validation examples of a folder of jsonl files, through mlx-lm's loader, as rows of tokens."""
+"""The examples of a folder of jsonl files, through mlx-lm's loader, as rows of tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from train_core.errors import TaskError
 PAD_TO = 32
 """A batch is as wide as its longest example's inputs, rounded up to a multiple of this."""
 
-PARTS = ("train", "valid")
+PARTS = {"train": "train", "validation": "valid", "test": "test"}
+"""A part of the data -> what mlx-lm calls its file; the last need not be there."""
 
 Rows = dict[str, npt.NDArray[np.int32]]
 
@@ -38,8 +39,8 @@ def located(data: str, folder: Path) -> Path:
 def files(data: str, folder: Path) -> Iterator[tuple[str, Path]]:
     """The files that are read of a folder of data, by name; those of one that is missing are so, too."""
     place = next((path for path in (folder / data, Path(data)) if path.is_dir()), folder / data)
-    for part in PARTS:
-        yield f"{part}.jsonl", place / f"{part}.jsonl"
+    for name in PARTS.values():
+        yield f"{name}.jsonl", place / f"{name}.jsonl"
 
 
 def chosen(count: int, most: int | None) -> npt.NDArray[np.intp]:
@@ -50,21 +51,28 @@ def chosen(count: int, most: int | None) -> npt.NDArray[np.intp]:
 
 
 def load(
-    folder: Path, tokenizer: Any, features: Mapping[str, Any], *, longest: int, validation: int | None
-) -> tuple[Rows, Rows]:
-    """Tokens `inputs` and `targets` (N, T), and `span` (N, 2): where what counts begins and ends.
+    folder: Path,
+    tokenizer: Any,
+    features: Mapping[str, Any],
+    *,
+    longest: int,
+    most: Mapping[str, int | None],
+) -> dict[str, Rows]:
+    """By part tokens `inputs` and `targets` (N, T), and `span` (N, 2): where what counts begins and ends.
 
-    Raises TaskError.
-
-    `features` are mlx-lm's: which of an example's keys hold what, and `mask_prompt`.
+    `features` are mlx-lm's: which of an example's keys hold what, and `mask_prompt`; `most` says how many
+    examples of a part are taken. Raises TaskError.
     """
-    train, valid = (part(folder, name, tokenizer, features) for name in PARTS)
-    rows = _rows(train, folder / "train.jsonl", longest, None)
-    return rows, _rows(valid, folder / "valid.jsonl", longest, validation)
+    found = {}
+    for name, called in PARTS.items():
+        file = folder / f"{called}.jsonl"
+        if name != "test" or file.is_file():
+            found[name] = _rows(part(folder, called, tokenizer, features), file, longest, most.get(name))
+    return found
 
 
 def part(folder: Path, name: str, tokenizer: Any, features: Mapping[str, Any]) -> Any:
-    """The examples of a file, `train` or `valid`, as a dataset of mlx-lm. Raises TaskError."""
+    """The examples of a file, `train`, `valid` or `test`, as a dataset of mlx-lm. Raises TaskError."""
     file = folder / f"{name}.jsonl"
     if not file.is_file():
         raise TaskError(f"data: {folder} has no {file.name}; write it, one example in JSON a line")

@@ -63,6 +63,7 @@ class FineTune(Task):
         mask_prompt: bool,
         max_seq_length: int,
         val_batches: int,
+        test_batches: int,
         trust_remote_code: bool,
         chat_feature: str,
         completion_feature: str,
@@ -76,16 +77,19 @@ class FineTune(Task):
             "prompt_feature": prompt_feature,
             "text_feature": text_feature,
         }
-        train, validation = examples.load(
+        counts = {"validation": val_batches, "test": test_batches}
+        parts = examples.load(
             examples.located(data, self.folder),
             base.tokenizer(base.located(model, self.folder), trust_remote_code=trust_remote_code),
             features,
             longest=max_seq_length,
-            validation=settings.validation_examples(config, self.folder, val_batches, self.recorded),
+            most={
+                name: settings.examples_of(config, self.folder, batches, self.recorded)
+                for name, batches in counts.items()
+            },
         )
         if note := settings.left_to_the_study(config, self.folder, self.recorded):
             print(note, file=sys.stderr)
-        parts = {"train": train, "validation": validation}
         # All its tokens: mlx-lm's loss counts the place after the last one, too, where the batch has it.
         lengths = {
             name: np.minimum(part["span"][:, 1], part["inputs"].shape[1]) for name, part in parts.items()
@@ -131,6 +135,12 @@ class FineTune(Task):
     def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:
         loss = self.loss(model, batch, hp)
         return {"loss": loss, "perplexity": train_core.Exponential(*loss)}
+
+    def samples(self, model: Any, hp: Any, most: int | None) -> list[tuple[str, str]]:
+        """The prompts of the configuration's `samples`, and what the model answers."""
+        asked = settings.asked(hp.config, self.folder, self.recorded)
+        with self._given(model, hp):
+            return measuring.answered(model, hp, self.folder, asked.prompts[:most], asked.max_tokens)
 
     def measure(self, model: Any, hp: Any, part: str, most: int | None) -> dict[str, float]:
         """Metrics of the texts that a model generates, or that lm-evaluation-harness has."""

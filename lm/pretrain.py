@@ -80,12 +80,12 @@ class Pretrain(Task):
             )
         encoder = None if tokenizer is None else base.tokenizer(base.located(tokenizer, self.folder))
         parts = []
-        for file, most in zip(tokens.located(data, self.folder), (-1, val_examples), strict=True):
+        for file, most in zip(tokens.located(data, self.folder), (-1, val_examples, -1), strict=False):
             found = tokens.read(file, token_type=token_type, tokenizer=encoder, feature=text_feature)
             tokens.check(found, file, shape.vocabulary)
             parts.append(tokens.windows(found, file, context=max_seq_length, most=most))
-        train, validation = parts
-        return Dataset(train, validation)
+        train, validation, *test = parts
+        return Dataset(train, validation, test=test[0] if test else None)
 
     def model(self, config: str, **static: Any) -> nn.Module:
         return architecture.read(config, self.folder, self.recorded).model()

@@ -18,7 +18,7 @@ from configfile import nearest, yamlfile
 from configfile.problems import ConfigError
 from configfile.yamlfile import Document
 from lm import optimization
-from lm.generating import scores
+from lm.generating import samples, scores
 from train_core.errors import TaskError
 from train_core.hyperparameters import Flag, Numbers, Words
 
@@ -52,6 +52,7 @@ STATIC: Mapping[str, Any] = {
     "mask_prompt": False,
     "max_seq_length": 2048,
     "val_batches": 25,
+    "test_batches": 500,
     "trust_remote_code": False,
     "resume_adapter_file": None,
     "chat_feature": "messages",
@@ -83,6 +84,7 @@ VALUES: Mapping[str, Text | Count | Words | Flag | Numbers | Metrics] = {
     "mask_prompt": Flag(),
     "max_seq_length": Numbers(2, integer=True),
     "val_batches": Count(),
+    "test_batches": Count(),
     "trust_remote_code": Flag(),
     "chat_feature": Text(),
     "completion_feature": Text(),
@@ -112,8 +114,7 @@ LEFT_TO_THE_STUDY: Mapping[str, str] = {
     "save_every": "checkpoints.every",
     "adapter_path": "OUT of export-adapter",
     "train": "sweep run",
-    "test": "mlx_lm.lora --test on what export-adapter wrote",
-    "test_batches": "mlx_lm.lora --test",
+    "test": "test: {best: N}",
     "clear_cache_threshold": "worker.memory",
 }
 """Keys that say how mlx-lm's command runs, and what says so in a study."""
@@ -144,6 +145,7 @@ TAKEN = (
     "num_layers",
     "optimizer",
     "optimizer_config",
+    "samples",
 )
 UNRECORDED: Mapping[str, str] = MappingProxyType({})
 LORA_PARAMETERS = ("rank", "scale", "dropout", "keys")
@@ -194,6 +196,7 @@ def _parsed(path: Path, text: bytes) -> Config:
         if key not in known:
             config.fail((key,), f"mlx-lm {version('mlx-lm')} has no such key; {nearest.remedy(key, known)}")
     _check_lora_parameters(config)
+    samples.read(config.values.get("samples"), config.fail)
     return config
 
 
@@ -271,15 +274,21 @@ def lora_keys(config: str | None, folder: Path, recorded: Mapping[str, str] = UN
     return keys
 
 
-def validation_examples(
-    config: str | None, folder: Path, val_batches: int, recorded: Mapping[str, str] = UNRECORDED
+def asked(config: str | None, folder: Path, recorded: Mapping[str, str] = UNRECORDED) -> samples.Samples:
+    """`samples`: what the best model is asked; nothing where the configuration does not say."""
+    found = read(config, folder, recorded)
+    return samples.read(found.values.get("samples"), found.fail)
+
+
+def examples_of(
+    config: str | None, folder: Path, batches: int, recorded: Mapping[str, str] = UNRECORDED
 ) -> int | None:
-    """How many examples validation takes, None for all: mlx-lm's batches times its batch size."""
+    """How many examples so many of mlx-lm's batches are, None for all: times its batch size."""
     found = read(config, folder, recorded)
     size = found.values.get("batch_size", 4)
     if not isinstance(size, int) or size < 1:
         found.fail(("batch_size",), f"must be an integer of at least 1, got {size!r}")
-    return None if val_batches < 0 else val_batches * size
+    return None if batches < 0 else batches * size
 
 
 def left_to_the_study(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from train_core.data.sources import Source, TokenWindows
 from train_core.errors import TaskError
 
-PARTS = ("train", "valid")
+PARTS = ("train", "valid", "test")
 KINDS = ("npy", "bin", "jsonl")
 
 LOOKED_AT = 50_000_000
@@ -32,21 +32,22 @@ def _folder(data: str, folder: Path) -> Path | None:
     return next((path for path in (folder / data, Path(data)) if path.is_dir()), None)
 
 
-def located(data: str, folder: Path) -> tuple[Path, Path]:
-    """The files to train and to validate on. Raises TaskError."""
+def located(data: str, folder: Path) -> list[Path]:
+    """The files to train and to validate on, and where there is one to test on. Raises TaskError."""
     place = _folder(data, folder)
     if place is None:
         raise TaskError(
             f"data: {folder / data}: there is no such folder. Write one with train.bin and valid.bin"
         )
-    train, valid = (_one(place, part) for part in PARTS)
-    return train, valid
+    return [file for part in PARTS if (file := _one(place, part)) is not None]
 
 
-def _one(place: Path, part: str) -> Path:
+def _one(place: Path, part: str) -> Path | None:
     found = [path for kind in KINDS if (path := place / f"{part}.{kind}").is_file()]
     if len(found) == 1:
         return found[0]
+    if not found and part == "test":
+        return None
     if found:
         raise TaskError(f"data: {place}: holds {' and '.join(path.name for path in found)}. Keep one")
     hint = f"write {part}.npy or {part}.bin of tokens, or {part}.jsonl of texts"

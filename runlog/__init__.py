@@ -7,6 +7,7 @@ layout          file names inside a run directory
 records         one line of the log, each way
 report          a report, and how it stands in the log
 snapshot        a checkpoint file and its run, and how it stands in the log
+final           what was found of a trial once its study had finished
 numbers         numbers that JSON has no word for
 reader          the log in batches, beside its writer; damage is named
 study           what the log says of the study and its trials

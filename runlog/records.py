@@ -43,6 +43,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
         "retry": "trials",
         "message": "level text",
         "notified": "about to",
+        "final": "trial metrics samples",
         "closed": "reason",
     }.items()
 }

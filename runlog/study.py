@@ -10,6 +10,7 @@ from statistics import stdev
 from typing import Any
 
 from runlog import layout
+from runlog.final import Final
 from runlog.integrity.written_files import WrittenFiles
 from runlog.numbers import decode_mapping, decode_number
 from runlog.ranking import best
@@ -19,7 +20,7 @@ from runlog.records import Record
 RUNNING = "RUNNING"
 """State of a trial that was asked and not told."""
 
-KINDS = ("opened", "edited", "asked", "told", "retry", "message", "notified", "closed", "file")
+KINDS = ("opened", "edited", "asked", "told", "retry", "message", "notified", "final", "closed", "file")
 """The records that `StudyState` takes in."""
 
 
@@ -81,6 +82,7 @@ class StudyState:
     retried: list[int] = field(default_factory=list)
     edits: list[Record] = field(default_factory=list)
     notified: list[Record] = field(default_factory=list)
+    final: dict[int, Final] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
         """Take in one record; kinds that say nothing of trials are ignored."""
@@ -97,6 +99,8 @@ class StudyState:
                 self.retried += [number for number in record["trials"] if number not in self.retried]
             case "message":
                 self.messages.append((record["time"], record["level"], record["text"]))
+            case "final":
+                self.final.setdefault(record["trial"], Final.of(record))
             case "notified":
                 self.notified.append(record)
             case "file":
@@ -204,6 +208,7 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
         "state": [row.state for row in rows],
         "reason": [row.reason for row in rows],
         **_diverged_column(rows),
+        **_spread("", [study.final[row.number].metrics if row.number in study.final else {} for row in rows]),
         **_spread("ledger_", [row.ledger for row in rows]),
         **_parent_columns(rows),
         **_retries_column(rows),

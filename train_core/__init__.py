@@ -5,6 +5,7 @@ Names are loaded on first use, so importing this package does not load mlx.
 task             what a user writes, and the data and losses that it gives
 hyperparameters  the names that the core reads; what is static
 run              one run by itself
+conclusion       what is found of a run at a study's end
 lanes            many runs in one compiled step (a package)
 step             one lane's pure functions (a package)
 vmap             what mx.vmap lacks (a package)
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from train_core.checkpoint import Checkpoint, load, save
+    from train_core.conclusion import Final, final
     from train_core.data.device_dataset import DeviceDataset
     from train_core.data.sources import Source, TokenFile
     from train_core.errors import CheckpointError, HyperparameterError, TaskError, TrainingError, TrialError
@@ -56,6 +58,7 @@ _HOMES = {
     "Dropout": "layers",
     "Embedding": "step.embedding",
     "Exponential": "task",
+    "Final": "conclusion",
     "HyperparameterError": "errors",
     "LaneReport": "lanes.evaluation",
     "Length": "lanes.lane",
@@ -76,6 +79,7 @@ _HOMES = {
     "best_width": "lanes.width",
     "cross_entropy": "layers",
     "describe": "inspect.description",
+    "final": "conclusion",
     "load": "checkpoint",
     "model_state": "step.functional",
     "pure": "step.functional",
@@ -98,6 +102,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Exponential",
+    "Final",
     "HyperparameterError",
     "LaneReport",
     "Length",
@@ -117,6 +122,7 @@ __all__ = [
     "best_width",
     "cross_entropy",
     "describe",
+    "final",
     "load",
     "model_state",
     "pure",

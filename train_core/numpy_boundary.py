@@ -17,6 +17,8 @@ def to_mlx(array: npt.NDArray[Any]) -> mx.array:
             array = array.astype(np.int32)
     elif array.dtype == np.float64:
         array = array.astype(np.float32)
+    if any(stride < 0 for stride in array.strides):  # x[::-1], which MLX does not take
+        array = array.copy()
     return mx.array(array)
 
 

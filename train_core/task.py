@@ -45,7 +45,9 @@ def token_mean(values_BxT: mx.array, weights_BxT: mx.array) -> Mean:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Two parts: each a mapping from a name to an array, examples along the first dimension, or a Source.
+    """Parts: each a mapping from a name to an array, examples along the first dimension, or a Source.
+
+    No trial sees the `test` part, which need not be there: the best are evaluated on it at a study's end.
 
     With `lengths`, those of each part's examples by its name, a batch holds examples of like length, and the
     fields that are `padded` along their second dimension are cut to the batch's longest example, rounded up
@@ -57,6 +59,7 @@ class Dataset:
     lengths: Mapping[str, npt.NDArray[Any]] | None = None
     padded: tuple[str, ...] = ()
     pad_to: int = 32
+    test: Mapping[str, npt.NDArray[Any]] | Source | None = None
 
 
 class Task:
@@ -66,14 +69,17 @@ class Task:
     `switches` names dynamic ones whose being 0 or not shapes the program, as a static one in `filled` says.
     `rate_factors` gives by a pattern of a parameter's path (`*.lora_b`) the dynamic hyperparameter that the
     learning rate is multiplied by there.
-    A method `augment(self, example, key)` is optional: it gets one example (a dict of arrays without
-    the batch dimension) and one key, and is mapped over the batch. With `deterministic` the model's
-    embeddings are `train_core.Embedding`: on a GPU two runs at one width then agree bit for bit, but for one
-    alone below float32. A method `measure(self, model, hp, part, most)` is optional: called at a report,
-    outside of compiled functions, it returns further metrics by name, over at most `most` examples (None for
-    as many as it likes) of the `part`, "validation". `data` may name static hyperparameters as its own
+    With `deterministic` the model's embeddings are `train_core.Embedding`: on a GPU two runs at one width
+    then agree bit for bit, but for one alone below float32. `data` may name static hyperparameters as its own
     keywords. `folder` is where the study file lies, once the task is loaded; `recorded` holds by name the
     texts of the files that `reads` keeps, as they were when the study began.
+
+    Three methods are optional. `augment(self, example, key)` gets one example (a dict of arrays without the
+    batch dimension) and one key, and is mapped over the batch. The others run outside of compiled functions,
+    over at most `most` examples, None for as many as they like. `measure(self, model, hp, part, most)` is
+    called at a report and returns further metrics by name on the `part`, "validation" or "test".
+    `samples(self, model, hp, most)` is called for the best trial at a study's end and returns pairs of texts
+    to show: what was asked, what was answered.
     """
 
     static: ClassVar[tuple[str, ...]] = ()

@@ -4,5 +4,6 @@ prompts    examples as prompts, each with its answer
 texts      what a model answers
 scores     what answers are worth
 harness    tasks of lm-evaluation-harness
-measuring  the metrics of generation at a report
+samples    what the best model is asked at a study's end
+measuring  the metrics of generation at a report, and samples
 """

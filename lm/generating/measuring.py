@@ -1,7 +1,8 @@
-"""The metrics of generation at a report: prompts of a part, the texts that follow, what those are worth."""
+"""Metrics of generation at a report, and samples: prompts, the texts that follow, what those are worth."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,18 @@ from lm.generating import harness, prompts, scores, texts
 from train_core.errors import TaskError
 
 FEATURES = ("chat_feature", "completion_feature", "prompt_feature", "text_feature")
-FILES = {"validation": "valid", "test": "test"}
-"""A part of the data -> what mlx-lm calls its file."""
+
+
+def answered(
+    model: Any, hp: Any, folder: Path, asked: Sequence[str], max_tokens: int
+) -> list[tuple[str, str]]:
+    """Each prompt with what the model answers, as `mlx_lm.generate` asks it. Raises TaskError."""
+    if not asked:
+        return []
+    tokenizer = base.tokenizer(base.located(hp.model, folder), trust_remote_code=hp.trust_remote_code)
+    tokens = [prompts.of_text(tokenizer, text) for text in asked]
+    found = texts.generated(model, tokenizer, tokens, max_tokens=max_tokens)
+    return list(zip(asked, found, strict=True))
 
 
 def measured(model: Any, hp: Any, folder: Path, part: str, most: int | None) -> dict[str, float]:
@@ -29,12 +40,11 @@ def measured(model: Any, hp: Any, folder: Path, part: str, most: int | None) -> 
     if of_texts:
         data = examples.located(hp.data, folder)
         features = tuple((name, getattr(hp, name)) for name in FEATURES)
-        asked = prompts.of_part(
-            data, FILES[part], path, features, limit, trust_remote_code=hp.trust_remote_code
-        )
+        name = examples.PARTS[part]
+        asked = prompts.of_part(data, name, path, features, limit, trust_remote_code=hp.trust_remote_code)
         tokens = [prompt.tokens for prompt in asked]
         written = texts.generated(model, tokenizer, tokens, max_tokens=hp.max_tokens)
-        file = data / f"{FILES[part]}.jsonl"
+        file = data / f"{name}.jsonl"
         found += [(metric, scores.mean_scores(metric, folder, file, asked, written)) for metric in of_texts]
     if part == "validation":
         for task in (metric.partition(":")[2] for metric in metrics if metric not in of_texts):

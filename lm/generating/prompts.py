@@ -48,6 +48,15 @@ def of_part(
     return tuple(_prompt(dataset, index, file, asked[index]) for index in places)
 
 
+def of_text(tokenizer: Any, text: str) -> tuple[int, ...]:
+    """A text as `mlx_lm.generate` asks it: as a chat, where the tokenizer has a template for one."""
+    if not tokenizer.has_chat_template:
+        return tuple(tokenizer.encode(text))
+    messages = [{"role": "user", "content": text}]
+    found = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    return tuple(found)
+
+
 def _asked(dataset: Any, index: int, file: Path) -> list[dict[str, Any]] | None:
     """The messages of an example, its answer last; None where nothing is asked or answered in words."""
     with examples.reading(file, index):

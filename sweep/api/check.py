@@ -86,9 +86,10 @@ class Check:
     def _task_text(self) -> Iterator[str]:
         spec, described = self.spec, self.description
         updates = ", ".join(f"{count} at k={k}" for k, count in self.updates())
+        tested = f", {described.test_examples} to test on at the end" if described.test_examples else ""
         yield (
             f"task: {spec.task}, {described.train_examples} examples to train on, "
-            f"{described.validation_examples} to validate on; reports {', '.join(described.metrics)}"
+            f"{described.validation_examples} to validate on{tested}; reports {', '.join(described.metrics)}"
         )
         yield (
             f"each trial: {self.length.examples} examples, a report every {self.length.report_every} "

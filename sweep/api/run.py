@@ -19,6 +19,7 @@ from sweep.driver.editing import is_pending
 from sweep.driver.monitor.choosing import progress_for
 from sweep.driver.monitor.outlasting import Outlasting
 from sweep.driver.monitor.progress import Progress
+from sweep.driver.processes.final import record_final
 from sweep.driver.session import check_same_reads, drive, finished, open_run
 from sweep.errors import SweepError
 from sweep.executors.choosing import factory
@@ -161,6 +162,12 @@ def run_study(
         result = drive(spec, description, run, progress, cluster, interrupter=interrupter)
         reason = "interrupted" if result.interrupted else "finished"
         reason = reason if result.gave_up is None else GAVE_UP
+        final = run.history.study.final
+        if reason == "finished":
+            try:
+                final = record_final(spec, description, run, result.told, progress)
+            except KeyboardInterrupt:
+                reason = "interrupted"
         run.close(reason, ledger=result.ledger)
         summary = summary_of(spec, run.path, result.told, result.params, result.running, began, reason)
         lanes = {
@@ -169,4 +176,4 @@ def run_study(
             "lane_busy_fraction_while_asking": result.lanes.busy_fraction_while_asking,
         }
         totals = {**summary.totals, **lanes}
-        return replace(summary, totals=totals, ledger=result.ledger, gave_up=result.gave_up)
+        return replace(summary, totals=totals, ledger=result.ledger, gave_up=result.gave_up, final=final)

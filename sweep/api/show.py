@@ -9,6 +9,7 @@ from typing import Any
 
 from configfile.quantities import format_size
 from runlog.checkpoints import read_checkpoints
+from runlog.final import Final
 from runlog.study import TrialRow
 from sweep.api.status import load_study_state
 from sweep.errors import RunDirError
@@ -20,7 +21,8 @@ from sweep.vocabulary.trial import Report
 class TrialView:
     """One trial; `rank` counts from 1 among those that ended well, None where it is not one of them.
 
-    `checkpoints` gives the bytes of each that is kept, by path from the run directory or by URL in the store.
+    `checkpoints` gives the bytes of each that is kept, by path from the run directory or by URL in the store;
+    `final` what was found of it once the study had finished.
     """
 
     run: str
@@ -31,9 +33,11 @@ class TrialView:
     reports: tuple[Report, ...]
     checkpoints: Mapping[str, int]
     damage: tuple[str, ...]
+    final: Final | None = None
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "reports": [vars(report) for report in self.reports]}
+        final = None if self.final is None else self.final.as_fields()
+        return {**asdict(self), "reports": [vars(report) for report in self.reports], "final": final}
 
     def as_text(self) -> str:
         """Lines for a terminal; the table of reports is the command's."""
@@ -48,6 +52,7 @@ class TrialView:
         lines += _pairs("proposed", row.params)
         lines += _pairs("fixed", fixed)
         lines += _pairs("ledger", row.ledger)
+        lines += _pairs("test", {} if self.final is None else self.final.metrics)
         if not row.feasible:
             lines += _pairs("constraints broken by", {k: v for k, v in row.constraints.items() if v > 0})
         lines += [f"checkpoint: {path}, {format_size(size)}" for path, size in self.checkpoints.items()]
@@ -72,6 +77,7 @@ def read_trial(run_dir: str | Path, number: int) -> TrialView:
         reports=read_reports(run_dir, {number}).get(number, ()),
         checkpoints=dict(_checkpoints(run_dir, number)),
         damage=damage,
+        final=study.final.get(number),
     )
 
 

@@ -12,7 +12,7 @@ import typer
 
 from sweep.cli.ending import INTERRUPTED, errors_end_the_command, results_on_stdout
 from sweep.cli.options import AsJson, RunsFolder, StudyFile
-from sweep.cli.tables import pairs, print_table
+from sweep.cli.tables import in_a_line, pairs, print_table
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SweepError
 
@@ -150,8 +150,19 @@ def _print_summary(summary: Summary, study: Path) -> None:
     print(f"{summary.study}: {counts or 'no trials'}; {_ending(summary, study)}")
     if summary.top:
         _print_best(summary)
+    _print_final(summary)
     print(f"results: {summary.run_dir}")
     print(f"tables:  python -c \"import analysis; print(analysis.load('{summary.run_dir}').trials)\"")
+
+
+def _print_final(summary: Summary) -> None:
+    """What was found of the best trials on the test part, and what the best one's model answers."""
+    for number, found in summary.final.items():
+        if found.metrics:
+            print(f"test, trial {number}: {pairs(found.metrics.items())}")
+        for asked, answered in found.samples:
+            print(f"trial {number} is asked: {in_a_line(asked)}")
+            print(f"  and answers: {in_a_line(answered)}")
 
 
 def _write_report(summary: Summary, *, as_json: bool) -> None:

@@ -31,6 +31,11 @@ def short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
+def in_a_line(text: str) -> str:
+    """Text of any kind as one line, with nothing in it that a terminal obeys."""
+    return "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split()))
+
+
 def pairs(values: Iterable[tuple[str, object]]) -> str:
     """`name=value` after one another."""
     return " ".join(f"{name}={short(value)}" for name, value in values)

@@ -12,10 +12,10 @@ limits                 what the scheduler goes by
 stopping               when no further trials are asked for
 extension              trials that begin at another run's checkpoints
 task_source            a task that lies in no file of its own
-describe               a task described by a process of its own
 checkpoint_collector   checkpoints brought from workers into the run directory
 printed                what commands print, kept in the run directory
 checkpoint_store       checkpoints in a fsspec store
+processes              what processes of their own find out (a package)
 monitor                what people watch (a package)
 notify                 people who are told how the study goes (a package)
 loggers                TensorBoard, MLflow and others, fed from the log (a package)

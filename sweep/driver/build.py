@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runlog import layout
-from sweep.driver.describe import describe
 from sweep.driver.editing import edited
 from sweep.driver.monitor.progress import Progress
+from sweep.driver.processes.describe import describe
 from sweep.errors import JournalError, RunDirError, SpecError, StaleJournalError
 from sweep.executors import choosing as executors
 from sweep.executors.base import Assignment, Executor

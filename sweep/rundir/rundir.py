@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from runlog import layout
+from runlog.final import Final
 from runlog.integrity import written_files
 from runlog.integrity.chain import sum_before
 from runlog.reader import whole_bytes
@@ -274,6 +275,10 @@ class RunDir:
     def record_message(self, level: str, text: str) -> None:
         """Record a line for people; `level` is "info", "warning" or "error"."""
         self._append("message", level=level, text=text)
+
+    def record_final(self, trial: int, found: Final) -> None:
+        """Record what was found of a trial once the study had finished."""
+        self._append("final", trial=trial, **found.as_fields())
 
     def record_notified(
         self, about: str, to: str, *, trial: int | None = None, ended: int | None = None

@@ -309,6 +309,13 @@ class Checkpoints(Section):
     """Upload checkpoints of finished trials to this fsspec URL, such as `file:///Volumes/share/sweeps`."""
 
 
+class Test(Section):
+    """The best trials on the test part, at the end; a task has one, or not."""
+
+    best: Annotated[int, Field(ge=0)] = 1
+    """How many of the best trials are tested; those whose checkpoints are kept can be."""
+
+
 class Worker(Section):
     """What one worker may use."""
 
@@ -430,6 +437,8 @@ class StudySpec(Section):
     """What one worker may use."""
     checkpoints: Checkpoints = Checkpoints.model_validate({})
     """Which checkpoints are kept, and how often they are written."""
+    test: Test = Test()
+    """What is tested on the part of the data that no trial has seen."""
     loggers: tuple[OneLogger, ...] = ()
     """Where else trials are logged: a list of `tensorboard`, `mlflow` or `{name, ...}`."""
     notify: tuple[OneNotify, ...] = Field((), exclude=True)  # an address belongs to a person: no copy has it

@@ -18,7 +18,8 @@ class Description:
     names the operations that lanes compute by rules of ours, not by `mx.vmap`'s; `purity` is
     `train_core.Purity` as JSON, without problems, where it was asked for; `reads` are the files that the
     task reads, by name: `sha256`, and `text` where that is recorded; `widths` are those of batches, where
-    examples have lengths.
+    examples have lengths; `test_examples` is how many the test part has, 0 where there is none; `samples`
+    says whether there are texts to show of the best trial's model.
     """
 
     static: tuple[str, ...]
@@ -36,3 +37,5 @@ class Description:
     purity: Mapping[str, Any] | None = None
     widths: tuple[int, ...] = ()
     reads: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    test_examples: int = 0
+    samples: bool = False

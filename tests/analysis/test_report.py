@@ -11,9 +11,10 @@ import pytest
 
 import analysis
 from analysis import plots, report
+from runlog.final import Final
 from tests.analysis.conftest import environment
 from tests.browser import browser, needs_browser
-from tests.run_dirs import begin, open_run
+from tests.run_dirs import ask, begin, complete, open_run
 
 
 @pytest.mark.slow
@@ -75,6 +76,21 @@ def test_a_study_that_has_only_begun_has_a_report(tmp_path: Path) -> None:
         text = report.write(run.path).read_text()
     assert "Trials: none yet" in text
     assert "No end is recorded" in text
+
+
+@pytest.mark.slow
+def test_what_was_found_at_the_end_is_in_the_report_and_harmless(tmp_path: Path) -> None:
+    with open_run(tmp_path) as run:
+        begin(run)
+        ask(run, 0, 1)
+        complete(run, 0, 1)
+        run.record_final(1, Final({"test_accuracy": 0.625}, (("<i>Who?</i>", "I\nam"),)))
+        run.commit()
+        text = report.write(run.path).read_text()
+    assert "<th><button>test_accuracy</button></th>" in text
+    assert ">0.625<" in text
+    assert "What the model of trial 1 answers." in text
+    assert "<dt>&lt;i&gt;Who?&lt;/i&gt;</dt><dd>I\nam</dd>" in text
 
 
 @pytest.mark.slow

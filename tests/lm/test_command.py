@@ -23,7 +23,7 @@ def test_mlx_lm_s_command_is_swept_and_resumed(
     monkeypatch.setattr("sweep.worker.command.session.SETTLED_S", -1.0)
     monkeypatch.setattr("sweep.worker.command.session.TURN_S", 0.05)
     monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
-    monkeypatch.setattr("sweep.driver.describe._ask", lambda ref, request: answer(request))
+    monkeypatch.setattr("sweep.driver.processes.describe._ask", lambda ref, request: answer(request))
     (tmp_path / "lora").symlink_to(example)
     (tmp_path / "script").mkdir()
     study = tmp_path / "script" / "lora.yaml"

@@ -21,7 +21,7 @@ from lm.generating.prompts import Prompt
 from sweep.worker.describe_task import answer
 from tests.lm.tasks import SETTING, task_of
 from tests.train_core.conftest import EXACT, against_alone, finish
-from train_core import Length, Population, Program, TaskError, keys, split_for
+from train_core import Length, Population, Program, TaskError, final, keys, split_for
 from train_core.inference import weight_tree
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
@@ -220,6 +220,52 @@ def test_check_names_the_metrics_and_a_function_that_fails_before_anything_train
     assert "valid.jsonl:" in found["problem"]
     found = described(scored, generation_metrics="score.py:parts, score.py:parts")
     assert "score.py:parts and another both report answers; rename one" in found["problem"]
+
+
+@pytest.mark.slow
+def test_samples_and_a_test_part_are_those_of_the_exported_adapter(own: Path) -> None:
+    config = own / "lora_config.yaml"
+    text = config.read_text()
+    asked = ["Who are you?", "What does os.path.join do?"]
+    start, end = text.index("samples:"), text.index("lora_parameters:")
+    config.write_text(f"{text[:start]}samples: {{prompts: {json.dumps(asked)}, max_tokens: 5}}\n{text[end:]}")
+    task, setting = task_of(own), {**GENERATING, "generation_metrics": "exact_match", "test_batches": 1}
+    (own / "data" / "test.jsonl").write_text((own / "data" / "valid.jsonl").read_text())
+    population = Population(Program(task, split_for(task, setting)[0]), 1)
+    population.load(0, key=keys.key(0), hyperparameters=setting, length=Length(4, 4))
+    last, snapshot = finish(population, 0)[-1], population.snapshot(0)
+    found = final(task, setting, snapshot)
+    validated = {name: value for name, value in last.metrics.items() if name.startswith("validation_")}
+    assert found.metrics == {name.replace("validation", "test"): value for name, value in validated.items()}
+    task.export(weight_tree(snapshot), setting, own / "out")
+    model, tokenizer, *_ = load(str(own / "base"), adapter_path=str(own / "out"))
+    tokens = [
+        tokenizer.apply_chat_template([{"role": "user", "content": each}], add_generation_prompt=True)
+        for each in asked
+    ]
+    answers = batch_generate(model, tokenizer, tokens, max_tokens=5).texts
+    assert found.samples == tuple(zip(asked, answers, strict=True)) or not EXACT
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("samples: 3\n", r"c\.yaml:3: samples: not keys with values, such as"),
+        ("samples: {max_tokens: 3}\n", r"c\.yaml:3: samples: not keys with values"),
+        ("samples: {prompts: [], tokens: 3}\n", r"c\.yaml:3: samples\.tokens: is not known"),
+        ("samples: {prompts: Who?}\n", r"c\.yaml:3: samples\.prompts: not a list of texts"),
+        ("samples: {prompts: [1]}\n", r"samples\.prompts: not a list of texts"),
+        (
+            "samples: {prompts: [a], max_tokens: 0}\n",
+            r"samples\.max_tokens: must be an integer of at least 1",
+        ),
+        ("test_batches: 0\n", r"c\.yaml:3: test_batches: must be an integer of at least 1, or -1 for all"),
+    ],
+)
+def test_samples_that_are_wrong_are_a_line(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("model: m\ndata: d\n" + text)
+    with pytest.raises(TaskError, match=said):
+        settings.filled({"config": "c.yaml"}, tmp_path)
 
 
 def test_texts_have_no_answer_to_compare_with(own: Path) -> None:

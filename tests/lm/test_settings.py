@@ -68,8 +68,8 @@ def test_a_whole_configuration_is_taken_over(tmp_path: Path) -> None:
     assert found["schedule_end"] == found["warmup_start"] == pytest.approx(0.01)
     assert split(found, ("config", *settings.STATIC, "max_rank", "max_num_layers"))
     assert settings.lora_keys("c.yaml", tmp_path) == ["self_attn.q_proj", "self_attn.v_proj"]
-    assert settings.validation_examples("c.yaml", tmp_path, 25) == 25
-    assert settings.validation_examples("c.yaml", tmp_path, -1) is None
+    assert settings.examples_of("c.yaml", tmp_path, 25) == 25
+    assert settings.examples_of("c.yaml", tmp_path, -1) is None
     said = settings.left_to_the_study("c.yaml", tmp_path)
     assert said is not None
     assert "batch_size (trial.micro_batch_size), iters (trial.length: {updates: N}), seed (seed)" in said

@@ -20,7 +20,7 @@ from lm import pretrain, settings
 from lm.generating import scores
 from sweep.api import init
 from sweep.cli import app
-from sweep.driver import describe
+from sweep.driver.processes import describe
 from sweep.worker.describe_task import answer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "language-models.md").read_text()

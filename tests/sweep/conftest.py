@@ -131,7 +131,7 @@ def described_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return json.loads(json.dumps(answer(request)))
 
-    monkeypatch.setattr("sweep.driver.describe._ask", ask)
+    monkeypatch.setattr("sweep.driver.processes.describe._ask", ask)
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ from train_core.task import Batch, Dataset, Task, task_errors
 class DeviceDataset:
     """A task's data, shared by all lanes and programs: arrays on the device, or readers of sources.
 
-    A part that is a source has no arrays here: {} and a reader.
+    A part that is a source has no arrays here: {} and a reader. `evaluated` names the task's part that stands
+    as validation: with "test" reports have metrics of that. `test_size` is how many examples it has, 0 for
+    none.
     """
 
     train: Batch
@@ -34,19 +36,24 @@ class DeviceDataset:
     validation_reader: Reader | None = None
     train_buckets: Buckets | None = None
     validation_buckets: Buckets | None = None
+    evaluated: str = "validation"
+    test_size: int = 0
     _cut: dict[tuple[str, int], Batch] = field(default_factory=dict, repr=False, compare=False)
 
     @staticmethod
-    def of(task: Task, static: Static | None = None) -> DeviceDataset:
+    def of(task: Task, static: Static | None = None, *, on_test: bool = False) -> DeviceDataset:
         """Upload the task's arrays, once; raises TaskError where a part is neither arrays nor a source.
 
-        `data` gets those static hyperparameters that it names. What it draws from MLX's global generator is
-        the same in every process.
+        With `on_test` the test part, where there is one, is evaluated. `data` gets those static
+        hyperparameters that it names. What it draws from MLX's global generator is the same in every process.
         """
         with keys.generator(keys.key(0)), task_errors(task, "data"):
             dataset = task.data(**data_arguments(task, static))
-        train = _Part.of(task, "train", dataset.train)
-        validation = _Part.of(task, "validation", dataset.validation)
+        given = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+        parts = {name: _Part.of(task, name, part) for name, part in given.items() if part is not None}
+        buckets = {name: _buckets(task, dataset, name, part) for name, part in parts.items()}
+        evaluated = "test" if on_test and "test" in parts else "validation"
+        train, validation = parts["train"], parts[evaluated]
         return DeviceDataset(
             train.arrays,
             validation.arrays,
@@ -54,8 +61,10 @@ class DeviceDataset:
             validation.size,
             train.reader,
             validation.reader,
-            train_buckets=_buckets(task, dataset, "train", train),
-            validation_buckets=_buckets(task, dataset, "validation", validation),
+            train_buckets=buckets["train"],
+            validation_buckets=buckets[evaluated],
+            evaluated=evaluated,
+            test_size=parts["test"].size if "test" in parts else 0,
         )
 
     @property

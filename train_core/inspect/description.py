@@ -43,6 +43,8 @@ def describe(
         "metrics": ["train_loss", *(f"validation_{name}" for name in (*metrics, *measured)), *scaled],
         "train_size": probe.program.data.train_size,
         "validation_size": probe.program.data.validation_size,
+        "test_size": probe.program.data.test_size,
+        "samples": bool(probe.samples(probe.state())),
         "vmap": incompatibility is None,
         "vmap_incompatibility": incompatibility,
         "lane_rules": sorted(rules),

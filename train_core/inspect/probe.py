@@ -11,7 +11,7 @@ from train_core import keys
 from train_core.data.device_dataset import DeviceDataset
 from train_core.lanes.program import Program
 from train_core.step import schedule
-from train_core.step.step import LaneState
+from train_core.step.step import LaneState, Samples
 from train_core.task import Batch, Task, split_for
 
 Pairs = dict[str, tuple[mx.array, mx.array]]
@@ -56,6 +56,11 @@ class Probe:
         """Return what the task measures outside of the trace, over one example."""
         leaves = self.step.leaves(state["parameters"])
         return self.step.measure(leaves, state["model"], keys.key(0), self.hp, most=1)
+
+    def samples(self, state: LaneState) -> Samples:
+        """Return the first of what the task shows of a model."""
+        leaves = self.step.leaves(state["parameters"])
+        return self.step.samples(leaves, state["model"], keys.key(0), self.hp, most=1)
 
     def trace(self) -> None:
         """Trace the step and the evaluation under compile, without running them; raises TaskError."""

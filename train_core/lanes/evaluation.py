@@ -22,7 +22,8 @@ from train_core.device_errors import is_device_lost, is_out_of_memory
 from train_core.errors import TaskError, TrialError
 from train_core.lanes.lane import LaneRun
 from train_core.lanes.program import Program
-from train_core.step.step import LaneState
+from train_core.step import functional
+from train_core.step.step import LaneState, Samples
 from train_core.task import Batch, task_errors
 
 Pair = tuple[mx.array, mx.array]
@@ -110,7 +111,7 @@ class Evaluation:
         means = {name: self._mean(*pair) for name, pair in sums.items()}
         with np.errstate(over="ignore"):
             means |= {name: np.exp(means[name]) for name in self.program.step.exponential}
-        means = {f"validation_{name}": values for name, values in means.items()}
+        means = {f"{self.program.data.evaluated}_{name}": values for name, values in means.items()}
         if "loss_scale" in state:
             means["skipped_updates"] = self._read(state["loss_scale"]["skipped"]).astype(np.float64)
         return {"train_loss": self._mean(state["loss"]["sum"], state["loss"]["weight"]), **means}
@@ -138,21 +139,31 @@ class Evaluation:
         """Return what the task measures of each of these lanes alone, or what went wrong there."""
         if not hasattr(self.program.task, "measure"):
             return {}
-        step, found = self.program.step, dict[int, dict[str, float] | TaskError]()
-        seen = {name: state[name] for name in ("parameters", "model")}
+        part, found = self.program.data.evaluated, dict[int, dict[str, float] | TaskError]()
         for lane in lanes:
-            alone = seen if self.width == 1 else tree_map(lambda leaf, at=lane: leaf[at], seen)
-            numbers = hp if self.width == 1 else {name: leaf[lane] for name, leaf in hp.items()}
-            # Row-major, as the arrays of a run alone: a product's last bits depend on how they lie in memory.
-            leaves = step.leaves(mx.contiguous(alone["parameters"]))
-            model = tree_map(mx.contiguous, alone["model"])
             try:
-                found[lane] = step.measure(leaves, model, keys.key(0), numbers)
+                found[lane] = self.program.step.measure(*self._alone(state, hp, lane), part=part)
             except TaskError as error:
                 if is_out_of_memory(error) or is_device_lost(error):
                     raise  # which is no single lane's doing
                 found[lane] = error
         return found
+
+    def samples(self, state: LaneState, hp: dict[str, mx.array], lane: int) -> Samples:
+        """Return what the task shows of one lane's model; raises TaskError."""
+        return self.program.step.samples(*self._alone(state, hp, lane))
+
+    def _alone(
+        self, state: LaneState, hp: dict[str, mx.array], lane: int
+    ) -> tuple[functional.Flat, functional.Flat, mx.array, dict[str, mx.array]]:
+        """Return one lane's parameters by path, its model state, a key, its hyperparameters."""
+        seen = {name: state[name] for name in ("parameters", "model")}
+        if self.width > 1:
+            seen = tree_map(lambda leaf: leaf[lane], seen)
+            hp = {name: leaf[lane] for name, leaf in hp.items()}
+        # Row-major, as the arrays of a run alone: a product's last bits depend on how they lie in memory.
+        leaves = self.program.step.leaves(mx.contiguous(seen["parameters"]))
+        return leaves, tree_map(mx.contiguous, seen["model"]), keys.key(0), hp
 
     def _batch(self, place: int) -> tuple[Batch, mx.array]:
         """Return arrays and the index into them that gives one batch."""

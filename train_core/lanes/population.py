@@ -28,7 +28,7 @@ from train_core.lanes.lane import LaneRun, Length
 from train_core.lanes.program import Program
 from train_core.step import accumulate, schedule
 from train_core.step.functional import flatten
-from train_core.step.step import LaneState
+from train_core.step.step import LaneState, Samples
 from train_core.task import Batch, split_for, task_errors
 
 CHUNK = 64
@@ -133,6 +133,12 @@ class Population:
             key=self._keys[lane],
             static=self.program.description,
         )
+
+    def samples(self, lane: int) -> Samples:
+        """Return what the task's `samples` shows of a lane's model; () where it has none."""
+        self._held(lane)
+        self._settle()
+        return self._evaluation.samples(self._state, self._hp, lane)
 
     def moved(self, width: int, places: Mapping[int, int]) -> Population:
         """Return a population of another width with the runs of `places`, a new lane for each old one.
@@ -277,7 +283,8 @@ class Population:
             if isinstance(found, TaskError):
                 errors[lane] = str(found)
             else:
-                own[lane] = {f"validation_{name}": value for name, value in found.items()}
+                part = self.program.data.evaluated
+                own[lane] = {f"{part}_{name}": value for name, value in found.items()}
         clock.evaluate_s += time.perf_counter() - started - (clock.compile_s - compiled)
         return tuple(
             LaneReport(

@@ -36,6 +36,9 @@ LaneState = dict[str, Any]
 Weight = mx.array | float
 Dynamic = Mapping[str, mx.array]
 Flat = dict[str, mx.array]
+Samples = tuple[tuple[str, str], ...]
+"""Texts for people: what a model was asked, and what it answered."""
+
 Over = Callable[[Callable[..., Any]], Callable[..., Any]]
 """What makes a function of one run one of all lanes: `vmap.rules.over_lanes`, or what leaves it as it is."""
 
@@ -231,6 +234,19 @@ class Step:
         ):
             raise TaskError(f"{self._name}.measure must return a dict of numbers, got {found!r}")
         return {str(name): float(value) for name, value in found.items()}
+
+    def samples(
+        self, leaves: Flat, model: Flat, key: mx.array, hp: Dynamic, *, most: int | None = None
+    ) -> Samples:
+        """Return what the task's `samples` shows of a model, at most so many; () where it has none.
+
+        Raises TaskError.
+        """
+        if not hasattr(self.task, "samples"):
+            return ()
+        with self._called("samples", leaves, model, key, hp) as (_, namespace):
+            found = self.task.samples(self._model, namespace, most)
+            return tuple((str(asked), str(answered)) for asked, answered in found)
 
     def augmented(self, batch: Batch, key: mx.array) -> Batch:
         """Return the batch with the task's `augment` mapped over it, an independent subkey an example."""

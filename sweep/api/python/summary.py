@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runlog import ranking
+from runlog.final import Final
 from sweep.executors.choosing import traits
 from sweep.rundir.history import History
 from sweep.spec.schema import StudySpec
@@ -52,7 +53,8 @@ class Summary:
     `counts` is how many trials there are of each state; `trials` and `metrics` are the run's tables.
     `in_process` says that trials ran in this very process, `followed` that the study ran on its cluster's
     head, whose own summary was shown. `diverged` of the failed trials had a loss that was not finite.
-    `gave_up` says why the study stopped where trials failed one after another.
+    `gave_up` says why the study stopped where trials failed one after another. `final` is what was found of
+    the best trials at the end, by number.
     """
 
     study: str
@@ -70,6 +72,7 @@ class Summary:
     followed: bool = False
     diverged: int = 0
     gave_up: str | None = None
+    final: Mapping[int, Final] = field(default_factory=dict)
 
     @property
     def best(self) -> BestTrial | None:
@@ -108,9 +111,13 @@ class Summary:
             "trials": dict(self.counts),
             "best": self._best_json(),
             "wall_s": round(self.wall_s, 3),
+            **({"final": self._final_json()} if self.final else {}),
             **self.totals,
             "ledger": dict(self.ledger),
         }
+
+    def _final_json(self) -> list[dict[str, Any]]:
+        return [{"number": number, **found.as_fields()} for number, found in self.final.items()]
 
     def _best_json(self) -> dict[str, Any] | list[dict[str, Any]] | None:
         """The best trial, or with several objectives all of `top`."""
@@ -129,7 +136,8 @@ class Summary:
 def of_history(spec: StudySpec, run_dir: Path, history: History, began: float, reason: str) -> Summary:
     """The summary of a study by its log alone; `began` is when the command did, on the monotonic clock."""
     params = {number: row.params for number, row in history.study.trials.items()}
-    return summary_of(spec, run_dir, history.told, params, len(history.unfinished), began, reason)
+    summary = summary_of(spec, run_dir, history.told, params, len(history.unfinished), began, reason)
+    return replace(summary, final=history.study.final)
 
 
 def summary_of(

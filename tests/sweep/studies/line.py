@@ -105,3 +105,15 @@ class Faulty(Line):
         if hp.fault == "measure" and most is None:  # None is asked for in training alone
             raise RuntimeError("this model cannot be measured")
         return {}
+
+
+class Tested(Line):
+    """Has a part that no trial sees, and shows what its model makes of a number."""
+
+    def data(self) -> Dataset:
+        found = super().data()
+        x = np.linspace(5, 6, 8, dtype=np.float32).reshape(8, 1)
+        return Dataset(found.train, found.validation, test={"x": x, "y": 2 * x + 1})
+
+    def samples(self, model: Any, hp: Any, most: int | None) -> list[tuple[str, str]]:
+        return [("2 * 1 + 1", f"{model(mx.ones((1, 1))).item():.6f}")]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.driver import describe
+from sweep.driver.processes import describe
 from sweep.errors import SweepError
 from sweep.vocabulary.turn import TaskRef
 from sweep.worker import describe_task

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sweep.driver.processes.own import command, environment
 from sweep.errors import Problem, SpecError, SweepError
 from sweep.spec.task_description import Description
-from sweep.vocabulary.own_packages import ROOT
 from sweep.vocabulary.turn import TaskRef, Trainable
 
 DEADLINE_S = 600.0
@@ -67,20 +65,19 @@ def describe(
         filled=tuple(found.get("filled", ())),
         purity=report,
         widths=tuple(found.get("widths", ())),
+        test_examples=found.get("test_size", 0),
+        samples=found.get("samples", False),
         reads=found.get("reads", {}),
     )
 
 
 def _ask(ref: TaskRef, request: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of a process of its own. Raises SweepError where there is none."""
-    # -P: with a user's sweep.py in the folder of the command, -m would import that.
-    command = [sys.executable, "-P", "-m", "sweep.worker.describe_task"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     try:
         answer = subprocess.run(
-            command,
+            command("sweep.worker.describe_task"),
             input=json.dumps(request),
-            env=environment,
+            env=environment(),
             stdout=subprocess.PIPE,
             text=True,
             timeout=DEADLINE_S,
