@@ -14,7 +14,7 @@ from analysis import plots, report
 from runlog.final import Final
 from tests.analysis.conftest import environment
 from tests.browser import browser, needs_browser
-from tests.run_dirs import ask, begin, complete, open_run
+from tests.run_dirs import begin, complete, open_run
 
 
 @pytest.mark.slow
@@ -82,7 +82,6 @@ def test_a_study_that_has_only_begun_has_a_report(tmp_path: Path) -> None:
 def test_what_was_found_at_the_end_is_in_the_report_and_harmless(tmp_path: Path) -> None:
     with open_run(tmp_path) as run:
         begin(run)
-        ask(run, 0, 1)
         complete(run, 0, 1)
         run.record_final(1, Final({"test_accuracy": 0.625}, (("<i>Who?</i>", "I\nam"),)))
         run.commit()

@@ -23,7 +23,7 @@ from sweep.cli import app
 from tests.sweep.conftest import ROOT
 
 SCHEMA = json.loads((ROOT / "docs" / "verbs.schema.json").read_text())
-SHARED = {"scalar", "params", "number", "counts", "objectives", "best_trial", "ledger", "rows"}
+SHARED = {"scalar", "params", "number", "counts", "objectives", "best_trial", "ledger", "rows", "final"}
 
 STUDY = """\
 name: study
