@@ -33,6 +33,8 @@ TRIAL_TYPES = {
     "duration": SPAN,
     "state": "str",
     "reason": "str",
+    "tags": "str",
+    "note": "str",
 }
 
 CHECKPOINT_TYPES = {

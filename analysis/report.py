@@ -90,7 +90,7 @@ def _table(run: Run) -> tuple[str, list[str], list[list[tuple[str, str]]]]:
     )
     columns = ["number", *run.value_columns, "state"]
     columns += [str(name) for name in trials if str(name).startswith(("test_", "params_", "spread"))]
-    columns += ["duration", *(name for name in ("feasible", "reason") if name in trials)]
+    columns += ["duration", *(name for name in ("feasible", "reason", "tags", "note") if name in trials)]
     rows = [
         [_cell(value) for value in row] for row in trials[columns].head(MOST_ROWS).itertuples(index=False)
     ]

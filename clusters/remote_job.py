@@ -79,6 +79,11 @@ class RemoteJob:
             fix = f"run python -m sweep cluster up {self.inventory.file}"
             raise HostError(self.host, "ray job submit", said["error"], fix)
 
+    def call(self, arguments: Sequence[str]) -> tuple[int, str, str]:
+        """Run `python ARGUMENTS` there beside the job, with its code: its exit code, and what it printed."""
+        said = self._ask("call", arguments=list(arguments), environment=paths.environment(self.inventory))
+        return int(said["code"]), str(said["out"]), str(said["err"])
+
     def follow(self) -> int | None:
         """Print its output from the beginning until it ends; its exit code, None where it left none."""
         command = self._runner().command(self._script("follow"))

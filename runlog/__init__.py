@@ -11,6 +11,7 @@ final           what was found of a trial once its study had finished
 numbers         numbers that JSON has no word for
 reader          the log in batches, beside its writer; damage is named
 study           what the log says of the study and its trials
+steered         what was asked of it by hand: settings, points, ends, a pause, notes and tags
 checkpoints     which checkpoints a run has
 ranking         which trials are best
 segments        the log cut into what Parquet parts hold and what they do not

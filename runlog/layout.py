@@ -21,6 +21,8 @@ REPORT = "report.html"
 TASK = "task"
 """Where the source of a task lies that was written in a notebook."""
 LOCK = "lock"
+REQUESTS = "requests"
+"""What was asked of a run and is not answered yet."""
 ASKING = "asking"
 """How processes that ask for trials find each other, and what each of them holds."""
 

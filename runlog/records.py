@@ -41,6 +41,8 @@ FIELDS: Mapping[str, frozenset[str]] = {
         "lost": "slot host reason",
         "slot": "slot host chip",
         "retry": "trials",
+        "request": "id verb arguments accepted answer",
+        "withdrawn": "settings points",
         "message": "level text",
         "notified": "about to",
         "final": "trial metrics samples",

@@ -16,11 +16,15 @@ from runlog.numbers import decode_mapping, decode_number
 from runlog.ranking import best
 from runlog.reader import OnDamage, read_batches
 from runlog.records import Record
+from runlog.steered import KINDS as STEERED
+from runlog.steered import Steered
 
 RUNNING = "RUNNING"
 """State of a trial that was asked and not told."""
 
-KINDS = ("opened", "edited", "asked", "told", "retry", "message", "notified", "final", "closed", "file")
+KINDS = (
+    "opened", "edited", "asked", "told", "retry", "message", "notified", "final", "closed", "file", *STEERED
+)  # fmt: skip
 """The records that `StudyState` takes in."""
 
 
@@ -83,9 +87,11 @@ class StudyState:
     edits: list[Record] = field(default_factory=list)
     notified: list[Record] = field(default_factory=list)
     final: dict[int, Final] = field(default_factory=dict)
+    steered: Steered = field(default_factory=Steered)
 
     def add(self, record: Record) -> None:
         """Take in one record; kinds that say nothing of trials are ignored."""
+        self.steered.add(record)
         match record["event"]:
             case "asked":
                 self._asked(record)
@@ -105,6 +111,9 @@ class StudyState:
                 self.notified.append(record)
             case "file":
                 self.files.add(record)
+            case "request":
+                if record["verb"] == "set" and record["accepted"]:
+                    self.budget_trials = record["arguments"].get("budget.trials", self.budget_trials)
             case "closed":
                 self.closed = record["reason"]
                 self.ledger = record.get("ledger", {})
@@ -192,7 +201,7 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
     duration, params_<name>, state`, then `reason`, `diverged` (where some did) and `ledger_<name>`;
     with constraints `feasible` and `constraints_<name>`, with replicates `spread` (or `spread_<metric>`);
     where trials extend another run's, `parent_run` and `parent_trial`; where some try failed ones again,
-    `retries`, their numbers.
+    `retries`, their numbers; where some have any, `tags` and `note`.
     Times are aware, in UTC.
     """
     rows = [study.trials[number] for number in sorted(study.trials)]
@@ -214,6 +223,7 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
         **_retries_column(rows),
         **_constraint_columns(rows),
         **_replicate_columns(study, rows),
+        **_written_columns(study, rows),
     }
 
 
@@ -255,6 +265,14 @@ def _constraint_columns(rows: list[TrialRow]) -> dict[str, list[Any]]:
         return {}
     feasible = [row.feasible if row.constraints else None for row in rows]
     return {"feasible": feasible, **_spread("constraints_", [row.constraints for row in rows])}
+
+
+def _written_columns(study: StudyState, rows: list[TrialRow]) -> dict[str, list[Any]]:
+    """Tags and notes of a person's; no column where no trial has any."""
+    steered = study.steered
+    tags = [" ".join(steered.tags.get(row.number, ())) or None for row in rows]
+    notes = ["; ".join(each.text for each in steered.remarks.get(row.number, ())) or None for row in rows]
+    return {name: found for name, found in (("tags", tags), ("note", notes)) if any(found)}
 
 
 def _replicate_columns(study: StudyState, rows: list[TrialRow]) -> dict[str, list[Any]]:

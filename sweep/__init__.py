@@ -14,6 +14,8 @@ show        one trial
 logs        what its command printed
 compare     runs side by side
 retry       ask failed trials again
+set, enqueue, prune, finish, pause, resume, stop   steer a study while it runs
+note, tag   write on a run or a trial
 remove      delete checkpoints
 verify      read every file of a run, say what is damaged
 StudySpec   a study file that was read
@@ -60,11 +62,13 @@ if TYPE_CHECKING:
     from sweep.api.run import run
     from sweep.api.show import read_trial as show
     from sweep.api.status import read_status as status
+    from sweep.api.steering.verbs import enqueue, finish, note, pause, prune, resume, set_, stop, tag
     from sweep.errors import SweepError
     from sweep.spec.schema import StudySpec
 
     float = float_
     int = int_
+    set = set_
     __version__: str
 
 _HOMES = {
@@ -74,22 +78,31 @@ _HOMES = {
     "check": "sweep.api.check",
     "choices": "sweep.api.python.space",
     "compare": "sweep.api.compare",
+    "enqueue": "sweep.api.steering.verbs",
     "extend": "sweep.api.extend",
+    "finish": "sweep.api.steering.verbs",
     "float": "sweep.api.python.space",
     "int": "sweep.api.python.space",
     "list_runs": "sweep.api.list_runs",
     "load": "analysis.load",
     "logs": "sweep.api.logs",
+    "note": "sweep.api.steering.verbs",
+    "pause": "sweep.api.steering.verbs",
     "plan": "sweep.api.plan",
+    "prune": "sweep.api.steering.verbs",
     "remove": "sweep.api.keeping.remove",
+    "resume": "sweep.api.steering.verbs",
     "retry": "sweep.api.retry",
     "run": "sweep.api.run",
+    "set": "sweep.api.steering.verbs",
     "show": "sweep.api.show",
     "start": "sweep.api.python.handle",
     "status": "sweep.api.status",
+    "stop": "sweep.api.steering.verbs",
+    "tag": "sweep.api.steering.verbs",
     "verify": "sweep.api.keeping.verify",
 }
-_INNER = {"float": "float_", "int": "int_", "show": "read_trial", "status": "read_status"}
+_INNER = {"float": "float_", "int": "int_", "set": "set_", "show": "read_trial", "status": "read_status"}
 """What a function is called where its name is a module's or a built-in's."""
 
 
@@ -101,20 +114,28 @@ __all__ = [
     "check",
     "choices",
     "compare",
+    "enqueue",
     "extend",
+    "finish",
     "list_runs",
     "load",
     "logs",
+    "note",
+    "pause",
     "plan",
+    "prune",
     "remove",
+    "resume",
     "retry",
     "run",
     "show",
     "start",
     "status",
+    "stop",
+    "tag",
     "verify",
 ]
-"""What `from sweep import *` gives; `float` and `int` are left out, as it would hide the built-in ones."""
+"""What `from sweep import *` gives; `float`, `int` and `set` are left out: they would hide the built-ins."""
 
 
 def __getattr__(name: str) -> Any:

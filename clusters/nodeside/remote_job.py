@@ -1,6 +1,6 @@
 """A command on the head that outlives the login that started it: run as a Ray job, followed, stopped.
 
-Its one argument is a JSON object; `do` is one of state, start, run, follow, stop, `folder` is the job's
+Its one argument is a JSON object; `do` is one of state, start, run, call, follow, stop, `folder` is the job's
 own. There: lock (held while it runs), pid, ended (its exit code), log; study and code, as they were sent.
 """
 
@@ -92,19 +92,37 @@ def start(config):
         print(json.dumps({"error": errors[-1] if done.returncode else "the job did not start"}))
 
 
+def surroundings(config):
+    """The environment of what runs there: our code, and nothing of the job's."""
+    known = {name: os.path.expanduser(value) for name, value in config["environment"].items()}
+    environment = {**os.environ, **known, "PYTHONPATH": place(config, "code")}
+    for name in ("RAY_ADDRESS", "RAY_JOB_CONFIG_JSON_ENV_VAR"):  # it joins the cluster by itself
+        environment.pop(name, None)
+    return environment
+
+
+def call(config):
+    """Run a command beside the job, to its end."""
+    done = subprocess.run(
+        [sys.executable, *config["arguments"]],
+        cwd=place(config, "study"),
+        env=surroundings(config),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    print(json.dumps({"code": done.returncode, "out": done.stdout, "err": done.stderr}))
+
+
 def run(config):
     """Inside the job: run the command, its output and exit code in files."""
     with open(place(config, "lock"), "a+b") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        known = {name: os.path.expanduser(value) for name, value in config["environment"].items()}
-        environment = {**os.environ, **known, "PYTHONPATH": place(config, "code")}
-        for name in ("RAY_ADDRESS", "RAY_JOB_CONFIG_JSON_ENV_VAR"):  # it joins the cluster by itself
-            environment.pop(name, None)
         with open(place(config, "log"), "wb") as log:
             driver = subprocess.Popen(
                 [sys.executable, *config["arguments"]],
                 cwd=place(config, "study"),
-                env=environment,
+                env=surroundings(config),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -145,7 +163,8 @@ def stop(config):
 
 def main():
     config = json.loads(sys.argv[1])
-    {"state": state, "start": start, "run": run, "follow": follow, "stop": stop}[config["do"]](config)
+    verbs = {"state": state, "start": start, "run": run, "call": call, "follow": follow, "stop": stop}
+    verbs[config["do"]](config)
 
 
 main()

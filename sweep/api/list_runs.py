@@ -21,12 +21,13 @@ class Listed:
     problem: str | None = None
 
 
-def list_runs(folder: str | Path = "runs") -> list[Listed]:
-    """Every run directory in `folder`, by name. Raises RunDirError where there is no such folder."""
+def list_runs(folder: str | Path = "runs", *, tag: str | None = None) -> list[Listed]:
+    """Every run directory in `folder`, by name, or those with a tag. Raises RunDirError without a folder."""
     folder = runs_folder(folder, "folder")
     if not folder.is_dir():
         raise RunDirError(f"{folder}: there is no such folder of runs. Pass another with --runs DIR")
-    return [_listed(path) for path in sorted(folder.iterdir()) if _is_run(path)]
+    found = [_listed(path) for path in sorted(folder.iterdir()) if _is_run(path)]
+    return [each for each in found if tag is None or (each.status is not None and tag in each.status.tags)]
 
 
 def _is_run(path: Path) -> bool:

@@ -20,18 +20,23 @@ from sweep.driver.monitor.choosing import progress_for
 from sweep.driver.monitor.outlasting import Outlasting
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.processes.final import record_final
-from sweep.driver.session import check_same_reads, drive, finished, open_run
+from sweep.driver.session import await_resumed, check_same_reads, drive, finished, open_run
+from sweep.driver.steering.settings import in_effect
 from sweep.errors import SweepError
 from sweep.executors.choosing import factory
 from sweep.executors.cluster import Cluster
 from sweep.rundir.history import read_history
 from sweep.rundir.naming import runs_folder
+from sweep.rundir.rundir import RunDir
 from sweep.spec.given import Study
 from sweep.spec.schema import StudySpec
 
 if TYPE_CHECKING:
     from sweep.driver.signals import Interrupter
     from sweep.driver.task_source import TaskSource
+
+PAUSED = "paused"
+"""The reason where the study waits, without workers, until it is resumed."""
 
 GAVE_UP = "gave up"
 """The reason where trials broke one after another and the study stopped: the same command resumes it."""
@@ -146,34 +151,59 @@ def run_study(
     """
     began = time.monotonic()
     check_choices(spec, sources=False)
-    with open_run(spec, runs, accept_changed_task=accept_changed_task, source=source) as run:
-        for text in _said_once(run.history.fresh_damage, run.path):
-            progress.note(text)
-        if finished(spec, run):
-            with logging_to(spec, run, progress):
-                pass  # a logger that is new, or that an earlier session left behind, gets what it lacks
-            if is_pending(spec, run):
-                progress.note("the edited space is not searched: the budget is used. Raise budget.trials")
-            return of_history(spec, run.path, run.history, began, "finished before")
-        factory(spec).prepare(cluster)
-        progress.stage(f"looking at the {'task' if spec.command is None else 'command'} {spec.target}")
-        description = describe_task(spec)
-        check_same_reads(spec, description, run, accept=accept_changed_task)
-        result = drive(spec, description, run, progress, cluster, interrupter=interrupter)
-        reason = "interrupted" if result.interrupted else "finished"
-        reason = reason if result.gave_up is None else GAVE_UP
-        final = run.history.study.final
-        if reason == "finished":
-            try:
-                final = record_final(spec, description, run, result.told, progress)
-            except KeyboardInterrupt:
-                reason = "interrupted"
-        run.close(reason, ledger=result.ledger)
-        summary = summary_of(spec, run.path, result.told, result.params, result.running, began, reason)
-        lanes = {
-            "lanes": result.lanes.widest,
-            "lane_busy_fraction": result.lanes.busy_fraction,
-            "lane_busy_fraction_while_asking": result.lanes.busy_fraction_while_asking,
-        }
-        totals = {**summary.totals, **lanes}
-        return replace(summary, totals=totals, ledger=result.ledger, gave_up=result.gave_up, final=final)
+    while True:
+        with open_run(spec, runs, accept_changed_task=accept_changed_task, source=source) as run:
+            for text in _said_once(run.history.fresh_damage, run.path):
+                progress.note(text)
+            asked = in_effect(spec, run, progress.note)
+            if run.history.study.steered.paused is None:
+                summary = _session(asked, run, progress, began, cluster, interrupter, accept_changed_task)
+            elif await_resumed(asked, run, progress, interrupter):
+                continue  # its log is read again: requests have changed what is to be done
+            else:
+                return of_history(asked, run.path, run.history, began, "interrupted")
+        if summary is not None:
+            return summary
+
+
+def _session(
+    spec: StudySpec,
+    run: RunDir,
+    progress: Progress,
+    began: float,
+    cluster: Cluster | None,
+    interrupter: Interrupter | None,
+    accept_changed_task: bool,
+) -> Summary | None:
+    """Train until the study ends or is interrupted; None where it is paused."""
+    if finished(spec, run):
+        with logging_to(spec, run, progress):
+            pass  # a logger that is new, or that an earlier session left behind, gets what it lacks
+        if is_pending(spec, run):
+            progress.note("the edited space is not searched: the budget is used. Raise budget.trials")
+        return of_history(spec, run.path, run.history, began, "finished before")
+    factory(spec).prepare(cluster)
+    progress.stage(f"looking at the {'task' if spec.command is None else 'command'} {spec.target}")
+    description = describe_task(spec)
+    check_same_reads(spec, description, run, accept=accept_changed_task)
+    result = drive(spec, description, run, progress, cluster, interrupter=interrupter)
+    if result.paused:
+        run.close(PAUSED, ledger=result.ledger)
+        return None
+    reason = "interrupted" if result.interrupted else "finished"
+    reason = reason if result.gave_up is None else GAVE_UP
+    final = run.history.study.final
+    if reason == "finished":
+        try:
+            final = record_final(spec, description, run, result.told, progress)
+        except KeyboardInterrupt:
+            reason = "interrupted"
+    run.close(reason, ledger=result.ledger)
+    summary = summary_of(spec, run.path, result.told, result.params, result.running, began, reason)
+    lanes = {
+        "lanes": result.lanes.widest,
+        "lane_busy_fraction": result.lanes.busy_fraction,
+        "lane_busy_fraction_while_asking": result.lanes.busy_fraction_while_asking,
+    }
+    totals = {**summary.totals, **lanes}
+    return replace(summary, totals=totals, ledger=result.ledger, gave_up=result.gave_up, final=final)

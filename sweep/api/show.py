@@ -22,7 +22,8 @@ class TrialView:
     """One trial; `rank` counts from 1 among those that ended well, None where it is not one of them.
 
     `checkpoints` gives the bytes of each that is kept, by path from the run directory or by URL in the store;
-    `final` what was found of it once the study had finished.
+    `final` what was found of it once the study had finished; `tags` and
+    `notes` are what a person wrote on it.
     """
 
     run: str
@@ -34,6 +35,8 @@ class TrialView:
     checkpoints: Mapping[str, int]
     damage: tuple[str, ...]
     final: Final | None = None
+    tags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         final = None if self.final is None else self.final.as_fields()
@@ -49,6 +52,8 @@ class TrialView:
         lines = [f"{self.run}, trial {row.number}: {row.state.lower()}{values}{rank}"]
         if row.reason:
             lines.append(f"reason: {row.reason}")
+        lines += [f"tags: {' '.join(self.tags)}"] if self.tags else []
+        lines += [f"note: {text}" for text in self.notes]
         lines += _pairs("proposed", row.params)
         lines += _pairs("fixed", fixed)
         lines += _pairs("ledger", row.ledger)
@@ -78,6 +83,8 @@ def read_trial(run_dir: str | Path, number: int) -> TrialView:
         checkpoints=dict(_checkpoints(run_dir, number)),
         damage=damage,
         final=study.final.get(number),
+        tags=tuple(study.steered.tags.get(number, ())),
+        notes=tuple(each.text for each in study.steered.remarks.get(number, ())),
     )
 
 

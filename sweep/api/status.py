@@ -12,7 +12,9 @@ from runlog import layout
 from runlog.integrity import wholeness
 from runlog.reader import UnreadableLogError, read_batches, whole_bytes
 from runlog.records import PREFIX
+from runlog.steered import Answered
 from runlog.study import StudyState, read_study
+from sweep.driver.steering import channel
 from sweep.errors import RunDirError
 from sweep.rundir.lock import holder
 from sweep.rundir.naming import check_log
@@ -22,6 +24,7 @@ _REPORT = PREFIX + b'report"'
 _TAIL_BYTES = 1 << 18
 _BLOCK_BYTES = 1 << 20
 _RATE_OVER_S = 60.0
+SHOWN_REQUESTS = 5
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Status:
     total asked for; `reports_per_s` is over the last minute of reports; `last_report` is in seconds since
     1970; `ledger` says where the last session's time went; `closed` is why the last session ended, None
     where it runs or was killed; `damage` names lines that cannot be read. `diverged` of the failed trials had
-    a loss that was not finite.
+    a loss that was not finite. `paused` is since when the study is paused, in seconds since 1970; `requests`
+    are the last things that were asked by hand, with their answers, `unanswered` counts those without one.
+    `tags` and `notes` are those of the run itself.
     """
 
     name: str
@@ -61,6 +66,11 @@ class Status:
     ledger: Mapping[str, Any]
     damage: tuple[str, ...]
     diverged: int = 0
+    paused: float | None = None
+    requests: tuple[Answered, ...] = ()
+    unanswered: int = 0
+    tags: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_status(run_dir: str | Path) -> Status:
@@ -88,6 +98,11 @@ def read_status(run_dir: str | Path) -> Status:
         messages=tuple(text for _, _, text in study.messages[-5:]),
         damage=damage,
         diverged=sum(row.diverged for row in study.trials.values()),
+        paused=study.steered.paused,
+        requests=tuple(study.steered.answered.values())[-SHOWN_REQUESTS:],
+        unanswered=channel.count(run_dir),
+        tags=tuple(study.steered.tags.get(None, ())),
+        notes=tuple(each.text for each in study.steered.remarks.get(None, ())),
     )
 
 
@@ -166,6 +181,10 @@ def as_text(status: Status, *, now: float | None = None) -> str:
         spent = {**status.ledger["driver"], **status.ledger["slots"]}
         times = ", ".join(f"{name.removesuffix('_s')} {seconds:.1f}" for name, seconds in spent.items())
         lines.append(f"seconds of the last session, {status.ledger['wall_s']:.1f} in all: {times}")
+    lines += [f"tags: {' '.join(status.tags)}"] if status.tags else []
+    lines += [f"note: {text}" for text in status.notes]
+    lines += [f"asked: {each}" for each in status.requests]
+    lines += [f"asked: {status.unanswered} requests are not answered yet"] if status.unanswered else []
     lines += [f"message: {text}" for text in status.messages]
     lines += [f"damaged: {text}" for text in status.damage]
     return "\n".join(lines)
@@ -174,7 +193,11 @@ def as_text(status: Status, *, now: float | None = None) -> str:
 def liveness(status: Status) -> str:
     """Whether a process writes there, and else why none does."""
     if status.pid is not None:
-        return f"running, process {status.pid}"
+        return f"{'running' if status.paused is None else 'paused'}, process {status.pid}"
+    if status.paused is not None:
+        return (
+            f"paused, and no process runs it; python -m sweep resume {status.run_dir}, then its own command"
+        )
     if not status.sessions and not status.trials:
         return "nothing has been recorded yet"
     if status.closed is None:

@@ -11,7 +11,8 @@ keeping       checkpoints no longer wanted, files that are sound: rm, verify
 agents        runs and studies as tools for agents: mcp
 watching      a run in the browser: report, ui
 selftest      this project's claims on this machine: selftest
-detaching     a study on its cluster's head: attach, stop, fetch
+detaching     a study on its cluster's head: attach, fetch
+steering      a run, while it runs: set, enqueue, prune, finish, pause, resume, stop, note, tag (a package)
 ending        how a command ends: its errors, its exit code, its one JSON object
 options       arguments that several verbs share
 tables        tables on stdout
@@ -42,6 +43,7 @@ from sweep.cli import (
     watching,
 )
 from sweep.cli.ending import INTERRUPTED
+from sweep.cli.steering import marks, trials, whole
 
 app = typer.Typer(
     name="sweep",
@@ -66,8 +68,15 @@ for verb in (
     studies.run,
     studies.plan,
     detaching.attach,
-    detaching.stop,
     detaching.fetch,
+    trials.enqueue,
+    trials.prune,
+    trials.finish,
+    whole.pause,
+    whole.resume,
+    whole.stop,
+    marks.note,
+    marks.tag,
     extending.extend,
     retrying.retry,
     runs.status,
@@ -85,6 +94,7 @@ for verb in (
 ):
     app.command()(verb)
 app.command("list")(runs.list_)
+app.command("set")(trials.set_)
 app.command("import")(importing.import_)
 app.command("export-adapter")(exporting.export_adapter)
 app.command("notify-test")(studies.notify_test)

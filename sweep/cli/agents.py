@@ -14,7 +14,7 @@ from sweep.cli.options import RunsFolder
 def mcp(
     runs: RunsFolder = Path("runs"),
     allow_start: Annotated[
-        bool, typer.Option("--allow-start", help="Studies may be started and stopped, too.")
+        bool, typer.Option("--allow-start", help="Studies may be started and steered, too.")
     ] = False,
 ) -> None:
     """Serve tools for agents on stdin and stdout, by the Model Context Protocol; it ends with stdin.

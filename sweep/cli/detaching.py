@@ -1,4 +1,4 @@
-"""Studies that run on a cluster's head while this machine looks on or leaves: attach, stop, fetch."""
+"""Studies that run on a cluster's head while this machine looks on or leaves: attach, fetch."""
 
 from __future__ import annotations
 
@@ -27,25 +27,6 @@ def attach(study: StudyFile, runs: RunsFolder = Path("runs"), as_json: AsJson = 
     else:
         print(f"results: {run_dir}")
     raise typer.Exit(code)
-
-
-def stop(study: StudyFile, as_json: AsJson = False) -> None:
-    """Stop a study on its cluster's head: what runs is saved, `sweep run` resumes it.
-
-    \b
-    sweep stop study.yaml
-    """
-    from sweep.api.remote import remote_study
-
-    with errors_end_the_command():
-        found = remote_study(study)
-        found.stop()
-    if as_json:
-        print_json({"study": found.spec.name, "host": found.host})
-        return
-    print(
-        f"{found.spec.name}: stopping on {found.host}; python -m sweep attach {study} follows it to its end"
-    )
 
 
 def fetch(study: StudyFile, runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:

@@ -27,7 +27,8 @@ def rm(
 ) -> None:
     """Delete a run's checkpoints, all but those of the best trials; tables and log stay.
 
-    Checkpoints of trials that have not ended always stay: the trials resume from them.
+    Checkpoints of trials that have not ended always stay: the trials resume from them. Those of trials with
+    the tag `star` go only where they are named with --trial.
 
     \b
     sweep rm runs/digits                    all but the best trial's

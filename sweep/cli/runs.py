@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,17 +36,24 @@ def status(run: RunDirectory, as_json: AsJson = False) -> None:
     print(json.dumps(asdict(found)) if as_json else as_text(found))
 
 
-def list_(runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
+def list_(
+    runs: RunsFolder = Path("runs"),
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="TAG", help="Only runs that `sweep tag` gave this tag.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List the runs in a folder: trials, best value, and whether they run.
 
     \b
     sweep list
+    sweep list --tag baseline
     sweep list --runs /elsewhere/runs --json
     """
     from sweep.api.list_runs import list_runs
 
     with errors_end_the_command():
-        found = list_runs(runs)
+        found = list_runs(runs, tag=tag)
     if as_json:
         rows = [
             {"path": str(each.path), "problem": each.problem, "status": each.status and asdict(each.status)}
@@ -54,10 +61,11 @@ def list_(runs: RunsFolder = Path("runs"), as_json: AsJson = False) -> None:
         ]
         print(json.dumps(rows))
     elif not found:
-        print(f"{runs}: no runs yet")
+        print(f"{runs}: no runs yet" if tag is None else f"{runs}: no run has the tag {tag}")
     else:
-        columns = ("run", "trials", "best", "metric", "state")
-        print_table(columns, map(_list_row, found), left=("run", "metric", "state"))
+        left = ("run", "metric", "state", "tags")
+        columns = ("run", "trials", "best", "metric", "state", *(("tags",) if _has_tags(found) else ()))
+        print_table(columns, [_list_row(each)[: len(columns)] for each in found], left=left)
 
 
 def show(
@@ -147,13 +155,18 @@ def _list_row(listed: Listed) -> tuple[str, ...]:
 
     status = listed.status
     if status is None:
-        return listed.path.name, "", "", "", listed.problem or ""
+        return listed.path.name, "", "", "", listed.problem or "", ""
     total = f"/{status.budget_trials}" if status.budget_trials is not None else ""
     ended = sum(count for state, count in status.trials.items() if state != "RUNNING")
     damage = f"; damage found: {len(status.damage)}" if status.damage else ""
     best = " ".join(f"{value:.6g}" for value in status.best.values) if status.best else ""
     metric = " ".join(metric for metric, _ in status.objectives)
-    return listed.path.name, f"{ended}{total}", best, metric, liveness(status) + damage
+    state = liveness(status) + damage
+    return listed.path.name, f"{ended}{total}", best, metric, state, " ".join(status.tags)
+
+
+def _has_tags(found: Sequence[Listed]) -> bool:
+    return any(each.status is not None and each.status.tags for each in found)
 
 
 def _print_reports(reports: tuple[Report, ...]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from runlog import layout
 from sweep.driver.editing import edited
+from sweep.driver.limits import saving_of
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.processes.describe import describe
 from sweep.errors import JournalError, RunDirError, SpecError, StaleJournalError
@@ -26,7 +27,6 @@ from sweep.spec.command import program
 from sweep.spec.command.program import program_of
 from sweep.spec.edited.edits import fitting
 from sweep.spec.plans import greatest_values, longest, sample_values
-from sweep.spec.resolve import keeps_best_report
 from sweep.spec.schema import Choices, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.turn import Command, TaskRef, WorkerSettings
@@ -142,6 +142,7 @@ def open_study(spec: StudySpec, description: Description, run: RunDir) -> Study:
         run.journal_path,
         length,
         retries=retries,
+        points=run.history.study.steered.points,
         edited=edited(spec, run),
         first=min(asked, default=None),
         began=min((row.asked for row in run.history.study.trials.values() if row.asked), default=None),
@@ -224,12 +225,13 @@ def make_executor(
     """
     on_gpu = description.device == "gpu"
     slots = 1 if on_gpu or executors.traits(spec).in_process else cores()
+    saving = saving_of(spec)
     settings = WorkerSettings(
         task=replace(task_ref(spec), texts=texts(description)),
-        snapshot_every_s=spec.checkpoints.every_s,
-        keep_final=spec.checkpoints.keep_best > 0,
+        snapshot_every_s=saving.every_s,
+        keep_final=saving.final,
         objective=(spec.objective[0].metric, spec.objective[0].direction),
-        keep_best_report=keeps_best_report(spec),
+        keep_best_report=saving.best_report,
         slots=slots,
         limit_bytes=spec.worker.memory_bytes,
         trainable=spec.trainable,

@@ -15,9 +15,16 @@ from sweep.rundir.null import NullRunDir, NullWriter
 from sweep.rundir.retention import superseded
 from sweep.rundir.rundir import RunDir
 from sweep.scheduler.messages import Collected
-from sweep.spec.schema import Checkpoints
+from sweep.spec.resolve import keeps_best_report
+from sweep.spec.schema import Checkpoints, StudySpec
 from sweep.vocabulary.trial import Outcome, Snapshot
 from sweep.vocabulary.turn import Turn
+
+
+def policy_of(spec: StudySpec) -> Checkpoints:
+    """Which checkpoints a study keeps."""
+    return spec.checkpoints.model_copy(update={"keep_best_report": keeps_best_report(spec)})
+
 
 Arriving = tuple[str, str]
 """A slot and a path on its host."""
@@ -46,6 +53,7 @@ class CheckpointCollector:
         self._policy = policy
         self._directions = directions
         self._told = {outcome.number: outcome for outcome in told}
+        self._starred = run.history.study.steered.starred
         self._store = store
         self._refusal = ""
         self._arriving: dict[Arriving, CheckpointWriter | NullWriter] = {}
@@ -83,6 +91,11 @@ class CheckpointCollector:
         """A trial has ended: its final snapshots are fetched where they will be kept, others are dropped."""
         self._told[outcome.number] = outcome
         self._settle_final(outcome.number)
+
+    def steer(self, policy: Checkpoints, starred: frozenset[int]) -> None:
+        """Other checkpoints are kept from here on: what is gone stays gone."""
+        self._policy, self._starred = policy, starred
+        self._untidy = True
 
     def _settle_final(self, number: int) -> None:
         for slot, snapshot in self._final.pop(number, []):
@@ -212,4 +225,5 @@ class CheckpointCollector:
             keep_best=self._policy.keep_best,
             keep_best_report=self._policy.keep_best_report,
             max_bytes=self._policy.max_bytes,
+            starred=self._starred,
         )

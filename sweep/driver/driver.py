@@ -15,7 +15,7 @@ from dataclasses import replace
 from math import inf
 from typing import assert_never
 
-from sweep.driver.checkpoint_collector import CheckpointCollector
+from sweep.driver.checkpoint_collector import CheckpointCollector, policy_of
 from sweep.driver.checkpoint_store import StoreThread
 from sweep.driver.limits import limits
 from sweep.driver.monitor.counters import Counters
@@ -26,12 +26,14 @@ from sweep.driver.notify.notifier import Notifier
 from sweep.driver.printed import Printed
 from sweep.driver.result import DriverResult, LaneUse
 from sweep.driver.resuming import Resuming
+from sweep.driver.steering.live import Steered, Steering
 from sweep.driver.stopping import Stopping
 from sweep.driver.trials import Trials
 from sweep.executors.base import Chunk, Executor, ExecutorEvent
 from sweep.rundir.null import NullRunDir
 from sweep.rundir.rundir import RunDir
 from sweep.scheduler import Phase, State, transition
+from sweep.scheduler.endings import FINISHED_BY_HAND
 from sweep.scheduler.messages import (
     Ask,
     Asked,
@@ -41,6 +43,7 @@ from sweep.scheduler.messages import (
     Instruction,
     Interrupted,
     Judge,
+    Limited,
     NoMoreAsks,
     Note,
     Record,
@@ -50,7 +53,6 @@ from sweep.scheduler.messages import (
     Tick,
 )
 from sweep.search.study import Study
-from sweep.spec.resolve import keeps_best_report
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import Outcome, TrialState
@@ -93,6 +95,7 @@ class Driver:
         self._clock = clock
         self._began = clock()
         self._interrupts = 0
+        self._is_to_end = False
         self._interrupted = False
         self.is_starting = False
         self._shown = -inf
@@ -113,7 +116,7 @@ class Driver:
         self._collector = CheckpointCollector(
             run,
             executor,
-            spec.checkpoints.model_copy(update={"keep_best_report": keeps_best_report(spec)}),
+            policy_of(spec),
             directions,
             told=told.values(),
             store=store,
@@ -122,10 +125,27 @@ class Driver:
         self._state = State(
             limits(spec, description, slots=executor.slots, told=run.history.used, rungs=study.rungs)
         )
+        self._steering = Steering(
+            spec,
+            description,
+            run,
+            Steered(
+                self._state, study, self._stopping, self._collector, self._counters, told, executor.slots
+            ),
+            end=self._end,
+            stopped_by=lambda: self._stopped_by,
+            say=progress.note,
+            clock=clock,
+        )
 
     def interrupt(self) -> None:
         """Ask for an orderly end; safe to call from a signal handler."""
         self._interrupts += 1
+        self._executor.cut_short()
+
+    def _end(self) -> None:
+        """End in order, as it was asked for by hand."""
+        self._is_to_end = True
         self._executor.cut_short()
 
     def run(self) -> DriverResult:
@@ -194,6 +214,7 @@ class Driver:
                 state.lane_time_while_asking.useful_fraction,
             ),
             ledger=self._ledger.as_json(),
+            paused=self._steering.pausing and not self._interrupts,
         )
 
     @property
@@ -213,7 +234,7 @@ class Driver:
             self._run.record_outcome(outcome)
             self._collector.trial_told(outcome)
         self._counters.session_begins()
-        self._settle(resumed.events)
+        self._settle([*resumed.events, *self._steering.left()])
         self._commit()
 
     def step(self) -> None:
@@ -225,6 +246,7 @@ class Driver:
         self._ledger.look(self._state)
         with self._warnings.heard():
             self._settle(self._translate(happened))
+            self._steer()
         self._collector.tidy()
         if self._clock() - self._committed >= COMMIT_EVERY_S:
             self._commit()
@@ -240,13 +262,20 @@ class Driver:
         """The study as it stands."""
         return self._counters.view(self._state, self._clock() - self._began)
 
+    def _steer(self) -> None:
+        """Do what was asked by hand since the last look; after it, trials may be asked for again."""
+        if events := self._steering.look():
+            if any(isinstance(event, Limited) for event in events):
+                self._stopped_by, self._unseen_ends = None, True
+            self._settle(events)
+
     @property
     def interrupted(self) -> bool:
         """Whether an orderly end was asked for."""
         return self._interrupts > 0
 
     def _enter_interrupt(self) -> None:
-        if self._interrupts and not self._interrupted:
+        if (self._interrupts or self._is_to_end) and not self._interrupted:
             self._interrupted = True
             self._settle([Interrupted()])
 
@@ -377,6 +406,8 @@ class Driver:
 
     def _tell(self, outcome: Outcome) -> None:
         self._enter_told(outcome)
+        if outcome.reason == FINISHED_BY_HAND:
+            self._run.checkpoints.mark_final(outcome.number)
         self._study.tell(outcome)
         self._notifier.ended(outcome)
         self._unseen_ends = True

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sweep.scheduler import Aim, Constraint, Limits, Patience
 from sweep.spec.plans import programs
-from sweep.spec.resolve import value_of
+from sweep.spec.resolve import keeps_best_report, value_of
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
-from sweep.vocabulary.turn import Trainable
+from sweep.vocabulary.turn import Saving, Trainable
 
 INDEPENDENT = ("random", "qmc", "grid")
 """Samplers whose proposals do not depend on results, so that any number of trials may run at once."""
@@ -55,6 +55,12 @@ def limits(
         stop_after=spec.failures.stop_after,
         patience=None if patience is None else Patience(patience.reports, patience.min_delta),
     )
+
+
+def saving_of(spec: StudySpec) -> Saving:
+    """When workers save their runs."""
+    kept = spec.checkpoints
+    return Saving(kept.every_s, final=kept.keep_best > 0, best_report=keeps_best_report(spec))
 
 
 def _stop_s(spec: StudySpec) -> float:

@@ -26,7 +26,8 @@ class DriverResult:
 
     `told` and `params` hold the trials of all sessions by number; `running` counts those that stay
     resumable; `stopped_by` says why no further trials were asked for before the budget was used, `gave_up`
-    why the study stopped with trials unfinished; `ledger` says where the session's time went, in seconds.
+    why the study stopped with trials unfinished; `paused` that it ended until it is resumed; `ledger` says
+    where the session's time went, in seconds.
     """
 
     told: Mapping[int, Outcome]
@@ -37,3 +38,4 @@ class DriverResult:
     gave_up: str | None
     lanes: LaneUse
     ledger: Mapping[str, object]
+    paused: bool = False

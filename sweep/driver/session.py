@@ -3,6 +3,7 @@
 open_run      the directory, refused where it belongs to another study
 finished      whether nothing is left to do, without starting anything
 drive         train until the study ends or is interrupted
+await_resumed a paused study, until it is resumed
 driving       the driver of a session, for one who takes its steps
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from sweep.driver.build import (
@@ -25,6 +27,7 @@ from sweep.driver.build import (
 from sweep.driver.editing import record_edit, study_before
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.signals import Interrupter, interrupting
+from sweep.driver.steering.waiting import Waiting
 from sweep.driver.task_source import TaskSource
 from sweep.errors import RunDirError, SpecError
 from sweep.executors.awake import awake
@@ -108,6 +111,22 @@ def _check_same_task(spec: StudySpec, run: RunDir, accept: bool, source: TaskSou
             f"{run.path}: cannot resume: the source of task {spec.target} changed since the run started. "
             "Restore it, rename the study, or pass --accept-changed-task"
         )
+
+
+def await_resumed(spec: StudySpec, run: RunDir, progress: Progress, interrupter: Interrupter | None) -> bool:
+    """Hold a paused study, without workers, until it is resumed; False where it is stopped or interrupted."""
+    over = Event()
+    if interrupter is not None:
+        interrupter.attach(over.set)
+    progress.stage("paused")
+    progress.note(
+        f"{spec.name}: paused, its workers have ended. Resume it: python -m sweep resume {run.path}"
+    )
+    with interrupting(over.set, lambda _: None):
+        resumed = Waiting(run, spec, progress.note, waits=True).await_resumed(over.is_set)
+    if not resumed:
+        progress.note(f"{spec.name}: stays paused. Resume it: python -m sweep resume {run.path}")
+    return resumed
 
 
 def check_same_reads(spec: StudySpec, description: Description, run: RunDir, *, accept: bool) -> None:

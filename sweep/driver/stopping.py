@@ -18,6 +18,10 @@ class Stopping:
         self._best: Cost | None = None
         self._since_best = 0
 
+    def steer(self, spec: StudySpec) -> None:
+        """The study has other rules for its end."""
+        self._stop, self._time_s = spec.stop, spec.budget.time_s
+
     def enter(self, outcome: Outcome) -> None:
         """One trial has ended; what broke says nothing of how well the search goes."""
         broke = outcome.state is TrialState.FAIL and not outcome.diverged

@@ -56,7 +56,9 @@ class Trials:
         extension = self._extension
         parent = None if extension is None else extension.parents[proposal.number]
         origin = None if parent is None else (parent.run, parent.trial)
-        self._run.record_asked(trial_plan, proposal.params, proposal.notes, origin, proposal.retries)
+        self._run.record_asked(
+            trial_plan, proposal.params, proposal.notes, origin, proposal.retries, proposal.enqueued
+        )
 
     def judge(self, judges: Sequence[Judge], *, prunes: bool) -> Judged:
         """Enter all reports that arrived together, then judge each trial once, in number order."""

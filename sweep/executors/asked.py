@@ -65,6 +65,8 @@ class AskedExecutor:
         seat = self._seats.get(slot)
         if seat is not None:
             seat.turns.append(turn)
+            if seat.load is not None and seat.load.run in turn.ends:
+                self._end(seat, seat.load.run)
             self._open(seat)
 
     def gather(self, slot: str, snapshot: Snapshot) -> None:
@@ -177,6 +179,14 @@ class AskedExecutor:
                 return
             self._events.append(TurnDone(seat.slot, TurnResult(seat.turns.popleft().number)))
 
+    def _end(self, seat: Seat, run: RunId) -> None:
+        """End a trial where it reported last: no further report is waited for."""
+        seat.load = None
+        *before, last = seat.turns
+        seat.turns.clear()
+        self._events += [TurnDone(seat.slot, TurnResult(turn.number)) for turn in before]
+        self._events.append(TurnDone(seat.slot, TurnResult(last.number, finished=(run,))))
+
     def _done(self, seat: Seat, result: TurnResult) -> None:
         seat.turns.popleft()
         self._events.append(TurnDone(seat.slot, result))
@@ -186,7 +196,7 @@ class AskedExecutor:
 class AskedFactory:
     """Trials belong to the program that asked for them: no command can train them."""
 
-    traits = Traits(in_process=True)
+    traits = Traits(in_process=True, by_program=True)
 
     def prepare(self, cluster: Cluster | None) -> None:
         """Refuse: what trains these trials is a program of its own. Raises SweepError."""

@@ -62,12 +62,14 @@ class Traits:
 
     `uses_cluster`: it runs on the cluster that the study names, which must be up; else it stays on this
     machine. `in_process`: it trains in the driver's own process, with one slot. `has_dashboard`: Ray runs in
-    the driver's process, with its dashboard and its metrics endpoint.
+    the driver's process, with its dashboard and its metrics endpoint. `by_program`: a Python program asks for
+    the trials and trains them.
     """
 
     uses_cluster: bool = False
     in_process: bool = False
     has_dashboard: bool = False
+    by_program: bool = False
 
 
 @dataclass(frozen=True)

@@ -70,11 +70,11 @@ class SimulatedWorker:
         """A run as it enters a lane."""
         return Occupant(load, stands_at(load), now)
 
-    def snapshot(self, occupant: Occupant) -> Snapshot:
+    def snapshot(self, occupant: Occupant, *, final: bool = False) -> Snapshot:
         """A checkpoint of a run, with no bytes."""
         run = occupant.load.run
         path = f"{run.trial}/{run.replicate}/{occupant.seen}"
-        return Snapshot(run.trial, run.replicate, occupant.seen, path, bytes=0, sha256="")
+        return Snapshot(run.trial, run.replicate, occupant.seen, path, bytes=0, sha256="", final=final)
 
     def saved(self, occupant: Occupant, now: float) -> list[Snapshot]:
         """What is saved of a run that has just reported."""
@@ -97,6 +97,8 @@ class SimulatedWorker:
         """What comes of an open turn that took so long and ends now."""
         if turn.probe is not None:
             return TurnResult(turn.number, rates=rates(turn.probe.most), turn_s=seconds)
+        if turn.ends:
+            return self._ended(turn, seconds)
         if not turn.advance:
             saved = tuple(self.snapshot(occupant) for occupant in self.lanes.values())
             return TurnResult(turn.number, snapshots=saved, turn_s=seconds)
@@ -115,6 +117,18 @@ class SimulatedWorker:
                 del self.lanes[lane]
         return TurnResult(
             turn.number, tuple(reports), tuple(finished), (), tuple(snapshots), spent, turn_s=seconds
+        )
+
+    def _ended(self, turn: Turn, seconds: float) -> TurnResult:
+        """Runs that end where they stand: a final checkpoint of each."""
+        ends = {lane: each for lane, each in self.lanes.items() if each.load.run in turn.ends}
+        for lane in ends:
+            del self.lanes[lane]
+        return TurnResult(
+            turn.number,
+            finished=tuple(each.load.run for each in ends.values()),
+            snapshots=tuple(self.snapshot(each, final=True) for each in ends.values()),
+            turn_s=seconds,
         )
 
     def _report(self, lane: int, occupant: Occupant, width: int, now: float) -> Report:

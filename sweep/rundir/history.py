@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runlog import checkpoints, collector, layout
+from runlog import checkpoints, collector, layout, steered
 from runlog.checkpoints import CheckpointsState
 from runlog.integrity import wholeness
 from runlog.reader import UnreadableLogError, read_batches
@@ -151,7 +151,7 @@ class _Reducer:
 
     def _enter_time(self, event: str, time: float) -> None:
         """Time passes within a session; what is noted between sessions is not of one."""
-        if event in ("message", "retry", "edited", "file", *checkpoints.KINDS):
+        if event in ("message", "retry", "edited", "file", *steered.KINDS, *checkpoints.KINDS):
             return
         if event != "opened" and self.last is not None:
             self.elapsed_s += max(0.0, time - self.last)

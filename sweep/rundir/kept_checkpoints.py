@@ -68,6 +68,13 @@ class KeptCheckpoints:
         self._append("checkpoint_removed", path=path)
         self._going.append(path)
 
+    def mark_final(self, number: int) -> None:
+        """A trial has ended where its last checkpoints are: record them as the final ones."""
+        last = {each.run: each for each in sorted(self.kept, key=lambda each: each.examples)}
+        for snapshot in last.values():
+            if snapshot.trial == number and not snapshot.final:
+                self._record(replace(snapshot, final=True))
+
     def sound(
         self, number: int, wanted: Callable[[Snapshot], bool] = lambda _: True
     ) -> dict[RunId, Snapshot]:

@@ -45,6 +45,8 @@ class NullCheckpoints:
 
     def remove(self, path: str) -> None: ...
 
+    def mark_final(self, number: int) -> None: ...
+
 
 class NullRunDir:
     """The methods of a run directory that a driver calls."""
@@ -64,7 +66,10 @@ class NullRunDir:
         notes: Mapping[str, Any] | None = None,
         parent: tuple[str, int] | None = None,
         retries: int | None = None,
+        enqueued: str | None = None,
     ) -> None: ...
+
+    def record_known(self, event: str, **fields: Any) -> None: ...
 
     def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:
         return list(reports)
@@ -74,6 +79,8 @@ class NullRunDir:
     def record_slot(self, slot: str, *, host: str, chip: str) -> None: ...
 
     def record_lost(self, slot: str, *, host: str, reason: str) -> None: ...
+
+    def write_study(self, text: str) -> None: ...
 
     def record_message(self, level: str, text: str) -> None:
         self.messages.append(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from runlog import ranking
 from sweep.vocabulary.trial import Outcome, RunId, Snapshot
@@ -16,13 +16,15 @@ def superseded(
     keep_best: int,
     keep_best_report: bool = False,
     max_bytes: int | None = None,
+    starred: Collection[int] = (),
 ) -> list[Snapshot]:
     """Choose the checkpoints to delete, those first that are missed least.
 
     Kept are the last checkpoint of each run of a trial not told yet, since it resumes from there, and
     the final ones of the `keep_best` best COMPLETE trials, or those of the best report where they ended
     early; with `keep_best_report` the one of each such run's best report too. Where these exceed
-    `max_bytes`, the worst of the best go too; what unfinished trials need stays whatever its size.
+    `max_bytes`, the worst of the best go too; what unfinished and `starred` trials need stays whatever its
+    size.
     """
     best_reports = _best_of_each_run(checkpoints, directions[0])
     last = _last_of_each_run(checkpoints)
@@ -34,8 +36,8 @@ def superseded(
     stay = dict.fromkeys(last.values())
     if keep_best_report:
         stay |= dict.fromkeys(best_reports.values())
-    needed = [each for each in stay if each.trial not in told]
-    kept = [each for each in stay if each.trial in best]
+    needed = [each for each in stay if each.trial not in told or each.trial in starred]
+    kept = [each for each in stay if each.trial in best and each.trial not in starred]
     kept.sort(key=lambda each: (ranks[each.trial], each.replicate, each.examples))
     keeping = {each.path for each in (*needed, *kept)}
     deleted = [each for each in checkpoints if each.path not in keeping]

@@ -191,12 +191,13 @@ class RunDir:
         notes: Mapping[str, Any] | None = None,
         parent: tuple[str, int] | None = None,
         retries: int | None = None,
+        enqueued: str | None = None,
     ) -> None:
         """Record a new trial; `params` is what the sampler chose, fixed hyperparameters left out.
 
         `notes` is what the sampler wrote down about the trial for itself, in words that JSON knows; `parent`
         the run directory and number of the trial that it extends; `retries` the failed one that it tries
-        again.
+        again; `enqueued` the request that asked for its point.
         """
         if plan.number in self._keys or plan.number in self._told:
             raise ValueError(f"trial {plan.number} was asked before")
@@ -210,16 +211,20 @@ class RunDir:
             **({"notes": dict(notes)} if notes else {}),
             **({"parent": list(parent)} if parent else {}),
             **({"retries": retries} if retries is not None else {}),
+            **({"enqueued": enqueued} if enqueued is not None else {}),
         )
+        self.history.study.steered.points.pop(enqueued or "", None)
 
     def record_edited(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """Record that the space is another from here on: the study file's keys before and after, on disk.
+        """Record that the space is another from here on: the study file's keys before and after."""
+        self.record_known("edited", before=before, after=after)
 
-        The history knows of it, too.
-        """
-        self._append("edited", before=before, after=after)
+    def record_known(self, event: str, **fields: Any) -> None:
+        """Record what changes the study from here on, on disk; the history knows of it, too."""
+        time = self._clock()
+        self._log.record(event, time, fields)
         self._log.commit()
-        self.history.study.add({"event": "edited", "before": before, "after": after})
+        self.history.study.add({"event": event, "time": time, **fields})
 
     def record_retry(self, trials: Sequence[int]) -> None:
         """Record that failed trials are to be asked again."""

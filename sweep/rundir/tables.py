@@ -156,6 +156,8 @@ def _array(name: str, values: list[Any]) -> pa.Array:
         "duration": pa.duration("us"),
         "value": pa.float64(),
         "reason": pa.string(),
+        "tags": pa.string(),
+        "note": pa.string(),
     }
     kind = pa.float64() if name.startswith("values_") else known.get(name)
     try:

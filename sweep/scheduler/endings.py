@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sweep.scheduler import feeding
 from sweep.scheduler.limits import Aim, Constraint
 from sweep.scheduler.live import Boundary, LiveTrial
 from sweep.scheduler.messages import Instruction, Tell
@@ -14,10 +15,14 @@ from sweep.scheduler.queues import unqueue
 from sweep.scheduler.state import State
 from sweep.vocabulary.trial import LEDGER, Outcome, RunId, TrialState
 
+PRUNED_BY_HAND = "pruned by hand"
+FINISHED_BY_HAND = "finished by hand"
+"""Reasons of ends that a person asked for."""
+
 
 def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
     """The trial has ended, by all its runs or by patience; without a finite number an objective it fails."""
-    if trial.finished:
+    if trial.finished and trial.plan.length.open:
         trial.level()
     for aim in state.limits.objectives:
         if not _counted(trial, aim):
@@ -30,7 +35,30 @@ def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
             reason = f"objective {aim.metric} is {found} in the last report"
             _tell(state, trial, TrialState.FAIL, out, reason, diverged=True)
             return
-    _tell(state, trial, TrialState.COMPLETE, out)
+    by_hand = trial.plan.number in state.finishing
+    _tell(state, trial, TrialState.COMPLETE, out, FINISHED_BY_HAND if by_hand else None)
+
+
+def finish(state: State, number: int) -> None:
+    """A person ends a trial, unless it has ended meanwhile: runs in slots end with a turn of their own."""
+    if number in state.trials:
+        state.finishing.add(number)
+        for slot in state.slots.values():
+            if any(run.trial == number for run in slot.holding):
+                feeding.open_slot(state, slot)
+
+
+def finish_those_that_wait(state: State, out: list[Instruction]) -> None:
+    """Of trials that are to end, runs in no slot end where their last reports and checkpoints are."""
+    for number in sorted(state.finishing):
+        trial = state.trials[number]
+        for run in trial.runs.values():
+            if run.slot is None and not run.finished:
+                state.paused.pop(run.id, None)
+                unqueue(state, run)
+                run.finished = True
+        if trial.finished:
+            complete(state, trial, out)
 
 
 def _missing(trial: LiveTrial, aim: Aim) -> str:
@@ -60,11 +88,11 @@ def out_of_patience(state: State, trial: LiveTrial) -> bool:
     return state.limits.patience is not None and trial.stalled >= state.limits.patience.reports
 
 
-def prune(state: State, number: int, out: list[Instruction]) -> None:
-    """The pruner ends a trial, unless it has ended meanwhile."""
+def prune(state: State, number: int, out: list[Instruction], reason: str | None = None) -> None:
+    """The pruner, or a person, ends a trial, unless it has ended meanwhile."""
     trial = state.trials.get(number)
     if trial is not None:
-        _tell(state, trial, TrialState.PRUNED, out)
+        _tell(state, trial, TrialState.PRUNED, out, reason)
 
 
 def fail(state: State, id: RunId, reason: str, out: list[Instruction], *, diverged: bool = False) -> None:
@@ -87,6 +115,7 @@ def _tell(
     out.append(Tell(replace(_outcome(state, trial, end, reason), diverged=diverged)))
     del state.trials[trial.plan.number]
     state.unjudged.discard(trial.plan.number)
+    state.finishing.discard(trial.plan.number)
     state.told += 1
     state.broken = state.broken + 1 if end is TrialState.FAIL and not diverged else 0
     for run in trial.runs.values():

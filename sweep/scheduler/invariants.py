@@ -20,7 +20,13 @@ def broken(invariant: str, found: object) -> NoReturn:
     raise AssertionError(f"broken invariant: {invariant}; found {found}")
 
 
-def check_runs(trials: Trials, slots: Slots, waiting: Queues, paused: Collection[RunId]) -> None:
+def check_runs(
+    trials: Trials,
+    slots: Slots,
+    waiting: Queues,
+    paused: Collection[RunId],
+    finishing: Collection[int],
+) -> None:
     """Every run is in one place: queue, slot, pause or finished; and it has recorded what it must have."""
     places: dict[RunId, int] = {}
     for id in paused:
@@ -42,19 +48,21 @@ def check_runs(trials: Trials, slots: Slots, waiting: Queues, paused: Collection
             if run.slot != slot.id or run.waiting:
                 broken("a run names the slot that holds it", run)
             places[id] = places.get(id, 0) + 1
+    if not trials.keys() >= set(finishing):
+        broken("only live trials are to end", set(finishing) - trials.keys())
     for trial in trials.values():
         if trial.finished:
             broken("a trial whose runs are all finished is told", trial.plan.number)
         for run in trial.runs.values():
             if places.get(run.id, 0) + run.finished != 1:
                 broken("a run is in one place: queue, slot, pause or finished", (run, places.get(run.id)))
-            _check_recorded(run)
+            _check_recorded(run, may_end_early=run.id.trial in finishing)
         for examples, row in trial.boundaries.items():
             if len(row) >= len(trial.runs):
                 broken("a boundary waits only until all replicates reach it", (trial.plan.number, examples))
 
 
-def _check_recorded(run: LiveRun) -> None:
+def _check_recorded(run: LiveRun, *, may_end_early: bool) -> None:
     if run.key.limit is not None and run.key.limit < 1:
         broken("a limit on the width is at least 1", run)
     if run.length.open:  # it reports when it likes and ends when it says
@@ -64,7 +72,7 @@ def _check_recorded(run: LiveRun) -> None:
     reports, recorded = run.length.reports, run.recorded
     if recorded > reports:
         broken("a run records no more reports than its length has", run)
-    if run.finished and (recorded < reports or run.slot is not None):
+    if run.finished and ((recorded < reports and not may_end_early) or run.slot is not None):
         broken("a finished run has recorded all its reports and is in no slot", run)
     if run.checkpoint is not None and run.length.boundaries(run.seen) > recorded:
         broken("a checkpoint stands nowhere beyond the recorded reports", run)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from sweep.vocabulary.trial import Length
+from sweep.vocabulary.turn import Saving
 
 
 class Constraint(NamedTuple):
@@ -44,7 +45,7 @@ class Patience(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """What the scheduler goes by, fixed for a session.
+    """What the scheduler goes by; it changes in a session only where a person asks for it.
 
     `trials` is the budget in total; `told` counts those that earlier sessions ended; `objectives` say
     what a trial's values are made of. `width` is the number of lanes of a slot, None to measure it; `slots`
@@ -54,7 +55,8 @@ class Limits:
     how often in a row, with no report in between, a run may take its worker with it; `grace_s` is added to a
     time-out before a silent worker is given up. `retries` is how often a run that failed by itself is tried
     again, with no report in between; after `stop_after` trials in a row that broke the study stops, None
-    never. `stop_s` is how long after an interruption turns may still come back.
+    never. `stop_s` is how long after an interruption turns may still come back. `saving` is how workers save
+    their runs where that was changed since they started.
     """
 
     trials: int
@@ -76,6 +78,7 @@ class Limits:
     patience: Patience | None = None
     grace_s: float = 60.0
     stop_s: float = math.inf
+    saving: Saving | None = None
 
     def may_prune(self, length: Length, examples: int) -> bool:
         """Whether a trial may be pruned at the report of this boundary."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sweep.scheduler.limits import Limits
 from sweep.vocabulary.trial import Outcome, Report, Snapshot, TrialPlan
 from sweep.vocabulary.turn import SlotJoined, SlotLost, Turn, TurnDone
 
@@ -57,12 +58,45 @@ class NoMoreAsks:
 
 
 @dataclass(frozen=True)
+class Limited:
+    """The study has other limits from here on; trials may be asked for again, if the budget has any left."""
+
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Prune:
+    """A person ends a trial as PRUNED."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Finish:
+    """A person ends a trial as COMPLETE, where its runs stand."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Interrupted:
     """A signal asks to stop: finish the turns in flight, snapshot, end."""
 
 
 Event = (
-    SlotJoined | SlotLost | TurnDone | Asked | Taken | Judged | Collected | Tick | NoMoreAsks | Interrupted
+    SlotJoined
+    | SlotLost
+    | TurnDone
+    | Asked
+    | Taken
+    | Judged
+    | Collected
+    | Tick
+    | NoMoreAsks
+    | Limited
+    | Prune
+    | Finish
+    | Interrupted
 )
 
 

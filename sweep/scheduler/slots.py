@@ -21,12 +21,13 @@ class PlannedLane:
 class Flight:
     """A turn that is out: its width, and the runs in it with the attempt that each was at.
 
-    `probes` says that it measures widths of that program.
+    `probes` says that it measures widths of that program, `ends` that it trains nothing and ends runs.
     """
 
     width: int
     runs: Mapping[RunId, int]
     probes: Signature | None = None
+    ends: bool = False
 
 
 @dataclass

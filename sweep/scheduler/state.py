@@ -28,12 +28,13 @@ class State:
     """Everything the scheduler knows; only `transition` changes it, through the modules named here.
 
     field          changed by           what holds (`validate` checks it)
-    phase          transition           goes forward only
+    phase          transition           goes forward, or back from FINISHING where limits change
     trials         transition, endings  every trial asked and not told
     slots          transition, faults   every worker that joined and was not lost
     waiting        turns, placement     runs in no slot and not finished, each in one queue; no queue is empty
     paused         faults, endings      runs that failed, until when they wait to be tried again
     unjudged       transition, endings  live trials whose verdict is awaited
+    finishing      transition, endings  live trials that a person ends where they stand
     open_slots     turns                slots that could take a further turn
     starved_slots  turns                slots with a turn out that only a waiting run could give a further one
     idle_slots     turns                slots with none out that only a waiting run could give one
@@ -62,6 +63,7 @@ class State:
     waiting: dict[QueueKey, deque[RunId]] = field(default_factory=dict)
     paused: dict[RunId, float] = field(default_factory=dict)
     unjudged: set[int] = field(default_factory=set)
+    finishing: set[int] = field(default_factory=set)
     open_slots: dict[str, None] = field(default_factory=dict)
     starved_slots: dict[str, None] = field(default_factory=dict)
     idle_slots: dict[str, None] = field(default_factory=dict)
@@ -132,7 +134,7 @@ class State:
 
         It takes time in proportion to all that is live: for tests and simulations.
         """
-        invariants.check_runs(self.trials, self.slots, self.waiting, self.paused)
+        invariants.check_runs(self.trials, self.slots, self.waiting, self.paused, self.finishing)
         invariants.check_slots(self.trials, self.slots, self.turns)
         invariants.check_looked_at(self.slots, self.open_slots, self.starved_slots, self.idle_slots)
         invariants.check_counts(

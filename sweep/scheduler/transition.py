@@ -12,12 +12,15 @@ from sweep.scheduler.messages import (
     Collected,
     Discard,
     Event,
+    Finish,
     Instruction,
     Interrupted,
     Judge,
     Judged,
+    Limited,
     NoMoreAsks,
     Note,
+    Prune,
     Record,
     Taken,
     Tell,
@@ -68,12 +71,20 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
         case NoMoreAsks():
             if state.phase is Phase.RUNNING:
                 state.phase = Phase.FINISHING
+        case Limited():
+            _limit(state, event)
+        case Prune():
+            endings.prune(state, event.number, out, endings.PRUNED_BY_HAND)
+        case Finish():
+            endings.finish(state, event.number)
         case Interrupted():
             state.stop_by = min(state.stop_by, now + state.limits.stop_s)
             _stop(state)
         case _:
             assert_never(event)
     _give_up(state, out)
+    if state.finishing:
+        endings.finish_those_that_wait(state, out)
     feeding.ask(state, out)
     feeding.feed(state, now, out)
     state.log.enter(now, event, out)
@@ -83,6 +94,19 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
 def _stop(state: State) -> None:
     """Finish the turns in flight, snapshot, end."""
     state.phase = Phase.STOPPING
+    for slot in state.slots.values():
+        feeding.open_slot(state, slot)
+
+
+def _limit(state: State, event: Limited) -> None:
+    """Go by other limits: what was measured holds unless the lanes are counted otherwise."""
+    if event.limits.width != state.limits.width:
+        state.rates.clear()
+    state.limits = event.limits
+    state.wanted = None
+    state.exhausted = False
+    if state.phase is Phase.FINISHING:
+        state.phase = Phase.RUNNING
     for slot in state.slots.values():
         feeding.open_slot(state, slot)
 
@@ -153,7 +177,8 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
         return
     flight = slot.in_flight.pop(result.number)
     slot.started = now
-    slot.waits = result.turn_s > slot.advance_outlasts
+    if not flight.ends:
+        slot.waits = result.turn_s > slot.advance_outlasts
     feeding.open_slot(state, slot)
     if result.device_lost:
         device_loss.device_lost(state, slot, flight, result, now, out)

@@ -22,6 +22,8 @@ def next_turn(state: State, slot: Slot, now: float) -> Turn | None:
     for index, lane in enumerate(slot.lanes):
         if lane is not None and lane.left <= 0:
             slot.lanes[index] = None
+    if state.finishing and (ends := _take_ends(state, slot)):
+        return _turn(state, slot, advance=False, ends=ends)
     if slot.occupied_lanes():
         moves = _resize(state, slot)
     else:
@@ -45,7 +47,19 @@ def flight(state: State, slot: Slot, turn: Turn) -> Flight:
     if turn.probe is not None:
         return Flight(1, {}, probes=turn.signature)
     runs = [state.run(lane.run) for lane in slot.lanes if lane is not None]
-    return Flight(len(slot.lanes), {run.id: run.attempt for run in runs if run is not None})
+    runs += [state.run(id) for id in turn.ends]
+    attempts = {run.id: run.attempt for run in runs if run is not None}
+    return Flight(len(slot.lanes), attempts, ends=bool(turn.ends))
+
+
+def _take_ends(state: State, slot: Slot) -> tuple[RunId, ...]:
+    """The runs that a person ends where they stand, taken out of the plan: after the turns that are out."""
+    ends = []
+    for index, lane in enumerate(slot.lanes):
+        if lane is not None and lane.run.trial in state.finishing:
+            slot.lanes[index] = None
+            ends.append(lane.run)
+    return tuple(ends)
 
 
 def _turn(
@@ -55,6 +69,7 @@ def _turn(
     moves: tuple[tuple[int, int], ...] = (),
     *,
     advance: bool = True,
+    ends: tuple[RunId, ...] = (),
 ) -> Turn:
     assert slot.key is not None
     state.turns += 1
@@ -69,6 +84,8 @@ def _turn(
         drops=drops,
         loads=loads,
         advance=advance,
+        ends=ends,
+        saving=state.limits.saving,
     )
 
 
@@ -91,12 +108,13 @@ def _resize(state: State, slot: Slot) -> tuple[tuple[int, int], ...]:
     runs = widths.runs_for(state, slot, slot.key)
     held = [index for index, lane in enumerate(slot.lanes) if lane is not None]
     fitting = {width: rate for width, rate in rates.items() if width >= len(held)}
-    if old not in fitting:
+    if not fitting or (old not in fitting and not widths.is_of_before(state, old)):
         return ()
     new = widths.best_width(fitting, runs)
-    gain = widths.useful_rate(fitting, new, runs) / widths.useful_rate(fitting, old, runs)
-    if new == old or gain < widths.WORTH:
-        return ()
+    if old in fitting:
+        gain = widths.useful_rate(fitting, new, runs) / widths.useful_rate(fitting, old, runs)
+        if new == old or gain < widths.WORTH:
+            return ()
     moves = tuple((index, place) for place, index in enumerate(held))
     lanes = [slot.lanes[index] for index in held]
     slot.lanes = [*lanes, *[None] * (new - len(lanes))]
@@ -123,6 +141,8 @@ def _open_program(state: State, slot: Slot, key: QueueKey, width: int) -> None:
 
 def _fill(state: State, slot: Slot, now: float) -> tuple[Load, ...]:
     assert slot.key is not None
+    if state.limits.width is not None and len(slot.lanes) > state.limits.width:
+        return ()  # a person asked for fewer: it shrinks once as few are left
     queue = state.waiting.get(slot.key)
     loads = []
     for index, lane in enumerate(slot.lanes):

@@ -55,6 +55,11 @@ def halvings(width: int) -> dict[int, float]:
     return rates
 
 
+def is_of_before(state: State, width: int) -> bool:
+    """Whether a width is none of those that the study's `lanes` gives: it was set while the study ran."""
+    return state.limits.width is not None and width not in halvings(state.limits.width)
+
+
 def best_width(rates: Mapping[int, float], runs: int) -> int:
     """The width at which so many runs train fastest; of equal ones the least."""
     return max(sorted(rates), key=lambda width: useful_rate(rates, width, runs))

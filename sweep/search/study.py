@@ -30,19 +30,23 @@ from sweep.vocabulary.trial import BoundaryRow, Length, Outcome, Scalar
 RETRIES = "retries"
 """The user attribute of trials that try a failed one again: its number."""
 
+ENQUEUED = "enqueued"
+"""The user attribute of trials at points that were asked for by hand: the request's id."""
+
 
 @dataclass(frozen=True)
 class Proposal:
     """What Optuna sampled for one trial; conditional entries that do not apply are absent.
 
     `notes` is what the sampler wrote down for itself, to be given back should the journal lose it; `retries`
-    the number of the failed trial that this one tries again.
+    the number of the failed trial that this one tries again, `enqueued` the request that asked for its point.
     """
 
     number: int
     params: Mapping[str, Scalar]
     notes: Mapping[str, Any]
     retries: int | None = None
+    enqueued: str | None = None
 
 
 class _Study(optuna.Study):
@@ -64,11 +68,14 @@ class Study:
         length: Length,
         *,
         retries: Mapping[int, Mapping[str, Scalar]] | None = None,
+        points: Mapping[str, Mapping[str, Scalar]] | None = None,
         edited: Edited | None = None,
         first: int | None = None,
         began: float | None = None,
     ) -> None:
         """`journal` None keeps everything in memory; `retries` are failed trials, to be asked again.
+
+        `points` were asked for by hand, by their requests' ids.
 
         `edited` says which trials were asked in another space than the study's; `first` is the number of the
         first that was asked at all, `began` when that was, in seconds since 1970.
@@ -98,6 +105,7 @@ class Study:
         self._order = dependency_order(spec.space)
         self._trials: dict[int, optuna.Trial] = {}
         self._retries = self._that_fit(retries or {})
+        self._asked_for = self._untried(points or {})
 
     notes: list[str]
     """What to say of trials of elsewhere, once."""
@@ -110,7 +118,7 @@ class Study:
     @property
     def exhausted(self) -> bool:
         """Whether nothing further is to be proposed."""
-        if self._retries:
+        if self._retries or self._asked_for:
             return False
         total = self._points.total
         if total is None or (self._spec.sampler.repeat and not self._is_grid):
@@ -145,6 +153,14 @@ class Study:
         """Whether the study's terminator finds that further trials will not pay."""
         seen = shown(self._study, self.storage.left_out) if self.storage.left_out else self._study
         return self._terminator is not None and self._terminator.should_terminate(seen)
+
+    def enqueue(self, id: str, point: Mapping[str, Scalar]) -> None:
+        """Try a point next, after those that wait: what it leaves open is sampled."""
+        self._asked_for[id] = point
+
+    def steer(self, spec: StudySpec) -> None:
+        """The study has another rule for when further trials no longer pay."""
+        self._terminator = terminators.make(spec)
 
     def ask(self, count: int) -> list[Proposal]:
         """Up to `count` proposals; fewer once the sampler is exhausted."""
@@ -190,8 +206,8 @@ class Study:
             trial_id, number = optuna_internals.trial_id(trial), trial.number
             if number in self._edited.fits:
                 self._trials[number] = self._unsampled(trial_id)
-                retries = trial.user_attrs.get(RETRIES)
-                found.append(Proposal(number, asked[number], trial.system_attrs, retries))
+                retries, enqueued = trial.user_attrs.get(RETRIES), trial.user_attrs.get(ENQUEUED)
+                found.append(Proposal(number, asked[number], trial.system_attrs, retries, enqueued))
             else:
                 found.append(self._suggest(optuna.Trial(self._study, trial_id)))
         return found
@@ -254,12 +270,15 @@ class Study:
     def _ask(self) -> Proposal:
         number = self.storage.count
         samplers.reseed(self._sampler, self._spec.seed, number)
-        point, retries = self._point(number), None
-        if point is None and self._retries:
+        point, retries, attributes = self._point(number), None, dict[str, Any]()
+        if point is None and self._asked_for:
+            attributes[ENQUEUED] = next(iter(self._asked_for))
+            point = self._floats(self._asked_for.pop(attributes[ENQUEUED]))
+        elif point is None and self._retries:
             retries = next(iter(self._retries))
             point = dict(self._retries.pop(retries))
         if point is not None:
-            self._study.enqueue_trial(point)
+            self._study.enqueue_trial(point, user_attrs=attributes or None)
         if self._adapter is not None:
             self._adapter.enter(number)
         trial = self._study.ask()
@@ -277,16 +296,30 @@ class Study:
         params = space.suggest_all(trial, self._spec, self._order)
         self._points.enter(params)
         stored = trial.storage.get_trial(optuna_internals.trial_id(trial))
-        return Proposal(trial.number, params, stored.system_attrs, stored.user_attrs.get(RETRIES))
+        attributes = stored.user_attrs
+        return Proposal(
+            trial.number, params, stored.system_attrs, attributes.get(RETRIES), attributes.get(ENQUEUED)
+        )
 
     def _point(self, number: int) -> dict[str, Scalar] | None:
         """The point of `enqueue` that this trial is to try; the first trials try them in order."""
         index = number - self._earlier
         if not 0 <= index < len(self._spec.enqueue):
             return None
+        return self._floats(self._spec.enqueue[index])
+
+    def _floats(self, point: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """A point whose whole numbers are floats where the space has floats."""
         whole = {name for name, entry in self._spec.space.items() if isinstance(entry, FloatRange)}
-        point = self._spec.enqueue[index].items()
-        return {name: float(value) if name in whole else value for name, value in point}  # type: ignore[arg-type]
+        return {
+            name: float(value) if name in whole else value  # type: ignore[arg-type]
+            for name, value in point.items()
+        }
+
+    def _untried(self, points: Mapping[str, Mapping[str, Scalar]]) -> dict[str, Mapping[str, Scalar]]:
+        """Those that no trial has: a kill may leave one in the storage of which the log does not know."""
+        known = {trial.user_attrs.get(ENQUEUED) for trial in self.storage.trials()} if points else set()
+        return {id: point for id, point in points.items() if id not in known}
 
     @property
     def _is_grid(self) -> bool:

@@ -58,6 +58,18 @@ class Command:
 
 
 @dataclass(frozen=True)
+class Saving:
+    """When a worker saves its runs: how often, at their ends, at their best reports.
+
+    `every_s` None means never.
+    """
+
+    every_s: float | None
+    final: bool
+    best_report: bool = False
+
+
+@dataclass(frozen=True)
 class WorkerSettings:
     """What a worker knows of the study for as long as it lives.
 
@@ -77,6 +89,11 @@ class WorkerSettings:
     keep_best_report: bool = False
     trainable: Trainable = Trainable.TASK
     command: Command | None = None
+
+    @property
+    def saving(self) -> Saving:
+        """When the worker saves its runs, until a turn says otherwise."""
+        return Saving(self.snapshot_every_s, self.keep_final, self.keep_best_report)
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,9 @@ class Turn:
     """One round trip of a slot: open (signature, width), move, drop, load, advance, snapshot.
 
     Where the width changes under the same program, `moves` say which old lane becomes which new one.
-    A turn with a `probe` trains nothing: it measures how many lanes pay.
+    A turn with a `probe` trains nothing: it measures how many lanes pay. Runs that it `ends` are complete
+    where they stand: their final snapshots are taken and their lanes are free. `saving` replaces how the
+    worker saves, from this turn on.
     """
 
     number: int
@@ -122,6 +141,8 @@ class Turn:
     loads: tuple[Load, ...] = ()
     advance: bool = True
     probe: Probe | None = None
+    ends: tuple[RunId, ...] = ()
+    saving: Saving | None = None
 
     @property
     def checkpoints(self) -> tuple[str, ...]:

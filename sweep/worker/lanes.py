@@ -44,9 +44,13 @@ class Lanes:
         """One turn of all lanes."""
         for occupant in self._lanes.values():
             occupant.spent = Spent(idle_s=waited_s)
+        if turn.saving is not None:
+            self._snapshots.saving = turn.saving
         if turn.probe is not None:
             self.forget()
             return self._probed(turn, turn.probe)
+        if turn.ends:
+            return self._ended(turn)
         population = self._open(turn)
         if population is None:
             return TurnResult(turn.number)
@@ -65,6 +69,20 @@ class Lanes:
         self._notes.append(f"lanes: {choice.width} train fastest; limit: {choice.limited_by}")
         rates = {row.width: row.examples_per_s for row in choice.table if row.width <= probe.most}
         return TurnResult(turn.number, rates=rates)
+
+    def _ended(self, turn: Turn) -> TurnResult:
+        """End runs where they stand, each with its final snapshot; the others are left as they are."""
+        population = self._population
+        ends = {lane: each for lane, each in self._lanes.items() if each.run in turn.ends}
+        saved: list[Snapshot] = []
+        if population is not None:
+            if self._snapshots.saving.final:
+                saved = self._snapshots.save(population, self._lanes, ends, final=True)
+            for lane in (*ends, *turn.drops):
+                if self._lanes.pop(lane, None) is not None:
+                    population.unload(lane)
+        spent = {each.run: each.spent for each in ends.values()}
+        return TurnResult(turn.number, finished=tuple(spent), snapshots=tuple(saved), spent=spent)
 
     def forget(self) -> None:
         """Give up the population and all its lanes."""

@@ -42,10 +42,11 @@ def objective_at(
 
 
 class Snapshots:
-    """Saves runs into a spool; `notes` collects what went wrong, for a person."""
+    """Saves runs into a spool, as `saving` says; `notes` collects what went wrong, for a person."""
 
     def __init__(self, settings: WorkerSettings, spool: Spool) -> None:
         self._settings = settings
+        self.saving = settings.saving
         self._spool = spool
         self.notes: list[str] = []
 
@@ -57,7 +58,7 @@ class Snapshots:
         if step_s is None:
             return FIRST_MICRO_BATCHES
         left_s = PIECE_S
-        every_s = self._settings.snapshot_every_s
+        every_s = self.saving.every_s
         if every_s is not None and lanes:
             oldest = min(occupant.saved_at for occupant in lanes.values())
             left_s = min(left_s, oldest + every_s - time.perf_counter())
@@ -65,7 +66,7 @@ class Snapshots:
 
     def save_due(self, population: train_core.Population, lanes: Lanes) -> list[Snapshot]:
         """Save the runs whose last snapshot is older than the schedule allows."""
-        every_s = self._settings.snapshot_every_s
+        every_s = self.saving.every_s
         if every_s is None:
             return []
         now = time.perf_counter()
@@ -76,11 +77,10 @@ class Snapshots:
         self, population: train_core.Population, lanes: Lanes, report: train_core.LaneReport
     ) -> list[Snapshot]:
         """Save a run that has reported, at its end or at its best report, where the settings ask for it."""
-        settings = self._settings
-        value, better = objective_at(settings, lanes[report.lane], report.metrics)
-        if report.finished and settings.keep_final:
+        value, better = objective_at(self._settings, lanes[report.lane], report.metrics)
+        if report.finished and self.saving.final:
             return self.save(population, lanes, [report.lane], final=True, value=value)
-        if better and settings.keep_best_report:
+        if better and self.saving.best_report:
             return self.save(population, lanes, [report.lane], value=value)
         return []
 

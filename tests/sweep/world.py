@@ -59,6 +59,8 @@ class Worker:
     def carry_out(self, turn: Turn, checkpoints: dict[str, int], failing: frozenset[RunId]) -> TurnResult:
         if turn.probe is not None:
             return TurnResult(turn.number, rates=self.rates)
+        if turn.ends:
+            return self._ended(turn)
         if turn.signature != self.signature or (turn.width != self.width and not turn.moves):
             self.lanes.clear()
         if turn.moves:
@@ -89,6 +91,16 @@ class Worker:
         spent = {report.run: Spent(train_s=1.0) for report in reports}
         return TurnResult(
             turn.number, tuple(reports), tuple(finished), tuple(failures), tuple(snapshots), spent, turn_s=1.0
+        )
+
+    def _ended(self, turn: Turn) -> TurnResult:
+        ends = {index: lane for index, lane in self.lanes.items() if lane.load.run in turn.ends}
+        for index in (*ends, *turn.drops):
+            self.lanes.pop(index, None)
+        return TurnResult(
+            turn.number,
+            finished=tuple(lane.load.run for lane in ends.values()),
+            snapshots=tuple(_snapshot(lane, final=True) for lane in ends.values()),
         )
 
 

@@ -1,9 +1,8 @@
-"""A study run by a process of its own, which outlives the one that starts it; and its orderly end."""
+"""A study run by a process of its own, which outlives the one that starts it."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from runlog import layout
 from sweep.api.status import load_study_state
 from sweep.errors import RunDirError, SweepError
 from sweep.rundir.disk import disk_errors
-from sweep.rundir.lock import holder, is_elsewhere
+from sweep.rundir.lock import holder
 from sweep.spec.parse import load
 from sweep.vocabulary.own_packages import ROOT
 
@@ -27,7 +26,7 @@ SHOWN_BYTES = 2000
 """How much of its output a message shows."""
 
 _started: list[subprocess.Popen[bytes]] = []
-"""Children: their ends are heard of when the next one is started or stopped."""
+"""Children: their ends are heard of when the next one is started."""
 
 
 @dataclass(frozen=True)
@@ -72,28 +71,6 @@ def launch(study: Path, *, runs: Path, trials: int | None = None) -> Launched:
     if process.poll() not in (None, 0):
         raise SweepError(_ending(output) or f"{study}: ended with code {process.returncode}")
     return Launched(run_dir, process.pid, output)
-
-
-def stop(run_dir: Path) -> int:
-    """Ask the study that writes this run to save what runs and end; its process id.
-
-    Raises SweepError where none does.
-    """
-    _reap()
-    pid = holder(run_dir / layout.LOCK)
-    if pid is None:
-        raise SweepError(f"{run_dir}: does not run on this machine, so there is nothing to stop")
-    if not pid:  # 0 would be this process and its group
-        raise SweepError(f"{run_dir}: begins just now, and its process is not known yet. Stop it again")
-    if is_elsewhere(run_dir / layout.LOCK, pid):
-        raise SweepError(
-            f"{run_dir}: runs on another machine or in another container, as the process {pid}. Stop it there"
-        )
-    try:
-        os.kill(pid, signal.SIGTERM)
-    except (ProcessLookupError, PermissionError) as error:
-        raise SweepError(f"{run_dir}: the process {pid} cannot be stopped: {error.strerror}") from error
-    return pid
 
 
 def _sessions(run_dir: Path) -> int:

@@ -18,6 +18,10 @@ INSTRUCTIONS = (
 )
 
 
+STARTING = ("start", "stop", "pause", "resume", "set", "enqueue", "prune", "finish", "note", "tag")
+"""The tools that change something."""
+
+
 def serve(runs: Path, *, allow_start: bool) -> None:
     """Serve until standard input ends; standard output is the protocol's alone.
 
@@ -60,6 +64,6 @@ def server(runs: Path, *, allow_start: bool) -> Any:
         add(name, tool, reads_only=True)
     if allow_start:
         starting = Starting(runs, reading)
-        add("start", starting.start, reads_only=False)
-        add("stop", starting.stop, reads_only=False)
+        for name in STARTING:
+            add(name, getattr(starting, name), reads_only=False)
     return made

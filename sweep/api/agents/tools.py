@@ -14,6 +14,8 @@ from sweep.api.export import export
 from sweep.api.list_runs import list_runs
 from sweep.api.show import read_trial
 from sweep.api.status import read_status
+from sweep.api.steering import verbs
+from sweep.api.steering.asking import Asked
 from sweep.errors import RunDirError, SweepError
 
 MOST_ROWS = 500
@@ -100,7 +102,7 @@ class Reading:
 
 
 class Starting:
-    """Tools that start and stop studies, which only `--allow-start` gives."""
+    """Tools that start studies and steer runs, which only `--allow-start` gives."""
 
     def __init__(self, runs: Path, reading: Reading) -> None:
         self._runs = runs
@@ -116,7 +118,46 @@ class Starting:
 
     def stop(self, run: str) -> dict[str, Any]:
         """Stop a run: what runs is saved, and `start` resumes it. Ask for its status until it has ended."""
-        return {"run": run, "pid": launching.stop(self._reading.run_dir(run))}
+        return self._answer(verbs.stop(self._reading.run_dir(run)))
+
+    def pause(self, run: str) -> dict[str, Any]:
+        """Pause a run: trials are saved, workers end and give their memory back, its process waits."""
+        return self._answer(verbs.pause(self._reading.run_dir(run)))
+
+    def resume(self, run: str) -> dict[str, Any]:
+        """Let a paused run train again; one that was stopped is resumed by `start`."""
+        return self._answer(verbs.resume(self._reading.run_dir(run)))
+
+    def set(self, run: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Change keys of a run's study by their paths, such as {"budget.trials": 200}; null unsets one.
+
+        Keys are budget.trials, budget.time, max_concurrent, lanes, and those of stop, checkpoints, failures.
+        """
+        return self._answer(verbs.set_(self._reading.run_dir(run), values))
+
+    def enqueue(self, run: str, point: dict[str, Any]) -> dict[str, Any]:
+        """Have a run try a point next: hyperparameters by name; the sampler fills in what is left open."""
+        return self._answer(verbs.enqueue(self._reading.run_dir(run), point))
+
+    def prune(self, run: str, trial: int) -> dict[str, Any]:
+        """End a trial as PRUNED."""
+        return self._answer(verbs.prune(self._reading.run_dir(run), trial))
+
+    def finish(self, run: str, trial: int) -> dict[str, Any]:
+        """End a trial as COMPLETE where it stands: its last report's value, its checkpoint."""
+        return self._answer(verbs.finish(self._reading.run_dir(run), trial))
+
+    def note(self, run: str, text: str, trial: int | None = None) -> dict[str, Any]:
+        """Write a note on a run, or on a trial of it, while it runs or after."""
+        return self._answer(verbs.note(self._reading.run_dir(run), text, trial=trial))
+
+    def tag(self, run: str, tag: str, trial: int | None = None, remove: bool = False) -> dict[str, Any]:
+        """Tag a run, or a trial of it; the tag `star` keeps a trial's checkpoints."""
+        return self._answer(verbs.tag(self._reading.run_dir(run), tag, trial=trial, remove=remove))
+
+    def _answer(self, asked: Asked) -> dict[str, Any]:
+        """With `answered` false the run is busy: its status has the answer later."""
+        return {**asked.as_json(), "run": Path(asked.run).name}
 
 
 def _brief(status: dict[str, Any]) -> dict[str, Any]:

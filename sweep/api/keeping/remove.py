@@ -49,7 +49,7 @@ class Removal:
 
 
 def plan_removal(run_dir: Path, *, keep_best: int, trials: Sequence[int] = ()) -> Removal:
-    """What `sweep rm` would delete: all but the best trials', or only those of `trials`.
+    """What `sweep rm` would delete: all but the best and the starred trials', or only those of `trials`.
 
     Raises RunDirError where there is no run, or a trial has not ended: it resumes from its checkpoint.
     """
@@ -80,6 +80,7 @@ def _all_but_best(history: History, stored: Sequence[Snapshot], keep_best: int) 
         told=history.told,
         directions=directions,
         keep_best=keep_best,
+        starred=history.study.steered.starred,
         keep_best_report=True,  # there is one only where the trial's value is from there, or it was asked for
     )
 

@@ -25,6 +25,15 @@ class Counters:
         self._lowest: Cost | None = None
         self._examples = 0
         self._faults = 0
+        self._asked = ""
+
+    def steer(self, spec: StudySpec) -> None:
+        """The study has another budget."""
+        self._budget = spec.budget.trials
+
+    def answered(self, text: str) -> None:
+        """What was asked last by hand, and what came of it."""
+        self._asked = text
 
     def session_begins(self) -> None:
         """What was counted up to here had ended in earlier sessions."""
@@ -66,4 +75,5 @@ class Counters:
             waiting=sum(map(len, state.waiting.values())),
             faults=self._faults,
             earlier=self._earlier,
+            asked=self._asked,
         )

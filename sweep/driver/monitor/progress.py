@@ -29,6 +29,7 @@ class StudyView:
 
     `examples` were seen in this session; `waiting` runs have no lane; `faults` are workers lost and turns
     that failed as a whole; `earlier` trials had ended before this session, whose time is `elapsed_s`.
+    `asked` is what was last asked by hand, and what came of it.
     """
 
     ended: Mapping[str, int]
@@ -46,6 +47,7 @@ class StudyView:
     waiting: int = 0
     faults: int = 0
     earlier: int = 0
+    asked: str = ""
 
     @property
     def done(self) -> int:
@@ -146,6 +148,7 @@ def facts(view: StudyView) -> list[tuple[str, str]]:
         ("speed", f"{view.examples_per_s:,.0f} examples/s"),
         ("best", _best(view)),
         ("time", f"{duration(view.elapsed_s)}{about}" + (", stopping" if view.stopping else "")),
+        *([("asked", view.asked)] if view.asked else []),
     ]
 
 

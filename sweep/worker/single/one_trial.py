@@ -46,6 +46,8 @@ class OneTrial:
         """End a trial that is dropped, begin one that is loaded, take its next report."""
         if self._call is not None:
             self._call.occupant.spent = Spent(idle_s=waited_s)
+        if turn.saving is not None:
+            self._saving.saving = turn.saving
         if turn.drops or turn.loads:
             self._end()
         for load in turn.loads:
@@ -59,6 +61,8 @@ class OneTrial:
     def _carried_out(self, turn: Turn) -> TurnResult:
         call = self._call
         if call is None or (turn.advance and self._is_cut_short()):
+            return TurnResult(turn.number)
+        if turn.ends and call.occupant.run not in turn.ends:
             return TurnResult(turn.number)
         return self._advance(turn, call) if turn.advance else self._rested(turn, call)
 
@@ -98,7 +102,7 @@ class OneTrial:
         call.folder.remove()
 
     def _rested(self, turn: Turn, call: Call) -> TurnResult:
-        """The last turn of a study that stops: what the trial reported up to its end, and its folder then.
+        """The last turn of a trial that is to stop or end: what it reported up to here, and its folder then.
 
         A folder that is further than the reports is no checkpoint: what lies between would be lost.
         """
@@ -113,8 +117,9 @@ class OneTrial:
         except ReportError:  # the next attempt will say it
             is_whole = False
         self._spend(call, time.perf_counter() - began, None)
-        is_over = call.examples >= call.occupant.load.plan.length.examples
-        snapshots = self._saving.save(call, final=is_over) if is_whole else []
+        is_over = bool(turn.ends) or call.examples >= call.occupant.load.plan.length.examples
+        keeps = is_whole and (not turn.ends or self._saving.saving.final)
+        snapshots = self._saving.save(call, final=is_over) if keeps else []
         return self._came(turn, call, reports, snapshots, is_over=is_over)
 
     def _advance(self, turn: Turn, call: Call) -> TurnResult:

@@ -14,22 +14,23 @@ from sweep.worker.spool import Spool
 
 
 class Saving:
-    """Packs folders into the spool; `notes` are for people: what could not be saved."""
+    """Packs folders into the spool, as `saving` says; `notes` are for people: what could not be saved."""
 
     def __init__(self, settings: WorkerSettings, spool: Spool) -> None:
         self._settings = settings
+        self.saving = settings.saving
         self._spool = spool
         self.notes: list[str] = []
 
     def at_report(self, call: Call, report: Reported | None, is_over: bool) -> list[Snapshot]:
         """What is saved at a report: the end, the best report where that is wanted, or what is due."""
-        settings, occupant = self._settings, call.occupant
-        value, better = objective_at(settings, occupant, report.metrics if report is not None else {})
+        saving, occupant = self.saving, call.occupant
+        value, better = objective_at(self._settings, occupant, report.metrics if report is not None else {})
         if is_over:
-            return self.save(call, final=True, value=value) if settings.keep_final else []
-        if better and settings.keep_best_report:
+            return self.save(call, final=True, value=value) if saving.final else []
+        if better and saving.best_report:
             return self.save(call, value=value)
-        is_due = call.folder.is_due(settings.snapshot_every_s, asked=call.session.has_saved)
+        is_due = call.folder.is_due(saving.every_s, asked=call.session.has_saved)
         return self.save(call) if is_due and call.session.is_whole(call.folder.path) else []
 
     def save(self, call: Call, *, final: bool = False, value: float | None = None) -> list[Snapshot]:

@@ -19,11 +19,24 @@ from clusters.lifecycle.states import NodeProgress, Phase
 from clusters.lifecycle.status import ClusterStatus, NodeStatus
 from clusters.sync import Synced
 from sweep.api.export import ExportedAdapter
+from sweep.api.steering import verbs as verbs_of_a_run
+from sweep.api.steering.asking import Asked
 from sweep.cli import app
 from tests.sweep.conftest import ROOT
 
 SCHEMA = json.loads((ROOT / "docs" / "verbs.schema.json").read_text())
-SHARED = {"scalar", "params", "number", "counts", "objectives", "best_trial", "ledger", "rows", "final"}
+SHARED = {
+    "scalar",
+    "params",
+    "number",
+    "counts",
+    "objectives",
+    "best_trial",
+    "ledger",
+    "rows",
+    "final",
+    "asked",
+}
 
 STUDY = """\
 name: study
@@ -59,12 +72,23 @@ LOCAL = {
     "schema": "",
     "extend": "runs/study --length 9 --quiet",
     "export-adapter": "runs/study adapter",
+    "set": "runs/study budget.trials=9",
+    "enqueue": "runs/study x=0.75",
+    "note": "runs/study fine",
+    "tag": "runs/study 0 star",
+    "prune": "runs/study 0",
+    "finish": "runs/study 0",
+    "pause": "runs/study",
+    "resume": "runs/study",
+    "stop": "runs/study",
     "attach": "study.yaml",
-    "stop": "study.yaml",
     "fetch": "study.yaml",
     "ui": "runs/study",
 }
 """The verbs with their arguments, in an order in which each finds what it needs."""
+
+RUNS = ("prune", "finish", "pause", "resume", "stop")
+"""Verbs that a run which has ended refuses: their answers are made up."""
 
 CLUSTER = ("doctor", "up", "down", "sync", "status")
 ELSEWHERE = {
@@ -114,6 +138,8 @@ def test_what_each_verb_prints_has_its_shape(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("sweep.api.export.export_adapter", lambda *_: written)
     monkeypatch.setattr("sweep.api.pages.report.write_report", lambda run: run / "report.html")
     monkeypatch.setattr("sweep.api.pages.ui.serve", lambda *_, on_ready, **__: on_ready("http://127.0.0.1:1"))
+    ended = {verb: lambda *_: Asked("runs/study", "1", "verb", answered=True, answer="done") for verb in RUNS}
+    monkeypatch.setattr("sweep.api.steering.verbs", SimpleNamespace(**{**vars(verbs_of_a_run), **ended}))
     for verb, arguments in LOCAL.items():
         done = CliRunner().invoke(app, [verb, *arguments.split(), "--json"])
         assert done.exit_code == 0, (verb, done.output)

@@ -10,7 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.scheduler import Aim, Limits, Patience, Phase, State, transition
-from sweep.scheduler.messages import Asked, Interrupted, NoMoreAsks, Note, Replace, RunTurn, Taken, Tell, Tick
+from sweep.scheduler.messages import (
+    Asked,
+    Finish,
+    Interrupted,
+    Limited,
+    NoMoreAsks,
+    Note,
+    Prune,
+    Replace,
+    RunTurn,
+    Taken,
+    Tell,
+    Tick,
+)
 from sweep.vocabulary.trial import Length, Report, RunId, TrialState
 from sweep.vocabulary.turn import Loss, SlotJoined, Turn, TurnDone, TurnResult
 from tests.sweep.world import Worker, World
@@ -60,14 +73,14 @@ def worlds(draw: st.DrawFn) -> World:
 
 def lanes_in_use(world: World) -> None:
     for slot in world.state.slots.values():
-        assert len(slot.lanes) <= (world.state.limits.width or 4)
+        assert len(slot.lanes) <= 4
         runs = [lane.run for lane in slot.lanes if lane is not None]
         assert len(runs) == len(set(runs)), "a run must be in one lane at a time"
 
 
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None)
-@given(world=worlds(), choices=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 99)), max_size=60))
+@given(world=worlds(), choices=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 99)), max_size=60))
 def test_invariant_1_every_asked_trial_is_told_once_whatever_happens(
     world: World, choices: list[tuple[int, int]]
 ) -> None:
@@ -83,6 +96,13 @@ def test_invariant_1_every_asked_trial_is_told_once_whatever_happens(
         elif kind == 4 and world.workers:
             slot = sorted(world.workers)[pick % len(world.workers)]
             world.lose(slot, Loss.NODE if pick % 2 else Loss.PROCESS)
+        elif kind == 5 and (reported := [n for n, each in world.state.trials.items() if each.passed]):
+            world.enter(Finish(reported[pick % len(reported)]))
+        elif kind == 6 and pick < 40:
+            world.enter(Prune(pick % 12))
+        elif kind == 7:
+            found = world.state.limits
+            world.enter(Limited(replace(found, width=found.width and 1 + pick % 4, retries=pick % 3)))
         lanes_in_use(world)
     if not world.workers:
         world.join()
@@ -92,7 +112,7 @@ def test_invariant_1_every_asked_trial_is_told_once_whatever_happens(
     assert not world.state.trials
     assert max(world.reports.values(), default=1) == 1, "a boundary must be recorded once"
     for number, tell in world.told.items():
-        if tell.outcome.state is TrialState.COMPLETE:
+        if tell.outcome.state is TrialState.COMPLETE and tell.outcome.reason is None:
             assert number not in {run.trial for run in world.failing}
             boundaries = {key[2] for key in world.reports if key[0] == number}
             assert max(boundaries) == world.length.examples

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from runlog import layout
+from runlog.study import read_study
 from sweep.api.python.asking.client import Joined
 from sweep.api.python.asking.desk import OwnerGone
 from sweep.api.python.asking.owner import Owner
@@ -79,7 +80,12 @@ def _check_same(spec: StudySpec, run_dir: Path, pid: int) -> None:
     """Raise RunDirError where the owner has opened another study, or the same with other settings."""
     text = (run_dir / layout.STUDY).read_text("utf-8")
     before = parse(text, file=str(run_dir / layout.STUDY))
-    changes = differences(before, spec, tuple(resolved(before) | resolved(spec)))
+    settings = tuple(read_study(run_dir, on_damage=lambda _: None).steered.settings)
+    changes = [
+        each
+        for each in differences(before, spec, tuple(resolved(before) | resolved(spec)))
+        if not each.key.startswith(settings)  # what was set by hand holds for all that share the study
+    ]
     if changes:
         said = ", ".join(f"{each.key} is {each.old} there and {each.new} here" for each in changes)
         raise RunDirError(

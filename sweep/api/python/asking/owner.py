@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from threading import RLock
+from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING
 
 from runlog import layout
@@ -16,6 +16,9 @@ from sweep.api.python.asking.serving import Server
 from sweep.api.python.summary import Summary, summary_of
 from sweep.driver.monitor.progress import Quiet
 from sweep.driver.session import driving, open_run, record_session
+from sweep.driver.steering import channel
+from sweep.driver.steering.settings import in_effect
+from sweep.errors import SweepError
 from sweep.executors.asked import AskedExecutor
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
@@ -24,6 +27,9 @@ from sweep.vocabulary.turn import Load, Loss
 
 if TYPE_CHECKING:
     from sweep.driver.driver import Driver
+
+LOOK_EVERY_S = 0.25
+"""How often requests are looked for while the program trains."""
 
 UNKNOWN = Description(
     static=(),
@@ -59,14 +65,33 @@ class Owner:
         self._holders: dict[int, str] = {}
         self._last: dict[int, Report] = {}
         self._run = open_run(spec, runs, accept_changed_task=True)
+        self._looking = Event()
         self._folder = self._run.path / layout.ASKING
         try:
+            self._spec = in_effect(spec, self._run, Quiet().note)
             self._driver = self._begin()
             self._server = Server(self, self._folder)
         except BaseException:
             self._session.close()
             self._run.release()
             raise
+        Thread(target=self._look, name=f"requests of {spec.name}", daemon=True).start()
+
+    def _look(self) -> None:
+        """See what is asked by hand, also while the program trains and asks for nothing."""
+        while not self._looking.wait(LOOK_EVERY_S):
+            if channel.count(self._run.path):
+                with self._lock, suppress(SweepError):  # a disk that is full is heard of by the program
+                    if not self._closed:
+                        self._steer()
+
+    def _steer(self) -> None:
+        """Have the driver do what was asked; the seats of trials that it ended are free."""
+        self._settle()
+        for load in self._executor.loads():
+            if self.ended(load.plan.number) is not None:
+                self._executor.release(load.run)
+        self._settle()
 
     def _begin(self) -> Driver:
         record_session(self._spec, self._run, UNKNOWN, Quiet())
@@ -266,6 +291,7 @@ class Owner:
             if self._closed:
                 return
             self._closed = True
+            self._looking.set()
             self._server.close()
             try:
                 with self._session:

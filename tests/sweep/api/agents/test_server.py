@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from sweep.api.agents import launching
-from sweep.api.agents.server import server
+from sweep.api.agents.server import STARTING, server
 from sweep.api.agents.tools import Reading
+from sweep.api.steering import verbs
 from sweep.errors import SweepError
 from tests.processes import wait_until
 from tests.sweep.conftest import ROOT
@@ -71,7 +72,7 @@ def test_a_client_checks_starts_watches_and_reads_the_best(folder: Path) -> None
     async def ask(client: Any) -> None:
         tools = {tool.name for tool in (await client.list_tools()).tools}
         assert tools == {
-            "list", "status", "best", "show", "compare", "tables", "check", "start", "stop",
+            "list", "status", "best", "show", "compare", "tables", "check", *STARTING,
         }  # fmt: skip
         assert await answer(client, "list") == []
         checked = await answer(client, "check", study=str(folder / "study.yaml"))
@@ -89,7 +90,9 @@ def test_a_client_checks_starts_watches_and_reads_the_best(folder: Path) -> None
         assert (table["total"], len(table["rows"])) == (3, 1)
         (listed,) = await answer(client, "list")
         assert (listed["run"], listed["best"]["number"]) == ("study", best["trial"])
-        assert "does not run on this machine" in await answer(client, "stop", run="study")
+        assert "does not run, so there is nothing to stop" in await answer(client, "stop", run="study")
+        assert (await answer(client, "note", run="study", text="done", trial=0))["answer"] == "noted"
+        assert "x: must be within space.x" in await answer(client, "enqueue", run="study", point={"x": 9.0})
         assert "is no name of a run" in await answer(client, "status", run="../study")
         (folder / "study.yaml").write_text(STUDY.replace("{x}", "{y}"))
         assert "{y} names no hyperparameter" in await answer(
@@ -109,7 +112,7 @@ def test_a_client_checks_starts_watches_and_reads_the_best(folder: Path) -> None
 def test_without_leave_nothing_is_started(folder: Path) -> None:
     async def ask(client: Any) -> None:
         tools = (await client.list_tools()).tools
-        assert {tool.name for tool in tools} & {"start", "stop"} == set()
+        assert {tool.name for tool in tools} & set(STARTING) == set()
         assert all(tool.annotations.read_only_hint for tool in tools)
         assert "start" in str(await answer(client, "start", study="study.yaml"))
 
@@ -126,7 +129,7 @@ def test_what_was_started_is_stopped_in_order(folder: Path) -> None:
         launching.launch(folder / "study.yaml", runs=runs)
     reading = Reading(runs)
     wait_until(lambda: reading.status("study")["trials"].get("RUNNING"))
-    assert launching.stop(begun.run_dir) == begun.pid
+    assert verbs.stop(begun.run_dir).answered
     wait_until(lambda: reading.status("study")["pid"] is None)
     assert reading.status("study")["closed"] == "interrupted"
     json.dumps(reading.listed())
