@@ -15,6 +15,7 @@ retry         ask failed trials again
 keeping       delete checkpoints; verify a run's files (a package)
 init          a study and a task to start from
 importing     a study from another tool's file (a package)
+steering      what is asked of a run by hand, while it runs or not (a package)
 agents        runs and studies as tools for agents (a package)
 pages         a run in the browser (a package)
 remote        a study on its cluster's head: detach, follow, stop, fetch

@@ -2,6 +2,7 @@
 
 channel     requests as files of the run directory, until they are answered
 decisions   what comes of a request: accepted or refused, from plain values
+refusal     why a request is not done
 space       points to try, compared with the space
 settings    the keys that may be set, and which of a setting and the study file holds
 recording   answers in the log, before anything is done
