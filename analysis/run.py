@@ -19,7 +19,7 @@ from runlog.final import Final
 from runlog.reader import Damage, UnreadableLogError, read_batches
 from runlog.records import FIELDS, Record
 from runlog.study import StudyState
-from runlog.tables import KEY, read_metrics
+from runlog.tables import DEFAULTS, KEY, read_metrics
 
 _Result = TypeVar("_Result")
 _KINDS = tuple(kind for kind in FIELDS if kind != "report")
@@ -58,12 +58,13 @@ class Run:
     def metrics(self) -> pd.DataFrame:
         """One row per report, no (trial, replicate, examples) twice, in the order of the log.
 
-        `trial, replicate, examples, epoch, updates, attempt, width, lane, host, time` (aware, UTC), and a
-        float column per metric.
+        `trial, replicate, examples, epoch, updates, attempt, width, lane, host, time` (aware, UTC),
+        `tokens_per_s` of a task of tokens, and a float column per metric.
         """
         table = self._reading(self._read_metrics)
         frame: pd.DataFrame = table.to_pandas()
-        return frames.first_of_each(frame, KEY)
+        unused = [name for name in DEFAULTS if frame[name].isna().all()]
+        return frames.first_of_each(frame.drop(columns=unused), KEY)
 
     @cached_property
     def ledger(self) -> pd.DataFrame:

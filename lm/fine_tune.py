@@ -132,6 +132,10 @@ class FineTune(Task):
             logits = base.called_afresh(model, inputs)
         return train_core.token_mean(train_core.cross_entropy(logits, targets), counted)
 
+    def tokens(self, weight: float, **static: Any) -> float:
+        """Those that count in the loss, as mlx-lm counts them."""
+        return weight
+
     def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:
         loss = self.loss(model, batch, hp)
         return {"loss": loss, "perplexity": train_core.Exponential(*loss)}

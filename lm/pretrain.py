@@ -94,6 +94,10 @@ class Pretrain(Task):
         losses = train_core.cross_entropy(base.called_afresh(model, batch["inputs"]), batch["targets"])
         return Mean(losses.mean(axis=1))
 
+    def tokens(self, weight: float, *, max_seq_length: int, **static: Any) -> float:
+        """All of each example."""
+        return weight * max_seq_length
+
     def evaluate(self, model: Any, batch: dict[str, mx.array], hp: Any) -> dict[str, Mean]:
         loss = self.loss(model, batch, hp)
         return {"loss": loss, "perplexity": train_core.Exponential(*loss)}

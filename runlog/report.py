@@ -25,7 +25,8 @@ class Report:
     """Metrics of one run at one boundary.
 
     `examples` is the nominal boundary r x report_every (the last one: the run's length), the same
-    for every trial; `epoch` is examples / training-set size; `time` is seconds since 1970.
+    for every trial; `epoch` is examples / training-set size; `time` is seconds since 1970. `tokens_per_s`
+    is how many tokens the run trained on in a second since the report before; None where there are none.
     """
 
     trial: int
@@ -39,6 +40,7 @@ class Report:
     lane: int
     host: str
     time: float
+    tokens_per_s: float | None = None
 
     @property
     def run(self) -> RunId:

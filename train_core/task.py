@@ -74,12 +74,16 @@ class Task:
     keywords. `folder` is where the study file lies, once the task is loaded; `recorded` holds by name the
     texts of the files that `reads` keeps, as they were when the study began.
 
-    Three methods are optional. `augment(self, example, key)` gets one example (a dict of arrays without the
+    More methods are optional. `augment(self, example, key)` gets one example (a dict of arrays without the
     batch dimension) and one key, and is mapped over the batch. The others run outside of compiled functions,
     over at most `most` examples, None for as many as they like. `measure(self, model, hp, part, most)` is
     called at a report and returns further metrics by name on the `part`, "validation" or "test".
     `samples(self, model, hp, most)` is called for the best trial at a study's end and returns pairs of texts
     to show: what was asked, what was answered.
+
+    A task of tokens has a method `tokens(self, weight, **static)`: how many there are in examples whose
+    losses have this weight together. Reports then say `train_tokens`, since the report before, and
+    `learning_rate`.
     """
 
     static: ClassVar[tuple[str, ...]] = ()

@@ -71,7 +71,9 @@ class Reported(Protocol):
     def metrics(self) -> Mapping[str, float]: ...
 
 
-def report_of(load: Load, turn: Turn, found: Reported, *, lane: int) -> Report:
+def report_of(
+    load: Load, turn: Turn, found: Reported, *, lane: int, tokens_per_s: float | None = None
+) -> Report:
     """The report of a run that trains here, now."""
     return Report(
         trial=load.plan.number,
@@ -85,6 +87,7 @@ def report_of(load: Load, turn: Turn, found: Reported, *, lane: int) -> Report:
         lane=lane,
         host=_host(),
         time=time.time(),
+        tokens_per_s=tokens_per_s,
     )
 
 

@@ -153,8 +153,16 @@ class Lanes:
                 if report.error is not None:
                     failures.append(RunFailure(run, report.error, diverged=report.diverged))
                 else:
-                    load = self._lanes[report.lane].load
-                    reports.append(report_of(load, turn, report, lane=report.lane))
+                    occupant = self._lanes[report.lane]
+                    reports.append(
+                        report_of(
+                            occupant.load,
+                            turn,
+                            report,
+                            lane=report.lane,
+                            tokens_per_s=_tokens_per_s(occupant, report),
+                        )
+                    )
                     snapshots += self._snapshots.save_report(population, self._lanes, report)
                 if report.finished and report.error is None:
                     finished.append(run)
@@ -187,6 +195,19 @@ class Lanes:
                 traces=spent.traces + (advance.traces if lane == first else 0),
                 peak_memory_bytes=max(spent.peak_memory_bytes, mx.get_peak_memory()),
             )
+
+
+def _tokens_per_s(occupant: Occupant, report: train_core.LaneReport) -> float | None:
+    """How many tokens a run trains on in a second; None where its task counts none.
+
+    Those of its interval, in the time that as many examples took in this turn: it may have begun between.
+    """
+    tokens, spent = report.metrics.get("train_tokens"), occupant.spent
+    if tokens is None or not spent.train_s:
+        return None
+    every = occupant.load.plan.length.report_every
+    examples = report.examples - (report.examples - 1) // every * every
+    return tokens / examples * spent.examples / spent.train_s
 
 
 def _length(plan: TrialPlan) -> train_core.Length:

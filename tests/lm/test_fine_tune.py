@@ -22,7 +22,7 @@ from mlx_lm.utils import load_model
 from lm import base
 from tests.lm.tasks import SETTING, task_of
 from tests.train_core.conftest import against_alone
-from train_core import DeviceDataset, Length, Program, TaskError, device, keys, split_for
+from train_core import DeviceDataset, Length, Population, Program, TaskError, device, keys, split_for
 from train_core.loading import TaskLoadError, load_task
 
 LENGTH = Length(examples=4, report_every=4)
@@ -111,6 +111,32 @@ def test_a_base_is_read_once_and_no_part_of_a_run_s_state(
     assert held[0] is held[1]
     state = {path for path in one.layout if path.startswith(("parameters.", "model."))}
     assert {path.rpartition(".")[2] for path in state} == {"lora_a", "lora_b"}
+
+
+@pytest.mark.slow
+def test_reports_count_tokens_as_mlx_lm_does_and_say_the_rate(example: Path) -> None:
+    """Of lanes whose schedules differ; the tokens are those of the examples since the report before."""
+    task = task_of(example)
+    settings = [
+        {**SETTING, "schedule": "cosine", "warmup_updates": 1},
+        {**SETTING, "schedule": "linear", "learning_rate": 0.01},
+    ]
+    program = Program(task, split_for(task, SETTING)[0])
+    population = Population(program, 2)
+    for lane, setting in enumerate(settings):
+        population.load(lane, key=keys.key(lane), hyperparameters=setting, length=Length(8, 4))
+    reports = [report for _ in range(2) for report in population.advance().reports]
+    for report in reports:
+        sampler = population._lanes[report.lane].sampler
+        span = program.data.batch("train", sampler.take(report.examples - 4, 4))["span"]
+        wide = program.data.train["targets"].shape[1]
+        counted = np.minimum(np.array(span[:, 1]), wide) - np.maximum(np.array(span[:, 0]), 1) + 1
+        assert report.metrics["train_tokens"] == np.maximum(counted, 0).sum()
+    rates = {(report.lane, report.examples): report.metrics["learning_rate"] for report in reports}
+    assert rates[0, 4] == pytest.approx(3e-3)  # two updates: the warm-up's end
+    assert rates[1, 4] == pytest.approx(0.01 * 3 / 4)
+    assert rates[1, 8] == pytest.approx(0.01 * 1 / 4)
+    assert rates[0, 8] < rates[0, 4]
 
 
 def test_the_precision_is_the_one_that_the_model_is_stored_in(own: Path) -> None:

@@ -16,8 +16,10 @@ pytest.importorskip("mlx_lm", reason="pip install 'sweep-mlx[lm]'")
 
 from mlx_lm.generate import main as generate
 
+import analysis
 from lm import pretrain, settings
 from lm.generating import scores
+from runlog.tables import DEFAULTS
 from sweep.api import init
 from sweep.cli import app
 from sweep.driver.processes import describe
@@ -105,6 +107,9 @@ def test_the_transcript_is_typed(
             shorten(tmp_path / "study.yaml")
     assert len(said) == 5
     assert "2 complete" in said["sweep run study.yaml"]
+    rows = analysis.load("runs/lora").metrics
+    assert (rows.tokens_per_s > 0).all()
+    assert (rows.train_tokens > 0).all()
     assert re.search(r"^wrote trial [01] to adapters$", said["sweep export-adapter runs/lora adapters"], re.M)
     assert "==========" in said["mlx_lm.generate"]
     change_the_configuration(tmp_path, monkeypatch, capfd)
@@ -120,7 +125,8 @@ def test_each_key_of_the_page_is_one_that_there_is() -> None:
     rows = re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     known = {*pretrain.VALUES, *settings.TAKEN, *settings.LEFT_TO_THE_STUDY, *settings.REFUSED}
-    known.add(scores.EXACT_MATCH)
+    reported = {"train_loss", "validation_loss", "validation_perplexity", "train_tokens", "learning_rate"}
+    known |= {scores.EXACT_MATCH, *reported, *DEFAULTS}
     assert named - known == set()
     assert {*settings.REFUSED} - named <= {"swanlab", "project_name"}
 

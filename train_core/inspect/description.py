@@ -34,13 +34,19 @@ def describe(
     with noting() as rules:
         incompatibility = vmap_incompatibility.find(probe)
     scaled = ["skipped_updates"] if probe.program.static.precision == "float16" else []
+    counted = ["train_tokens", "learning_rate"] if hasattr(task, "tokens") else []
     return {
         "static": sorted({*STATIC, *task.static}),
         "switches": [*SWITCHES, *task.switches],
         "filled": sorted({*task.filled(hyperparameters)} - {*hyperparameters}),
         "core": list(CORE),
         "dynamic": sorted(probe.step.read),
-        "metrics": ["train_loss", *(f"validation_{name}" for name in (*metrics, *measured)), *scaled],
+        "metrics": [
+            "train_loss",
+            *(f"validation_{name}" for name in (*metrics, *measured)),
+            *scaled,
+            *counted,
+        ],
         "train_size": probe.program.data.train_size,
         "validation_size": probe.program.data.validation_size,
         "test_size": probe.program.data.test_size,

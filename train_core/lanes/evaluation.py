@@ -22,7 +22,7 @@ from train_core.device_errors import is_device_lost, is_out_of_memory
 from train_core.errors import TaskError, TrialError
 from train_core.lanes.lane import LaneRun
 from train_core.lanes.program import Program
-from train_core.step import functional
+from train_core.step import functional, schedule
 from train_core.step.step import LaneState, Samples
 from train_core.task import Batch, task_errors
 
@@ -114,7 +114,25 @@ class Evaluation:
         means = {f"{self.program.data.evaluated}_{name}": values for name, values in means.items()}
         if "loss_scale" in state:
             means["skipped_updates"] = self._read(state["loss_scale"]["skipped"]).astype(np.float64)
-        return {"train_loss": self._mean(state["loss"]["sum"], state["loss"]["weight"]), **means}
+        return {"train_loss": self._mean(state["loss"]["sum"], state["loss"]["weight"]), **means} | {
+            name: np.array(values) for name, values in self._of_tokens(state, hp).items()
+        }
+
+    def _of_tokens(self, state: LaneState, hp: dict[str, mx.array]) -> dict[str, list[float]]:
+        """What reports of a task of tokens say beside: how many it trained on, the last update's rate."""
+        task = self.program.task
+        if not hasattr(task, "tokens"):
+            return {}
+        static = dict(self.program.static.task)
+        with task_errors(task, "tokens"):
+            tokens = [float(task.tokens(w, **static)) for w in self._read(state["loss"]["weight"]).tolist()]
+        rates = []
+        for lane in range(self.width):  # one by one: of lanes together the last bit may be another
+            numbers = hp if self.width == 1 else {name: leaf[lane] for name, leaf in hp.items()}
+            step = state["optimizer"]["step"] if self.width == 1 else state["optimizer"]["step"][lane]
+            last = mx.maximum(step.astype(mx.int32), 1) - 1
+            rates.append(float(schedule.learning_rate(numbers, last)))
+        return {"train_tokens": tokens, "learning_rate": rates}
 
     def errors(self, state: LaneState, lanes: Mapping[int, LaneRun]) -> list[str | None]:
         """Return what went wrong in each lane that holds a run, or None."""
