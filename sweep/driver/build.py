@@ -101,7 +101,7 @@ def logging_to(
     from sweep.driver.loggers.choosing import makers
     from sweep.driver.loggers.following import Following
 
-    return Following(run.path / layout.LOG, makers(spec, run.path), progress.note, interrupted)
+    return Following(run.path / layout.LOG, makers(spec, run.path, progress.note), progress.note, interrupted)
 
 
 def notifying(spec: StudySpec, run: RunDir, progress: Progress) -> Notifier:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from runlog import layout
 from runlog.study import TrialRow
 from sweep.vocabulary.trial import Report
 
 
 @dataclass(frozen=True)
 class LoggedRun:
-    """What a logger is built with: the run directory, and how its study names things."""
+    """What a logger is built with: the run directory, how its study names things, and where to say a line."""
 
     path: Path
     study: str
     objectives: tuple[str, ...]
     replicates: int
+    directions: tuple[str, ...] = ()
+    say: Callable[[str], None] = lambda text: None
+
+    @property
+    def id(self) -> str:
+        """A name of this run directory that no other has, wherever it is moved: by how its log begins."""
+        with (self.path / layout.LOG).open("rb") as log:
+            return hashlib.sha256(log.readline()).hexdigest()[:8]
 
     def metric(self, name: str, replicate: int) -> str:
         """What a reported metric is called: each replicate has its own."""

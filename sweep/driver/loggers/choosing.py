@@ -42,10 +42,13 @@ def problems(spec: StudySpec) -> list[Problem]:
     return found
 
 
-def makers(spec: StudySpec, path: Path) -> dict[str, Callable[[], Logger]]:
-    """How each logger is built, by its name; building may take seconds."""
+def makers(
+    spec: StudySpec, path: Path, say: Callable[[str], None] = lambda text: None
+) -> dict[str, Callable[[], Logger]]:
+    """How each logger is built, by its name; building may take seconds. They may `say` a line."""
     metrics = tuple(objective.metric for objective in spec.objective)
-    run = LoggedRun(path, spec.name, metrics, spec.trial.replicates)
+    directions = tuple(objective.direction for objective in spec.objective)
+    run = LoggedRun(path, spec.name, metrics, spec.trial.replicates, directions, say)
     return {
         chosen.name: partial(_make, spec, ("loggers", index), chosen, run)
         for index, chosen in enumerate(spec.loggers)

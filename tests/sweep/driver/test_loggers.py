@@ -21,12 +21,12 @@ from sweep.driver.loggers.base import LoggedRun
 from sweep.driver.loggers.following import Following
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SpecError
-from sweep.rundir.rundir import RunDir
 from sweep.spec.parse import load, parse
 from sweep.spec.resolve import resolved_text
 from sweep.vocabulary.trial import Outcome, Report, TrialState
 from tests.run_dirs import START, ask, begin, open_run, outcome, plan, report
 from tests.sweep.conftest import STUDY, Folder
+from tests.sweep.driver.loggers.fed import follow
 
 Scalars = dict[tuple[int, str], list[tuple[int, float]]]
 
@@ -79,21 +79,6 @@ def mlflow_client(run: Path) -> Any:
 
 
 HOLDS = {"tensorboard": tensorboard_holds, "mlflow": mlflow_holds}
-
-
-def spec_for(name: str) -> Any:
-    """A study whose objective is that of `tests.run_dirs`."""
-    text = STUDY.replace("name: line", "name: study").replace("validation_loss", "accuracy")
-    return parse(text.replace("minimize", "maximize") + f"loggers: [{name}]\n", "study.yaml")
-
-
-def follow(run: RunDir, name: str) -> list[str]:
-    """Feed a logger all that the log holds; what it said."""
-    said: list[str] = []
-    run.write()
-    with Following(run.path / "log.jsonl", choosing.makers(spec_for(name), run.path), said.append):
-        pass
-    return said
 
 
 def expected(run: Path) -> Scalars:
@@ -167,7 +152,9 @@ def test_mlflow_gets_metrics_whose_names_it_refuses_under_others(tmp_path: Path)
         ask(run, 0)
         run.record_reports([report(0, 100, metrics={"accuracy": 0.5, **dict.fromkeys(names, 0.25)})])
         run.record_outcome(outcome(0))
-        assert follow(run, "mlflow") == []
+        said = follow(run, "mlflow")
+    assert said[0] == "logger mlflow: acc@5 is acc_at_5 there"
+    assert len(said) == len(names)
     metrics = mlflow_runs(run.path)[0].data.metrics
     assert metrics.keys() == {"accuracy", "acc_at_5", "top 1_", "_a", "a____b", "value"}
     assert metrics["acc_at_5"] == 0.25
@@ -265,7 +252,7 @@ def test_a_missing_package_is_an_error_that_names_the_extra(
 
 def test_each_of_our_loggers_has_an_extra_of_its_name() -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
-    assert sorted(choosing.registry().entries) == ["mlflow", "tensorboard"]
+    assert sorted(choosing.registry().entries) == ["mlflow", "tensorboard", "wandb"]
     assert choosing.registry().entries.keys() <= project["optional-dependencies"].keys()
 
 
@@ -312,7 +299,7 @@ def test_a_new_logger_is_one_source_file(
 @pytest.mark.parametrize(
     ("loggers", "said"),
     [
-        ("[wandb]", "must be one of mlflow, tensorboard, or package.module:Class"),
+        ("[neptune]", "must be one of mlflow, tensorboard, wandb, or package.module:Class"),
         ("[{name: tensorboard, folders: here}]", "TensorBoardLogger has no argument `folders`"),
         ("[{name: tensorboard, run: here}]", "cannot be given here"),
         ("[{name: tensorboard, folder: 3}]", "must be text or null"),

@@ -2,6 +2,7 @@
 
 mlflow        a run for each trial
 tensorboard   a folder for each trial
+wandb         a run for each trial, and one of the study
 
 What a module imports comes with the extra of the module's name, `pip install 'sweep-mlx[mlflow]'`. A new
 logger is a new module here, and nothing else.

@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from runlog.study import TrialRow
 from sweep.driver.loggers.base import LoggedRun
+from sweep.driver.loggers.names import Names
 from sweep.vocabulary.trial import Report
 
 STATUS: Mapping[str, str] = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
@@ -48,6 +49,7 @@ class MlflowLogger:
         self._ids: dict[int, str] = {}
         self._written: dict[int, set[tuple[str, int]]] = {}
         self._metrics: dict[str, list[Metric]] = {}
+        self._names = Names("mlflow", allowed, run.say)
 
     def whole(self) -> Collection[int]:
         """The trials whose runs have ended; other trials resume theirs."""
@@ -76,7 +78,7 @@ class MlflowLogger:
 
     def reported(self, report: Report) -> None:
         written, time = self._written.get(report.trial, ()), round(report.time * 1000)
-        points = _allowed_keys(
+        points = self._names.all(
             {self._run.metric(name, report.replicate): value for name, value in report.metrics.items()}
         )
         self._metrics.setdefault(self._ids[report.trial], []).extend(
@@ -91,7 +93,7 @@ class MlflowLogger:
         examples = int(row.ledger.get("examples", 0))
         self._metrics.setdefault(id, []).extend(
             Metric(key, value, time, examples)
-            for key, value in _allowed_keys(self._run.values(row)).items()
+            for key, value in self._names.all(self._run.values(row)).items()
             if (key, examples) not in written
         )
         self._send(id)
@@ -147,10 +149,6 @@ def allowed(name: str) -> str:
     return (
         found if posixpath.normpath(found) == found and found[0] not in "/." else re.sub(r"[/.]", "_", found)
     )
-
-
-def _allowed_keys(values: Mapping[str, float]) -> dict[str, float]:
-    return {allowed(name): value for name, value in values.items()}
 
 
 LOGGER = MlflowLogger
