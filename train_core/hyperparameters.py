@@ -118,7 +118,21 @@ class Flag:
         return isinstance(value, bool)
 
 
-Values = Words | Numbers | Pair | Flag
+Factor = str | float
+"""A number, or the name of a dynamic hyperparameter."""
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Patterns of parameters' paths, each with a factor; a mapping, or text as a program's static value."""
+
+    rule: str = "patterns with factors, numbers or names of hyperparameters, such as '*.bias: 0, *norm*: 0.5'"
+
+    def accepts(self, value: object) -> bool:
+        return value is None or factors_of(value) is not None
+
+
+Values = Words | Numbers | Pair | Flag | Factors
 
 LARGEST_EXACT = 2**24
 """Up to here float32, in which programs take dynamic values, holds every integer."""
@@ -130,6 +144,7 @@ _UPDATES = Numbers(0, LARGEST_EXACT, integer=True)
 VALUES: Mapping[str, Values] = {
     "accumulation_steps": _WHOLE,
     "betas": Pair(),
+    "decay_factors": Factors(),
     "bias_correction": Flag(),
     "dropout": _RATE,
     "gradient_clip": Numbers(0, or_null=True),
@@ -139,6 +154,7 @@ VALUES: Mapping[str, Values] = {
     "optimizer": Words(tuple(OPTIMIZERS)),
     "optimizer_eps": Numbers(0),
     "precision": Words(PRECISIONS),
+    "rate_factors": Factors(),
     "schedule": Words(SCHEDULES),
     "schedule_decay": Numbers(0, 1, low_included=False),
     "schedule_end": Numbers(0),
@@ -155,7 +171,7 @@ CORE = tuple(VALUES)
 LENGTH = ("epochs", "examples", "updates")
 """Names that say how long a run trains, in their unit; a program takes none of them."""
 
-STATIC = ("micro_batch_size", "optimizer", "precision")
+STATIC = ("decay_factors", "micro_batch_size", "optimizer", "precision", "rate_factors")
 """Core names whose value is part of the program."""
 
 SWITCHES = ("gradient_clip",)
@@ -167,12 +183,14 @@ DYNAMIC = tuple(name for name in CORE if name not in (*STATIC, *SWITCHES))
 DEFAULTS: Mapping[str, Scalar] = {
     "accumulation_steps": 1,
     "bias_correction": True,
+    "decay_factors": None,
     "dropout": 0.0,
     "gradient_clip": None,
     "learning_rate": 1e-3,
     "micro_batch_size": 32,
     "optimizer": "adamw",
     "precision": "float32",
+    "rate_factors": None,
     "schedule": "constant",
     "schedule_decay": 1.0,
     "schedule_end": 0.0,
@@ -188,13 +206,15 @@ DEFAULTS: Mapping[str, Scalar] = {
 class Static:
     """The static hyperparameters: equal ones share a compiled program.
 
-    `task` holds the task's own static values, sorted by name.
+    `task` holds the task's own static values, sorted by name; the factors are texts, "" for none.
     """
 
     precision: str = "float32"
     optimizer: str = "adamw"
     micro_batch_size: int = 32
     gradient_clip: bool = False
+    rate_factors: str = ""
+    decay_factors: str = ""
     task: tuple[tuple[str, Scalar], ...] = ()
 
 
@@ -228,9 +248,13 @@ def split(
         optimizer=optimizer,
         micro_batch_size=_checked("micro_batch_size", given["micro_batch_size"]),
         gradient_clip=clip > 0,
+        rate_factors=_factors_text("rate_factors", given["rate_factors"]),
+        decay_factors=_factors_text("decay_factors", given["decay_factors"]),
         task=tuple((name, _scalar(name, given[name])) for name in sorted(task_static)),
     )
-    return static, _core_dynamic(given, clip) | _task_dynamic(given, task_static)
+    dynamic = _core_dynamic(given, clip) | _task_dynamic(given, task_static)
+    _check_named(static, dynamic)
+    return static, dynamic
 
 
 def _core_dynamic(given: Mapping[str, object], clip: float) -> dict[str, float]:
@@ -297,6 +321,43 @@ def pair_of(value: object) -> tuple[float, float] | None:
     except (TypeError, ValueError):
         return None
     return (first, second) if 0 <= first < 1 and 0 <= second < 1 else None
+
+
+def factors_of(value: object) -> dict[str, Factor] | None:
+    """Patterns and factors of at least 0, from a mapping or text with commas; None for anything else."""
+    if isinstance(value, Mapping):
+        pairs = [(pattern, str(factor)) for pattern, factor in value.items()]
+    elif isinstance(value, str) and value.strip():
+        pairs = [tuple(part.rpartition(":")[::2]) for part in value.split(",")]  # type: ignore[misc]
+    else:
+        return None
+    found: dict[str, Factor] = {}
+    for pattern, factor in pairs:
+        factor = factor.strip()
+        try:
+            found[str(pattern).strip()] = float(factor)
+        except ValueError:
+            if not factor.isidentifier():
+                return None
+            found[str(pattern).strip()] = factor
+    numbers = [factor for factor in found.values() if not isinstance(factor, str)]
+    return found if "" not in found and all(0 <= each < math.inf for each in numbers) else None
+
+
+def _factors_text(name: str, value: object) -> str:
+    """Factors as one text, the same for all that mean the same."""
+    found = factors_of(_checked(name, value)) or {}
+    return ", ".join(f"{pattern}: {factor}" for pattern, factor in found.items())
+
+
+def _check_named(static: Static, dynamic: Mapping[str, float]) -> None:
+    """Refuse factors that name no number of the trial."""
+    for key in ("rate_factors", "decay_factors"):
+        for factor in (factors_of(getattr(static, key)) or {}).values():
+            if isinstance(factor, str) and factor not in dynamic:
+                raise HyperparameterError(
+                    f"{key}: {factor} is no number of the trial. Write it in `space` or `fixed`"
+                )
 
 
 def _fail(name: str, rule: str, found: object) -> NoReturn:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from train_core.data.sources import Source
 from train_core.errors import TaskError, TrainingError
-from train_core.hyperparameters import Scalar, Static, split
+from train_core.hyperparameters import Factor, Scalar, Static, split
 from train_core.reads import Read
 from train_core.written_at import in_cell, own_frame
 
@@ -67,8 +67,8 @@ class Task:
 
     `static` names the hyperparameters the model is built from; `model` receives these as keywords.
     `switches` names dynamic ones whose being 0 or not shapes the program, as a static one in `filled` says.
-    `rate_factors` gives by a pattern of a parameter's path (`*.lora_b`) the dynamic hyperparameter that the
-    learning rate is multiplied by there.
+    `rate_factors` gives by a pattern of a parameter's path (`*.lora_b`) what the learning rate is multiplied
+    by there, a number or the name of a dynamic hyperparameter; so does `decay_factors` for the weight decay.
     With `deterministic` the model's embeddings are `train_core.Embedding`: on a GPU two runs at one width
     then agree bit for bit, but for one alone below float32. `data` may name static hyperparameters as its own
     keywords. `folder` is where the study file lies, once the task is loaded; `recorded` holds by name the
@@ -88,7 +88,8 @@ class Task:
 
     static: ClassVar[tuple[str, ...]] = ()
     switches: ClassVar[tuple[str, ...]] = ()
-    rate_factors: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    rate_factors: ClassVar[Mapping[str, Factor]] = MappingProxyType({})
+    decay_factors: ClassVar[Mapping[str, Factor]] = MappingProxyType({})
     deterministic: ClassVar[bool] = False
     folder: Path = Path()
     recorded: Mapping[str, str] = MappingProxyType({})
@@ -156,7 +157,8 @@ def static_values(static: Static) -> dict[str, Scalar]:
         "optimizer": static.optimizer,
         "micro_batch_size": static.micro_batch_size,
     }
-    return core | dict(static.task)
+    groups = {"rate_factors": static.rate_factors, "decay_factors": static.decay_factors}
+    return core | {name: text for name, text in groups.items() if text} | dict(static.task)
 
 
 # What MLX and Python say where a tracer is asked for its value; no class of its own tells these apart.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from configfile import nearest
 from configfile.yamlfile import Path as KeyPath
 from sweep.errors import Problem, SpecError
-from sweep.spec.hyperparameters import CORE, LARGEST_EXACT, LENGTH, WORDS, is_carried
+from sweep.spec.hyperparameters import CORE, FACTORS, LARGEST_EXACT, LENGTH, WORDS, factors_of, is_carried
 from sweep.spec.resolve import resolve_length, with_fixed
 from sweep.spec.schema import Choices, Entry, StudySpec
 from sweep.spec.task_description import Description
@@ -64,7 +64,9 @@ def _static_problems(spec: StudySpec, description: Description) -> Iterator[Prob
 
 def _unread_problems(spec: StudySpec, description: Description) -> Iterator[Problem]:
     """Names that nothing reads, misspelt ones most likely; conditional ones may be read in other trials."""
-    read = {*CORE, *LENGTH, *description.static, *description.dynamic}
+    factors = [found for _, name, value in _values(spec) if name in FACTORS and (found := factors_of(value))]
+    named = {factor for found in factors for factor in found.values() if isinstance(factor, str)}
+    read = {*CORE, *LENGTH, *description.static, *description.dynamic, *named}
     always = [("space", name) for name, entry in spec.space.items() if not entry.when]
     for section, name in [*always, *(("fixed", name) for name in spec.fixed)]:
         if name not in read:

@@ -87,7 +87,8 @@ _TASK_MODULE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _CLASS = rf"{_TASK_MODULE}:[A-Za-z_]\w*"
 TaskPath = Annotated[str, matching(rf"(?:{_TASK_FILE}|{_TASK_MODULE}):[A-Za-z_]\w*", _TASK_RULE)]
 _TwoNumbers = Annotated[list[float], Field(min_length=2, max_length=2, description="Of betas only.")]
-Value = Annotated[Scalar, PlainValidator(_scalar, json_schema_input_type=Scalar | _TwoNumbers)]
+_Factors = Annotated[dict[str, float | str], Field(description="Of rate_factors and decay_factors only.")]
+Value = Annotated[Scalar, PlainValidator(_scalar, json_schema_input_type=Scalar | _TwoNumbers | _Factors)]
 MAX_COUNT = 2**53
 """Above it Optuna, and every reader of JSON, rounds integers."""
 

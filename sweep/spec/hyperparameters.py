@@ -16,11 +16,13 @@ from train_core.hyperparameters import (
     LENGTH,
     STATIC,
     VALUES,
+    Factors,
     Flag,
     Numbers,
     Pair,
     Values,
     Words,
+    factors_of,
     is_carried,
 )
 
@@ -35,13 +37,17 @@ CORE: Mapping[str, Values] = {
 }
 """Every other name reaches the task as it is."""
 
-WORDS = frozenset(name for name, values in CORE.items() if isinstance(values, Words | Pair | Flag))
+WORDS = frozenset(name for name, values in CORE.items() if isinstance(values, Words | Pair | Flag | Factors))
 """Core names whose values are words, static or not."""
+
+FACTORS = frozenset(name for name, values in CORE.items() if isinstance(values, Factors))
+"""Core names whose values are patterns with factors, some of them names of hyperparameters."""
 
 MEANINGS: Mapping[str, str] = {
     "accumulation_steps": "Micro-batches whose gradients are summed for one update",
     "betas": "Decay rates of the two running means of adam, adamw, adamax and lion",
     "bias_correction": "Whether adam and adamw correct their means for having begun at 0",
+    "decay_factors": "What `weight_decay` is multiplied by in parameters whose paths fit: 0 for none there",
     "dropout": "A dropout rate, which the task reads as `hp.dropout`",
     "gradient_clip": "The global norm that gradients are clipped to",
     "learning_rate": "The peak learning rate",
@@ -50,6 +56,7 @@ MEANINGS: Mapping[str, str] = {
     "optimizer": "The optimizer of `mlx.optimizers`",
     "optimizer_eps": "What optimizers add to a denominator; adafactor has its own",
     "precision": "The dtype of the forward and backward pass",
+    "rate_factors": "What `learning_rate` is multiplied by in parameters whose paths fit",
     "schedule": "How the learning rate decays after the warm-up; `constant` does not decay",
     "schedule_decay": "What `exponential` multiplies the rate by each update, `step` each `schedule_updates`",
     "schedule_end": "Where `linear` and `cosine` end, as a fraction of the learning rate",
@@ -61,15 +68,17 @@ MEANINGS: Mapping[str, str] = {
 }
 
 __all__ = [
-    "CORE", "DEFAULTS", "LARGEST_EXACT", "LENGTH", "MEANINGS", "STATIC", "WORDS", "Numbers", "Values",
-    "as_scalar", "is_carried", "remedy",
+    "CORE", "DEFAULTS", "FACTORS", "LARGEST_EXACT", "LENGTH", "MEANINGS", "STATIC", "WORDS", "Numbers",
+    "Values", "as_scalar", "factors_of", "is_carried", "remedy",
 ]  # fmt: skip
 
 
 def as_scalar(name: str, value: object) -> object:
-    """A value as a trial holds it: a list of two betas is the text of both, since a trial holds scalars."""
+    """A value as a trial holds it, a scalar: the text of two betas, or of patterns with factors."""
     if isinstance(CORE.get(name), Pair) and isinstance(value, list) and all(map(_is_number, value)):
         return ", ".join(map(repr, value))
+    if name in FACTORS and isinstance(value, dict):
+        return ", ".join(f"{pattern}: {factor}" for pattern, factor in value.items())
     return value
 
 

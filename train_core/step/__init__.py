@@ -10,5 +10,6 @@ batch_norm   BatchNorm whose gradient takes two sums a pass
 vector       parameters, moments and the accumulation buffer as one flat vector
 variants     which traces a program has
 schedule     learning rates by update
+groups       parameters whose rate or decay is another, by patterns of their paths
 scalars      dynamic hyperparameters as arrays
 """

@@ -8,22 +8,19 @@ element, else leaf by leaf.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mlx.core as mx
 import mlx.optimizers
 from mlx.utils import tree_map
 
-from train_core.hyperparameters import OPTIMIZERS
+from train_core.hyperparameters import OPTIMIZERS, Factor
+from train_core.step.groups import Groups
 from train_core.step.scalars import beside, column, once
 from train_core.step.vector import Layout
 
 Tree = dict[str, Any]
-
-NO_FACTORS: Mapping[str, str] = MappingProxyType({})
 
 NUMBERS = ("beta_1", "beta_2", "bias_correction", "momentum", "optimizer_eps", "weight_decay")
 """Hyperparameters an optimizer may use besides its learning rate."""
@@ -83,19 +80,19 @@ class Muon(mlx.optimizers.Muon):
 class Optimizer:
     """`init` and `update` over the vector of all parameters, by an optimizer of MLX."""
 
-    def __init__(self, name: str, layout: Layout, rate_factors: Mapping[str, str] = NO_FACTORS) -> None:
+    def __init__(
+        self,
+        name: str,
+        layout: Layout,
+        *,
+        rates: Sequence[Mapping[str, Factor]] = (),
+        decays: Sequence[Mapping[str, Factor]] = (),
+    ) -> None:
         self.name = name
         self.layout = layout
-        self._factor_of = {
-            path: factor
-            for path in layout.paths
-            for pattern, factor in rate_factors.items()
-            if fnmatchcase(path, pattern)
-        }
-        self.factors = tuple(sorted(set(self._factor_of.values())))
-        """The hyperparameters that the rate of some parameters is multiplied by."""
-        self._masks = {name: layout.mask(self._with(name)) for name in self.factors}
-        mx.eval(self._masks)  # constants of the trace
+        self._rates, self._decays = Groups(layout, rates), Groups(layout, decays)
+        self.factors = (*self._rates.names, *self._decays.names)
+        """The hyperparameters that rate or decay of some parameters are multiplied by."""
         self.elementwise = OPTIMIZERS[name].elementwise
         self._class: Any = Muon if name == "muon" else getattr(mlx.optimizers, OPTIMIZERS[name].class_name)
 
@@ -157,9 +154,8 @@ class Optimizer:
         step = state["step"] + 1
         slots = {name: leaf for name, leaf in state.items() if name != "step"}  # MLX writes into its state
         numbers = {name: column(hp[name], vector) for name in NUMBERS}
-        rate = column(once(learning_rate), vector)
-        for name in self.factors:
-            rate = rate * mx.where(self._masks[name], column(once(hp[name]), vector), 1.0)
+        numbers["weight_decay"] = self._decays.along(numbers["weight_decay"], vector, hp)
+        rate = self._rates.along(column(once(learning_rate), vector), vector, hp)
         optimizer.state = {"learning_rate": rate, "step": column(step, vector)}
         updated = optimizer.apply_single(self._set(optimizer, numbers, gradient, vector), vector, slots)
         return updated, {"step": step, **slots}
@@ -181,20 +177,15 @@ class Optimizer:
         for path, leaf_gradient in self.layout.split(gradient).items():
             # Row-major: the last bits of Muon's products depend on how matrices lie in memory.
             leaf, leaf_gradient = mx.contiguous(parameters[path]), mx.contiguous(leaf_gradient)
-            numbers = {name: beside(leaf, hp[name], mapped=mapped) for name in NUMBERS}
+            own = {**hp, "weight_decay": self._decays.at(path, hp["weight_decay"], hp)}
+            numbers = {name: beside(leaf, own[name], mapped=mapped) for name in NUMBERS}
             optimizer.state = {
-                "learning_rate": beside(leaf, self._rate(path, learning_rate, hp), mapped=mapped),
+                "learning_rate": beside(leaf, self._rates.at(path, learning_rate, hp), mapped=mapped),
                 "step": beside(leaf, fresh["step"], mapped=mapped and self.name != "adafactor"),
             }
             decayed = self._set(optimizer, numbers, leaf_gradient, leaf)
             updated[path] = optimizer.apply_single(decayed, leaf, fresh[path])
         return self.layout.join(updated), fresh
-
-    def _rate(self, path: str, learning_rate: mx.array, hp: Mapping[str, mx.array]) -> mx.array:
-        return learning_rate * hp[self._factor_of[path]] if path in self._factor_of else learning_rate
-
-    def _with(self, factor: str) -> set[str]:
-        return {path for path, name in self._factor_of.items() if name == factor}
 
     def _set(
         self, optimizer: Any, numbers: Mapping[str, mx.array], gradient: mx.array, parameter: mx.array

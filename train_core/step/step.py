@@ -25,8 +25,8 @@ from mlx.utils import tree_map
 
 from train_core import keys
 from train_core.errors import TaskError
-from train_core.hyperparameters import Static
-from train_core.step import accumulate, functional, precision, schedule
+from train_core.hyperparameters import Static, factors_of
+from train_core.step import accumulate, functional, groups, precision, schedule
 from train_core.step.optim import Optimizer
 from train_core.step.scalars import column
 from train_core.step.vector import Layout
@@ -61,7 +61,15 @@ class Step:
         self.static = static
         linear = {f"{name}.weight" for name, part in model.named_modules() if isinstance(part, nn.Linear)}
         self.layout = Layout.of(functional.trainable(model), linear)
-        self.optimizer = Optimizer(static.optimizer, self.layout, task.rate_factors)
+        given = {key: factors_of(getattr(static, key)) or {} for key in ("rate_factors", "decay_factors")}
+        for key, factors in given.items():
+            groups.check(key, factors, self.layout.paths)
+        self.optimizer = Optimizer(
+            static.optimizer,
+            self.layout,
+            rates=(task.rate_factors, given["rate_factors"]),
+            decays=(task.decay_factors, given["decay_factors"]),
+        )
         self.read: set[str] = set()
         self.exponential: set[str] = set()
         self._model = model

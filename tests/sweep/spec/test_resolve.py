@@ -167,6 +167,9 @@ ENTRIES = [
     ("betas: {low: 0, high: 1}", "space.betas", "two numbers in [0, 1)"),
     ('betas: {choices: ["0.9, 0.99", "0.9"]}', "space.betas.choices[1]", "two numbers in [0, 1)"),
     ("betas: {choices: [[0.9, 0.99], [0.9, 1.0]]}", "space.betas.choices[1]", "two numbers in [0, 1)"),
+    ("decay_factors: {choices: [{'*.bias': -1}]}", "space.decay_factors.choices[0]", "patterns with factors"),
+    ("decay_factors: {choices: ['*.bias']}", "space.decay_factors.choices[0]", "patterns with factors"),
+    ("rate_factors: {low: 0, high: 1}", "space.rate_factors", "patterns with factors"),
     ("a: {choices: [[0.9, 0.99]]}", "space.a.choices[0]", "one finite number"),
     ("a: {low: 0, high: 9007199254740993}", "space.a.high", "at most 9007199254740992"),
     ("a: {low: -1.0e308, high: 1.0e308}", "space.a.high", "too far from low"),
@@ -337,6 +340,15 @@ def test_betas_are_two_numbers_in_a_list_or_text() -> None:
     assert entry.choices == ("0.9, 0.999", "0.9, 0.98", "0.8, 0.9")
     assert spec.enqueue == ({"betas": "0.9, 0.98"},)
     assert parse(MINIMAL + "fixed: {betas: [0.9, 1.0e-5]}\n", "study.yaml").fixed == {"betas": "0.9, 1e-05"}
+
+
+def test_factors_are_a_mapping_or_text() -> None:
+    entries = "decay_factors: {choices: [{'*.bias': 0, '*norm*': less}, '*.bias: 0', null]}"
+    entry = parse(with_space(entries), "study.yaml").space["decay_factors"]
+    assert isinstance(entry, Choices)
+    assert entry.choices == ("*.bias: 0, *norm*: less", "*.bias: 0", None)
+    fixed = parse(MINIMAL + "fixed: {rate_factors: {'out.*': 0.5}}\n", "study.yaml").fixed
+    assert fixed == {"rate_factors": "out.*: 0.5"}
 
 
 @pytest.mark.parametrize(
