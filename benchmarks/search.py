@@ -112,6 +112,7 @@ def theirs(objective: Objective, seed: int, trials: int) -> Found:
 
 WAYS: dict[str, Callable[[Objective, int, int], Found]] = {
     "ours": lambda objective, seed, trials: ours(objective, "tpe", seed, trials),
+    "exact": lambda objective, seed, trials: ours(objective, "tpe, exact: true", seed, trials),
     "optuna": theirs,
     "random": lambda objective, seed, trials: ours(objective, "random", seed, trials),
 }
@@ -131,13 +132,14 @@ def chance(better: int, worse: int) -> float:
 
 
 class Compared(NamedTuple):
-    """One objective over all seeds: seeds won and lost against Optuna and against random points.
+    """One objective over all seeds: seeds won and lost against Optuna, `exact: true` and random points.
 
     `diverged` is the mean share of trials that did, ours and random ones; `most` that of our worst study.
     """
 
     row: measure.Row
     optuna: tuple[int, int]
+    exact: tuple[int, int]
     chance: tuple[int, int]
     diverged: tuple[float, float]
     most: float
@@ -148,17 +150,21 @@ def compare(objective: Objective, seeds: Sequence[int], trials: int) -> Compared
     found = {name: [way(objective, seed, trials) for seed in seeds] for name, way in WAYS.items()}
     regrets = {name: [each.regret for each in all_found] for name, all_found in found.items()}
     diverged = {name: statistics.mean(each.diverged for each in found[name]) / trials for name in WAYS}
-    against_optuna, against_chance = (wins(regrets["ours"], regrets[name]) for name in ("optuna", "random"))
+    against_optuna, against_exact, against_chance = (
+        wins(regrets["ours"], regrets[name]) for name in ("optuna", "exact", "random")
+    )
     row = {
         "objective": objective.name,
         **{name: statistics.median(values) for name, values in regrets.items()},
         "better": against_optuna[0],
         "worse": against_optuna[1],
+        "better than exact": against_exact[0],
+        "worse than exact": against_exact[1],
         "beats random": against_chance[0],
         **{f"diverged {name}": share for name, share in diverged.items()},
     }
     most = max(each.diverged for each in found["ours"]) / trials
-    return Compared(row, against_optuna, against_chance, (diverged["ours"], diverged["random"]), most)
+    return Compared(row, against_optuna, against_exact, against_chance, (diverged["ours"], diverged["random"]), most)
 
 
 def checks(compared: Sequence[Compared]) -> list[measure.Check]:
@@ -171,6 +177,12 @@ def checks(compared: Sequence[Compared]) -> list[measure.Check]:
             "chance of the worst result against Optuna",
             min(chance(*each.optuna) for each in compared),
             bound=0.05 / len(compared),
+            side="at least",
+        ),
+        measure.check(
+            "chance of the result against exact: true, over all objectives",
+            chance(*(sum(each.exact[side] for each in compared) for side in (0, 1))),
+            bound=0.05,
             side="at least",
         ),
         measure.check(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from optuna.distributions import BaseDistribution, distribution_to_json
-from optuna.storages import InMemoryStorage, JournalStorage
+from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.storages.journal._storage import JournalOperation
 from optuna.study import StudyDirection
@@ -29,14 +29,18 @@ from runlog.reader import whole_bytes
 from sweep.errors import JournalError
 from sweep.rundir.log import LogWriter
 from sweep.search.ended_trial import EndedTrial
+from sweep.search.in_memory import TrialsInMemory
 
 WORKER = "sweep"
 """Optuna's journal names the writer of each record; there is one."""
 
+MOST_WRITTEN = 10_000
+"""So many distributions are kept with what they are in the journal; a study has a few of its own."""
+
 _BATCH_BYTES = 1 << 17
 
 
-class Journal(InMemoryStorage):
+class Journal(TrialsInMemory):
     """The storage whose every change is on disk once `commit` returns; what the file holds is there at once.
 
     Study and trial ids are those that Optuna's `JournalStorage` gives when it reads the file. Raises
@@ -53,6 +57,7 @@ class Journal(InMemoryStorage):
             self._max_study_id = stored.created[JournalOperation.CREATE_STUDY] - 1
             self._max_trial_id = stored.created[JournalOperation.CREATE_TRIAL] - 1
         self._log = LogWriter(path, size=size)
+        self._written: dict[int, tuple[BaseDistribution, str]] = {}
 
     @property
     def dirty(self) -> bool:
@@ -90,9 +95,12 @@ class Journal(InMemoryStorage):
         trial = self._get_trial(trial_id)
         if trial.state.is_finished():
             self._set_trial(trial_id, EndedTrial.of(trial))
-        started = {"datetime_start": _stamp(trial.datetime_start)}
-        fields = started if template_trial is None else {**started, **_template(trial)}
-        self._write(JournalOperation.CREATE_TRIAL, study_id=study_id, **fields)
+        self._write_created(study_id, trial, {} if template_trial is None else self._template(trial))
+        return trial_id
+
+    def enter_running(self, study_id: int, trial: FrozenTrial) -> int:
+        trial_id = super().enter_running(study_id, trial)
+        self._write_created(study_id, trial, self._template(trial))
         return trial_id
 
     def set_trial_param(
@@ -104,7 +112,7 @@ class Journal(InMemoryStorage):
             trial_id=trial_id,
             param_name=param_name,
             param_value_internal=param_value_internal,
-            distribution=distribution_to_json(distribution),
+            distribution=self._as_json(distribution),
         )
 
     def set_trial_state_values(
@@ -138,6 +146,37 @@ class Journal(InMemoryStorage):
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         super().set_trial_system_attr(trial_id, key, value)
         self._write(JournalOperation.SET_TRIAL_SYSTEM_ATTR, trial_id=trial_id, system_attr={key: value})
+
+    def _write_created(self, study_id: int, trial: FrozenTrial, template: Mapping[str, Any]) -> None:
+        started = _stamp(trial.datetime_start)
+        self._write(JournalOperation.CREATE_TRIAL, study_id=study_id, datetime_start=started, **template)
+
+    def _template(self, trial: FrozenTrial) -> dict[str, Any]:
+        """A whole trial in one record, as Optuna writes it."""
+        several = trial.values is not None and len(trial.values) > 1
+        its = trial.distributions
+        fields: dict[str, Any] = {
+            "state": trial.state,
+            "value": None if several or not trial.values else trial.values[0],
+            "values": trial.values if several else None,
+            "distributions": {name: self._as_json(each) for name, each in its.items()},
+            "params": {name: its[name].to_internal_repr(value) for name, value in trial.params.items()},
+            "user_attrs": trial.user_attrs,
+            "system_attrs": trial.system_attrs,
+            "intermediate_values": trial.intermediate_values,
+        }
+        if trial.datetime_complete is not None:
+            fields["datetime_complete"] = _stamp(trial.datetime_complete)
+        return fields
+
+    def _as_json(self, distribution: BaseDistribution) -> str:
+        """A distribution as Optuna writes it, once for each object: those of a study serve all its trials."""
+        known = self._written.get(id(distribution))
+        if known is None:
+            if len(self._written) > MOST_WRITTEN:
+                self._written.clear()
+            known = self._written[id(distribution)] = (distribution, distribution_to_json(distribution))
+        return known[1]
 
     def _write(self, operation: JournalOperation, **fields: Any) -> None:
         record = {"op_code": operation, "worker_id": WORKER, **fields}
@@ -203,26 +242,6 @@ def _open(path: Path, size: int) -> tuple[JournalStorage, _Stored]:
 
 def _stamp(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment is not None else None
-
-
-def _template(trial: FrozenTrial) -> dict[str, Any]:
-    """A whole trial in one record, as Optuna writes it."""
-    several = trial.values is not None and len(trial.values) > 1
-    fields: dict[str, Any] = {
-        "state": trial.state,
-        "value": None if several or not trial.values else trial.values[0],
-        "values": trial.values if several else None,
-        "distributions": {name: distribution_to_json(each) for name, each in trial.distributions.items()},
-        "params": {
-            name: trial.distributions[name].to_internal_repr(value) for name, value in trial.params.items()
-        },
-        "user_attrs": trial.user_attrs,
-        "system_attrs": trial.system_attrs,
-        "intermediate_values": trial.intermediate_values,
-    }
-    if trial.datetime_complete is not None:
-        fields["datetime_complete"] = _stamp(trial.datetime_complete)
-    return fields
 
 
 class _Stored(BaseJournalBackend):

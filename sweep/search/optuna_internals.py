@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
+from optuna.distributions import BaseDistribution, _get_single_value
 from optuna.pruners import HyperbandPruner, PatientPruner, SuccessiveHalvingPruner
 from optuna.samplers._ga import BaseGASampler
 from optuna.samplers._tpe._truncnorm import _log_gauss_mass, _norm_pdf_logC
@@ -22,7 +22,12 @@ from optuna.samplers._tpe.probability_distributions import (
     _BatchedTruncLogNormDistributions,
     _BatchedTruncNormDistributions,
 )
-from optuna.samplers._tpe.sampler import _get_infeasible_trial_score, _get_pruned_trial_score, default_gamma
+from optuna.samplers._tpe.sampler import (
+    _get_infeasible_trial_score,
+    _get_pruned_trial_score,
+    default_gamma,
+    default_weights,
+)
 from optuna.storages import BaseStorage
 from optuna.study._tell import _tell_with_warning
 from optuna.trial import FrozenTrial, TrialState
@@ -41,6 +46,9 @@ log_gauss_mass = _log_gauss_mass
 
 gamma = default_gamma
 """How many of so many trials TPE takes for good ones."""
+
+weights = default_weights
+"""What each of so many trials counts for TPE, oldest first: the last 25 most."""
 
 infeasible_score = _get_infeasible_trial_score
 """By how much a trial breaks its constraints in all; 0 where it breaks none."""
@@ -194,6 +202,18 @@ def set_counts(study: optuna.Study, attributes: Mapping[str, Any]) -> None:
     for key, value in attributes.items():
         if key.startswith(COUNT) and value > known.get(key, -1):
             study._storage.set_study_system_attr(study._study_id, key, value)
+
+
+def has_usual_kernels(sampler: optuna.samplers.TPESampler) -> bool:
+    """Whether a TPE sampler weighs trials, and chooses its kernels' widths, as it does by default."""
+    usual = optuna.samplers.TPESampler()
+    names = ("_parzen_estimator_parameters", "_gamma", "_parzen_estimator_cls")
+    return all(getattr(sampler, name) == getattr(usual, name) for name in names)
+
+
+def single_value(distribution: BaseDistribution) -> Any:
+    """The only value of a distribution that has no other."""
+    return _get_single_value(distribution)
 
 
 def mixture(estimator: ParzenEstimator) -> tuple[Any, Sequence[Any], dict[str, BaseDistribution]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import assert_never
 
 import optuna
@@ -55,6 +56,16 @@ def _continuous(spec: StudySpec, name: str) -> Problem:
 def is_conditional(spec: StudySpec) -> bool:
     """Whether some trials lack some hyperparameters."""
     return any(entry.when for entry in spec.space.values())
+
+
+def conditions(spec: StudySpec) -> dict[str, Callable[[Mapping[str, Scalar]], bool]]:
+    """Of every entry with a `when`: whether it applies to a trial with these hyperparameters."""
+    fixed = spec.fixed
+    return {
+        name: partial(lambda entry, params: is_active(entry, {**fixed, **params}), entry)
+        for name, entry in spec.space.items()
+        if entry.when
+    }
 
 
 def suggest_all(

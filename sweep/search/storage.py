@@ -7,11 +7,13 @@ optuna-dashboard and `optuna.load_study` while the study runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from sweep.errors import JournalError, SpecError, StaleJournalError
@@ -84,6 +86,12 @@ class StudyStorage:
         if self._own is not None:
             self._own.close()
 
+    def trial_id(self, number: int) -> int:
+        """The id of a trial."""
+        return self.backend.get_trial_id_from_study_id_trial_number(
+            optuna_internals.study_id(self._study), number
+        )
+
     def trials(self, *states: optuna.trial.TrialState) -> list[FrozenTrial]:
         """The trials in these states, all where none is given, in number order; not copied."""
         return self._study.get_trials(deepcopy=False, states=states or None)
@@ -141,6 +149,27 @@ class StudyStorage:
             note(trial_id)
             if outcome is not None:
                 self.backend.set_trial_state_values(trial_id, state, ended_with)
+
+    def enter_asked(
+        self, params: Mapping[str, Scalar], distributions: Mapping[str, BaseDistribution]
+    ) -> None:
+        """Enter a new trial whose hyperparameters are known, in one record; only where this is `buffered`."""
+        assert self._own is not None
+        trial = FrozenTrial(
+            number=-1,  # the storage knows it
+            trial_id=-1,
+            state=optuna.trial.TrialState.RUNNING,
+            value=None,
+            datetime_start=datetime.now(),
+            datetime_complete=None,
+            params=dict(params),
+            distributions={name: distributions[name] for name in params},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+        )
+        self._own.enter_running(optuna_internals.study_id(self._study), trial)
+        self.count += 1
 
     def check_against(self, params: Mapping[int, Mapping[str, Scalar]], told: Mapping[int, Outcome]) -> None:
         """Compare the journal's trials with the log's, by number, and complete what a kill cut short.

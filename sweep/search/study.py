@@ -17,6 +17,7 @@ from sweep.search.fitted import was_tried
 from sweep.search.grid import Grid
 from sweep.search.pruning import adapters, pruners
 from sweep.search.storage import NEVER_ASKED, StudyStorage
+from sweep.search.tpe.sampler import TPESampler
 from sweep.search.wrappers.distinct import Distinct
 from sweep.search.wrappers.noted import Noted
 from sweep.search.wrappers.rounded import Rounded, rounded_entries
@@ -103,7 +104,10 @@ class Study:
         self._study.sampler = self._distinct()
         self._terminator = terminators.make(spec)
         self._order = dependency_order(spec.space)
+        self._distributions = space.distributions(spec)
+        self._conditions = space.conditions(spec)
         self._trials: dict[int, optuna.Trial] = {}
+        self._unopened: set[int] = set()
         self._retries = self._that_fit(retries or {})
         self._asked_for = self._untried(points or {})
 
@@ -164,11 +168,26 @@ class Study:
 
     def ask(self, count: int) -> list[Proposal]:
         """Up to `count` proposals; fewer once the sampler is exhausted."""
+        proposals: list[Proposal] = []
+        while len(proposals) < count and not self.exhausted:
+            proposals += self._ask_together(count - len(proposals)) or [self._ask()]
+        return proposals
+
+    def _ask_together(self, count: int) -> list[Proposal]:
+        """Proposals that a sampler makes at once, each as if asked for alone; none where it does not."""
+        sampler = self._study.sampler
+        number = self.storage.count
+        given = self._retries or self._point(number) is not None or self._extends(number) is not None
+        if given or not isinstance(sampler, TPESampler) or not self.storage.buffered:
+            return []
         proposals = []
-        for _ in range(count):
-            if self.exhausted:
-                break
-            proposals.append(self._ask())
+        for params in sampler.propose(self._study, count, self._distributions, self._conditions):
+            if self._adapter is not None:
+                self._adapter.enter(self.storage.count)
+            proposals.append(Proposal(self.storage.count, params, {}))
+            self._unopened.add(self.storage.count)
+            self.storage.enter_asked(params, self._distributions)
+            self._points.enter(params)
         return proposals
 
     def restore(
@@ -191,7 +210,7 @@ class Study:
         for row in rows:
             self._report(number, row)
         if self._marks_rungs:
-            self._mark_rungs(optuna_internals.trial_id(self._trials[number]))
+            self._mark_rungs(optuna_internals.trial_id(self._live(number)))
 
     def _mark_rungs(self, trial_id: int) -> None:
         optuna_internals.mark_rungs(self._study, trial_id)
@@ -212,6 +231,13 @@ class Study:
                 found.append(self._suggest(optuna.Trial(self._study, trial_id)))
         return found
 
+    def _live(self, number: int) -> optuna.Trial:
+        """A trial that was asked for and not told."""
+        if number in self._unopened:
+            self._unopened.remove(number)
+            self._trials[number] = self._unsampled(self.storage.trial_id(number))
+        return self._trials[number]
+
     def _unsampled(self, trial_id: int) -> optuna.Trial:
         """A trial that has its hyperparameters: the sampler would propose it others as it is resumed."""
         sampler, self._study.sampler = self._study.sampler, NEVER_ASKED
@@ -227,7 +253,7 @@ class Study:
         self._report(number, row)
 
     def _report(self, number: int, row: BoundaryRow) -> None:
-        trial = self._trials[number]
+        trial = self._live(number)
         examples, values = row
         if not self._several and not optuna_internals.has_report(trial, examples):
             trial.report(sum(values) / len(values), examples)
@@ -236,11 +262,13 @@ class Study:
         """Whether the pruner ends the trial at its last report."""
         if self._adapter is not None:
             return self._adapter.should_prune(number)
-        return self._trials[number].should_prune()
+        return self._live(number).should_prune()
 
     def tell(self, outcome: Outcome) -> None:
         """End a trial, unless that was done before a kill."""
-        trial = self._trials.pop(outcome.number, None)
+        number = outcome.number
+        trial = self._live(number) if number in self._trials or number in self._unopened else None
+        self._trials.pop(number, None)
         if trial is not None:
             self._note(trial, outcome)
         state, values = end_of(self._spec, outcome)
@@ -285,10 +313,16 @@ class Study:
         self.storage.count += 1
         if retries is not None:
             trial.set_user_attr(RETRIES, retries)
-        extends = self._spec.extends
-        if extends is not None and number < len(extends.trials):
-            trial.set_user_attr("extends", {"run": extends.run, "trial": extends.trials[number]})
+        if (extends := self._extends(number)) is not None:
+            trial.set_user_attr("extends", extends)
         return self._suggest(trial)
+
+    def _extends(self, number: int) -> dict[str, Any] | None:
+        """The trial of another run that this one extends."""
+        extends = self._spec.extends
+        if extends is None or number >= len(extends.trials):
+            return None
+        return {"run": extends.run, "trial": extends.trials[number]}
 
     def _suggest(self, trial: optuna.Trial) -> Proposal:
         """Suggest what is not yet suggested: on a trial that is resumed its own values come back."""

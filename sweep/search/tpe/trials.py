@@ -25,6 +25,7 @@ Optuna's own has no place for those that diverged: told as complete they would b
 """
 
 Numbers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 class ByNumber(Protocol):
@@ -61,11 +62,15 @@ class Ranking:
 
     def split(self, n_below: int, liars: Sequence[int]) -> tuple[Numbers, Numbers]:
         """The numbers of so many of the best, and of the others; `liars` run, and are taken for bad ones."""
-        below = np.sort(np.array([number for *_, number in self._ranked[:n_below]], np.int64))
-        is_above = self._is_ranked[: self._seen].copy()
-        is_above[liars] = True
-        is_above[below] = False
-        return below, np.flatnonzero(is_above)
+        is_good, is_bad = self.told_apart(n_below)
+        is_bad[liars] = True
+        return np.flatnonzero(is_good), np.flatnonzero(is_bad)
+
+    def told_apart(self, n_below: int) -> tuple[Mask, Mask]:
+        """By number, which ended trials are among so many of the best, and which are not."""
+        is_good = np.zeros(self._seen, bool)
+        is_good[[number for *_, number in self._ranked[:n_below]]] = True
+        return is_good, self._is_ranked[: self._seen] & ~is_good
 
     def _enter(self, trial: FrozenTrial) -> None:
         if trial.state == TrialState.FAIL:
@@ -89,8 +94,8 @@ class Ranking:
 class Rows:
     """The hyperparameters of trials as Optuna numbers them inside.
 
-    A trial without some of the names has no row. One that runs is entered again each time: it may yet be
-    given hyperparameters, and a sampler is told its relative ones before the trial itself is.
+    A trial without some of the names has no row. One that runs is entered again until it has them itself: a
+    sampler is told what is drawn together before the trial itself is.
     """
 
     def __init__(self, search_space: Mapping[str, BaseDistribution]) -> None:
@@ -103,19 +108,42 @@ class Rows:
         self, numbers: Numbers, trials: ByNumber, params_of: Callable[[FrozenTrial], Mapping[str, Any]]
     ) -> tuple[Numbers, NDArray[np.float64]]:
         """Which of the trials have all names, and their values: (names, trials), float64."""
-        room = numbers.max(initial=-1) + 1
-        self._rows, self._is_known, self._has_all = (
-            with_room(each, room) for each in (self._rows, self._is_known, self._has_all)
-        )
+        whole = self.whole(numbers, trials, params_of)
+        return whole, self.columns(whole)
+
+    def whole(
+        self, numbers: Numbers, trials: ByNumber, params_of: Callable[[FrozenTrial], Mapping[str, Any]]
+    ) -> Numbers:
+        """Which of the trials have all names."""
+        self._make_room(numbers.max(initial=-1) + 1)
         for number in numbers[~self._is_known[numbers]]:
             self._enter(trials[number], params_of(trials[number]))
-        whole = numbers[self._has_all[numbers]]
-        return whole, np.ascontiguousarray(self._rows[whole].T)
+        found: Numbers = numbers[self._has_all[numbers]]
+        return found
+
+    def among(
+        self, mask: Mask, trials: ByNumber, params_of: Callable[[FrozenTrial], Mapping[str, Any]]
+    ) -> Mask:
+        """The same of trials that are given, and told, by a mask."""
+        self._make_room(len(mask))
+        for number in (mask > self._is_known[: len(mask)]).nonzero()[0].tolist():
+            self._enter(trials[number], params_of(trials[number]))
+        return mask & self._has_all[: len(mask)]
+
+    def columns(self, whole: Numbers) -> NDArray[np.float64]:
+        """The values of trials that have all names: (names, trials), float64."""
+        return np.ascontiguousarray(self._rows[whole].T)
+
+    def _make_room(self, count: int) -> None:
+        if count > len(self._rows):
+            self._rows, self._is_known, self._has_all = (
+                with_room(each, count) for each in (self._rows, self._is_known, self._has_all)
+            )
 
     def _enter(self, trial: FrozenTrial, params: Mapping[str, Any]) -> None:
         number = trial.number
         self._has_all[number] = self.search_space.keys() <= params.keys()
-        self._is_known[number] = trial.state.is_finished()
+        self._is_known[number] = trial.state.is_finished() or self.search_space.keys() <= trial.params.keys()
         if self._has_all[number]:
             space = self.search_space
             self._rows[number] = [each.to_internal_repr(params[name]) for name, each in space.items()]

@@ -18,8 +18,9 @@ from sweep.search.samplers import quietly
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("sweep", "analysis", "runlog", "clusters", "configfile", "train_core")
-INTERNALS, JOURNAL, TPE, SEEING = (
-    f"sweep/search/{name}.py" for name in ("optuna_internals", "journal", "tpe/sampler", "wrappers/seeing")
+INTERNALS, JOURNAL, IN_MEMORY, EXACT, TPE, SEEING = (
+    f"sweep/search/{name}.py"
+    for name in ("optuna_internals", "journal", "in_memory", "tpe/exact", "tpe/sampler", "wrappers/seeing")
 )
 
 
@@ -58,6 +59,10 @@ PRIVATE = {
     "_get_infeasible_trial_score": Private("optuna.samplers._tpe.sampler", (INTERNALS,), OVERRIDDEN),
     "_get_pruned_trial_score": Private("optuna.samplers._tpe.sampler", (INTERNALS,), OVERRIDDEN),
     "default_gamma": Private("optuna.samplers._tpe.sampler", (INTERNALS,), OVERRIDDEN),
+    "default_weights": Private("optuna.samplers._tpe.sampler", (INTERNALS,), OVERRIDDEN),
+    "_get_single_value": Private(
+        "optuna.distributions", (INTERNALS,), "take `low`, or the only one of `choices`"
+    ),
     "JournalOperation": Private(
         "optuna.storages.journal._storage", (JOURNAL,), "write the new op codes, and read the old ones"
     ),
@@ -66,7 +71,7 @@ PRIVATE = {
     "_storage": Private("study", (INTERNALS,), "hand the storage to whoever asks for it"),
     "_study_id": Private("study", (INTERNALS, JOURNAL), "ask the storage: get_study_id_from_name"),
     "_trial_id": Private(
-"trial", (INTERNALS, JOURNAL, "analysis/importance.py"), "ask the storage for it by study and number"),
+"trial", (INTERNALS, JOURNAL, IN_MEMORY, "analysis/importance.py"), "ask the storage: by study and number"),
     "_cached_frozen_trial": Private("trial", (INTERNALS,), "keep the steps of live trials in search.study"),
     "_min_resource": Private("pruner", (INTERNALS,), "take it from what search.pruning.pruners gives"),
     "_reduction_factor": Private("pruner", (INTERNALS,), "take it from what search.pruning.pruners gives"),
@@ -83,23 +88,27 @@ PRIVATE = {
     "_get_trial": Private(STORAGE, (JOURNAL,), IN_STORAGE),
     "_set_trial": Private(STORAGE, (JOURNAL,), IN_STORAGE),
     "_update_cache": Private(STORAGE, (JOURNAL,), IN_STORAGE),
-    "_studies": Private("storage", (JOURNAL,), IN_STORAGE),
+    "_studies": Private("storage", (JOURNAL, IN_MEMORY), IN_STORAGE),
     "_max_study_id": Private("storage", (JOURNAL,), IN_STORAGE),
-    "_max_trial_id": Private("storage", (JOURNAL,), IN_STORAGE),
-    "_trial_id_to_study_id_and_number": Private("storage", (JOURNAL,), IN_STORAGE),
-    "_sample": Private(SAMPLER, (TPE,), OVERRIDDEN),
-    "_get_internal_repr": Private(SAMPLER, (TPE,), OVERRIDDEN),
-    "_get_params": Private(SAMPLER, (TPE,), IN_SAMPLER),
-    "_compare": Private(SAMPLER, (TPE,), IN_SAMPLER),
+    "_max_trial_id": Private("storage", (JOURNAL, IN_MEMORY), IN_STORAGE),
+    "_trial_id_to_study_id_and_number": Private("storage", (JOURNAL, IN_MEMORY), IN_STORAGE),
+    "_lock": Private("storage", (IN_MEMORY,), IN_STORAGE),
+    "_sample": Private(SAMPLER, (EXACT, TPE), OVERRIDDEN),
+    "_get_internal_repr": Private(SAMPLER, (EXACT,), OVERRIDDEN),
+    "_get_params": Private(SAMPLER, (EXACT, TPE), IN_SAMPLER),
+    "_is_multivariate": Private(SAMPLER, (TPE,), IN_SAMPLER),
+    "_compare": Private(SAMPLER, (EXACT,), IN_SAMPLER),
     "_get_trials": Private(
-        "optuna:Study", (TPE, SEEING, INTERNALS), "call Study.get_trials(deepcopy=False)"
+        "optuna:Study", (EXACT, SEEING, INTERNALS), "call Study.get_trials(deepcopy=False)"
     ),
     **{
-        name: Private("sampler", (TPE,), IN_SAMPLER)
-        for name in (
-            "_constant_liar", "_gamma", "_n_ei_candidates", "_parzen_estimator_cls",
-            "_parzen_estimator_parameters", "_rng",
+        name: Private("sampler", files, IN_SAMPLER)
+        for files, names in (
+            ((EXACT, TPE), ("_constant_liar", "_n_ei_candidates")),
+            ((TPE,), ("_group", "_n_startup_trials")),
+            ((EXACT,), ("_gamma", "_parzen_estimator_cls", "_parzen_estimator_parameters", "_rng")),
         )
+        for name in names
     },
 }  # fmt: skip
 

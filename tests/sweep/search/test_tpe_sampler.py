@@ -15,7 +15,7 @@ from optuna.trial import TrialState, create_trial
 
 from sweep.search.ended_trial import EndedTrial
 from sweep.search.samplers import quietly
-from sweep.search.tpe.sampler import TPESampler
+from sweep.search.tpe.exact import ExactTPESampler
 
 pytestmark = pytest.mark.slow
 
@@ -91,16 +91,16 @@ def test_proposals_are_those_of_optuna_itself(
     objective: Callable[[optuna.Trial], float], directions: list[Direction], more: dict[str, bool]
 ) -> None:
     expected = proposals(optuna.samplers.TPESampler, objective, directions, **more)
-    assert proposals(TPESampler, objective, directions, **more) == expected
+    assert proposals(ExactTPESampler, objective, directions, **more) == expected
 
 
 def test_proposals_are_those_of_optuna_itself_after_hundreds_of_trials() -> None:
     expected = proposals(optuna.samplers.TPESampler, continuous, ["minimize"], trials=500)
-    assert proposals(TPESampler, continuous, ["minimize"], trials=500) == expected
+    assert proposals(ExactTPESampler, continuous, ["minimize"], trials=500) == expected
 
 
 def test_a_sampler_may_serve_another_study() -> None:
-    sampler = TPESampler(seed=1, n_startup_trials=5)
+    sampler = ExactTPESampler(seed=1, n_startup_trials=5)
     optuna.create_study(sampler=sampler).optimize(continuous, n_trials=20)
     samplers = (sampler, optuna.samplers.TPESampler(seed=1, n_startup_trials=5))
     for each in samplers:
