@@ -164,7 +164,8 @@ def compare(objective: Objective, seeds: Sequence[int], trials: int) -> Compared
         **{f"diverged {name}": share for name, share in diverged.items()},
     }
     most = max(each.diverged for each in found["ours"]) / trials
-    return Compared(row, against_optuna, against_exact, against_chance, (diverged["ours"], diverged["random"]), most)
+    shares = (diverged["ours"], diverged["random"])
+    return Compared(row, against_optuna, against_exact, against_chance, shares, most)
 
 
 def checks(compared: Sequence[Compared]) -> list[measure.Check]:

@@ -36,8 +36,8 @@ LOG_PRIOR_MASS = math.log(math.erf(0.5 / math.sqrt(2)))
 class Axes:
     """Some hyperparameters, in one order: the first index of every array of coordinates or values.
 
-    Axes are in `ranges`, `steps` or `choices`. Rows of features: squares of places, places, one for each index
-    of a step or a choice (`rows_of` an axis), ones.
+    Axes are in `ranges`, `steps` or `choices`. Rows of features: squares of places, places, one for each
+    index of a step or a choice (`rows_of` an axis), ones.
     """
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:

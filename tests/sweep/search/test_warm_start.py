@@ -171,8 +171,7 @@ def test_runs_of_other_spaces_and_their_own_edits_are_mapped_by_name(
     ]
     assert checked.splitlines()[-2:] == [f"note: {line}" for line in said]
     journal = folder.runs / "warm" / "optuna.journal"
-    backend = optuna.storages.journal.JournalFileBackend(str(journal))
-    theirs = optuna.load_study(study_name="warm", storage=optuna.storages.JournalStorage(backend)).trials
+    theirs = trials_in(journal)
     assert [each.params.get("accumulation_steps") for each in theirs[:12]] == steps * 2
     trials = analysis.load(folder.runs / "warm").trials
     assert [each.value for each in theirs[12:]] == trials.value.tolist()
@@ -181,12 +180,18 @@ def test_runs_of_other_spaces_and_their_own_edits_are_mapped_by_name(
     folder.write(warm[0], edit, warm[2], ("trials: 4", "trials: 6"))
     folder.run_dir.rename(folder.path / "away")  # what was learned from it is in the journal
     assert run(folder).counts["COMPLETE"] == 6
-    theirs = optuna.load_study(study_name="warm", storage=optuna.storages.JournalStorage(backend)).trials
+    theirs = trials_in(journal)
     own = [*steps * 2, *trials.params_accumulation_steps]
     assert ["left_out" in each.user_attrs for each in theirs[:16]] == [each == 1 for each in own]
     assert [each.params.get("accumulation_steps", 1) for each in theirs[:16]] == own
     assert all(each.params["accumulation_steps"] in (2, 4, 8) for each in theirs[16:])
     assert verify(folder.runs / "warm").sound
+
+
+def trials_in(journal: Path) -> list[optuna.trial.FrozenTrial]:
+    """What Optuna reads there now: a backend remembers where the lines of a replaced file began."""
+    backend = optuna.storages.journal.JournalFileBackend(str(journal))
+    return optuna.load_study(study_name="warm", storage=optuna.storages.JournalStorage(backend)).trials
 
 
 @pytest.mark.slow
