@@ -177,8 +177,9 @@ class Study:
         """Proposals that a sampler makes at once, each as if asked for alone; none where it does not."""
         sampler = self._study.sampler
         number = self.storage.count
-        given = self._retries or self._point(number) is not None or self._extends(number) is not None
-        if given or not isinstance(sampler, TPESampler) or not self.storage.buffered:
+        has_point = self._asked_for or self._retries or self._point(number) is not None
+        is_given = has_point or self._extends(number) is not None
+        if is_given or not isinstance(sampler, TPESampler) or not self.storage.buffered:
             return []
         proposals = []
         for params in sampler.propose(self._study, count, self._distributions, self._conditions):

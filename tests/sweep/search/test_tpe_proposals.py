@@ -152,3 +152,12 @@ def test_several_objectives_are_left_to_optuna() -> None:
             study.tell(Outcome(number, TrialState.COMPLETE, (value(proposal.params), 1.0)))
         seen.append(study.ask(1)[0].params)
     assert seen[0] == seen[1]
+
+
+def test_a_point_that_is_asked_for_comes_before_what_is_proposed_together() -> None:
+    study = Study(spec(), None, Length(100, 10))
+    proposed(study, trials=24, together=8, lag=0)
+    study.enqueue("one", {"width": 24, "kind": "c"})
+    first, *others = study.ask(8)
+    assert (first.params["width"], first.params["kind"], first.enqueued) == (24, "c", "one")
+    assert [each.number for each in (first, *others)] == list(range(24, 32))
