@@ -65,10 +65,10 @@ class Tiny(Task):
         return model
 
     def loss(self, model: Any, batch: dict[str, mx.array], hp: Any) -> Mean:
-        from lm import adapters, base
+        from lm import adapters
 
         with adapters.given(model, rank=hp.rank, scale=hp.scale, dropout=hp.dropout, num_layers=-1):
-            logits = base.called_afresh(model, batch["inputs"])
+            logits = adapters.called(model, batch["inputs"])
         losses = train_core.cross_entropy(logits, batch["targets"])
         return Mean(losses.mean(axis=1))
 

@@ -6,6 +6,8 @@ smaller number of layers scales an adapter by 0. Gradients of what is left out a
 
 from __future__ import annotations
 
+import re
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,12 @@ from mlx.utils import tree_flatten, tree_map
 from mlx_lm.tuner.utils import linear_to_lora_layers
 
 import train_core
+from lm import base
 from train_core.errors import TaskError
+
+HIDDEN = re.compile(r"'(LoRA|DoRA)\w*' object has no attribute")
+ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj", "qkv_proj")
+"""What mlx-lm's models call the layers of attention."""
 
 
 class GivenDropout(train_core.Dropout):
@@ -62,6 +69,30 @@ def add(model: nn.Module, *, kind: str, num_layers: int, rank: int, keys: list[s
             part.dropout = GivenDropout()
             found.append((numbers.get(id(part)), part))
     give(model, "adapters", found)
+
+
+def called(model: Any, inputs: mx.array) -> Any:
+    """What a model makes of its inputs, as `base.called_afresh`.
+
+    Raises TaskError where it reads the weights of a layer that has an adapter, which are in another place.
+    """
+    try:
+        return base.called_afresh(model, inputs)
+    except AttributeError as error:
+        if not HIDDEN.search(str(error)):
+            raise
+        place = traceback.extract_tb(error.__traceback__)[-2]  # the last one is MLX's own
+        raise TaskError(
+            f"{Path(place.filename).name}:{place.lineno}: this model reads the weights of a layer itself, "
+            f"which mlx-lm's adapter hides: `{place.line}`. Write lora_parameters.keys in the configuration, "
+            f"such as [{', '.join(_attention(model))}]"
+        ) from error
+
+
+def _attention(model: Any) -> list[str]:
+    """The layers of attention that have an adapter, as `keys` names them."""
+    paths = (path for layer in model.layers for path, part in layer.named_modules() if "lora_b" in part)
+    return list(dict.fromkeys(path for path in paths if path.endswith(ATTENTION))) or ["self_attn.q_proj"]
 
 
 def resume(model: nn.Module, file: Path) -> None:

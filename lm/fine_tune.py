@@ -129,7 +129,7 @@ class FineTune(Task):
         places = mx.arange(1, targets.shape[1] + 1)
         counted = (places >= batch["span"][:, :1]) & (places <= batch["span"][:, 1:])
         with self._given(model, hp):
-            logits = base.called_afresh(model, inputs)
+            logits = adapters.called(model, inputs)
         return train_core.token_mean(train_core.cross_entropy(logits, targets), counted)
 
     def tokens(self, weight: float, **static: Any) -> float:

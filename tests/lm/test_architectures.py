@@ -26,7 +26,9 @@ def test_an_architecture_trains_in_lanes_exactly(name: str) -> None:
 def test_what_a_model_keeps_of_one_trace_is_not_there_in_the_next() -> None:
     found, why = tried("kimi_k3")
     assert found == "lanes"
-    assert why.startswith("attention only")
+    assert why.startswith("attention only, else: kimi_k3.py:")
+    assert "Write lora_parameters.keys in the configuration, such as [self_attn." in why
+    assert why.count("\n") == 0
 
 
 @pytest.mark.slow
