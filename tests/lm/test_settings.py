@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from ruamel.yaml import YAML
 
 pytest.importorskip("mlx_lm", reason="pip install 'sweep-mlx[lm]'")
 
+from mlx_lm import lora
+
 from lm import settings
+from tests.tiny_lm import EXAMPLE
 from train_core import TaskError, split
 
 WHOLE = """\
@@ -54,6 +58,14 @@ SMALL = "model: m\ndata: d\n"
 def filled(folder: Path, text: str, **given: Any) -> dict[str, Any]:
     (folder / "c.yaml").write_text(text)
     return settings.filled({"config": "c.yaml", "micro_batch_size": 4, **given}, folder)
+
+
+def test_mlx_lm_reads_the_example_s_configuration_too() -> None:
+    """By YAML 1.1, where a plain word in brackets may not end in a question mark."""
+    text, theirs = (EXAMPLE / "lora_config.yaml").read_text(), cast(Any, lora)
+    found = theirs.yaml.load(text, theirs.yaml_loader)
+    assert found == YAML(typ="safe", pure=True).load(text)
+    assert found["samples"]["prompts"]
 
 
 def test_a_whole_configuration_is_taken_over(tmp_path: Path) -> None:
