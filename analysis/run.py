@@ -58,13 +58,15 @@ class Run:
     def metrics(self) -> pd.DataFrame:
         """One row per report, no (trial, replicate, examples) twice, in the order of the log.
 
+        With `order: fixed` they are in the order of trials, replicates and examples.
         `trial, replicate, examples, epoch, updates, attempt, width, lane, host, time` (aware, UTC),
         `tokens_per_s` of a task of tokens, and a float column per metric.
         """
         table = self._reading(self._read_metrics)
         frame: pd.DataFrame = table.to_pandas()
         unused = [name for name in DEFAULTS if frame[name].isna().all()]
-        return frames.first_of_each(frame.drop(columns=unused), KEY)
+        rows = frames.first_of_each(frame.drop(columns=unused), KEY)
+        return rows if self.study.lag is None else rows.sort_values(list(KEY), ignore_index=True)
 
     @cached_property
     def ledger(self) -> pd.DataFrame:

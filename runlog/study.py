@@ -69,7 +69,7 @@ class StudyState:
     `ledger` says where the time of the last session that ended in order went, in seconds. `retried` are
     failed trials that are to be asked again: those no longer count in the budget. `edits` are the records of
     how the space was edited: `before` and `after` hold the keys of the study file that did it. `notified` are
-    those of what people were told.
+    those of what people were told. `lag` is that of a fixed order, None in a free one.
     """
 
     trials: dict[int, TrialRow] = field(default_factory=dict)
@@ -88,6 +88,7 @@ class StudyState:
     notified: list[Record] = field(default_factory=list)
     final: dict[int, Final] = field(default_factory=dict)
     steered: Steered = field(default_factory=Steered)
+    lag: int | None = None
 
     def add(self, record: Record) -> None:
         """Take in one record; kinds that say nothing of trials are ignored."""
@@ -156,6 +157,7 @@ class StudyState:
             for name, choices in record["choices"].items()
         }
         self.budget_trials = record["trials"]
+        self.lag = record.get("lag")
 
     def _row(self, record: Record) -> TrialRow:
         number = record["trial"]

@@ -13,6 +13,7 @@ from sweep.errors import SpecError
 from sweep.spec.against_task import missing_files
 from sweep.spec.conditions import entry_text
 from sweep.spec.given import Study, study_of
+from sweep.spec.order import lag_of, waits_for_nobody
 from sweep.spec.plans import MAX_PROGRAMS, listed_values, longest, programs
 from sweep.spec.points import Points
 from sweep.spec.resolve import with_fixed
@@ -58,6 +59,7 @@ class Check:
             "lane_rules": list(self.description.lane_rules),
             "purity": self.description.purity,
             "rungs": list(self.pruner.rungs or ()),
+            "lag": lag_of(self.spec),
             "notes": list(self.notes),
         }
 
@@ -70,6 +72,7 @@ class Check:
             f"{spec.name}: {trials}, {objectives}; sampler {spec.sampler.name}, pruner {spec.pruner.name}",
             *(self._function_text() if self.length.open else self._task_text()),
             *self._pruner_text(),
+            *self._order_text(),
             f"device: {described.device} ({described.chip})",
             "space:",
             *(f"  {name}: {entry_text(entry)}" for name, entry in spec.space.items()),
@@ -120,6 +123,17 @@ class Check:
         more = ["..."] if len(texts) > SHOWN_RUNGS else []
         shown = ", ".join([*texts[:SHOWN_RUNGS], *more])
         yield f"pruner: {self.spec.pruner.name} decides from these {units} on: {shown}"
+
+    def _order_text(self) -> Iterator[str]:
+        """What a fixed order lets run at once."""
+        lag = lag_of(self.spec)
+        if lag is not None and waits_for_nobody(self.spec):
+            yield "order: fixed"
+        elif lag is not None:
+            yield (
+                f"order: fixed, lag {lag}: trial n follows from trials 0 to n - {lag}, "
+                f"so at most {lag} trials run at once"
+            )
 
     def updates(self) -> list[tuple[int, int]]:
         """(k, optimizer steps of a trial) for each number of accumulation steps k; of a function none."""

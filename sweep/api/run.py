@@ -20,7 +20,7 @@ from sweep.driver.monitor.choosing import progress_for
 from sweep.driver.monitor.outlasting import Outlasting
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.processes.final import record_final
-from sweep.driver.session import await_resumed, check_same_reads, drive, finished, open_run
+from sweep.driver.session import await_resumed, check_same_reads, drive, finished, open_run, with_its_order
 from sweep.driver.steering.settings import in_effect
 from sweep.errors import SweepError
 from sweep.executors.choosing import factory
@@ -155,7 +155,7 @@ def run_study(
         with open_run(spec, runs, accept_changed_task=accept_changed_task, source=source) as run:
             for text in _said_once(run.history.fresh_damage, run.path):
                 progress.note(text)
-            asked = in_effect(spec, run, progress.note)
+            asked = in_effect(with_its_order(spec, run), run, progress.note)
             if run.history.study.steered.paused is None:
                 summary = _session(asked, run, progress, began, cluster, interrupter, accept_changed_task)
             elif await_resumed(asked, run, progress, interrupter):

@@ -22,6 +22,7 @@ from sweep.executors import choosing as executors
 from sweep.executors.base import Assignment, Executor
 from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
+from sweep.spec import order
 from sweep.spec.against_task import validate_against
 from sweep.spec.command import program
 from sweep.spec.command.program import program_of
@@ -62,7 +63,7 @@ def check_choices(spec: StudySpec, *, sources: bool = True) -> None:
     from sweep.search import samplers, terminators, warm_start
     from sweep.search.pruning import pruners
 
-    choosers = [samplers, pruners, terminators, executors, store, extension, loggers, notify]
+    choosers = [order, samplers, pruners, terminators, executors, store, extension, loggers, notify]
     if sources:
         choosers.append(warm_start)
     problems = [problem for chooser in choosers for problem in chooser.problems(spec)]

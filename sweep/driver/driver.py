@@ -53,9 +53,10 @@ from sweep.scheduler.messages import (
     Tick,
 )
 from sweep.search.study import Study
+from sweep.spec.order import lag_of
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
-from sweep.vocabulary.trial import Outcome, TrialState
+from sweep.vocabulary.trial import Outcome, TrialPlan, TrialState
 from sweep.vocabulary.turn import SlotJoined, SlotLost, TurnDone
 
 WAIT_S = 0.25
@@ -106,7 +107,7 @@ class Driver:
         self._counters = Counters(spec)
         self._stopping = Stopping(spec)
         self._stopped_by: str | None = None
-        self._unseen_ends = True
+        self._unseen_ends = lag_of(spec) is None
         self._printed = Printed(run.path)
         self._trials = Trials(spec, description, run, study)
         for outcome in run.history.told.values():
@@ -123,7 +124,14 @@ class Driver:
             clock=clock,
         )
         self._state = State(
-            limits(spec, description, slots=executor.slots, told=run.history.used, rungs=study.rungs)
+            limits(
+                spec,
+                description,
+                slots=executor.slots,
+                told=run.history.used,
+                asked=max(study.storage.count, *(number + 1 for number in self._trials.params), 0),
+                study=study,
+            )
         )
         self._steering = Steering(
             spec,
@@ -410,7 +418,7 @@ class Driver:
             self._run.checkpoints.mark_final(outcome.number)
         self._study.tell(outcome)
         self._notifier.ended(outcome)
-        self._unseen_ends = True
+        self._unseen_ends = not self._state.limits.in_order
         self._collector.trial_told(outcome)
         if outcome.state is TrialState.FAIL:
             reason = (outcome.reason or "").splitlines()[:1]
@@ -423,6 +431,18 @@ class Driver:
         self._counters.ended(outcome, self._trials.params[outcome.number])
 
     def _ask(self, count: int) -> Asked:
+        """Up to `count` further trials; in a fixed order each looks by itself whether to stop."""
+        plans: list[TrialPlan] = []
+        for _ in range(count if self._state.limits.in_order else 1):
+            asked = self._ask_at_once(1 if self._state.limits.in_order else count)
+            plans += asked.plans
+            if asked.exhausted:
+                break
+        return Asked(tuple(plans), exhausted=asked.exhausted)
+
+    def _ask_at_once(self, count: int) -> Asked:
+        self._stopping.see(self._study.storage.count)
+        self._unseen_ends = self._unseen_ends or self._state.limits.in_order
         if self._stop() is not None:
             return Asked((), exhausted=True)
         asked = self._trials.ask(count)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sweep.scheduler import Aim, Constraint, Limits, Patience
+from sweep.spec.order import INDEPENDENT, lag_of, waits_for_nobody
 from sweep.spec.plans import programs
 from sweep.spec.resolve import keeps_best_report, value_of
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.turn import Saving, Trainable
 
-INDEPENDENT = ("random", "qmc", "grid")
-"""Samplers whose proposals do not depend on results, so that any number of trials may run at once."""
+if TYPE_CHECKING:
+    from sweep.search.study import Study
 
 STOP_S = 2.5
 """How long after an interruption workers on this machine may take to end steps and save: a person waits."""
@@ -28,9 +31,13 @@ def limits(
     *,
     slots: int,
     told: int,
-    rungs: tuple[int, ...] | None = None,
+    asked: int,
+    study: Study,
 ) -> Limits:
-    """What the scheduler goes by; without a number of trials only time ends a study."""
+    """What the scheduler goes by; without a number of trials only time ends a study.
+
+    Earlier sessions `told` so many trials that count, and `asked` for all numbers below that.
+    """
     patience = spec.trial.patience
     width = spec.lanes if isinstance(spec.lanes, int) else None
     return Limits(
@@ -46,13 +53,17 @@ def limits(
         replicates=spec.trial.replicates,
         told=told,
         prunes=spec.pruner.name != "none",
-        rungs=rungs,
+        rungs=study.rungs,
         max_concurrent=concurrency(spec, slots),
         timeout_s=spec.trial.timeout_s,
         grace_s=GRACE_S,
         stop_s=_stop_s(spec),
         retries=spec.failures.retry,
         stop_after=spec.failures.stop_after,
+        in_order=lag_of(spec) is not None,
+        lag=None if waits_for_nobody(spec) else lag_of(spec),
+        asked=asked,
+        compares_running=study.compares_running,
         patience=None if patience is None else Patience(patience.reports, patience.min_delta),
     )
 
@@ -72,8 +83,16 @@ def concurrency(spec: StudySpec, slots: int) -> int | None:
     """How many trials may be in flight; None for any number.
 
     A model-based sampler learns from results: with a quarter of the budget in flight it sees three
-    quarters of them before its last proposals. Samplers that do not learn fill all lanes.
+    quarters of them before its last proposals. Samplers that do not learn fill all lanes. In a fixed order
+    no more can be, whatever the study file says.
     """
+    lag = lag_of(spec)
+    if lag is not None and not waits_for_nobody(spec):
+        return min(lag, _most(spec, slots) or lag)
+    return _most(spec, slots)
+
+
+def _most(spec: StudySpec, slots: int) -> int | None:
     if isinstance(spec.max_concurrent, int):
         return spec.max_concurrent
     if spec.sampler.name in INDEPENDENT:

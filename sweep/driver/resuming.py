@@ -32,6 +32,8 @@ class Resuming:
 
     def resume(self) -> Resumed:
         """Every trial that an earlier session left unfinished; Optuna is told what only the log was told."""
+        if self._study.is_in_order:
+            self._catch_up()
         self._restore_journal()
         unfinished = self._run.history.unfinished
         known = self._study.storage.told()
@@ -54,6 +56,15 @@ class Resuming:
                 events.append(Asked((trial_plan,)))
         unrecorded = tuple(outcome for number, outcome in known.items() if number in unfinished)
         return Resumed(tuple(events), unrecorded)
+
+    def _catch_up(self) -> None:
+        """Tell the journal's trials to the end before later ones are restored: these are judged by them."""
+        running = self._study.storage.running()
+        known = [number for number in running if number in self._trials.params]
+        reports = read_reports(self._run.path, set(known)) if known else {}
+        for number in known:
+            rows = self._trials.rows(reports.get(number, ()))
+            self._study.catch_up(number, rows, self._trials.told.get(number))
 
     def _restore_journal(self) -> None:
         """Give Optuna the trials that the log holds and the journal lost: it may end a moment earlier."""

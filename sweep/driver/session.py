@@ -1,6 +1,7 @@
 """One run of the command: open the run directory, settle whether the study can resume, drive it.
 
 open_run      the directory, refused where it belongs to another study
+with_its_order  the study with the lag that its run began with
 finished      whether nothing is left to do, without starting anything
 drive         train until the study ends or is interrupted
 await_resumed a paused study, until it is resumed
@@ -37,6 +38,7 @@ from sweep.executors.cluster import Cluster
 from sweep.rundir.rundir import RunDir
 from sweep.spec.edited.differences import differences
 from sweep.spec.edited.edits import points_gone, refusals
+from sweep.spec.order import idle_notes, lag_of, settled
 from sweep.spec.resolve import resolved_text
 from sweep.spec.schema import Choices, StudySpec
 from sweep.spec.task_description import Description
@@ -83,6 +85,7 @@ def check_same_study(spec: StudySpec, run: RunDir) -> None:
     before = study_before(spec, run)
     if before is None:
         return
+    spec = with_its_order(spec, run)
     trials = list(run.history.study.trials.values())
     changes = [*differences(before, spec), *points_gone(before, spec, len(trials))]
     lines = [f"{change.key}: was {change.old}, is {change.new}" for change in changes]
@@ -93,6 +96,11 @@ def check_same_study(spec: StudySpec, run: RunDir) -> None:
             + "\n".join(f"  {line}" for line in lines)
             + f"\nRestore them, or give the study another `name` than {spec.name}"
         )
+
+
+def with_its_order(spec: StudySpec, run: RunDir) -> StudySpec:
+    """The study with its lag as a number, which the run keeps whatever becomes of its budget."""
+    return settled(spec, run.history.study.lag)
 
 
 def check_sources(spec: StudySpec) -> None:
@@ -155,10 +163,10 @@ def drive(
 ) -> DriverResult:
     """Record what runs, and drive the study until it ends or is interrupted."""
     record_session(spec, run, description, progress)
-    for note in pruner_notes(spec, description):
+    executor = make_executor(spec, description, cluster, runs=run.path.parent)
+    for note in (*pruner_notes(spec, description), *idle_notes(spec, executor.slots)):
         run.record_message("warning", note)
         progress.note(note)
-    executor = make_executor(spec, description, cluster, runs=run.path.parent)
     if traits(spec).has_dashboard:
         from sweep.driver.monitor.prometheus import RayMetrics
 
@@ -181,6 +189,7 @@ def record_session(spec: StudySpec, run: RunDir, description: Description, progr
         objectives=[(objective.metric, objective.direction) for objective in spec.objective],
         choices={name: entry.choices for name, entry in spec.space.items() if isinstance(entry, Choices)},
         trials=spec.budget.trials,
+        lag=lag_of(spec),
     )
     run.commit()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runlog.ranking import Cost, cost
+from sweep.spec.order import lag_of
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, TrialState
 
@@ -17,13 +18,28 @@ class Stopping:
         self._directions = [objective.direction for objective in spec.objective]
         self._best: Cost | None = None
         self._since_best = 0
+        self._lag = lag_of(spec)
+        self._unseen: dict[int, Outcome] = {}
 
     def steer(self, spec: StudySpec) -> None:
         """The study has other rules for its end."""
         self._stop, self._time_s = spec.stop, spec.budget.time_s
 
     def enter(self, outcome: Outcome) -> None:
-        """One trial has ended; what broke says nothing of how well the search goes."""
+        """One trial has ended; in a fixed order that counts once a trial is asked for that may see it."""
+        if self._lag is None:
+            self._count(outcome)
+        else:
+            self._unseen[outcome.number] = outcome
+
+    def see(self, number: int) -> None:
+        """The trial of this number is to be asked for: what it may see counts, in the order of numbers."""
+        if self._lag is not None:
+            for each in sorted(each for each in self._unseen if each <= number - self._lag):
+                self._count(self._unseen.pop(each))
+
+    def _count(self, outcome: Outcome) -> None:
+        """What broke says nothing of how well the search goes."""
         broke = outcome.state is TrialState.FAIL and not outcome.diverged
         if broke or len(self._directions) > 1:
             return

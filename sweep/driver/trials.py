@@ -68,7 +68,9 @@ class Trials:
             self._study.report(judge.number, (judge.examples, values))
         last = {judge.number: judge for judge in judges} if prunes else {}
         pruned = [
-            number for number, judge in last.items() if self._study.should_prune(number) and not judge.last
+            number
+            for number, judge in last.items()
+            if self._study.should_prune(number, judge.examples) and not judge.last
         ]
         return Judged(frozenset(judge.number for judge in judges), tuple(pruned))
 

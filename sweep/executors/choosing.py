@@ -11,8 +11,8 @@ from configfile.yamlfile import Path as KeyPath
 from sweep import executors
 from sweep.errors import Problem, SpecError
 from sweep.executors.base import ExecutorFactory, Traits
-from sweep.spec import classes
-from sweep.spec.registry import Registered, Registry
+from sweep.spec.named import classes
+from sweep.spec.named.registry import Registered, Registry
 from sweep.spec.schema import StudySpec
 
 PATH: KeyPath = ("executor",)

@@ -171,8 +171,12 @@ class RunDir:
         objectives: Sequence[tuple[str, str]],
         choices: Mapping[str, Sequence[Scalar]],
         trials: int | None,
+        lag: int | None = None,
     ) -> None:
-        """Record that this session runs the study: (metric, direction) pairs, categorical choices, budget."""
+        """Record that this session runs the study: (metric, direction) pairs, categorical choices, budget.
+
+        `lag` is that of a fixed order.
+        """
         self._append(
             "opened",
             format=layout.FORMAT,
@@ -182,6 +186,7 @@ class RunDir:
             objectives=[{"metric": metric, "direction": direction} for metric, direction in objectives],
             choices={name: list(values) for name, values in choices.items()},
             trials=trials,
+            **({} if lag is None else {"lag": lag}),
         )
 
     def record_asked(

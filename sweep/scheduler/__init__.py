@@ -10,15 +10,15 @@ limits           what it goes by in one session
 state            what it knows, which module changes it, and `validate`
 live             live trials and their runs
 slots            workers, and what they have been given
-invariants       what must hold between transitions
-transition_log   the last transitions, for a failing test to print
 queues           runs that wait for a lane
 feeding          which slots are given turns, and how many trials are asked for
 turns            what a slot's next turn is
 widths           how many lanes a slot opens
 placement        which slot is given which run
 endings          how trials end
+in_order         in a fixed order, what trials report is entered boundary by boundary
 faults           what goes wrong
+validation       what must hold between transitions, and the last of them, for tests (a package)
 device_loss      a GPU that refuses a worker's process
 """
 

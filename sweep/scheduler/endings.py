@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from sweep.scheduler import feeding
 from sweep.scheduler.limits import Aim, Constraint
-from sweep.scheduler.live import Boundary, LiveTrial
+from sweep.scheduler.live import Boundary, Failure, LiveRun, LiveTrial
 from sweep.scheduler.messages import Instruction, Tell
 from sweep.scheduler.queues import unqueue
 from sweep.scheduler.state import State
@@ -22,7 +22,7 @@ FINISHED_BY_HAND = "finished by hand"
 
 def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
     """The trial has ended, by all its runs or by patience; without a finite number an objective it fails."""
-    if trial.finished and trial.plan.length.open:
+    if trial.finished and trial.plan.length.open and not trial.rows and not out_of_patience(state, trial):
         trial.level()
     for aim in state.limits.objectives:
         if not _counted(trial, aim):
@@ -96,10 +96,27 @@ def prune(state: State, number: int, out: list[Instruction], reason: str | None 
 
 
 def fail(state: State, id: RunId, reason: str, out: list[Instruction], *, diverged: bool = False) -> None:
-    """A run failed by itself, and its trial with it; `diverged` where its loss was not finite."""
+    """A run failed by itself, and its trial with it; `diverged` where its loss was not finite.
+
+    In a fixed order the trial fails once what came before is entered, unless a verdict ends it there.
+    """
     trial = state.trials.get(id.trial)
-    if trial is not None:
+    if trial is None:
+        return
+    if not state.limits.in_order:
         _tell(state, trial, TrialState.FAIL, out, reason, diverged=diverged)
+        return
+    run = trial.runs[id.replicate]
+    if not run.finished:
+        _leave(state, run)
+        run.failure, run.finished, run.slot = Failure(reason, diverged), True, None
+        state.moved.add(id.trial)
+
+
+def tell_failed(state: State, trial: LiveTrial, run: LiveRun, out: list[Instruction]) -> None:
+    """All that was reported before a run failed is entered: now its trial has failed."""
+    assert run.failure is not None
+    _tell(state, trial, TrialState.FAIL, out, run.failure.reason, diverged=run.failure.diverged)
 
 
 def _tell(
@@ -116,15 +133,21 @@ def _tell(
     del state.trials[trial.plan.number]
     state.unjudged.discard(trial.plan.number)
     state.finishing.discard(trial.plan.number)
+    state.held.discard(trial.plan.number)
     state.told += 1
     state.broken = state.broken + 1 if end is TrialState.FAIL and not diverged else 0
     for run in trial.runs.values():
-        state.paused.pop(run.id, None)
-        slot = state.slots.get(run.slot) if run.slot else None
-        lane = slot.vacate(run.id) if slot else None
-        if slot is not None and lane is not None:
-            slot.drops.append(lane)
-        unqueue(state, run)
+        _leave(state, run)
+
+
+def _leave(state: State, run: LiveRun) -> None:
+    """Take a run out of wherever it is; the lane that it has is dropped."""
+    state.paused.pop(run.id, None)
+    slot = state.slots.get(run.slot) if run.slot else None
+    lane = slot.vacate(run.id) if slot else None
+    if slot is not None and lane is not None:
+        slot.drops.append(lane)
+    unqueue(state, run)
 
 
 def _outcome(state: State, trial: LiveTrial, end: TrialState, reason: str | None) -> Outcome:

@@ -24,10 +24,10 @@ def ask(state: State, out: list[Instruction]) -> None:
     limits = state.limits
     lanes = widths.lanes_wanted(state)
     store = lanes * min(limits.programs, STORED_PROGRAMS) if limits.ahead else len(state.slots)
-    want = -(-(lanes + store) // limits.replicates) - len(state.trials)
+    want = -(-(lanes + store) // limits.replicates) - state.training
     if limits.max_concurrent is not None:
-        want = min(want, limits.max_concurrent - len(state.trials))
-    want = min(want, limits.trials - state.used)
+        want = min(want, limits.max_concurrent - state.training)
+    want = int(min(want, limits.trials - state.used, state.may_be_asked))
     if want > 0:
         state.asking = True
         out.append(Ask(want))

@@ -57,6 +57,10 @@ class Limits:
     again, with no report in between; after `stop_after` trials in a row that broke the study stops, None
     never. `stop_s` is how long after an interruption turns may still come back. `saving` is how workers save
     their runs where that was changed since they started.
+
+    `in_order` says that nothing may depend on what arrives first. Then a trial is asked for once all up to
+    `lag` numbers before it have ended, None where that need not be; numbers below `asked` were asked for by
+    earlier sessions. `compares_running` says that the pruner compares trials that run, at rungs.
     """
 
     trials: int
@@ -79,11 +83,17 @@ class Limits:
     grace_s: float = 60.0
     stop_s: float = math.inf
     saving: Saving | None = None
+    in_order: bool = False
+    lag: int | None = None
+    asked: int = 0
+    compares_running: bool = False
 
     def may_prune(self, length: Length, examples: int) -> bool:
         """Whether a trial may be pruned at the report of this boundary."""
-        if not self.prunes or examples >= length.examples:
-            return False
+        return self.prunes and examples < length.examples and self.at_rung(length, examples)
+
+    def at_rung(self, length: Length, examples: int) -> bool:
+        """Whether the report of this boundary is the first to have passed a rung; without rungs each is."""
         if length.open:  # it reports when it likes: any report may have passed a rung
             return True
         before = examples - length.report_every

@@ -18,6 +18,20 @@ class QueueKey(NamedTuple):
     limit: int | None = None
 
 
+class Failure(NamedTuple):
+    """Why a run failed; `diverged` where its loss was not finite."""
+
+    reason: str
+    diverged: bool
+
+
+class Arrived(NamedTuple):
+    """A report that is not entered yet, and its run's lane time up to it, in seconds."""
+
+    report: Report
+    lane_s: float
+
+
 @dataclass
 class LiveRun:
     """One replicate of a live trial: in a queue, held by a slot, paused, or finished; one of them.
@@ -25,7 +39,7 @@ class LiveRun:
     field        changed by                      what holds
     key          faults (a halved limit)         the queue that it waits in, if it waits
     since        faults                          when it last began to wait, on the driver's clock
-    recorded     transition                      reports written down; never above `length.reports`
+    recorded     transition                      reports written down or kept; at most `length.reports`
     reported     transition                      where the last of them stands, in examples
     latest       transition                      what it holds
     checkpoint   transition                      the last one collected; never beyond what is recorded
@@ -33,8 +47,9 @@ class LiveRun:
     attempt      faults                          grows by one whenever the run is sent elsewhere
     losses       faults, transition (back to 0)  workers lost with it alone, since its last report
     retried      faults, transition (back to 0)  times that it was tried again, since its last report
-    finished     transition                      all its reports are recorded
+    finished     transition, endings             all its reports are recorded, or it failed
     waiting      turns                           it stands in `State.waiting[key]`, once
+    failure      endings                         in a fixed order: why it failed, until its trial is told
     lane_s       transition                      its own lane time over all attempts, in seconds
     """
 
@@ -52,6 +67,7 @@ class LiveRun:
     retried: int = 0
     finished: bool = False
     waiting: bool = False
+    failure: Failure | None = None
     lane_s: float = 0.0
 
     @property
@@ -102,6 +118,10 @@ class LiveTrial:
     runs         (fixed)               one a replicate, not all of them finished
     boundaries   transition            reports of boundaries that some but not all replicates have reached
     passed       transition            what was reported at each boundary that all replicates have reached
+    rows         in_order              in a fixed order: reports kept so far, by boundary and replicate
+    entered      in_order, transition  the last boundary that was entered, in examples
+    awaits       in_order              the boundary that was entered and is not judged
+    is_judged    in_order              its verdict is asked for
     best         endings               the least cost so far that patience goes by
     stalled      endings               reports since then
     ledger       turns, transition, faults   where its time went, in seconds, beside counts
@@ -111,6 +131,10 @@ class LiveTrial:
     runs: dict[int, LiveRun]
     boundaries: dict[int, dict[int, Mapping[str, float]]] = field(default_factory=dict)
     passed: list[Boundary] = field(default_factory=list)
+    rows: dict[int, dict[int, Arrived]] = field(default_factory=dict)
+    entered: int = 0
+    awaits: int | None = None
+    is_judged: bool = False
     best: float = math.inf
     stalled: int = 0
     ledger: dict[str, float] = field(default_factory=dict)

@@ -7,11 +7,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 
-from sweep.scheduler import invariants
 from sweep.scheduler.limits import Limits
 from sweep.scheduler.live import LiveRun, LiveTrial, QueueKey
 from sweep.scheduler.slots import Flight, LaneTime, Slot
-from sweep.scheduler.transition_log import TransitionLog
+from sweep.scheduler.validation import invariants
+from sweep.scheduler.validation.transition_log import TransitionLog
 from sweep.vocabulary.trial import RunId, Signature
 
 
@@ -33,8 +33,11 @@ class State:
     slots          transition, faults   every worker that joined and was not lost
     waiting        turns, placement     runs in no slot and not finished, each in one queue; no queue is empty
     paused         faults, endings      runs that failed, until when they wait to be tried again
-    unjudged       transition, endings  live trials whose verdict is awaited
+    unjudged       transition, endings, in_order  live trials whose verdict is awaited
     finishing      transition, endings  live trials that a person ends where they stand
+    moved          transition, endings, in_order  in a fixed order: trials of which something is to be entered
+    held           in_order, endings    in a fixed order: trials whose verdict waits for trials before them
+    next_number    transition           above all numbers of trials that were entered
     open_slots     turns                slots that could take a further turn
     starved_slots  turns                slots with a turn out that only a waiting run could give a further one
     idle_slots     turns                slots with none out that only a waiting run could give one
@@ -64,6 +67,9 @@ class State:
     paused: dict[RunId, float] = field(default_factory=dict)
     unjudged: set[int] = field(default_factory=set)
     finishing: set[int] = field(default_factory=set)
+    moved: set[int] = field(default_factory=set)
+    held: set[int] = field(default_factory=set)
+    next_number: int = 0
     open_slots: dict[str, None] = field(default_factory=dict)
     starved_slots: dict[str, None] = field(default_factory=dict)
     idle_slots: dict[str, None] = field(default_factory=dict)
@@ -90,6 +96,19 @@ class State:
     def used(self) -> int:
         """Trials that count against the budget: told ones of all sessions, and live ones."""
         return self.limits.told + self.told + len(self.trials)
+
+    @property
+    def training(self) -> int:
+        """Live trials without those that have trained to their end and wait for a verdict."""
+        return len(self.trials) - sum(self.trials[number].finished for number in self.held)
+
+    @property
+    def may_be_asked(self) -> float:
+        """How many trials the order lets be asked for now: trials stand in the order of their numbers."""
+        if self.limits.lag is None:
+            return math.inf
+        following = max(self.next_number, self.limits.asked)
+        return next(iter(self.trials), following) + self.limits.lag - following
 
     @property
     def may_ask(self) -> bool:
@@ -127,7 +146,9 @@ class State:
     def still_in(self, flight: Flight) -> list[LiveRun]:
         """The runs of a turn that are live and have not been sent elsewhere since."""
         runs = [(self.run(id), attempt) for id, attempt in flight.runs.items()]
-        return [run for run, attempt in runs if run is not None and run.attempt == attempt]
+        return [
+            run for run, attempt in runs if run is not None and run.attempt == attempt and not run.finished
+        ]
 
     def validate(self) -> None:
         """Check what must hold between transitions. Raises AssertionError, which names the broken invariant.
@@ -140,7 +161,7 @@ class State:
         invariants.check_counts(
             trials=self.trials,
             slots=self.slots,
-            unjudged=self.unjudged,
+            unjudged=self.unjudged | self.held,
             wanted=self.wanted,
             entered=self.entered,
             told=self.told,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from sweep.scheduler import device_loss, endings, faults, feeding, placement, queues, widths
+from sweep.scheduler import device_loss, endings, faults, feeding, in_order, placement, queues, widths
 from sweep.scheduler.live import LiveRun, LiveTrial, QueueKey
 from sweep.scheduler.messages import (
     Asked,
@@ -60,7 +60,9 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
             _take_up(state, event, now, out)
         case Judged():
             state.unjudged -= event.judged
-            for number in event.pruned:
+            if state.limits.in_order:
+                in_order.judged(state, event, out)
+            for number in () if state.limits.in_order else event.pruned:
                 endings.prune(state, number, out)
         case Collected():
             _collected(state, event.snapshot)
@@ -82,9 +84,11 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
             _stop(state)
         case _:
             assert_never(event)
-    _give_up(state, out)
     if state.finishing:
         endings.finish_those_that_wait(state, out)
+    if state.limits.in_order:
+        in_order.settle(state, out)
+    _give_up(state, out)
     feeding.ask(state, out)
     feeding.feed(state, now, out)
     state.log.enter(now, event, out)
@@ -135,6 +139,7 @@ def _enter(state: State, plan: TrialPlan, now: float) -> LiveTrial:
     trial = LiveTrial(plan, runs)
     state.entered += 1
     state.trials[plan.number] = trial
+    state.next_number = max(state.next_number, plan.number + 1)
     for run in runs.values():
         queues.enqueue(state, run)
     return trial
@@ -150,6 +155,7 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
         for report in event.reports.get(replicate, ()):
             run.enter(report)
             if trial.enter_report(report) is not None:
+                trial.entered = report.examples
                 endings.follow_patience(state, trial)
         trial.add("examples", _examples_before(event, replicate))
         trial.add("train_s", run.lane_s)  # the log has the time up to a report, evaluation and all
@@ -157,7 +163,9 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
         run.finished = ended if run.length.open else run.recorded >= run.length.reports
         if run.finished:
             queues.unqueue(state, run)
-    if trial.finished or endings.out_of_patience(state, trial):
+    if state.limits.in_order:
+        in_order.judge_again(state, trial)
+    elif trial.finished or endings.out_of_patience(state, trial):
         endings.complete(state, trial, out)
 
 
@@ -241,12 +249,15 @@ def _enter_spent(state: State, result: TurnResult) -> None:
 def _report(state: State, report: Report, out: list[Instruction]) -> None:
     """Write down what is new, and judge once all replicates are there."""
     run = state.run(report.run)
-    if run is None or not run.is_new(report.examples):
+    if run is None or run.finished or not run.is_new(report.examples):
         return
     run.enter(report)
     run.losses = run.retried = 0  # it has come further than where it failed
-    out.append(Record(report, run.lane_s))
     trial = state.trials[report.trial]
+    if state.limits.in_order:
+        in_order.arrived(state, trial, report, run.lane_s)
+        return
+    out.append(Record(report, run.lane_s))
     passed = trial.enter_report(report)
     if passed is None:
         return
@@ -262,12 +273,14 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
 def _finish(state: State, slot: Slot, id: RunId, out: list[Instruction]) -> None:
     slot.vacate(id)
     run = state.run(id)
-    if run is None:
+    if run is None or run.finished:
         return
     run.finished, run.slot = True, None
     slot.brief = run.length.open and run.recorded <= 1
     trial = state.trials[id.trial]
-    if trial.finished:
+    if state.limits.in_order:
+        state.moved.add(id.trial)
+    elif trial.finished:
         endings.complete(state, trial, out)
 
 

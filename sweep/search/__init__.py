@@ -8,7 +8,7 @@ samplers          samplers by name
 hub               samplers of OptunaHub
 grid              the grid sampler, every point once
 fitted            trials of another space, as the storage holds them
-wrappers          samplers around the study's own (a package)
+wrappers          around the study's own sampler and storage (a package)
 terminators       stop rules by name
 warm_start        trials of elsewhere, in this study's space
 warm_sources      run directories and tables that trials come from

@@ -120,6 +120,16 @@ def marks_rungs(pruner: optuna.pruners.BasePruner) -> bool:
     return isinstance(pruner, SuccessiveHalvingPruner | HyperbandPruner)
 
 
+RUNG_MARK = "completed_rung_"
+"""How the system attributes of a trial begin in which such a pruner notes what it was at a rung."""
+
+
+def prepare_brackets(study: optuna.Study) -> None:
+    """Have Hyperband make its brackets now, once: it would at the first verdict, and until then has one."""
+    if isinstance(study.pruner, HyperbandPruner):
+        study.pruner._try_initialization(study)
+
+
 def mark_rungs(study: optuna.Study, trial_id: int) -> None:
     """Have the pruner note what a running trial was at the rungs that it has passed; verdicts are dropped.
 

@@ -15,8 +15,8 @@ from sweep.search import hub, space
 from sweep.search.grid import Grid
 from sweep.search.optuna_internals import random_states
 from sweep.search.tpe.sampler import TPESampler
-from sweep.spec import classes
-from sweep.spec.registry import Registered, Registry
+from sweep.spec.named import classes
+from sweep.spec.named.registry import Registered, Registry
 from sweep.spec.schema import StudySpec
 
 REGISTRY = Registry(
@@ -62,12 +62,15 @@ def problems(spec: StudySpec) -> list[Problem]:
     return found
 
 
-def make(spec: StudySpec, **more: Any) -> optuna.samplers.BaseSampler:
-    """The study's sampler; `more` are arguments that the file cannot give. Raises SpecError."""
+def make(spec: StudySpec, number: int | None = None, **more: Any) -> optuna.samplers.BaseSampler:
+    """The study's sampler, or one for the proposal of this trial alone. Raises SpecError.
+
+    `more` are arguments that the file cannot give.
+    """
     cls = sampler_class(spec)
     known = classes.parameters(cls)
     quiet = {name: False for name in QUIET if name in known and known[name].default is True}
-    ours: dict[str, Any] = {**quiet, "seed": spec.seed % 2**32, **more}
+    ours: dict[str, Any] = {**quiet, "seed": _seed(spec, number), **more}
     if cls is Grid:
         ours["search_space"] = space.grid(spec)
     given = {name: value for name, value in ours.items() if name in known} | dict(spec.sampler.arguments)
@@ -75,6 +78,22 @@ def make(spec: StudySpec, **more: Any) -> optuna.samplers.BaseSampler:
     with quietly():
         sampler = classes.build(spec.document, PATH, cls, given)
     return sampler
+
+
+def keeps_only_trials(sampler: optuna.samplers.BaseSampler) -> bool:
+    """Whether what a sampler keeps from one proposal to the next follows from the trials that it sees.
+
+    Gaussian processes begin their fit where the last one ended, and a class of a user's own keeps what it
+    likes: after a kill they would propose something else.
+    """
+    return type(sampler) in (TPESampler, Grid, optuna.samplers.RandomSampler, optuna.samplers.QMCSampler)
+
+
+def _seed(spec: StudySpec, number: int | None) -> int:
+    """A seed of 32 bits: the study's, or the one of a proposal of its own."""
+    if number is None:
+        return spec.seed % 2**32
+    return int(np.random.SeedSequence([spec.seed, number]).generate_state(1)[0])
 
 
 def reseed(sampler: optuna.samplers.BaseSampler, seed: int, number: int) -> None:

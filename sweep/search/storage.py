@@ -96,6 +96,10 @@ class StudyStorage:
         """The trials in these states, all where none is given, in number order; not copied."""
         return self._study.get_trials(deepcopy=False, states=states or None)
 
+    def running(self) -> list[int]:
+        """The numbers of trials that were asked and not told."""
+        return [trial.number for trial in self.trials(optuna.trial.TrialState.RUNNING)]
+
     def told(self) -> dict[int, Outcome]:
         """The outcomes of trials that have ended in Optuna, by number."""
         ended = self.trials(*STATES.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from sweep.search.pruning import adapters, pruners
 from sweep.search.storage import NEVER_ASKED, StudyStorage
 from sweep.search.tpe.sampler import TPESampler
 from sweep.search.wrappers.distinct import Distinct
+from sweep.search.wrappers.in_order import InOrder
 from sweep.search.wrappers.noted import Noted
 from sweep.search.wrappers.rounded import Rounded, rounded_entries
 from sweep.search.wrappers.seeing import Seeing, shown
 from sweep.spec.conditions import dependency_order
 from sweep.spec.edited.edits import Edited
+from sweep.spec.order import lag_of
 from sweep.spec.points import Points
 from sweep.spec.schema import FloatRange, StudySpec
 from sweep.vocabulary.trial import BoundaryRow, Length, Outcome, Scalar
@@ -89,14 +92,18 @@ class Study:
         self.storage = StudyStorage(spec, journal, self._edited)
         pruner = pruners.make(spec, length)
         self.rungs = pruners.rungs(pruner, length)
+        self.compares_running = optuna_internals.marks_rungs(pruner)
+        self._in_order = _in_order(spec, self.storage.backend, self.compares_running)
         self._adapter = adapters.make(spec, pruner)
         self._study = _Study(
             spec.name,
-            self.storage.backend,
+            self.storage.backend if self._in_order is None else self._in_order,  # type: ignore[arg-type]
             sampler=NEVER_ASKED,  # until the study's own is made, from what the storage holds
             pruner=pruner if self._adapter is None else optuna.pruners.NopPruner(),
         )
         self._marks_rungs = optuna_internals.marks_rungs(self._study.pruner)
+        if self._in_order is not None:
+            optuna_internals.prepare_brackets(self._study)
         self.notes: list[str] = []
         self._earlier = self.storage.enter_earlier(self._warm_trials, first) if spec.warm_start else 0
         self._sampler = samplers.make(spec, **self._source_trials())
@@ -113,6 +120,9 @@ class Study:
 
     notes: list[str]
     """What to say of trials of elsewhere, once."""
+
+    compares_running: bool
+    """Whether the pruner compares a trial with others that still run, at rungs that they have passed."""
 
     def _warm_trials(self) -> list[FrozenTrial]:
         found = warm_start.read(self._spec, self._began)
@@ -149,14 +159,17 @@ class Study:
         self._adapter.enter(number)
         for row in rows:
             self._adapter.report(number, row)
-            self._adapter.should_prune(number)  # what it notes at each boundary is compared with later
+            self._adapter.should_prune(number, row[0])  # it notes what later ones are compared with
         if outcome is not None:
             self._tell_adapter(outcome)
 
     def should_terminate(self) -> bool:
         """Whether the study's terminator finds that further trials will not pay."""
+        if self._terminator is None:
+            return False
         seen = shown(self._study, self.storage.left_out) if self.storage.left_out else self._study
-        return self._terminator is not None and self._terminator.should_terminate(seen)
+        with self._proposing(self.storage.count):
+            return self._terminator.should_terminate(seen)
 
     def enqueue(self, id: str, point: Mapping[str, Scalar]) -> None:
         """Try a point next, after those that wait: what it leaves open is sampled."""
@@ -181,8 +194,12 @@ class Study:
         is_given = has_point or self._extends(number) is not None
         if is_given or not isinstance(sampler, TPESampler) or not self.storage.buffered:
             return []
+        if self._in_order is not None:
+            count = 1  # each sees other trials
+        with self._proposing(number):
+            proposed = sampler.propose(self._study, count, self._distributions, self._conditions)
         proposals = []
-        for params in sampler.propose(self._study, count, self._distributions, self._conditions):
+        for params in proposed:
             if self._adapter is not None:
                 self._adapter.enter(self.storage.count)
             proposals.append(Proposal(self.storage.count, params, {}))
@@ -206,6 +223,19 @@ class Study:
         if fit is None or fit.exact:
             self._points.enter(params if fit is None else fit.params)
 
+    @property
+    def is_in_order(self) -> bool:
+        """Whether what a trial is judged by depends on the numbers of trials, and on nothing else."""
+        return self._in_order is not None
+
+    def catch_up(self, number: int, rows: Sequence[BoundaryRow], outcome: Outcome | None) -> None:
+        """Enter what the log has of a trial that the storage holds, and how it ended."""
+        trial_id = self.storage.trial_id(number)
+        self._trials[number] = self._unsampled(trial_id)
+        self.enter_reports(number, rows)
+        if outcome is not None:
+            self.tell(outcome)
+
     def enter_reports(self, number: int, rows: Sequence[BoundaryRow]) -> None:
         """Enter what the log has of a running trial, as far as the storage has lost it: nothing is judged."""
         for row in rows:
@@ -214,7 +244,11 @@ class Study:
             self._mark_rungs(optuna_internals.trial_id(self._live(number)))
 
     def _mark_rungs(self, trial_id: int) -> None:
-        optuna_internals.mark_rungs(self._study, trial_id)
+        if self._in_order is None:
+            optuna_internals.mark_rungs(self._study, trial_id)
+            return
+        for examples in sorted(self.storage.backend.get_trial(trial_id).intermediate_values):
+            self._judge_in_order(self._in_order, trial_id, examples)
 
     def running(self, asked: Mapping[int, Mapping[str, Scalar]]) -> list[Proposal]:
         """Trials asked and never told, oldest first; one without all hyperparameters is asked again.
@@ -229,7 +263,8 @@ class Study:
                 retries, enqueued = trial.user_attrs.get(RETRIES), trial.user_attrs.get(ENQUEUED)
                 found.append(Proposal(number, asked[number], trial.system_attrs, retries, enqueued))
             else:
-                found.append(self._suggest(optuna.Trial(self._study, trial_id)))
+                with self._proposing(number):
+                    found.append(self._suggest(optuna.Trial(self._study, trial_id)))
         return found
 
     def _live(self, number: int) -> optuna.Trial:
@@ -259,11 +294,20 @@ class Study:
         if not self._several and not optuna_internals.has_report(trial, examples):
             trial.report(sum(values) / len(values), examples)
 
-    def should_prune(self, number: int) -> bool:
-        """Whether the pruner ends the trial at its last report."""
+    def should_prune(self, number: int, examples: int) -> bool:
+        """Whether the pruner ends the trial at its last report, which is at so many examples."""
         if self._adapter is not None:
-            return self._adapter.should_prune(number)
-        return self._live(number).should_prune()
+            return self._adapter.should_prune(number, examples)
+        trial = self._live(number)
+        if self._in_order is None:
+            return trial.should_prune()
+        return self._judge_in_order(self._in_order, optuna_internals.trial_id(trial), examples)
+
+    def _judge_in_order(self, in_order: InOrder, trial_id: int, examples: int) -> bool:
+        """The pruner's verdict at a report, which may be a later one's predecessor."""
+        number = in_order.get_trial_number_from_id(trial_id)
+        with in_order.judging(number, examples):
+            return self._study.pruner.prune(self._study, in_order.own(trial_id))
 
     def tell(self, outcome: Outcome) -> None:
         """End a trial, unless that was done before a kill."""
@@ -298,6 +342,9 @@ class Study:
 
     def _ask(self) -> Proposal:
         number = self.storage.count
+        if self._in_order is not None and not samplers.keeps_only_trials(self._sampler):
+            self._sampler = samplers.make(self._spec, number, **self._source_trials())
+            self._study.sampler = self._distinct()
         samplers.reseed(self._sampler, self._spec.seed, number)
         point, retries, attributes = self._point(number), None, dict[str, Any]()
         if point is None and self._asked_for:
@@ -310,13 +357,21 @@ class Study:
             self._study.enqueue_trial(point, user_attrs=attributes or None)
         if self._adapter is not None:
             self._adapter.enter(number)
+        with self._proposing(number):
+            return self._suggest(self._asked(number, retries))
+
+    def _asked(self, number: int, retries: int | None) -> optuna.Trial:
+        """A trial that Optuna has begun, with what it tries again or extends."""
         trial = self._study.ask()
         self.storage.count += 1
         if retries is not None:
             trial.set_user_attr(RETRIES, retries)
         if (extends := self._extends(number)) is not None:
             trial.set_user_attr("extends", extends)
-        return self._suggest(trial)
+        return trial
+
+    def _proposing(self, number: int) -> AbstractContextManager[None]:
+        return nullcontext() if self._in_order is None else self._in_order.proposing(number)
 
     def _extends(self, number: int) -> dict[str, Any] | None:
         """The trial of another run that this one extends."""
@@ -390,10 +445,16 @@ class Study:
             return sampler
         return Distinct(sampler, self._points, self._spec.seed)
 
-    def _source_trials(self) -> dict[str, object]:
+    def _source_trials(self) -> dict[str, Any]:
         """Of other runs, and of this one before its space was edited last."""
         before = max(self._edited.fits, default=self._earlier - 1) + 1
         earlier = [
             each for each in self.storage.trials()[:before] if each.number not in self.storage.left_out
         ]
         return warm_start.source_trials(self._spec, earlier) if earlier else {}
+
+
+def _in_order(spec: StudySpec, storage: optuna.storages.BaseStorage, shows_rungs: bool) -> InOrder | None:
+    """What the sampler and the pruner see in place of the storage; None where it is the storage itself."""
+    lag = lag_of(spec)
+    return None if lag is None else InOrder(storage, lag, shows_rungs=shows_rungs)

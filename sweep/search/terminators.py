@@ -22,8 +22,8 @@ from optuna.terminator import (
 )
 
 from sweep.errors import Problem, SpecError
-from sweep.spec import classes
-from sweep.spec.registry import Registered, Registry
+from sweep.spec.named import classes
+from sweep.spec.named.registry import Registered, Registry
 from sweep.spec.schema import StudySpec
 
 REGISTRY = Registry(

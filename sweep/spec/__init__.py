@@ -12,10 +12,10 @@ parse              study.yaml -> StudySpec, or every problem in it
 points             the points of a finite space, and which were tried
 resolve            a trial's hyperparameters and length; the file with every default
 against_task       what only the task can tell of a file
+order              whether proposals and verdicts go by the trials' numbers
 edited             a study file that changed between two sessions (a package)
 plans              a proposal -> the plan of a trial; the programs that a study needs
-classes            `package.module:Class` with its arguments, for classes of the user's own
-registry           classes by short names: samplers, pruners, terminators, loggers, executors
+named              classes that a study file names (a package)
 json_schema        what editors check a study file by
 task_description   what is known of a task without importing it
 """

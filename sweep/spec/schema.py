@@ -363,6 +363,28 @@ class Extends(Section):
     """Whether learning rate schedules end where they did, or stretch over the new length."""
 
 
+class FixedOrder(Section):
+    """Proposals and verdicts go by the trials' numbers, so that the study can be repeated."""
+
+    lag: Count
+    """Proposal n follows from how trials 0 to n minus this many ended; at most so many trials run at once."""
+
+
+_ORDER_RULE = "must be free, fixed or {lag: 16}"
+
+
+def _order(value: object) -> object:
+    if not isinstance(value, dict | FixedOrder) and value not in ("free", "fixed"):
+        raise broken(_ORDER_RULE)
+    return FixedOrder.model_validate(value) if isinstance(value, dict) else value
+
+
+Order = Annotated[
+    Literal["free", "fixed"] | FixedOrder,
+    BeforeValidator(_order, json_schema_input_type=Literal["free", "fixed"] | FixedOrder),
+]
+
+
 def trainable(task: str) -> Trainable:
     """What a study's `task` names: a class where the name begins with a capital letter, else a function."""
     name = task.rpartition(":")[2]
@@ -421,6 +443,8 @@ class StudySpec(Section):
     """When the study ends."""
     stop: Stop = Stop()
     """When to stop before the budget is spent."""
+    order: Order = "free"
+    """`fixed`, or `{lag: 16}`: proposals and verdicts go by trials' numbers, not by what arrives first."""
     cluster: Annotated[str, StringConstraints(min_length=1)] = "local"
     """`local`, or the path of an inventory of Macs from this file's folder."""
     require: Require = Require.model_validate({})

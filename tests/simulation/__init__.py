@@ -5,6 +5,7 @@ every transition the scheduler's state is validated. At the end every trial was 
 and with the faults over the history ended within a bounded number of steps.
 
     python -m tests.simulation --seeds 10000            many histories, on all cores
+    python -m tests.simulation --in-order               of studies in a fixed order, equal to quiet ones
     python -m tests.simulation --start 4711 --seeds 1   one again
     python -m tests.simulation --replay '{...}'         one that was made smaller
     python -m tests.simulation --with-fault 12          with a fault of the past, until it is found

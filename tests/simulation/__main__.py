@@ -71,14 +71,19 @@ def failure(recipe: Recipe) -> str | None:
     return None
 
 
-def play_batch(start: int, stop: int, fault: str | None = None) -> Batch:
+def recipe_of(seed: int, *, in_order: bool) -> Recipe:
+    """The history of a seed, or that of a study in a fixed order."""
+    return Recipe.in_order_of_seed(seed) if in_order else Recipe.of_seed(seed)
+
+
+def play_batch(start: int, stop: int, fault: str | None = None, *, in_order: bool = False) -> Batch:
     """Play the histories of some seeds, with a fault that is put back on purpose."""
     batch, began = Batch(), time.process_time()
     with collector.held_off(), put_back(fault):
         for seed in range(start, stop):
             batch.histories += 1
             try:
-                history = play(Recipe.of_seed(seed))
+                history = play(recipe_of(seed, in_order=in_order))
             except Exception as error:
                 kind = kind_of(error)
                 batch.kinds[kind] += 1
@@ -92,9 +97,11 @@ def play_batch(start: int, stop: int, fault: str | None = None) -> Batch:
     return batch
 
 
-def batches(start: int, seeds: int, jobs: int, fault: str | None = None) -> Iterator[Batch]:
+def batches(
+    start: int, seeds: int, jobs: int, fault: str | None = None, *, in_order: bool = False
+) -> Iterator[Batch]:
     """Play seeds in processes of their own, in the order in which they are done."""
-    play_these = partial(play_batch, fault=fault)
+    play_these = partial(play_batch, fault=fault, in_order=in_order)
     bounds = [(each, min(each + BATCH, start + seeds)) for each in range(start, start + seeds, BATCH)]
     if jobs == 1 or len(bounds) == 1:
         for first, stop in bounds:
@@ -115,7 +122,8 @@ def show(recipe: Recipe, fault: str | None = None) -> Recipe:
     except Exception:
         traceback.print_exc()
     again = f"python -m tests.simulation{f' --with-fault {fault}' if fault else ''}"
-    print(f"seed {recipe.seed}, again: {again} --start {recipe.seed} --seeds 1")
+    order = " --in-order" if recipe.lag is not None else ""
+    print(f"seed {recipe.seed}, again: {again}{order} --start {recipe.seed} --seeds 1")
     print(f"smaller: {again} --replay '{smaller.as_text()}'", flush=True)
     return smaller
 
@@ -161,20 +169,21 @@ def main() -> int:
     parser.add_argument(
         "--with-fault", choices=list(FAULTS), help="put a fault of the past back, and play until it is found"
     )
+    parser.add_argument("--in-order", action="store_true", help="studies in a fixed order")
     given = parser.parse_args()
     if given.replay is not None:
         return replay(given.replay, given.with_fault)
     if given.with_fault is not None:
         return find(given)
     total, said = Batch(), time.monotonic()
-    for batch in batches(given.start, given.seeds, given.jobs):
+    for batch in batches(given.start, given.seeds, given.jobs, in_order=given.in_order):
         total.add(batch)
         if time.monotonic() - said > 10:
             said = time.monotonic()
             print(total, flush=True)
     for kind, seed in islice(sorted(total.failed.items(), key=lambda each: each[1]), SHOWN):
         print(f"\n{total.kinds[kind]} times: {kind}")
-        show(Recipe.of_seed(seed))
+        show(recipe_of(seed, in_order=given.in_order))
     print(total)
     return 1 if total.kinds else 0
 

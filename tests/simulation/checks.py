@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from runlog import layout
@@ -49,9 +50,7 @@ def play(recipe: Recipe) -> History:
 
 def _check_run(history: History) -> None:
     run = history.root / "simulated"
-    log = [
-        record for batch in read_batches(run / layout.LOG, on_damage=lambda each: None) for record in batch
-    ]
+    log = _log(run)
     found = read_history(run)
     require(not found.damage, f"a torn line must be cut off: {found.damage}")
     require(not found.unfinished, f"trials are left unfinished: {sorted(found.unfinished)}")
@@ -66,7 +65,13 @@ def _check_run(history: History) -> None:
     _check_optuna(history, found.told, found.study)
     _check_params(history, log)
     _check_grid(history, found.study)
+    _check_order(history, log)
     _check_checkpoints(history, found.checkpoints, found.told)
+
+
+def _log(run: Path) -> list[dict[str, Any]]:
+    batches = read_batches(run / layout.LOG, on_damage=lambda each: None)
+    return [record for batch in batches for record in batch]
 
 
 def _check_stops(history: History, log: list[dict[str, Any]]) -> None:
@@ -172,6 +177,55 @@ def _check_params(history: History, log: list[dict[str, Any]]) -> None:
         ):
             same = record["params"] == expected[number]
             require(same, f"proposals must not depend on what happens: {record}")
+
+
+def _check_order(history: History, log: list[dict[str, Any]]) -> None:
+    """In a fixed order all trials are as they are where nothing goes wrong, on one worker with one lane."""
+    recipe = history.recipe
+    found = _table(log)
+    if recipe.lag is None or history.to_blame:
+        return
+    quiet = Recipe(
+        0,
+        trials=max(history.last_budget, len(found)),
+        lag=recipe.lag,
+        **{name: getattr(recipe, name) for name in SAME},
+    )
+    expected = _undisturbed_table(quiet)
+    for number, row in found.items():
+        require(row == expected.get(number), f"trial {number} must be {expected.get(number)}: {row}")
+    require(len(found) == len(expected), f"{len(expected)} trials must be asked, not {len(found)}")
+
+
+SAME = ("replicates", "reports", "programs", "sampler", "pruner", "patience")
+"""What of a recipe a study in a fixed order depends on, beside its trials and its lag."""
+
+
+@lru_cache(512)
+def _undisturbed_table(recipe: Recipe) -> dict[int, tuple[object, ...]]:
+    with folder() as root:
+        History(recipe, root).run()
+        return _table(_log(root / "simulated"))
+
+
+def _table(log: list[dict[str, Any]]) -> dict[int, tuple[object, ...]]:
+    """Of each trial its hyperparameters, its end and its reports."""
+    rows: dict[int, dict[tuple[int, int], float]] = {}
+    for record in log:
+        if record["event"] == "report":
+            place = (record["examples"], record["replicate"])
+            rows.setdefault(record["trial"], {})[place] = record["metrics"][METRIC]
+    ends = {record["trial"]: record for record in log if record["event"] == "told"}
+    return {
+        each["trial"]: (
+            each["params"],
+            ends[each["trial"]]["state"],
+            ends[each["trial"]]["values"],
+            sorted(rows.get(each["trial"], {}).items()),
+        )
+        for each in log
+        if each["event"] == "asked"
+    }
 
 
 MOST_ASKED = 40

@@ -146,7 +146,9 @@ class History:
                 check_same_study(spec, run)
                 record_edit(spec, run, lambda text: None)
                 run.write_study(resolved_text(spec))
-            run.record_opened(objectives=[(METRIC, "minimize")], choices={}, trials=spec.budget.trials)
+            run.record_opened(
+                objectives=[(METRIC, "minimize")], choices={}, trials=spec.budget.trials, lag=self.recipe.lag
+            )
             run.commit()
             self.asked_before_last = len(run.history.study.trials)
             search = open_study(spec, DESCRIPTION, run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from math import exp, log
 from typing import Any, Self
 
@@ -73,6 +73,9 @@ EDITS = {
 SPACE_EDITS = ("bounds", "choices", "entry", "fix")
 """Edits of the space: its range, its choices, an entry added, one fixed."""
 
+HARMLESS_EDITS = ("budget", "lanes", "slots", "concurrency", "checkpoints")
+"""Edits that change no trial of a study in a fixed order."""
+
 DEATHS = {"kill": 6, "power": 6, "full": 2, "fsync": 1}
 """How a disk fails, and how often each is chosen."""
 
@@ -109,6 +112,7 @@ class Recipe:
     in_memory: bool = False
     retry: int = 2
     stop_after: int | None = 5
+    lag: int | None = None
     faults: tuple[Fault, ...] = field(default=())
     deaths: tuple[Death, ...] = field(default=())
     edits: tuple[Edit, ...] = field(default=())
@@ -169,6 +173,25 @@ class Recipe:
             edits=() if in_memory else _edits(chance),
             retry=chance.choice((2, 2, 0, 1)),
             stop_after=None if in_memory else chance.choice((5, 5, 1, 2, None)),
+        )
+
+    @classmethod
+    def in_order_of_seed(cls, seed: int) -> Self:
+        """A history of a study in a fixed order, with trials enough for its sampler to learn from."""
+        found = cls.of_seed(seed)
+        chance = random.Random(f"in order {seed}")
+        return replace(
+            found,
+            lag=chance.choice((1, 2, 3, 5, 8)),
+            trials=chance.choice((6, 9, 14)),
+            reports=chance.choice((1, 2, 4, 9)),
+            sampler=chance.choice(("tpe",) * 4 + ("random", "grid")),
+            pruner=chance.choice(
+                ("none", "median", "successive_halving", "hyperband", "hyperband", "hyperband", "patient")
+            ),
+            timeout_s=None,
+            retry=2,
+            edits=tuple(each for each in found.edits if each.kind in HARMLESS_EDITS),
         )
 
 

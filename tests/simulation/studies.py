@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from sweep.spec.parse import parse
-from sweep.spec.schema import Choices, Extent, FloatRange, Pruner, Sampler, Stop, StudySpec
+from sweep.spec.schema import Choices, Extent, FixedOrder, FloatRange, Pruner, Sampler, Stop, StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import RunId
 from tests.simulation.recipe import Recipe
@@ -83,7 +83,8 @@ def study(recipe: Recipe, *, trials: int | None = None) -> StudySpec:
         ),
         "lanes": recipe.lanes,
         "max_concurrent": recipe.max_concurrent,
-        "sampler": Sampler(name=recipe.sampler),
+        "sampler": _sampler(recipe),
+        "order": "free" if recipe.lag is None else FixedOrder(lag=recipe.lag),
         "pruner": _pruner(recipe.pruner),
         "budget": base.budget.model_copy(update={"trials": recipe.trials if trials is None else trials}),
         "stop": Stop(patience=recipe.patience),
@@ -97,6 +98,13 @@ def study(recipe: Recipe, *, trials: int | None = None) -> StudySpec:
         ),
     }
     return base.model_copy(update=changes)
+
+
+def _sampler(recipe: Recipe) -> Sampler:
+    """In a fixed order one that learns from the first trials on."""
+    if recipe.sampler != "tpe" or recipe.lag is None:
+        return Sampler(name=recipe.sampler)
+    return Sampler.model_validate({"name": "tpe", "n_startup_trials": 3})
 
 
 def _pruner(name: str) -> Pruner:

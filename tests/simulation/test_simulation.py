@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import math
+from collections.abc import Container
 
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.scheduler import State, in_order
+from sweep.search.wrappers.in_order import InOrder
 from tests.simulation.__main__ import Batch, failure, play_batch, show
 from tests.simulation.checks import play
 from tests.simulation.put_back import FAULTS, put_back
@@ -18,6 +24,36 @@ def test_every_history_ends_well(start: int) -> None:
     batch = play_batch(start, start + 50)
     assert not batch.kinds, f"{dict(batch.kinds)}; python -m tests.simulation --start {start} --seeds 50"
     assert batch.transitions > 50
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, 120, 40))
+def test_a_study_in_a_fixed_order_is_the_same_whatever_happens(start: int) -> None:
+    """On any workers, with any delays and kills its trials are those of one worker with one lane."""
+    for seed in range(start, start + 40):
+        play(Recipe.in_order_of_seed(seed))
+
+
+def _sees_all(
+    self: InOrder, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+) -> list[FrozenTrial]:
+    return self._behind.get_all_trials(study_id, deepcopy=deepcopy, states=states)
+
+
+BROKEN = {
+    "samplers see what has arrived": (InOrder, "get_all_trials", _sees_all),
+    "trials are asked for at once": (State, "may_be_asked", property(lambda self: math.inf)),
+    "verdicts wait for nobody": (in_order, "_is_compared", lambda state, trial: False),
+}
+"""What makes an order, left out on purpose."""
+
+
+@pytest.mark.parametrize("part", BROKEN)
+def test_each_part_of_a_fixed_order_is_needed(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner, name, instead = BROKEN[part]
+    monkeypatch.setattr(owner, name, instead)
+    kinds = (failure(Recipe.in_order_of_seed(seed)) for seed in range(60))
+    assert next((kind for kind in kinds if kind is not None), None) is not None
 
 
 FOUND = (

@@ -48,6 +48,7 @@ class StudyKeys(TypedDict, total=False):
     pruner: str | Section
     budget: int | Section
     stop: Section
+    order: str | Section
     require: Section
     executor: str | Section
     lanes: int | str

@@ -11,8 +11,8 @@ from configfile.yamlfile import Path as KeyPath
 from sweep.driver.loggers import ours
 from sweep.driver.loggers.base import LoggedRun, Logger
 from sweep.errors import Problem, SpecError
-from sweep.spec import classes
-from sweep.spec.registry import Registered, Registry
+from sweep.spec.named import classes
+from sweep.spec.named.registry import Registered, Registry
 from sweep.spec.schema import LoggerChoice, StudySpec
 
 WITHHELD = {"run": "it is this study's own"}

@@ -127,7 +127,14 @@ class Steering:
         parts.counters.steer(spec)
         self._retain()
         before = state.limits
-        found = limits(spec, self._description, slots=parts.slots, told=before.told, rungs=before.rungs)
+        found = limits(
+            spec,
+            self._description,
+            slots=parts.slots,
+            told=before.told,
+            asked=before.asked,
+            study=parts.study,
+        )
         saving = saving_of(spec)
         found = replace(found, saving=saving if saving != self._saving else before.saving and saving)
         if traits(spec).by_program:  # it asks for each trial when it wants one

@@ -16,7 +16,9 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from runlog.ranking import Candidate, Cost, cost
-from sweep.search.optuna_internals import has_report
+from sweep.search.optuna_internals import has_report, marks_rungs, prepare_brackets, trial_id
+from sweep.search.wrappers.in_order import InOrder
+from sweep.spec.order import lag_of
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import BoundaryRow
 
@@ -29,7 +31,8 @@ class PrunerAdapter(Protocol):
     def report(self, number: int, row: BoundaryRow) -> None:
         """A boundary; one that was entered before is ignored."""
 
-    def should_prune(self, number: int) -> bool: ...
+    def should_prune(self, number: int, examples: int) -> bool:
+        """The verdict at the trial's last report, which is at so many examples."""
 
     def tell(self, number: int, state: TrialState, value: float | None) -> None: ...
 
@@ -38,10 +41,11 @@ def make(spec: StudySpec, pruner: optuna.pruners.BasePruner) -> PrunerAdapter | 
     """The adapter that this study's pruner needs; None where Optuna's own record does."""
     judged = judged_objective(spec)
     direction = spec.objective[judged].direction
+    lag = lag_of(spec)
     if isinstance(pruner, optuna.pruners.WilcoxonPruner):
-        return ReplicatesAdapter(pruner, direction)
+        return ReplicatesAdapter(pruner, direction, lag)
     if len(spec.objective) > 1 and spec.pruner.name != "none":
-        return SingleObjectiveAdapter(spec.name, pruner, direction)
+        return SingleObjectiveAdapter(spec.name, pruner, direction, lag)
     return None
 
 
@@ -54,11 +58,17 @@ def judged_objective(spec: StudySpec) -> int:
 class SingleObjectiveAdapter:
     """A study in memory whose trials have the numbers of the real ones, and one objective."""
 
-    def __init__(self, name: str, pruner: optuna.pruners.BasePruner, direction: str) -> None:
+    def __init__(
+        self, name: str, pruner: optuna.pruners.BasePruner, direction: str, lag: int | None = None
+    ) -> None:
+        storage = InMemoryStorage()
+        self._in_order = None if lag is None else InOrder(storage, lag, shows_rungs=marks_rungs(pruner))
         self._study = optuna.create_study(
-            study_name=name, storage=InMemoryStorage(), pruner=pruner, direction=_direction(direction),
-            sampler=optuna.samplers.RandomSampler(seed=0),
+            study_name=name, storage=self._in_order or storage, pruner=pruner,  # type: ignore[arg-type]
+            direction=_direction(direction), sampler=optuna.samplers.RandomSampler(seed=0),
         )  # fmt: skip
+        if self._in_order is not None:
+            prepare_brackets(self._study)
         self._trials: dict[int, optuna.Trial] = {}
 
     def enter(self, number: int) -> None:
@@ -72,8 +82,12 @@ class SingleObjectiveAdapter:
         if not has_report(trial, examples):
             trial.report(sum(values) / len(values), examples)
 
-    def should_prune(self, number: int) -> bool:
-        return self._trials[number].should_prune()
+    def should_prune(self, number: int, examples: int) -> bool:
+        trial = self._trials[number]
+        if self._in_order is None:
+            return trial.should_prune()
+        with self._in_order.judging(number, examples):
+            return self._study.pruner.prune(self._study, self._in_order.own(trial_id(trial)))
 
     def tell(self, number: int, state: TrialState, value: float | None) -> None:
         trial = self._trials.pop(number, None)
@@ -83,14 +97,16 @@ class SingleObjectiveAdapter:
 
 
 class ReplicatesAdapter:
-    """The rows of live trials and of the best one that is complete."""
+    """The rows of live trials and of those that are, or in a fixed order may be, the best complete one."""
 
-    def __init__(self, pruner: optuna.pruners.WilcoxonPruner, direction: str) -> None:
+    def __init__(self, pruner: optuna.pruners.WilcoxonPruner, direction: str, lag: int | None = None) -> None:
         self._pruner = pruner
         self._direction = direction
+        self._lag = lag
         self.direction = _direction(direction)
         self._rows: dict[int, dict[int, tuple[float, ...]]] = {}
-        self._best: tuple[Cost, int] | None = None
+        self._complete: list[tuple[Cost, int]] = []
+        self._best: int | None = None
         self._boundary = 0
 
     @property
@@ -99,7 +115,7 @@ class ReplicatesAdapter:
 
         Raises ValueError where there is none.
         """
-        rows = self._rows[self._best[1]] if self._best is not None else {}
+        rows = self._rows[self._best] if self._best is not None else {}
         if self._boundary not in rows:
             raise ValueError("no complete trial has reached this boundary")
         return _frozen(rows[self._boundary])
@@ -111,26 +127,36 @@ class ReplicatesAdapter:
         examples, values = row
         self._rows[number][examples] = values
 
-    def should_prune(self, number: int) -> bool:
+    def should_prune(self, number: int, examples: int) -> bool:
         rows = self._rows[number]
         if not rows:
             return False
-        self._boundary = max(rows)
+        self._boundary = examples
+        self._best = self._best_for(number)
         study = cast(optuna.Study, self)  # of a study the pruner asks for its direction and its best trial
         return self._pruner.prune(study, _frozen(rows[self._boundary]))
 
+    def _best_for(self, number: int) -> int | None:
+        """The best complete trial; in a fixed order of those that had ended when the trial was asked."""
+        seen = number if self._lag is None else number - self._lag
+        known = (each for each in self._complete if self._lag is None or each[1] <= seen)
+        return min(known, default=(None, None))[1]
+
     def tell(self, number: int, state: TrialState, value: float | None) -> None:
-        if self._best is not None and number == self._best[1]:
+        if any(number == known for _, known in self._complete):
             return  # told again after a kill
         values = None if value is None else (value,)
         found = cost(Candidate(number, values, state.name), [self._direction])
-        is_best = found is not None and (self._best is None or (found, number) < self._best)
-        if found is not None and is_best and number in self._rows:
-            if self._best is not None:
-                del self._rows[self._best[1]]
-            self._best = (found, number)
+        if found is None or number not in self._rows:
+            self._rows.pop(number, None)
             return
-        self._rows.pop(number, None)
+        self._complete.append((found, number))
+        if self._lag is None:
+            best = min(self._complete)
+            for _, other in self._complete:
+                if other != best[1]:
+                    del self._rows[other]
+            self._complete = [best]
 
 
 def _direction(word: str) -> StudyDirection:

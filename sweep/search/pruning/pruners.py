@@ -13,8 +13,8 @@ from sweep.errors import Problem, SpecError
 from sweep.search.optuna_internals import marks_rungs, successive_halving_numbers
 from sweep.search.pruning import lengths
 from sweep.search.samplers import quietly
-from sweep.spec import classes
-from sweep.spec.registry import Registered, Registry
+from sweep.spec.named import classes
+from sweep.spec.named.registry import Registered, Registry
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Length
 

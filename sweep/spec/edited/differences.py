@@ -13,7 +13,7 @@ from sweep.vocabulary.trial import Scalar
 
 LOCKED = (
     "seed", "task", "command", "metrics", "counts_from", "objective", "constraints", "warm_start", "extends",
-    "trial", "sampler", "pruner",
+    "trial", "sampler", "pruner", "order",
 )  # fmt: skip
 """What may not change when a study is resumed. What `space` may become is in `edits`."""
 

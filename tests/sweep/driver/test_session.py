@@ -21,6 +21,7 @@ from sweep.rundir.rundir import RunDir
 from sweep.search.journal import Journal
 from sweep.search.study import Study
 from sweep.spec.parse import load
+from sweep.spec.resolve import with_budget_trials
 from sweep.vocabulary.trial import Outcome
 from tests.sweep.conftest import Folder
 from tests.sweep.in_process import Killed, kill_at, run, table
@@ -174,6 +175,23 @@ def test_another_study_of_the_same_name_is_refused_with_what_differs(folder: Fol
         run(folder)
     assert "fixed.slow: was 0.0, is 0.1" in str(caught.value)
     assert "seed: was 3, is 4" in str(caught.value)
+
+
+def test_a_run_keeps_the_order_that_it_began_with(folder: Folder) -> None:
+    folder.write(("{name: random}", "{name: tpe}\norder: fixed"))
+    run(folder)
+    assert "order: {lag: 8}" in (folder.run_dir / "study.yaml").read_text()
+    folder.write(("{name: random}", "{name: tpe}\norder: fixed"), ("trials: 4", "trials: 40"))
+    assert (
+        run_study(with_budget_trials(load(folder.study), 5), runs=folder.runs, progress=Quiet()).counts[
+            "COMPLETE"
+        ]
+        == 5
+    )
+    for order in ("free", "{lag: 3}"):
+        folder.write(("{name: random}", f"{{name: tpe}}\norder: {order}"))
+        with pytest.raises(RunDirError, match="order"):
+            run(folder)
 
 
 def test_a_changed_task_is_refused_unless_accepted(folder: Folder) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sweep.scheduler import Aim, Limits, State, feeding, placement
 from sweep.scheduler.live import Boundary, QueueKey
 from sweep.scheduler.slots import Flight, PlannedLane
-from sweep.scheduler.transition_log import KEPT
+from sweep.scheduler.validation.transition_log import KEPT
 from sweep.vocabulary.trial import Length, RunId, Snapshot
 from tests.sweep.world import World
 

@@ -48,6 +48,7 @@ def worlds(draw: st.DrawFn) -> World:
     trials = draw(st.integers(1, 12))
     numbers = st.frozensets(st.integers(0, 11), max_size=4)
     prunes = draw(numbers)
+    in_order = draw(st.booleans())
     bounds = limits(
         trials,
         width=draw(st.none() | st.integers(1, 4)),
@@ -60,6 +61,9 @@ def worlds(draw: st.DrawFn) -> World:
         max_concurrent=draw(st.none() | st.integers(1, 5)),
         max_losses=2,
         retries=draw(st.integers(0, 2)),
+        in_order=in_order,
+        lag=draw(st.none() | st.integers(1, 6)) if in_order else None,
+        compares_running=draw(st.booleans()),
     )
     return World.of(
         bounds,

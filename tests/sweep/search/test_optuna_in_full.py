@@ -178,7 +178,7 @@ TERMINATORS = [
 def test_stop_by_a_wrong_terminator_is_named(
     text: str, key: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.spec.registry.find_spec", lambda name: name)
+    monkeypatch.setattr("sweep.spec.named.registry.find_spec", lambda name: name)
     spec: StudySpec = parse(STUDY + f"stop: {{terminator: {text}}}\n", "s.yaml")
     (problem,) = terminators.problems(spec)
     assert problem.key == key

@@ -75,6 +75,9 @@ PRIVATE = {
     "_cached_frozen_trial": Private("trial", (INTERNALS,), "keep the steps of live trials in search.study"),
     "_min_resource": Private("pruner", (INTERNALS,), "take it from what search.pruning.pruners gives"),
     "_reduction_factor": Private("pruner", (INTERNALS,), "take it from what search.pruning.pruners gives"),
+    "_try_initialization": Private(
+        "optuna.pruners:HyperbandPruner", (INTERNALS,), "have it judge a trial without reports at the start"
+    ),
     "_wrapped_pruner": Private(
         "patient", (INTERNALS,), "take it from what search.pruning.pruners gives"
     ),

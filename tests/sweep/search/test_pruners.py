@@ -123,7 +123,7 @@ def verdicts(study: Study, costs: Sequence[float]) -> list[bool]:
     for proposal, cost in zip(study.ask(len(costs)), costs, strict=True):
         for examples in (100, 200, 300):
             study.report(proposal.number, (examples, (cost,)))
-        found.append(study.should_prune(proposal.number))
+        found.append(study.should_prune(proposal.number, 300))
         study.tell(Outcome(proposal.number, TrialState.COMPLETE, (cost, 0.0)))
     return found
 
@@ -159,11 +159,11 @@ def test_replicates_are_compared_at_the_boundary_that_both_have_reached(directio
         view.enter(number)
         view.report(number, (1, (each, each + 0.1, each + 0.2, each + 0.3)))
     view.tell(0, complete, 1.0)
-    assert [view.should_prune(1), view.should_prune(2)] == [True, False]
+    assert [view.should_prune(1, 1), view.should_prune(2, 1)] == [True, False]
     view.tell(0, complete, 1.0)
-    assert view.should_prune(1), "the best trial told once more, after a kill, stays the best"
+    assert view.should_prune(1, 1), "the best trial told once more, after a kill, stays the best"
     view.report(1, (2, (9.0,) * 4))
-    assert not view.should_prune(1), "the best trial has not reached the second boundary"
+    assert not view.should_prune(1, 2), "the best trial has not reached the second boundary"
 
 
 @pytest.mark.parametrize(

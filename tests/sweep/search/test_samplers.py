@@ -101,7 +101,7 @@ def test_a_wrong_sampler_is_named_with_line_and_remedy(text: str, key: str | Non
 
 
 def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweep.spec.registry.find_spec", lambda name: None)
+    monkeypatch.setattr("sweep.spec.named.registry.find_spec", lambda name: None)
     (problem,) = samplers.problems(with_sampler("{name: gp}"))
     assert "gp needs scipy and torch, not installed here" in str(problem)
     assert "pip install 'sweep-mlx[samplers]'" in str(problem)

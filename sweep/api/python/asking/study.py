@@ -33,6 +33,7 @@ from sweep.driver.build import check_choices
 from sweep.errors import SweepError
 from sweep.rundir.history import read_history
 from sweep.rundir.naming import runs_folder
+from sweep.spec.order import lag_of
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import TrialState
 
@@ -311,3 +312,6 @@ def _check_one_at_a_time(spec: StudySpec, keys: StudyKeys) -> None:
         raise SweepError(f"{spec.name}: this program trains the trials. Remove `executor`")
     if spec.trial.replicates != 1:
         raise SweepError(f"{spec.name}: each trial is asked for once. Remove `trial.replicates`")
+    if lag_of(spec) is not None:
+        what = "the program decides when it asks and tells, so the order cannot be fixed"
+        raise SweepError(f"{spec.name}: {what}. Remove `order`, or run the study by sweep.run")

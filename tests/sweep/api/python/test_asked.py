@@ -236,6 +236,10 @@ def test_a_value_is_read_as_a_number_before_it_is_compared() -> None:
     [
         ({"executor": "inline"}, "mine: this program trains the trials. Remove `executor`"),
         ({"trial": {"replicates": 2}}, r"mine: each trial is asked for once. Remove `trial.replicates`"),
+        (
+            {"order": "fixed"},
+            "mine: the program decides when it asks and tells, so the order cannot be fixed",
+        ),
         ({"space": {"x": {"low": 1}}}, r"space\.x"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from configfile import nearest
 from configfile.yamlfile import Document, Path
 from sweep.errors import Problem, SpecError
-from sweep.spec import classes
+from sweep.spec.named import classes
 
 
 class Registered(NamedTuple):

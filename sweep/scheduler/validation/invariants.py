@@ -51,7 +51,7 @@ def check_runs(
     if not trials.keys() >= set(finishing):
         broken("only live trials are to end", set(finishing) - trials.keys())
     for trial in trials.values():
-        if trial.finished:
+        if trial.finished and trial.awaits is None:
             broken("a trial whose runs are all finished is told", trial.plan.number)
         for run in trial.runs.values():
             if places.get(run.id, 0) + run.finished != 1:
@@ -72,7 +72,8 @@ def _check_recorded(run: LiveRun, *, may_end_early: bool) -> None:
     reports, recorded = run.length.reports, run.recorded
     if recorded > reports:
         broken("a run records no more reports than its length has", run)
-    if run.finished and ((recorded < reports and not may_end_early) or run.slot is not None):
+    ended = run.failure is not None or may_end_early or recorded >= reports
+    if run.finished and (not ended or run.slot is not None):
         broken("a finished run has recorded all its reports and is in no slot", run)
     if run.checkpoint is not None and run.length.boundaries(run.seen) > recorded:
         broken("a checkpoint stands nowhere beyond the recorded reports", run)
