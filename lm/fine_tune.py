@@ -30,6 +30,9 @@ class FineTune(Task):
 
     static = ("config", *settings.STATIC, "max_rank", "max_num_layers", "drops_out")
     switches = ("dropout",)
+    on_request = MappingProxyType(
+        {"validation_exact_match": "Add generation_metrics: exact_match to `fixed` or the configuration"}
+    )
     rate_factors = MappingProxyType({"*.lora_b": "lora_plus_ratio", "*.lora_b.*": "lora_plus_ratio"})
 
     def filled(self, given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from configfile.yamlfile import Document
 from lm import optimization
 from lm.generating import samples, scores
 from train_core.errors import TaskError
-from train_core.hyperparameters import Flag, Numbers, Words
+from train_core.hyperparameters import CORE, LENGTH, Flag, Numbers, Words
 
 
 @dataclass(frozen=True)
@@ -302,6 +302,7 @@ def left_to_the_study(
 
 def _check(made: Mapping[str, Any], given: Mapping[str, Any], config: Config) -> None:
     """Refuse what cannot be: values of single keys, and keys that do not go together."""
+    _check_names(given)
     for key in ("model", "data"):
         if made[key] is None:
             hint = "write it there, or in `fixed` of the study"
@@ -318,6 +319,16 @@ def _check(made: Mapping[str, Any], given: Mapping[str, Any], config: Config) ->
             where.fail(path, f"must be {values.rule}, got {made[key]!r}")
     _check_scale(made, given)
     _check_largest(made)
+
+
+def _check_names(given: Mapping[str, Any]) -> None:
+    """Refuse words under names that nothing reads; of numbers `check` knows what reads them."""
+    known = (*CORE, *LENGTH, *VALUES, "config", "resume_adapter_file")
+    for key, value in given.items():
+        if key not in known and not isinstance(value, int | float):
+            place = LEFT_TO_THE_STUDY.get(key)
+            hint = f"the study says it as {place}" if place else nearest.remedy(key, known)
+            raise TaskError(f"the study: {key}: is not known; {hint}")
 
 
 def _paths(key: str) -> Iterator[tuple[str, ...]]:

@@ -67,6 +67,7 @@ class Task:
 
     `static` names the hyperparameters the model is built from; `model` receives these as keywords.
     `switches` names dynamic ones whose being 0 or not shapes the program, as a static one in `filled` says.
+    `on_request` gives by the name of a metric that is not always reported what to do for it.
     `rate_factors` gives by a pattern of a parameter's path (`*.lora_b`) what the learning rate is multiplied
     by there, a number or the name of a dynamic hyperparameter; so does `decay_factors` for the weight decay.
     With `deterministic` the model's embeddings are `train_core.Embedding`: on a GPU two runs at one width
@@ -88,6 +89,7 @@ class Task:
 
     static: ClassVar[tuple[str, ...]] = ()
     switches: ClassVar[tuple[str, ...]] = ()
+    on_request: ClassVar[Mapping[str, str]] = MappingProxyType({})
     rate_factors: ClassVar[Mapping[str, Factor]] = MappingProxyType({})
     decay_factors: ClassVar[Mapping[str, Factor]] = MappingProxyType({})
     deterministic: ClassVar[bool] = False

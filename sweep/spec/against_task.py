@@ -35,7 +35,9 @@ def _metric_problems(spec: StudySpec, description: Description) -> Iterator[Prob
     for index, objective in enumerate(spec.objective):
         if objective.metric not in description.metrics:
             path: KeyPath = ("objective", "metric") if single else ("objective", index, "metric")
-            remedy = nearest.remedy(objective.metric, description.metrics)
+            remedy = description.on_request.get(objective.metric) or nearest.remedy(
+                objective.metric, description.metrics
+            )
             yield spec.document.problem(path, f"the task does not report `{objective.metric}`", "", remedy)
 
 

@@ -19,7 +19,8 @@ class Description:
     `train_core.Purity` as JSON, without problems, where it was asked for; `reads` are the files that the
     task reads, by name: `sha256`, and `text` where that is recorded; `widths` are those of batches, where
     examples have lengths; `test_examples` is how many the test part has, 0 where there is none; `samples`
-    says whether there are texts to show of the best trial's model.
+    says whether there are texts to show of the best trial's model; `on_request` gives by the name of a metric
+    that is not reported what to do for it.
     """
 
     static: tuple[str, ...]
@@ -39,3 +40,4 @@ class Description:
     reads: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     test_examples: int = 0
     samples: bool = False
+    on_request: Mapping[str, str] = field(default_factory=dict)

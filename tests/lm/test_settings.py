@@ -60,6 +60,23 @@ def filled(folder: Path, text: str, **given: Any) -> dict[str, Any]:
     return settings.filled({"config": "c.yaml", "micro_batch_size": 4, **given}, folder)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"generation_metric": "exact_match"},
+            r"generation_metric: is not known; did you mean `generation_metrics`",
+        ),
+        ({"adapter_path": "out"}, r"adapter_path: is not known; the study says it as OUT of export-adapter"),
+    ],
+)
+def test_a_word_of_the_study_that_nothing_reads_is_a_line(
+    given: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TaskError, match=rf"^the study: {said}"):
+        filled(tmp_path, SMALL, **given)
+
+
 def test_mlx_lm_reads_the_example_s_configuration_too() -> None:
     """By YAML 1.1, where a plain word in brackets may not end in a question mark."""
     text, theirs = (EXAMPLE / "lora_config.yaml").read_text(), cast(Any, lora)

@@ -47,6 +47,7 @@ def describe(
             *scaled,
             *counted,
         ],
+        "on_request": dict(task.on_request),
         "train_size": probe.program.data.train_size,
         "validation_size": probe.program.data.validation_size,
         "test_size": probe.program.data.test_size,

@@ -67,6 +67,7 @@ def describe(
         widths=tuple(found.get("widths", ())),
         test_examples=found.get("test_size", 0),
         samples=found.get("samples", False),
+        on_request=found.get("on_request", {}),
         reads=found.get("reads", {}),
     )
 

@@ -40,3 +40,22 @@ def test_what_float32_holds_is_accepted(entry: str) -> None:
 def test_a_static_integer_may_be_any() -> None:
     text = with_space("a: {choices: [1, 2847683907]}")
     assert validate_against(parse(text, "study.yaml"), replace(PLAIN, static=(*PLAIN.static, "a"))) == []
+
+
+def test_a_metric_that_is_reported_on_request_says_what_to_do_for_it() -> None:
+    described = replace(READS, on_request={"validation_exact_match": "Add generation_metrics"})
+    for metric, hint in (
+        ("validation_exact_match", "Add generation_metrics"),
+        ("validation_los", "`validation_loss`"),
+    ):
+        text = MINIMAL.replace("metric: validation_accuracy", f"metric: {metric}")
+        problem = only(validate_against(parse(text, "study.yaml"), described))
+        assert f"the task does not report `{metric}`" in str(problem)
+        assert hint in str(problem)
+
+
+def test_what_a_factor_of_a_group_names_is_read() -> None:
+    entries = "less: {low: 0.0, high: 1.0}\ndecay_factors: {choices: [null, {'*.bias': less}]}"
+    assert validate_against(parse(with_space(entries), "study.yaml"), PLAIN) == []
+    other = parse(with_space(entries.replace("': less", "': lesss")), "study.yaml")
+    assert "`less` is read neither" in str(only(validate_against(other, PLAIN)))
