@@ -116,7 +116,7 @@ class Steered:
                 self.ends[arguments["trial"]] = found.verb
             case "pause":
                 self.paused = found.time
-            case "resume":
+            case "resume" | "stop":
                 self.paused = None
             case "note":
                 self.remarks.setdefault(trial, []).append(Remark(arguments["text"], found.time, found.by))

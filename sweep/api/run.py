@@ -22,6 +22,7 @@ from sweep.driver.monitor.progress import Progress
 from sweep.driver.processes.final import record_final
 from sweep.driver.session import await_resumed, check_same_reads, drive, finished, open_run, with_its_order
 from sweep.driver.steering.settings import in_effect
+from sweep.driver.steering.waiting import answer_late
 from sweep.errors import SweepError
 from sweep.executors.choosing import factory
 from sweep.executors.cluster import Cluster
@@ -163,6 +164,7 @@ def run_study(
             else:
                 return of_history(asked, run.path, run.history, began, "interrupted")
         if summary is not None:
+            answer_late(run.path, progress.note)
             return summary
 
 

@@ -132,7 +132,7 @@ def await_resumed(spec: StudySpec, run: RunDir, progress: Progress, interrupter:
     )
     with interrupting(over.set, lambda _: None):
         resumed = Waiting(run, spec, progress.note, waits=True).await_resumed(over.is_set)
-    if not resumed:
+    if run.history.study.steered.paused is not None:
         progress.note(f"{spec.name}: stays paused. Resume it: python -m sweep resume {run.path}")
     return resumed
 

@@ -53,6 +53,7 @@ class NullRunDir:
 
     path = Path("nowhere")
     dirty = False
+    opened = 0.0
 
     def __init__(self) -> None:
         self.history = History()

@@ -39,7 +39,8 @@ class RunDir:
     """One study's directory, held open for writing.
 
     `record_*` methods buffer; what they took outlives this process once `write` returns, and a power cut
-    once `commit` does. `history` is the study as it stood when the directory was opened.
+    once `commit` does. `history` is the study as it stood when the directory was `opened`, in seconds since
+    1970.
     """
 
     def __init__(self, path: Path, lock: WriterLock, clock: Callable[[], float]) -> None:
@@ -47,6 +48,7 @@ class RunDir:
         self.path = path
         self._lock = lock
         self._clock = clock
+        self.opened = clock()
         size = whole_bytes(path / layout.LOG)
         self.history = read_history(path)
         self._log = RecordLog(path / layout.LOG, size=size)

@@ -15,12 +15,11 @@ from runlog import layout
 from runlog.reader import read_batches, whole_bytes
 from sweep.api.remote import FETCHED, RemoteStudy
 from sweep.api.steering.remote import ask_there, place_of
-from sweep.driver.steering.channel import submit
-from sweep.driver.steering.waiting import Waiting, recorded_study
+from sweep.driver.steering.channel import remove, submit
+from sweep.driver.steering.waiting import answer_unheld
 from sweep.errors import RunDirError, RunInUseError, SweepError
 from sweep.rundir.lock import holder
 from sweep.rundir.naming import check_log
-from sweep.rundir.rundir import RunDir
 
 ANSWER_S = 10.0
 """How long an answer is waited for: a driver is busy while workers start, or while it trains `inline`."""
@@ -71,7 +70,7 @@ def ask(run: str | Path, verb: str, arguments: Mapping[str, Any], *, answer_s: f
     id = submit(run_dir, verb, arguments).id
     deadline = time.monotonic() + answer_s
     while (answer := _answer(run_dir, start, id)) is None:
-        if holder(run_dir / layout.LOCK) is None and _answers_itself(run_dir):
+        if holder(run_dir / layout.LOCK) is None and _answers_itself(run_dir, id):
             continue
         if time.monotonic() > deadline:
             pid = holder(run_dir / layout.LOCK)
@@ -105,15 +104,18 @@ def _answer(run_dir: Path, start: int, id: str) -> dict[str, Any] | None:
     return None
 
 
-def _answers_itself(run_dir: Path) -> bool:
-    """Answer all that was asked of a run that no process holds; False where one has just taken it."""
-    path = run_dir.resolve()
+def _answers_itself(run_dir: Path, id: str) -> bool:
+    """Answer all that was asked of a run that no process holds; False where one has just taken it.
+
+    Where that fails, what was asked now is asked no more: who asks it again must not have it done twice.
+    """
     try:
-        with RunDir.open(path.parent, path.name) as run:
-            Waiting(run, recorded_study(run), lambda _: None, waits=False, called=str(run_dir)).answer_all()
-            run.commit()
+        answer_unheld(run_dir, lambda _: None, called=str(run_dir))
     except RunInUseError:
         return False
+    except SweepError:
+        remove(run_dir, id)
+        raise
     return True
 
 

@@ -73,6 +73,10 @@ def texts(pairs: list[str], example: str) -> dict[str, Any]:
         name, is_there, value = pair.partition("=")
         if not is_there or not name:
             raise SweepError(f"{pair} is no NAME=VALUE. Write it like {example}")
+        if not value.strip():
+            raise SweepError(f"{name} has no value. Write it like {example}; {name}=null takes one away")
+        if name in named:
+            raise SweepError(f"{name} is given twice: {named[name]} and {value}. Give it once")
         named[name] = value
     try:
         return read_values(named)

@@ -54,6 +54,8 @@ def tag(
 def _split(words: list[str], what: str) -> tuple[int | None, str]:
     """A trial's number where one is given, and the rest, which is one word to the shell."""
     if len(words) == 1:
+        if words[0].isdecimal():
+            raise typer.BadParameter(f"{words[0]} is a trial's number: give {what} after it")
         return None, words[0]
     if len(words) == 2 and words[0].isdecimal():
         return int(words[0]), words[1]

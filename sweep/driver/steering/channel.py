@@ -19,7 +19,7 @@ from typing import Any
 
 from runlog import layout
 from runlog.integrity import checksum
-from sweep.errors import RunDirError
+from sweep.errors import RunDirError, SweepError
 from sweep.rundir.disk import publish, set_aside
 
 SUFFIX = ".json"
@@ -39,21 +39,39 @@ class Request:
 
 
 def submit(run_dir: Path, verb: str, arguments: Mapping[str, Any]) -> Request:
-    """Ask: once this returns, the request outlives this process. Raises RunDirError."""
+    """Ask: once this returns, the request outlives this process.
+
+    Raises RunDirError where it cannot be written, SweepError where it could not be read.
+    """
     id = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}"
     request = Request(id, verb, dict(arguments), _user(), time.time())
     folder = run_dir / layout.REQUESTS
     path = folder / f"{id}{SUFFIX}"
     temporary = folder / f".{id}"
+    line = _checked(run_dir, request)
     try:
         folder.mkdir(exist_ok=True)
-        temporary.write_bytes(encoded(request))
+        temporary.write_bytes(line)
         publish(temporary, path)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise RunDirError(_refused(run_dir, error)) from error
     return request
+
+
+def _checked(run_dir: Path, request: Request) -> bytes:
+    """A request as its file holds it; one that no reader would take is refused."""
+    try:
+        json.dumps(request.arguments, ensure_ascii=False).encode("utf-8")
+        line = encoded(request)
+    except UnicodeEncodeError as error:
+        raise SweepError(f"{run_dir}: nothing was asked, it has bytes that are no text in UTF-8") from error
+    except TypeError as error:
+        raise SweepError(f"{run_dir}: nothing was asked, it cannot be written as JSON: {error}") from error
+    if len(line) > MOST_BYTES:
+        raise SweepError(f"{run_dir}: nothing was asked, it has more than {MOST_BYTES:,} bytes. Shorten it")
+    return line
 
 
 def encoded(request: Request) -> bytes:

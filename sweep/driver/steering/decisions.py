@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,8 +24,9 @@ class Standing:
     `spec` is the study in effect, None where the run directory has none. `ended` gives the state of trials
     that have ended, `live` says of the others whether each has a report; `used` trials count in the budget,
     of which `ended_in_budget` have ended. `saved` are trials with a checkpoint. `runs`: a session trains
-    them; `waits`: it is paused; `stops`: it is about to end. `asks_no_more` says why no further trial is
-    asked for. `by_program`: a Python program trains the trials.
+    them; `waits`: it is paused, or is about to be; `stops`: it is about to end. `began` is when the process
+    that holds the run took it, in seconds since 1970. `asks_no_more` says why no further trial is asked for.
+    `by_program`: a Python program trains the trials.
     """
 
     run: str
@@ -38,6 +40,7 @@ class Standing:
     runs: bool = False
     waits: bool = False
     stops: bool = False
+    began: float = 0.0
     asks_no_more: str | None = None
     by_program: bool = False
 
@@ -47,6 +50,11 @@ class Standing:
         if self.spec is None:
             raise Refusal("the run has no study.yaml yet. Run its study first")
         return self.spec
+
+    @property
+    def points_of_file(self) -> int:
+        """How many points of the study file's `enqueue` wait: its first trials try them, in order."""
+        return max(0, len(self.study.enqueue) - len(self.ended) - len(self.live))
 
     @property
     def later(self) -> str:
@@ -67,12 +75,18 @@ class Decision:
     spec: StudySpec | None = None
 
 
+OF_A_SESSION = ("pause", "stop")
+"""Verbs that mean the session that runs when they are asked."""
+
+
 def decide(request: Request, standing: Standing) -> Decision:
     """Judge a request; one that is refused changes nothing."""
     arguments = dict(request.arguments)
     try:
         if (verb := VERBS.get(request.verb)) is None:
             raise Refusal(f"there is no request {request.verb}. Update sweep-mlx where the study runs")
+        if request.verb in OF_A_SESSION and request.time < standing.began:
+            raise Refusal("was asked of a session that has ended since. Ask again if you still want it")
         return verb(standing, arguments)
     except Refusal as refusal:
         return Decision(str(refusal), accepted=False, arguments=arguments)
@@ -101,7 +115,18 @@ def _set(standing: Standing, arguments: dict[str, Any]) -> Decision:
         else f"{key} is {_shown(value)} already"
         for key, value in values.items()
     )
-    return Decision(changes + standing.later, arguments=values, file=file, spec=new)
+    later = standing.later if values != before else ""
+    return Decision(changes + later + _left_out(standing, new), arguments=values, file=file, spec=new)
+
+
+def _left_out(standing: Standing, new: StudySpec) -> str:
+    """What to say of points that wait, and for which the budget has no trial left."""
+    trials = new.budget.trials
+    waiting = len(standing.steered.points) + standing.points_of_file
+    if trials is None or trials == standing.study.budget.trials or standing.used + waiting <= trials:
+        return ""
+    count = min(waiting, standing.used + waiting - trials)
+    return f"; {count} points that wait are not tried" if count else ""
 
 
 def _check_budget(standing: Standing, new: StudySpec) -> None:
@@ -137,7 +162,7 @@ def _enqueue(standing: Standing, arguments: dict[str, Any]) -> Decision:
     if standing.asks_no_more is not None:
         raise Refusal(f"no further trial is asked for: {standing.asks_no_more}")
     total = spec.budget.trials
-    waiting = len(standing.steered.points)
+    waiting = len(standing.steered.points) + standing.points_of_file
     if total is not None and standing.used + waiting >= total:
         raise Refusal(
             f"the budget of {total} trials is used{f', {waiting} by points that wait' if waiting else ''}. "
@@ -185,9 +210,9 @@ def _pause(standing: Standing, arguments: dict[str, Any]) -> Decision:
     _check_trained(standing, "paused")
     if standing.steered.paused is not None:
         raise Refusal(f"is paused already. Resume it: python -m sweep resume {standing.run}")
-    if not standing.runs:
-        raise Refusal("does not run, so there is nothing to pause. Its memory is free already")
     _check_stays(standing)
+    if not standing.runs and not standing.waits:
+        raise Refusal("does not run, so there is nothing to pause. Its memory is free already")
     return Decision(f"trials are saved and workers end. Resume it: python -m sweep resume {standing.run}")
 
 
@@ -202,6 +227,7 @@ def _resume(standing: Standing, arguments: dict[str, Any]) -> Decision:
 
 def _stop(standing: Standing, arguments: dict[str, Any]) -> Decision:
     _check_trained(standing, "stopped")
+    _check_stays(standing)
     if not standing.runs and not standing.waits:
         raise Refusal("does not run, so there is nothing to stop")
     return Decision("trials are saved and the study ends. Its own command resumes it")
@@ -218,10 +244,15 @@ def _check_stays(standing: Standing) -> None:
 
 
 def _note(standing: Standing, arguments: dict[str, Any]) -> Decision:
-    text = str(arguments["text"]).strip()
+    text = _without_controls(str(arguments["text"])).strip()
     if not text:
         raise Refusal('a note needs a text. Write one, such as "learning rate looks too high"')
     return Decision("noted", arguments={"text": text, **_place(standing, arguments)})
+
+
+def _without_controls(text: str) -> str:
+    """A text that changes no terminal which prints it."""
+    return "".join(each for each in text if each in "\n\t" or unicodedata.category(each) != "Cc")
 
 
 def _tag(standing: Standing, arguments: dict[str, Any]) -> Decision:

@@ -71,6 +71,8 @@ class Steering:
         self._clock = clock
         self._looked = -inf
         self._saving = saving_of(spec)
+        self._stops = False
+        self._said: set[str] = set()
         self.pausing = False
 
     def left(self) -> list[Event]:
@@ -112,6 +114,7 @@ class Steering:
                 self.pausing = True
                 self._end()
             case "stop":
+                self.pausing, self._stops = False, True
                 self._end()
             case "tag":
                 self._retain()
@@ -156,14 +159,18 @@ class Steering:
             ended_in_budget=state.limits.told + state.told,
             saved={each.trial for each in self._run.checkpoints.kept},
             runs=state.phase is not Phase.STOPPING,
-            stops=state.phase is Phase.STOPPING or self.pausing,
+            waits=self.pausing,
+            stops=self._stops or (state.phase is Phase.STOPPING and not self.pausing),
+            began=self._run.opened,
             asks_no_more=self._stopped_by(),
             by_program=traits(self._spec).by_program,
         )
 
     def _damaged(self, text: str) -> None:
-        self._run.record_message("warning", text)
-        self._say(text)
+        if text not in self._said:  # a folder that cannot be read is looked at ten times a second
+            self._said.add(text)
+            self._run.record_message("warning", text)
+            self._say(text)
 
 
 def _has_value(trial: LiveTrial) -> bool:

@@ -105,16 +105,16 @@ def value_at(spec: StudySpec, key: str) -> Any:
 def in_effect(spec: StudySpec, run: RunDir, say: Callable[[str], None]) -> StudySpec:
     """The study as it is to run: its file, with what was set by hand and not edited in the file since.
 
-    What no longer holds is withdrawn in the log: settings that the file has overtaken, points to try that
-    are not in its space. Raises SpecError where settings and file do not go together.
+    What no longer holds is withdrawn in the log: settings that the file has overtaken or says itself, points
+    to try that are not in its space. Raises SpecError where settings and file do not go together.
     """
     steered = run.history.study.steered
     overtaken, held = [], {}
     for key, setting in steered.settings.items():
         given = value_at(spec, key)
         if given == setting.value:
-            continue
-        if given == setting.file:
+            overtaken.append(key)  # the file says it: its next edit holds, whatever it says
+        elif given == setting.file:
             held[key] = setting.value
             say(_held(run, key, setting))
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweep.driver.steering import channel
-from sweep.errors import RunDirError
+from sweep.errors import RunDirError, SweepError
 from tests.sweep.conftest import ROOT
 
 WRITER = """
@@ -67,6 +67,20 @@ def test_a_damaged_request_is_set_aside_and_the_others_are_read(tmp_path: Path, 
         "requests/0000-0.json is damaged and was set aside: it is not as it was written. Ask again"
     ]
     assert read(tmp_path) == [first]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("\udcff", "it has bytes that are no text in UTF-8"),
+        ("x" * (1 << 20), "it has more than 1,048,576 bytes. Shorten it"),
+        (object(), "it cannot be written as JSON"),
+    ],
+)
+def test_what_no_reader_would_take_is_not_asked(tmp_path: Path, text: object, why: str) -> None:
+    with pytest.raises(SweepError, match=f"nothing was asked, {why}"):
+        channel.submit(tmp_path, "note", {"text": text})
+    assert channel.count(tmp_path) == 0
 
 
 def test_one_who_may_not_write_there_is_told_whom_to_ask(

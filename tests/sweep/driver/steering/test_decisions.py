@@ -206,12 +206,46 @@ def test_what_is_not_there_is_not_paused_resumed_or_stopped() -> None:
     assert asked(waiting, "stop").accepted
     killed = replace(standing(runs=False), steered=paused)
     assert asked(killed, "resume").answer == "resumes, when the study is next run"
+    ending = standing(runs=False, stops=True)
+    for verb in ("pause", "stop"):
+        assert asked(ending, verb).answer == "is about to end. Its own command resumes it"
+
+
+def test_an_earlier_session_s_pause_and_stop_do_not_end_this_one() -> None:
+    found = standing(began=1000.0)
+    for verb in ("pause", "stop"):
+        early, late = Request("1", verb, {}, time=999.0), Request("2", verb, {}, time=1001.0)
+        assert decide(early, found).answer.startswith("was asked of a session that has ended since")
+        assert decide(late, found).accepted
+    assert decide(Request("1", "prune", {"trial": 2}, time=999.0), found).accepted
+
+
+def test_points_of_the_study_file_wait_before_those_that_are_asked_for() -> None:
+    points = ", ".join(f"{{hidden: {hidden}}}" for hidden in (16, 32, 48, 64, 16, 32))
+    found = standing(("budget:", f"enqueue: [{points}]\nbudget:"))
+    assert asked(found, "enqueue", hidden=16).answer == "is tried next, after 2 that wait"
+    full = standing(("budget: {trials: 8}", f"enqueue: [{points}]\nbudget: {{trials: 6}}"))
+    refused = asked(full, "enqueue", hidden=16)
+    assert refused.answer.startswith("the budget of 6 trials is used, 2 by points that wait. Raise it first")
+    assert refused.answer.endswith("budget.trials=7")
+
+
+def test_a_budget_that_leaves_points_out_says_so() -> None:
+    points = {"1": {"hidden": 16}, "2": {"hidden": 32}}
+    found = replace(standing(), steered=Steered(points=points))
+    for trials, end in {
+        6: "8 -> 6",
+        5: "; 1 points that wait are not tried",
+        2: "; 2 points that wait are not tried",
+    }.items():
+        assert set_(found, budget__trials=str(trials)).answer.endswith(end)
 
 
 def test_notes_and_tags_are_of_the_run_or_of_a_trial() -> None:
     assert asked(standing(), "note", text=" too high ").arguments == {"text": "too high"}
     assert asked(standing(), "note", text="fine", trial=0).arguments == {"text": "fine", "trial": 0}
     assert asked(standing(), "note", text=" ").answer.startswith("a note needs a text")
+    assert asked(standing(), "note", text="a\x1b[2J\0\tb\n👩‍👧").arguments == {"text": "a[2J\tb\n👩‍👧"}
     assert asked(standing(), "note", text="fine", trial=7).answer == "no trial 7 (trials 0 to 3 exist)"
     assert asked(standing(), "tag", tag="two words").answer.startswith("the tag 'two words' is no word")
     assert asked(standing(), "tag", tag="base").arguments == {"tag": "base"}

@@ -100,8 +100,8 @@ def test_trials_are_ended_points_tried_and_the_budget_raised_while_a_study_runs(
             (5, "set", {"budget.trials": 6}),
             (5, "enqueue", {"learning_rate": 0.125}),
             (6, "prune", {"trial": 0}),
-            (6, "set", {"budget.trials": 1}),
-            (6, "set", {"seed": 4}),
+            (14, "set", {"budget.trials": 1}),
+            (14, "set", {"seed": 4}),
         ],
     )
     assert reason == "finished"
@@ -194,7 +194,10 @@ def test_what_was_set_holds_until_the_study_file_is_edited(
     assert "the study file has 4. Write it there, too, or undo it: python -m sweep set " in said
     (folder / "study.yaml").write_text(STUDY.replace("trials: 4", "trials: 5"))
     assert run() == "finished before"
-    assert "budget.trials" not in capsys.readouterr().err
+    (folder / "study.yaml").write_text(STUDY)
+    assert run() == "finished before"
+    assert "budget.trials" not in capsys.readouterr().err, "the file said it, and was edited after that"
+    sweep.set(RUN, {"budget.trials": 5})
     (folder / "study.yaml").write_text(STUDY.replace("trials: 4", "trials: 6"))
     assert run() == "finished"
     assert "budget.trials: 6, from the study file, which was edited since budget.trials was set to 5" in (
@@ -257,6 +260,69 @@ def test_a_stopped_study_is_resumed_by_its_own_command(folder: Path, monkeypatch
     assert run() == "finished"
     assert len(table()) == 4
     assert answers() == [("stop", True)]
+
+
+@pytest.mark.parametrize("asked_for", [["pause", "stop"], ["stop", "pause"], ["pause", "resume", "stop"]])
+def test_a_stop_holds_whatever_else_is_asked_at_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, asked_for: list[str]
+) -> None:
+    assert steered(monkeypatch, [(3, verb, {}) for verb in asked_for]) == "interrupted"
+    assert sweep.status(RUN).paused is None
+    assert run() == "finished"
+    assert ("stop", True) in answers()
+
+
+def test_a_paused_study_that_is_stopped_is_paused_no_more(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer_all = Waiting.answer_all
+
+    def answering(self: Waiting) -> Any:
+        channel.submit(RUN, "resume", {})
+        channel.submit(RUN, "stop", {})
+        return answer_all(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Waiting, "answer_all", answering)
+        assert steered(monkeypatch, [(3, "pause", {})]) == "interrupted"
+    assert answers() == [("pause", True), ("resume", True), ("stop", True)]
+    assert run() == "finished"
+
+
+def test_what_is_asked_while_a_session_ends_is_answered_before_its_process_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = RunDir.close
+
+    def closing(self: RunDir, *arguments: Any, **named: Any) -> None:
+        channel.submit(RUN, "note", {"text": "late"})
+        channel.submit(RUN, "stop", {})
+        close(self, *arguments, **named)
+
+    monkeypatch.setattr(RunDir, "close", closing)
+    assert run() == "finished"
+    assert answers() == [("note", True), ("stop", False)]
+    assert channel.count(RUN) == 0
+    assert run() == "finished before"
+
+
+def test_what_cannot_be_answered_is_asked_no_more(folder: Path) -> None:
+    run()
+    whole = (RUN / "study.yaml").read_text()
+    (RUN / "study.yaml").write_text("name: [")
+    for _ in range(2):
+        with pytest.raises(SweepError, match=r"verify .* --repair"):
+            sweep.note(RUN, "again")
+    (RUN / "study.yaml").write_text(whole)
+    sweep.note(RUN, "again")
+    assert sweep.status(RUN).notes == ("again",)
+
+
+def test_a_point_that_the_stopped_search_would_not_try_is_refused(folder: Path) -> None:
+    (folder / "study.yaml").write_text(STUDY + "stop: {target: 5.0}\n")
+    run()
+    with pytest.raises(SweepError, match=r"no further trial is asked for: stop\.target 5 is reached"):
+        sweep.enqueue(RUN, {"learning_rate": 0.125})
 
 
 def test_a_run_that_does_not_train_takes_what_makes_sense_there(
