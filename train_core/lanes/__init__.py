@@ -6,5 +6,6 @@ width           how many lanes pay, measured
 evaluation      validation over lanes
 chunk           steps handed over together
 lane            one lane's host side
+rows            rows of the arrays that all lanes share
 shared_arrays   arrays that all lanes share
 """

@@ -52,10 +52,13 @@ def plan(
     for lane, n in moving.items():
         order[:n, lane] = lanes[lane].indices(n)
     # All lanes at once: a loop over hundreds of them would take longer than a step on a GPU.
-    done, total, k, examples = (
+    done, total, k, examples, holds = (
         np.array(column)
         for column in zip(
-            *((lane.done, lane.total, lane.accumulation_steps, lane.length.examples) for lane in held),
+            *(
+                (lane.done, lane.total, lane.accumulation_steps, lane.length.examples, lane.holds)
+                for lane in held
+            ),
             strict=True,
         )
     )
@@ -69,6 +72,7 @@ def plan(
     active[:, places] = moves
     everyone = active.all(axis=1)
     whole: Any = everyone & (count == size).all(axis=1) & (k == 1).all()
+    whole[:1] &= not holds.any()  # accumulated before a change to 1: the first update takes it
     masked: Any = due.any(axis=1) | ~everyone
     kinds = [Kind.UPDATE if whole[n] else Kind.MIXED if masked[n] else Kind.ACCUMULATE for n in range(steps)]
     columns = [_uploaded(c) for c in ([count[:, 0]] if width == 1 else [count, due, active])]

@@ -5,7 +5,9 @@ Positions are counted in micro-batches. The last one is cut so that exactly `len
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from train_core.data.index_sampler import IndexSampler
 from train_core.data.sources import Indices
@@ -27,15 +29,45 @@ class Length:
             raise ValueError(f"report_every must be > 0 and <= examples, got {self}")
 
 
+@dataclass(frozen=True)
+class Begun:
+    """Since when a run has its hyperparameters: the micro-batches and updates before, from the run's start.
+
+    `holds` says that the accumulation buffer was not empty then.
+    """
+
+    micro_batches: int = 0
+    updates: int = 0
+    holds: bool = False
+
+    @classmethod
+    def after(cls, stretches: Iterable[tuple[int, int]]) -> Self:
+        """Where a run stands after stretches: each its end in micro-batches, and its accumulation steps."""
+        begun = cls()
+        for until, accumulation_steps in stretches:
+            updates = until // accumulation_steps - begun.micro_batches // accumulation_steps
+            holds = until % accumulation_steps > 0
+            begun = cls(until, begun.updates + updates, holds)
+        return begun
+
+
+START = Begun()
+"""Hyperparameters that hold from the beginning."""
+
+
 @dataclass
 class LaneRun:
-    """A run that is loaded: where it stands and what its next micro-batches are."""
+    """A run that is loaded: where it stands and what its next micro-batches are.
+
+    Where its hyperparameters were changed, `begun` is the last change.
+    """
 
     sampler: IndexSampler
     length: Length
     micro_batch_size: int
     accumulation_steps: int
     done: int = 0
+    begun: Begun = START
     total: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -47,7 +79,7 @@ class LaneRun:
 
     @property
     def total_updates(self) -> int:
-        return -(-self.total // self.accumulation_steps)
+        return self._since_begun(-(-self.total // self.accumulation_steps))
 
     @property
     def scheduled_updates(self) -> int:
@@ -55,12 +87,30 @@ class LaneRun:
         if self.length.horizon is None:
             return self.total_updates
         micro_batches = -(-self.length.horizon // self.micro_batch_size)
-        return -(-micro_batches // self.accumulation_steps)
+        return self._since_begun(-(-micro_batches // self.accumulation_steps))
 
     @property
     def updates(self) -> int:
         """Optimizer updates so far, that of a partial accumulation at the end included."""
-        return self.total_updates if self.finished else self.done // self.accumulation_steps
+        if self.finished:
+            return self.total_updates
+        return self._since_begun(self.done // self.accumulation_steps)
+
+    def _since_begun(self, updates: int) -> int:
+        """Updates from the run's start, where so many would be made with these hyperparameters all along."""
+        return self.begun.updates + updates - self.begun.micro_batches // self.accumulation_steps
+
+    @property
+    def holds(self) -> bool:
+        """Whether the accumulation buffer is not empty."""
+        if self.done == self.begun.micro_batches:
+            return self.begun.holds
+        return self.done % self.accumulation_steps > 0 and not self.finished
+
+    def changed(self, accumulation_steps: int) -> LaneRun:
+        """Return the same run with another accumulation from here on."""
+        begun = Begun(self.done, self.updates, self.holds)
+        return replace(self, accumulation_steps=accumulation_steps, begun=begun)
 
     @property
     def reports(self) -> int:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import mlx.core as mx
 import numpy as np
@@ -22,9 +22,10 @@ from train_core.checkpoint import Checkpoint
 from train_core.data import index_sampler
 from train_core.data.prefetch import Prefetcher
 from train_core.errors import HyperparameterError, TaskError, TrialError
+from train_core.lanes import rows
 from train_core.lanes.chunk import Chunk, plan
 from train_core.lanes.evaluation import Clock, Evaluation, LaneReport
-from train_core.lanes.lane import LaneRun, Length
+from train_core.lanes.lane import START, Begun, LaneRun, Length
 from train_core.lanes.program import Program
 from train_core.step import accumulate, schedule
 from train_core.step.functional import flatten
@@ -76,6 +77,7 @@ class Population:
         self._fresh: dict[int, LaneState | None] = {}  # None: to be initialised from the run's key
         self._state: LaneState = {}
         self._hp: dict[str, mx.array] = {}
+        self._hp_changed = False
         self._evaluation = Evaluation(program, width)
         self.at_widest = False
         """Whether steps are as wide as any can be, whatever their examples need: so memory is measured."""
@@ -100,7 +102,13 @@ class Population:
         self._occupy(lane, key, dynamic, length, micro_batches=0)
 
     def restore(
-        self, lane: int, snapshot: Checkpoint, *, hyperparameters: Mapping[str, object], length: Length
+        self,
+        lane: int,
+        snapshot: Checkpoint,
+        *,
+        hyperparameters: Mapping[str, object],
+        length: Length,
+        begun: Begun = START,
     ) -> None:
         """Put a run into a free lane where a snapshot left it; raises CheckpointError on a misfit."""
         dynamic = self._claim(lane, hyperparameters)
@@ -108,7 +116,46 @@ class Population:
         named = tree_map(lambda path: snapshot.arrays[path], self.program.paths)
         self._fresh[lane] = self.program.step.packed(named)
         key = mx.array(snapshot.key, mx.uint32)
-        self._occupy(lane, key, dynamic, length, micro_batches=snapshot.micro_batches)
+        self._occupy(lane, key, dynamic, length, micro_batches=snapshot.micro_batches, begun=begun)
+
+    def copy(self, sources: Mapping[int, int]) -> None:
+        """Give each lane the state that another one, its source, has now: rows moved on the device.
+
+        Its position and hyperparameters, too. The key stays the lane's own: examples come in its own order
+        from there, and draws go on as `rows.streams` says.
+        """
+        self._settle()
+        runs, dynamic = dict(self._lanes), dict(self._dynamic)
+        for lane, source in sources.items():
+            own, other = self._held(lane), runs[source]
+            self._lanes[lane] = replace(other, sampler=own.sampler, length=own.length)
+            self._dynamic[lane] = dynamic[source]
+        order = mx.array([sources.get(lane, lane) for lane in range(self.width)])
+        self._state = tree_map(lambda leaf: leaf[order], self._state)
+        self._renew_streams(list(sources))
+
+    def change(self, lane: int, hyperparameters: Mapping[str, object]) -> None:
+        """Let a run go on with other dynamic hyperparameters; raises HyperparameterError at a static one."""
+        dynamic = self._checked(hyperparameters)
+        self._hold(lane, self._held(lane).changed(int(dynamic["accumulation_steps"])), dynamic)
+        self._hp_changed = True
+
+    def rekey(self, lane: int, key: mx.array) -> None:
+        """Let a run go on under another key, as a run with that key does after `copy`."""
+        self._settle()
+        self._lanes[lane] = replace(self._held(lane), sampler=self._sampler(key))
+        self._keys[lane] = _numbers(key)
+        self._renew_streams([lane])
+
+    def _renew_streams(self, lanes: Sequence[int]) -> None:
+        """Begin the draws of some lanes anew, from their keys and where they stand."""
+        runs = {lane: (self._keys[lane], self.done(lane)) for lane in lanes}
+        self._state |= {"keys": rows.renewed(self._state["keys"], self.width, runs)}
+        self._hp_changed = True
+
+    def done(self, lane: int) -> int:
+        """How many micro-batches a lane's run has done."""
+        return self._held(lane).done
 
     def unload(self, lane: int) -> None:
         """Empty a lane; what it computes from now on is discarded."""
@@ -157,9 +204,9 @@ class Population:
         if places:
             lane_at = {place: lane for lane, place in places.items()}
             order = [lane_at.get(place, next(iter(places))) for place in range(width)]
-            rows = self._state if self.width > 1 else tree_map(lambda leaf: leaf[None], self._state)
+            states = self._state if self.width > 1 else tree_map(lambda leaf: leaf[None], self._state)
             taken = mx.array(order) if width > 1 else order[0]
-            other._state = tree_map(lambda leaf: leaf[taken], rows)
+            other._state = tree_map(lambda leaf: leaf[taken], states)
             other._hp = other._stacked_hyperparameters()
             mx.eval(other._state, other._hp)
         return other
@@ -194,6 +241,10 @@ class Population:
     def _claim(self, lane: int, hyperparameters: Mapping[str, object]) -> dict[str, float]:
         if not 0 <= lane < self.width or lane in self._lanes:
             raise ValueError(f"lane must be free and < {self.width}, got {lane}; loaded: {self.loaded}")
+        return self._checked(hyperparameters)
+
+    def _checked(self, hyperparameters: Mapping[str, object]) -> dict[str, float]:
+        """The dynamic hyperparameters of a run that fits the program."""
         static, dynamic = split_for(self.program.task, hyperparameters)
         if static != self.program.static:
             raise HyperparameterError(
@@ -206,23 +257,35 @@ class Population:
         return dynamic
 
     def _occupy(
-        self, lane: int, key: mx.array, dynamic: Mapping[str, float], length: Length, *, micro_batches: int
+        self,
+        lane: int,
+        key: mx.array,
+        dynamic: Mapping[str, float],
+        length: Length,
+        *,
+        micro_batches: int,
+        begun: Begun = START,
     ) -> None:
         held = LaneRun(
-            sampler=index_sampler.IndexSampler(
-                key,
-                self.program.data.train_size,
-                self.program.data.train_buckets,
-                batch=self.program.static.micro_batch_size,
-            ),
+            sampler=self._sampler(key),
             length=length,
             micro_batch_size=self.program.static.micro_batch_size,
             accumulation_steps=int(dynamic["accumulation_steps"]),
             done=micro_batches,
+            begun=begun,
         )
-        first, second = numpy_boundary.to_numpy(key).tolist()
-        self._lanes[lane], self._keys[lane] = held, (first, second)
+        self._keys[lane] = _numbers(key)
+        self._hold(lane, held, dynamic)
+
+    def _hold(self, lane: int, held: LaneRun, dynamic: Mapping[str, float]) -> None:
+        self._lanes[lane] = held
         self._dynamic[lane] = {**dynamic, **schedule.fixed(dynamic, held.scheduled_updates)}
+
+    def _sampler(self, key: mx.array) -> index_sampler.IndexSampler:
+        data = self.program.data
+        return index_sampler.IndexSampler(
+            key, data.train_size, data.train_buckets, batch=self.program.static.micro_batch_size
+        )
 
     def _held(self, lane: int) -> LaneRun:
         if lane not in self._lanes:
@@ -230,21 +293,25 @@ class Population:
         return self._lanes[lane]
 
     def _settle(self) -> None:
-        """Write the runs loaded since into the lanes' arrays, all in one pass."""
-        if not self._fresh:
+        """Write the runs loaded since, and what was changed, into the lanes' arrays, all in one pass."""
+        if self._fresh:
+            self._write_fresh()
+        elif not self._hp_changed:
             return
-        lanes, rows = self._fresh_rows()
+        self._hp, self._hp_changed = self._stacked_hyperparameters(), False
+        mx.eval(self._state, self._hp)
+
+    def _write_fresh(self) -> None:
+        lanes, states = self._fresh_rows()
         row_of = {lane: row for row, lane in enumerate(lanes)}
         order = mx.array([row_of.get(lane, 0) for lane in range(self.width)])
         # Selected by lane in one pass: an assignment a lane would copy the whole state each time.
         if self._state and self.width > 1:
             fresh = mx.array([lane in row_of for lane in range(self.width)])
-            self._state = tree_map(lambda leaf, row: _put(leaf, row[order], fresh), self._state, rows)
+            self._state = tree_map(lambda leaf, row: rows.put(leaf, row[order], fresh), self._state, states)
         else:  # empty lanes compute on a copy of a run: finite numbers, discarded
-            self._state = tree_map(lambda leaf: leaf[order if self.width > 1 else 0], rows)
+            self._state = tree_map(lambda leaf: leaf[order if self.width > 1 else 0], states)
         self._fresh.clear()
-        self._hp = self._stacked_hyperparameters()
-        mx.eval(self._state, self._hp)
 
     def _fresh_rows(self) -> tuple[list[int], LaneState]:
         """Return the lanes loaded since and their states, one row each."""
@@ -344,6 +411,6 @@ class Population:
             return self._prefetcher.steps(chunk, self._lanes, self._chunk)
 
 
-def _put(leaf: mx.array, rows: mx.array, fresh: mx.array) -> mx.array:
-    """Take the fresh lanes from `rows`; selected, since a GPU scatters no 64-bit integers."""
-    return mx.where(fresh.reshape(-1, *[1] * (leaf.ndim - 1)), rows, leaf)
+def _numbers(key: mx.array) -> tuple[int, int]:
+    first, second = numpy_boundary.to_numpy(key).tolist()
+    return first, second
