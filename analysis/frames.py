@@ -37,6 +37,8 @@ TRIAL_TYPES = {
     "note": "str",
 }
 
+LINEAGE_TYPES = {"trial": "int64", "examples": "int64", "from": "Int64"}
+
 CHECKPOINT_TYPES = {
     "trial": "int64",
     "replicate": "int64",
@@ -73,6 +75,20 @@ SESSION_TYPES = {
 
 _TEXT = ("text", "reason", "state", "path", "chip")
 """Where an event's words are, the first that it has."""
+
+
+def lineage(study: StudyState, names: Sequence[str]) -> pd.DataFrame:
+    """One row per change of a member, in the order of the log."""
+    changes = study.lineage.changes
+    columns: dict[str, list[Any]] = {
+        "trial": [each.trial for each in changes],
+        "examples": [each.examples for each in changes],
+        "from": [each.source for each in changes],
+    }
+    for name in names:
+        columns[f"before_{name}"] = [each.before.get(name) for each in changes]
+        columns[f"after_{name}"] = [each.after.get(name) for each in changes]
+    return pd.DataFrame(columns).astype(LINEAGE_TYPES)
 
 
 def trials(study: StudyState) -> pd.DataFrame:

@@ -75,7 +75,9 @@ def _summary(run: Run) -> str:
     if len(best):
         values = ", ".join(_cell(best[column].iloc[0])[0] for column in run.value_columns)
         row = run.study.trials.get(int(best["number"].iloc[0]))
-        params = ", ".join(f"{name}={_cell(value)[0]}" for name, value in (row.params if row else {}).items())
+        params = ", ".join(
+            f"{name}={_cell(value)[0]}" for name, value in (row.final_params if row else {}).items()
+        )
         text += f" Best: trial {best['number'].iloc[0]} with {values}" + (f" ({params})." if params else ".")
     ended = run.sessions["reason"].iloc[-1] if len(run.sessions) else None
     return text if isinstance(ended, str) else text + " No end is recorded: it runs still, or was killed."
@@ -124,7 +126,7 @@ def _best(run: Run, said: list[str]) -> str | None:
     best = run.best()
     try:
         if len(best) and (row := run.study.trials.get(int(best["number"].iloc[0]))) is not None:
-            return run.study_file.with_point(row.params, row.hyperparameters)
+            return None if row.evolved else run.study_file.with_point(row.params, row.hyperparameters)
     except RunError as error:
         said.append(str(error))
     return None

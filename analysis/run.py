@@ -97,6 +97,15 @@ class Run:
         return frames.events(self.records)
 
     @cached_property
+    def lineage(self) -> pd.DataFrame:
+        """One row per change of a population's member: `trial, examples, from` and its hyperparameters.
+
+        `from` is the trial that it copied, missing where it kept its own state. `before_<name>` and
+        `after_<name>` are what the study varies. Empty where the study has no population.
+        """
+        return frames.lineage(self.study, self.parameters)
+
+    @cached_property
     def sessions(self) -> pd.DataFrame:
         """One row per session of the command: `session, opened, closed, reason, host, pid` and its ledger.
 

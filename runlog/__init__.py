@@ -10,6 +10,7 @@ snapshot        a checkpoint file and its run, and how it stands in the log
 final           what was found of a trial once its study had finished
 numbers         numbers that JSON has no word for
 reader          the log in batches, beside its writer; damage is named
+lineage         what became of the members of a population
 study           what the log says of the study and its trials
 steered         what was asked of it by hand: settings, points, ends, a pause, notes and tags
 checkpoints     which checkpoints a run has

@@ -31,6 +31,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     for kind, fields in {
         "opened": "format session host pid objectives choices trials",
         "edited": "before after",
+        "evolved": "judged changes",
         "asked": "trial params hyperparameters seed",
         "report": _required(Report),
         "checkpoint": _required(Snapshot),

@@ -9,9 +9,10 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any
 
-from runlog import layout
+from runlog import layout, lineage
 from runlog.final import Final
 from runlog.integrity.written_files import WrittenFiles
+from runlog.lineage import Lineage
 from runlog.numbers import decode_mapping, decode_number
 from runlog.ranking import best
 from runlog.reader import OnDamage, read_batches
@@ -23,7 +24,8 @@ RUNNING = "RUNNING"
 """State of a trial that was asked and not told."""
 
 KINDS = (
-    "opened", "edited", "asked", "told", "retry", "message", "notified", "final", "closed", "file", *STEERED
+    "opened", "edited", "asked", "told", "retry", "message", "notified", "final", "closed", "file",
+    lineage.KIND, *STEERED,
 )  # fmt: skip
 """The records that `StudyState` takes in."""
 
@@ -34,7 +36,8 @@ class TrialRow:
 
     `notes` is what the sampler wrote down for itself when it was asked; `edits` how often the space had been
     edited until then; `parent` the run directory and the number of the trial that it extends; `retries` the
-    number of the failed one that it tries again; `session` the one that it ended in, or else was asked in.
+    number of the failed one that it tries again; `session` the one that it ended in, or else was asked in;
+    `evolved` what `params` are now, of a member of a population.
     """
 
     number: int
@@ -55,6 +58,12 @@ class TrialRow:
     diverged: bool = False
     edits: int = 0
     session: int = 0
+    evolved: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def final_params(self) -> dict[str, Any]:
+        """Its hyperparameters at last: of a member of a population they change on the way."""
+        return self.params | self.evolved
 
     @property
     def feasible(self) -> bool:
@@ -89,6 +98,10 @@ class StudyState:
     final: dict[int, Final] = field(default_factory=dict)
     steered: Steered = field(default_factory=Steered)
     lag: int | None = None
+    lineage: Lineage = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lineage = Lineage(lambda number: self.trials[number].hyperparameters)
 
     def add(self, record: Record) -> None:
         """Take in one record; kinds that say nothing of trials are ignored."""
@@ -115,6 +128,8 @@ class StudyState:
             case "request":
                 if record["verb"] == "set" and record["accepted"]:
                     self.budget_trials = record["arguments"].get("budget.trials", self.budget_trials)
+            case lineage.KIND:
+                self._evolved(record)
             case "closed":
                 self.closed = record["reason"]
                 self.ledger = record.get("ledger", {})
@@ -147,6 +162,14 @@ class StudyState:
             row.replicates = tuple(
                 tuple(map(decode_number, values)) for values in record.get("replicates", ())
             )
+
+    def _evolved(self, record: Record) -> None:
+        self.lineage.add(record)
+        for change in record["changes"]:
+            row = self.trials.get(change["trial"])
+            if row is not None:
+                now = self.lineage.now(row.number).hyperparameters
+                row.evolved = {name: now.get(name) for name in row.params}
 
     def _opened(self, record: Record) -> None:
         self.sessions = record["session"]
@@ -232,10 +255,10 @@ def trial_columns(study: StudyState) -> dict[str, list[Any]]:
 def _param_columns(rows: list[TrialRow], *, edited: bool) -> dict[str, list[Any]]:
     """What the sampler chose; where the space was edited, what was fixed when the trial was asked, too."""
     if not edited:  # what is fixed beside a condition that does not hold was not chosen
-        return _spread("params_", [row.params for row in rows])
+        return _spread("params_", [row.final_params for row in rows])
     names = dict.fromkeys(name for row in rows for name in row.params)
     return {
-        f"params_{name}": [row.params.get(name, row.hyperparameters.get(name)) for row in rows]
+        f"params_{name}": [row.final_params.get(name, row.hyperparameters.get(name)) for row in rows]
         for name in names
     }
 

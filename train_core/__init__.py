@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from train_core.hyperparameters import Static, split
     from train_core.inspect.description import describe
     from train_core.inspect.purity import Purity, purity
-    from train_core.lanes.evaluation import LaneReport
+    from train_core.lanes.evaluation import Advance, LaneReport
     from train_core.lanes.lane import Length
-    from train_core.lanes.population import Advance, Population
+    from train_core.lanes.population import Population
     from train_core.lanes.program import Program
     from train_core.lanes.width import WidthChoice, best_width
     from train_core.layers import Dropout, cross_entropy
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from train_core.task import Dataset, Exponential, Mean, Task, token_mean
 
 _HOMES = {
-    "Advance": "lanes.population",
+    "Advance": "lanes.evaluation",
     "Checkpoint": "checkpoint",
     "CheckpointError": "errors",
     "Dataset": "task",

@@ -4,17 +4,32 @@
 run has nothing for raises RunError with the reason.
 
 progress   trials one after another, their curves, what was pruned
+members    a population: who copied whom, and the best schedules
 space      hyperparameters: which matter, where good values lie
 times      where time went, which lanes were busy
 style      the look that all share, and what a plot is
 """
 
+from analysis.plots.members import lineage, schedules
 from analysis.plots.progress import curves, history, pruning
 from analysis.plots.space import contour, importance, parallel, pareto, slices
 from analysis.plots.style import Plot
 from analysis.plots.times import lanes, times
 
-ALL = (history, curves, importance, parallel, slices, contour, pareto, pruning, times, lanes)
+ALL = (
+    history,
+    curves,
+    importance,
+    parallel,
+    slices,
+    contour,
+    pareto,
+    pruning,
+    lineage,
+    schedules,
+    times,
+    lanes,
+)
 """Every plot, in the order in which a report shows them."""
 
 __all__ = [
@@ -25,9 +40,11 @@ __all__ = [
     "history",
     "importance",
     "lanes",
+    "lineage",
     "parallel",
     "pareto",
     "pruning",
+    "schedules",
     "slices",
     "times",
 ]

@@ -13,7 +13,9 @@ from analysis.plots.style import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, SKY, ST
 from analysis.run import Run
 from runlog import ranking
 
-_BEST = (BLUE, GREEN, PURPLE, SKY, RED)
+BEST = (BLUE, GREEN, PURPLE, SKY, RED)
+"""Colours of the best trials, best first."""
+
 _RASTER = 500
 """More lines than this become a picture inside the SVG."""
 
@@ -57,7 +59,7 @@ def curves(run: Run, metric: str | None = None) -> Plot:
     """A metric over training, one line per trial, the best trials in colour."""
     name = run.metric_column(metric)
     table = run.curves(metric)
-    best = run.best(len(_BEST))["number"].tolist()
+    best = run.best(len(BEST))["number"].tolist()
     per_epoch = run.metrics["examples"] / run.metrics["epoch"].where(run.metrics["epoch"] > 0)
     x = table.index.to_numpy(dtype=float) / (per_epoch.median() or 1.0)
     lines = [np.column_stack([x, table[number]]) for number in table if number not in best]
@@ -71,7 +73,7 @@ def curves(run: Run, metric: str | None = None) -> Plot:
                 rasterized=len(lines) > _RASTER,
             )
         )
-        for colour, number in zip(_BEST, best, strict=False):
+        for colour, number in zip(BEST, best, strict=False):
             if number in table:
                 ax.plot(x, table[number], color=colour, label=f"trial {number}", marker=".", zorder=3)
         ax.autoscale_view()

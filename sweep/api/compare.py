@@ -121,6 +121,6 @@ def _side(run_dir: Path, history: History, objectives: Sequence[tuple[str, str]]
 def _best(history: History, told: Sequence[Outcome], objectives: Sequence[tuple[str, str]]) -> Best | None:
     """The best of these trials, which stand in the order they were asked in."""
     for outcome in ranking.best(told, [direction for _, direction in objectives]):
-        params = history.study.trials[outcome.number].params
+        params = history.study.trials[outcome.number].final_params
         return Best(outcome.number, outcome.values or (), params)
     return None

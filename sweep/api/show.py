@@ -55,6 +55,7 @@ class TrialView:
         lines += [f"tags: {' '.join(self.tags)}"] if self.tags else []
         lines += [f"note: {text}" for text in self.notes]
         lines += _pairs("proposed", row.params)
+        lines += _pairs("at last", row.evolved)
         lines += _pairs("fixed", fixed)
         lines += _pairs("ledger", row.ledger)
         lines += _pairs("test", {} if self.final is None else self.final.metrics)

@@ -125,7 +125,7 @@ def load_study_state(run_dir: Path) -> tuple[StudyState, tuple[str, ...]]:
 
 def _best(study: StudyState) -> Best | None:
     for row in study.best():
-        return Best(row.number, row.values or (), row.params)
+        return Best(row.number, row.values or (), row.final_params)
     return None
 
 

@@ -4,6 +4,7 @@ session                one run of the command: open, resume, drive, close
 driver                 the loop: events in, instructions performed, in the order that loses nothing
 result                 what a session came to
 trials                 proposals become plans, and reports reach Optuna
+members                members of a population: decided on, recorded
 resuming               what earlier sessions left, brought together
 editing                a space that was edited since, on record
 signals                what ends a session in order, or at once

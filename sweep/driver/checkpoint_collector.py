@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -34,7 +34,8 @@ class CheckpointCollector:
     """Receives snapshots chunk by chunk.
 
     A final one waits until its trial is told: only then is it known whether it will be kept. `told` are the
-    trials that ended before; `trial_told` brings the others.
+    trials that ended before; `trial_told` brings the others. `needed` gives paths of checkpoints
+        that stay in any case.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class CheckpointCollector:
         *,
         told: Iterable[Outcome] = (),
         store: StoreThread | None = None,
+        needed: Callable[[], Collection[str]] = tuple,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._run = run
@@ -55,6 +57,7 @@ class CheckpointCollector:
         self._told = {outcome.number: outcome for outcome in told}
         self._starred = run.history.study.steered.starred
         self._store = store
+        self._needed = needed
         self._refusal = ""
         self._arriving: dict[Arriving, CheckpointWriter | NullWriter] = {}
         self._final: dict[int, list[tuple[str, Snapshot]]] = {}
@@ -199,7 +202,7 @@ class CheckpointCollector:
         checkpoints = self._run.checkpoints.kept
         coming = [each for each in self._coming.values() if each.trial in self._told]
         superseded = self._superseded([*checkpoints, *coming])
-        loading = frozenset().union(*self._loading.values())
+        loading = frozenset(self._needed()).union(*self._loading.values())
         gone = [each for each in superseded if each in checkpoints and self._lies_at(each) not in loading]
         self._untidy = any(self._lies_at(each) in loading for each in superseded)
         for snapshot in gone:
@@ -211,7 +214,9 @@ class CheckpointCollector:
         if self._store is not None:
             kept = set(checkpoints) - set(gone)
             for snapshot in kept:
-                if snapshot.trial in self._told and snapshot.path not in self._run.checkpoints.stored:
+                if self._lies_at(snapshot) in loading:
+                    self._untidy = True
+                elif snapshot.trial in self._told and snapshot.path not in self._run.checkpoints.stored:
                     self._store.send(snapshot, self._run.path / snapshot.path)
 
     def _lies_at(self, snapshot: Snapshot) -> str:

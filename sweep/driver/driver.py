@@ -121,6 +121,7 @@ class Driver:
             directions,
             told=told.values(),
             store=store,
+            needed=lambda: self._state.needed,
             clock=clock,
         )
         self._state = State(
@@ -211,7 +212,7 @@ class Driver:
         state = self._state
         return DriverResult(
             told=dict(self._trials.told),
-            params=dict(self._trials.params),
+            params={number: self._trials.final_params(number) for number in self._trials.params},
             running=len(state.trials),
             interrupted=state.phase is Phase.STOPPING,
             stopped_by=self._stopped_by,
@@ -428,7 +429,7 @@ class Driver:
     def _enter_told(self, outcome: Outcome) -> None:
         self._trials.told[outcome.number] = outcome
         self._stopping.enter(outcome)
-        self._counters.ended(outcome, self._trials.params[outcome.number])
+        self._counters.ended(outcome, self._trials.final_params(outcome.number))
 
     def _ask(self, count: int) -> Asked:
         """Up to `count` further trials; in a fixed order each looks by itself whether to stop."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sweep.scheduler import Aim, Constraint, Limits, Patience
 from sweep.spec.order import INDEPENDENT, lag_of, waits_for_nobody
 from sweep.spec.plans import programs
+from sweep.spec.population.settings import interval_of, population_of
 from sweep.spec.resolve import keeps_best_report, value_of
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
@@ -39,14 +40,13 @@ def limits(
     Earlier sessions `told` so many trials that count, and `asked` for all numbers below that.
     """
     patience = spec.trial.patience
-    width = spec.lanes if isinstance(spec.lanes, int) else None
     return Limits(
         trials=spec.budget.trials if spec.budget.trials is not None else 2**31,
         objectives=tuple(
             Aim(each.metric, each.direction == "minimize", value_of(spec, each)) for each in spec.objective
         ),
         constraints=tuple(Constraint(name, bound.min, bound.max) for name, bound in spec.constraints.items()),
-        width=1 if description.vmap_incompatibility else width,
+        width=1 if description.vmap_incompatibility else _width(spec, slots),
         slots=slots,
         programs=len(programs(spec, description)),
         ahead=spec.sampler.name in INDEPENDENT,
@@ -65,6 +65,7 @@ def limits(
         asked=asked,
         compares_running=study.compares_running,
         patience=None if patience is None else Patience(patience.reports, patience.min_delta),
+        interval=interval_of(spec, description),
     )
 
 
@@ -72,6 +73,14 @@ def saving_of(spec: StudySpec) -> Saving:
     """When workers save their runs."""
     kept = spec.checkpoints
     return Saving(kept.every_s, final=kept.keep_best > 0, best_report=keeps_best_report(spec))
+
+
+def _width(spec: StudySpec, slots: int) -> int | None:
+    """How many lanes a slot has, None to measure it; members of a population train side by side."""
+    if isinstance(spec.lanes, int):
+        return spec.lanes
+    members = spec.budget.trials
+    return None if population_of(spec) is None or members is None else -(-members // slots)
 
 
 def _stop_s(spec: StudySpec) -> float:

@@ -11,6 +11,7 @@ from sweep.rundir.null import NullRunDir
 from sweep.rundir.rundir import RunDir
 from sweep.scheduler.messages import Asked, Taken
 from sweep.search.study import Study
+from sweep.spec.population.stretches import is_passed
 from sweep.vocabulary.trial import Outcome, Report, Snapshot, TrialPlan
 
 
@@ -101,12 +102,22 @@ class Resuming:
             begun = length.boundaries(start[snapshot.replicate].examples) if start else 0
             return length.boundaries(snapshot.examples) <= begun + recorded.get(snapshot.replicate, 0)
 
+        members = self._trials.members
+        if members is not None:
+            last = self._run.checkpoints.last_sound(
+                lambda each: is_passed(trial_plan, each.trial, each.examples) and is_covered(each)
+            )
+            sound = {} if last is None else {0: last}
+        else:
+            of_runs = self._run.checkpoints.sound(found.number, is_covered)
+            sound = {run.replicate: snapshot for run, snapshot in of_runs.items()}
         checkpoints = {
-            run.replicate: replace(snapshot, path=str(self._run.path / snapshot.path))
-            for run, snapshot in self._run.checkpoints.sound(found.number, is_covered).items()
+            replicate: replace(snapshot, path=str(self._run.path / snapshot.path))
+            for replicate, snapshot in sound.items()
         }
         lane_s = {run.replicate: seconds for run, seconds in found.lane_s.items()}
-        return Taken(trial_plan, reports, checkpoints, found.attempt + 1, lane_s)
+        undecided = members is not None and members.is_undecided(found.number, found.reports)
+        return Taken(trial_plan, reports, checkpoints, found.attempt + 1, lane_s, undecided)
 
 
 def by_replicate(reports: Iterable[Report]) -> dict[int, tuple[Report, ...]]:

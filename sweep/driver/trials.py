@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 
 from sweep.driver.extension import Extension
+from sweep.driver.members import Members
 from sweep.rundir.history import boundary_rows
 from sweep.rundir.null import NullRunDir
 from sweep.rundir.rundir import RunDir
 from sweep.scheduler.messages import Asked, Judge, Judged
 from sweep.search.study import Proposal, Study
 from sweep.spec.plans import plan
+from sweep.spec.population.settings import population_of
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import BoundaryRow, Outcome, Report, Scalar, TrialPlan
@@ -28,6 +30,7 @@ class Trials:
         self._run = run
         self._study = study
         self._extension = None if spec.extends is None else Extension(spec)
+        self.members = None if population_of(spec) is None else Members(spec, description, run)
         self._metric = spec.pruner.metric or spec.objective[0].metric
         self.told: dict[int, Outcome] = {}
         self.params: dict[int, Mapping[str, Scalar]] = {
@@ -49,6 +52,8 @@ class Trials:
         unfinished = self._run.history.unfinished.get(proposal.number)
         asked = None if unfinished is None else unfinished.hyperparameters
         made = plan(self._spec, self._description, proposal.number, proposal.params, asked=asked)
+        if self.members is not None:
+            return self.members.enter(made)
         return made if self._extension is None else self._extension.apply(made)
 
     def record_asked(self, trial_plan: TrialPlan, proposal: Proposal) -> None:
@@ -72,7 +77,15 @@ class Trials:
             for number, judge in last.items()
             if self._study.should_prune(number, judge.examples) and not judge.last
         ]
-        return Judged(frozenset(judge.number for judge in judges), tuple(pruned))
+        judged = Judged(frozenset(judge.number for judge in judges), tuple(pruned))
+        return judged if self.members is None else self.members.decide(judges, judged)
+
+    def final_params(self, number: int) -> Mapping[str, Scalar]:
+        """What a trial was asked with; of a member of a population what that is by now."""
+        params = self.params[number]
+        if self.members is None:
+            return params
+        return {name: self.members.hyperparameters(number)[name] for name in params}
 
     def rows(self, reports: Iterable[Report]) -> list[BoundaryRow]:
         """What the pruner goes by, at each boundary that all replicates have reached."""

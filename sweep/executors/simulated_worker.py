@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from runlog.layout import CheckpointName
+from sweep.spec.population.stretches import is_own, is_passed
 from sweep.vocabulary.trial import Report, RunId, Signature, Snapshot
-from sweep.vocabulary.turn import Load, Spent, Turn, TurnResult
+from sweep.vocabulary.turn import Change, Load, Spent, Turn, TurnResult
 
 GAIN = 0.8
 """w lanes are taken to be this power of w times as fast as one, as the scheduler assumes."""
@@ -32,6 +33,11 @@ class Occupant:
         return min((self.seen // length.report_every + 1) * length.report_every, length.examples)
 
     @property
+    def is_own(self) -> bool:
+        """Whether its state is one of its own run, to be saved."""
+        return is_own(self.load.plan, self.seen)
+
+    @property
     def finished(self) -> bool:
         """Whether it has seen its whole length."""
         return self.seen == self.load.plan.length.examples
@@ -47,13 +53,17 @@ class SimulatedWorker:
     lanes: dict[int, Occupant] = field(default_factory=dict)
     signature: Signature | None = None
     width: int = 0
+    saved_before: list[Snapshot] = field(default_factory=list)
 
     def open(self, turn: Turn, now: float) -> None:
-        """Move, drop and load lanes as the turn says."""
+        """Save, change, move, drop and load lanes as the turn says."""
+        self.saved_before = [self.snapshot(self.lanes[lane]) for lane in turn.saves if lane in self.lanes]
         if turn.probe is not None:
             self.signature, self.width = None, 0
             self.lanes.clear()
             return
+        for change in turn.changes:
+            self.change(self.lanes[change.lane], change)
         if turn.signature != self.signature or (turn.width != self.width and not turn.moves):
             self.lanes.clear()
         if turn.moves:
@@ -65,6 +75,10 @@ class SimulatedWorker:
             assert 0 <= load.lane < turn.width, f"a load names no lane of the turn: {load}"
             assert load.lane not in self.lanes, f"a lane is loaded that is not free: {load}"
             self.lanes[load.lane] = self.load(load, now)
+
+    def change(self, occupant: Occupant, change: Change) -> None:
+        """Give a run another plan: one that it copies stands where it does."""
+        occupant.load = replace(occupant.load, plan=change.plan)
 
     def load(self, load: Load, now: float) -> Occupant:
         """A run as it enters a lane."""
@@ -78,7 +92,7 @@ class SimulatedWorker:
 
     def saved(self, occupant: Occupant, now: float) -> list[Snapshot]:
         """What is saved of a run that has just reported."""
-        if occupant.finished or not self.is_due(now - occupant.saved_at):
+        if occupant.finished or not occupant.is_own or not self.is_due(now - occupant.saved_at):
             return []
         occupant.saved_at = now
         return [self.snapshot(occupant)]
@@ -100,15 +114,15 @@ class SimulatedWorker:
         if turn.ends:
             return self._ended(turn, seconds)
         if not turn.advance:
-            saved = tuple(self.snapshot(occupant) for occupant in self.lanes.values())
-            return TurnResult(turn.number, snapshots=saved, turn_s=seconds)
+            saved = tuple(self.snapshot(occupant) for occupant in self.lanes.values() if occupant.is_own)
+            return TurnResult(turn.number, snapshots=(*self.saved_before, *saved), turn_s=seconds)
         reports: list[Report] = []
         finished: list[RunId] = []
-        snapshots: list[Snapshot] = []
+        snapshots = list(self.saved_before)
         spent: dict[RunId, Spent] = {}
         for lane, occupant in list(self.lanes.items()):
             run, before = occupant.load.run, occupant.seen
-            occupant.seen = occupant.next_boundary
+            self.advance(occupant)
             reports.append(self._report(lane, occupant, turn.width, now))
             spent[run] = Spent(train_s=seconds, examples=occupant.seen - before)
             snapshots += self.saved(occupant, now)
@@ -127,9 +141,16 @@ class SimulatedWorker:
         return TurnResult(
             turn.number,
             finished=tuple(each.load.run for each in ends.values()),
-            snapshots=tuple(self.snapshot(each, final=True) for each in ends.values()),
+            snapshots=(
+                *self.saved_before,
+                *(self.snapshot(each, final=True) for each in ends.values() if each.is_own),
+            ),
             turn_s=seconds,
         )
+
+    def advance(self, occupant: Occupant) -> None:
+        """Train a run to its next boundary."""
+        occupant.seen = occupant.next_boundary
 
     def _report(self, lane: int, occupant: Occupant, width: int, now: float) -> Report:
         run, plan = occupant.load.run, occupant.load.plan
@@ -161,6 +182,6 @@ def stands_at(load: Load) -> int:
     if load.checkpoint is None:
         return 0
     name = CheckpointName.parse("/".join(PurePath(load.checkpoint).parts[-4:]))
-    if name is None or (name.trial, name.replicate) != load.run:
+    if name is None or not is_passed(load.plan, name.trial, name.examples):
         raise ValueError(f"{load.checkpoint} is no checkpoint of {load.run}")
     return name.examples

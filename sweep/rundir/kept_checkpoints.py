@@ -83,20 +83,32 @@ class KeptCheckpoints:
         Raises UnreadableCheckpointError: one that may not be read may be sound.
         """
         sound: dict[RunId, Snapshot] = {}
-        own = [each for each in self.kept if each.trial == number and wanted(each)]
-        for snapshot in sorted(own, key=lambda each: each.examples, reverse=True):
-            if snapshot.run in sound:
-                continue
-            try:
-                for _ in read_chunks(self._run_dir, snapshot):
-                    pass
-            except UnreadableCheckpointError:
-                raise
-            except CheckpointError as error:
-                self.set_aside(snapshot.path, str(error))
-            else:
+        for snapshot in self._last_first(lambda each: each.trial == number and wanted(each)):
+            if snapshot.run not in sound and self._is_sound(snapshot):
                 sound[snapshot.run] = snapshot
         return sound
+
+    def last_sound(self, wanted: Callable[[Snapshot], bool]) -> Snapshot | None:
+        """The wanted checkpoint of any run that stands furthest and is sound; others are set aside.
+
+        Raises UnreadableCheckpointError.
+        """
+        return next(filter(self._is_sound, self._last_first(wanted)), None)
+
+    def _last_first(self, wanted: Callable[[Snapshot], bool]) -> list[Snapshot]:
+        return sorted(filter(wanted, self.kept), key=lambda each: each.examples, reverse=True)
+
+    def _is_sound(self, snapshot: Snapshot) -> bool:
+        """Whether its bytes are the recorded ones; it is set aside where they are not."""
+        try:
+            for _ in read_chunks(self._run_dir, snapshot):
+                pass
+        except UnreadableCheckpointError:
+            raise
+        except CheckpointError as error:
+            self.set_aside(snapshot.path, str(error))
+            return False
+        return True
 
     def set_aside(self, path: str, why: str) -> None:
         """Rename a damaged checkpoint to `.damaged`, and say so in the log."""

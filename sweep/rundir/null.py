@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runlog.lineage import Change
 from sweep.rundir.checkpoints import stored_name
 from sweep.rundir.history import History
 from sweep.vocabulary.trial import Outcome, Report, RunId, Scalar, Snapshot, TrialPlan
@@ -41,6 +42,9 @@ class NullCheckpoints:
     ) -> dict[RunId, Snapshot]:
         return {}
 
+    def last_sound(self, wanted: Callable[[Snapshot], bool]) -> Snapshot | None:
+        return None
+
     def record_stored(self, path: str, url: str) -> None: ...
 
     def remove(self, path: str) -> None: ...
@@ -71,6 +75,8 @@ class NullRunDir:
     ) -> None: ...
 
     def record_known(self, event: str, **fields: Any) -> None: ...
+
+    def record_evolved(self, judged: Sequence[tuple[int, int]], changes: Sequence[Change]) -> None: ...
 
     def record_reports(self, reports: Iterable[Report], *, lane_s: float | None = None) -> list[Report]:
         return list(reports)

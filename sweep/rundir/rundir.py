@@ -15,10 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from runlog import layout
+from runlog import layout, lineage
 from runlog.final import Final
 from runlog.integrity import written_files
 from runlog.integrity.chain import sum_before
+from runlog.lineage import Change
 from runlog.reader import whole_bytes
 from sweep.errors import JournalError, RunDirError
 from sweep.rundir.checkpoints import PARTIAL, remove_partial
@@ -221,6 +222,17 @@ class RunDir:
             **({"enqueued": enqueued} if enqueued is not None else {}),
         )
         self.history.study.steered.points.pop(enqueued or "", None)
+
+    def record_evolved(self, judged: Sequence[tuple[int, int]], changes: Sequence[Change]) -> None:
+        """Record what was decided on members of a population, `judged` at their boundaries in examples.
+
+        It has to be on disk before it has an effect: what was trained after it could not be told apart.
+        """
+        self._append(
+            lineage.KIND,
+            judged=[list(each) for each in judged],
+            changes=[change.as_fields() for change in changes],
+        )
 
     def record_edited(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         """Record that the space is another from here on: the study file's keys before and after."""

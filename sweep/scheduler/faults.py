@@ -126,11 +126,17 @@ def slot_lost(state: State, event: SlotLost, now: float, out: list[Instruction])
 
 
 def requeue(state: State, run: LiveRun, now: float, *, limit: int | None) -> None:
-    """Back to the head of the queue, to resume from the last collected checkpoint."""
+    """Back to the head of the queue, to resume from the last collected checkpoint.
+
+    A member of a population whose verdict is out must not train on: it waits for the next tick.
+    """
     run.slot, run.since = None, now
     run.attempt += 1
     if limit is not None:
         run.key = QueueKey(run.key.signature, min(limit, run.key.limit or limit))
+    if state.limits.interval is not None and run.id.trial in state.unjudged:
+        state.paused[run.id] = now
+        return
     queues.enqueue(state, run, first=True)
 
 

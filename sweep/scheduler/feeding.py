@@ -91,7 +91,7 @@ def _feed_slot(state: State, slot: Slot, most: int, now: float, out: list[Instru
 
 def _is_starved(state: State, slot: Slot) -> bool:
     """Whether only a run that waits could give the slot something to do."""
-    judged = not (slot.waits and any(run.trial in state.unjudged for run in slot.holding))
+    judged = not (state.waits(slot) and any(run.trial in state.unjudged for run in slot.holding))
     return judged and state.phase is not Phase.STOPPING and not slot.occupied_lanes()
 
 
@@ -99,7 +99,7 @@ def _depth(state: State, slot: Slot) -> int:
     """How many turns may be out at once: with two the worker never waits."""
     if slot.brief and all(_has_not_reported(state, id) for id in slot.holding):
         return 1  # like those before it, it ends with its first report: a second turn would train nothing
-    waits = slot.waits and any(_verdict_is_due(state, id) for id in slot.holding)
+    waits = state.waits(slot) and any(_verdict_is_due(state, id) for id in slot.holding)
     return 1 if waits or state.phase is Phase.STOPPING else 2
 
 
@@ -109,6 +109,6 @@ def _has_not_reported(state: State, id: RunId) -> bool:
 
 
 def _verdict_is_due(state: State, id: RunId) -> bool:
-    """Whether the run may be pruned at its next report."""
+    """Whether what becomes of the run depends on its next report."""
     run = state.run(id)
-    return run is not None and state.limits.may_prune(run.length, run.expected())
+    return run is not None and state.limits.is_verdict_due(run.length, run.expected())

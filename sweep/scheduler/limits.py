@@ -55,8 +55,9 @@ class Limits:
     how often in a row, with no report in between, a run may take its worker with it; `grace_s` is added to a
     time-out before a silent worker is given up. `retries` is how often a run that failed by itself is tried
     again, with no report in between; after `stop_after` trials in a row that broke the study stops, None
-    never. `stop_s` is how long after an interruption turns may still come back. `saving` is how workers save
-    their runs where that was changed since they started.
+    never. `interval` is how far members of a population train between two decisions, in examples. `stop_s` is
+    how long after an interruption turns may still come back. `saving` is how workers save their runs where
+    that was changed since they started.
 
     `in_order` says that nothing may depend on what arrives first. Then a trial is asked for once all up to
     `lag` numbers before it have ended, None where that need not be; numbers below `asked` were asked for by
@@ -80,6 +81,7 @@ class Limits:
     retries: int = 0
     stop_after: int | None = None
     patience: Patience | None = None
+    interval: int | None = None
     grace_s: float = 60.0
     stop_s: float = math.inf
     saving: Saving | None = None
@@ -87,6 +89,14 @@ class Limits:
     lag: int | None = None
     asked: int = 0
     compares_running: bool = False
+
+    def evolves(self, length: Length, examples: int) -> bool:
+        """Whether a member of a population is decided on at this boundary."""
+        return self.interval is not None and examples % self.interval == 0 and examples < length.examples
+
+    def is_verdict_due(self, length: Length, examples: int) -> bool:
+        """Whether what becomes of a trial depends on the report of this boundary."""
+        return self.may_prune(length, examples) or self.evolves(length, examples)
 
     def may_prune(self, length: Length, examples: int) -> bool:
         """Whether a trial may be pruned at the report of this boundary."""

@@ -10,6 +10,9 @@ from typing import NamedTuple, Self
 from sweep.vocabulary.trial import UNBOUNDED, Length, Report, RunId, Signature, Snapshot, TrialPlan
 from sweep.vocabulary.turn import Spent
 
+ONLY = 0
+"""The replicate of a trial that is one run, as a member of a population is."""
+
 
 class QueueKey(NamedTuple):
     """Runs that may share a population: one program, one limit on the width (None: the usual)."""

@@ -23,6 +23,7 @@ class Taken:
     """A trial of an earlier session is resumed, with what is already known of it.
 
     `reports` by replicate in order of examples; `checkpoints` and lane times in seconds by replicate.
+    `undecided`: it is a member of a population, and its last boundary was not decided on.
     """
 
     plan: TrialPlan
@@ -30,14 +31,32 @@ class Taken:
     checkpoints: Mapping[int, Snapshot]
     attempts: int
     lane_s: Mapping[int, float] = field(default_factory=dict)
+    undecided: bool = False
+
+
+@dataclass(frozen=True)
+class Evolved:
+    """A member of a population has another plan from a boundary on, in examples.
+
+    `source` is the trial whose state it takes, None where it keeps its own.
+    """
+
+    plan: TrialPlan
+    examples: int
+    source: int | None
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Answers every `Judge` given since the last one: which trials were judged, which of them end."""
+    """Answers every `Judge` given since the last one: which trials were judged, which of them end.
+
+    Of a population: what changes, and which of them others may copy.
+    """
 
     judged: frozenset[int]
     pruned: tuple[int, ...]
+    evolved: tuple[Evolved, ...] = ()
+    leading: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

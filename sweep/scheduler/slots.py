@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sweep.scheduler.live import QueueKey
 from sweep.vocabulary.trial import RunId, Signature
+from sweep.vocabulary.turn import Change
 
 
 @dataclass
@@ -56,6 +57,8 @@ class Slot:
     key            turns                    the program that it has open, and its queue; None at first
     lanes          turns, endings, faults   the plan after the last turn given out; a run is in one lane
     drops          endings, turns           free lanes that the worker still fills; the next turn says so
+    changes        evolving, turns          what becomes of lanes before the next turn trains them
+    saves          evolving, turns          lanes whose state is to be saved before it changes
     in_flight      turns, transition        turns that are out, oldest first, at most two
     holding        turns, endings, faults   runs whose end has not come back: those in lanes, or in a turn out
     started        turns, transition        since when the worker has been busy with its oldest turn
@@ -74,6 +77,8 @@ class Slot:
     key: QueueKey | None = None
     lanes: list[PlannedLane | None] = field(default_factory=list)
     drops: list[int] = field(default_factory=list)
+    changes: dict[int, Change] = field(default_factory=dict)
+    saves: list[int] = field(default_factory=list)
     in_flight: dict[int, Flight] = field(default_factory=dict)
     holding: dict[RunId, None] = field(default_factory=dict)
     started: float = 0.0
@@ -88,6 +93,13 @@ class Slot:
         """What is measured once for all slots that share it: the chip, and how many GB it may use."""
         return self.chip, self.memory_bytes // 10**9
 
+    def place_of(self, run: RunId) -> int | None:
+        """The lane that a run has in the plan."""
+        for index, lane in enumerate(self.lanes):
+            if lane is not None and lane.run == run:
+                return index
+        return None
+
     @property
     def busy(self) -> int:
         """Lanes that hold a run."""
@@ -100,8 +112,8 @@ class Slot:
     def vacate(self, run: RunId) -> int | None:
         """Take a run out of the plan; the lane it had, if it still had one."""
         self.holding.pop(run, None)
-        for index, lane in enumerate(self.lanes):
-            if lane is not None and lane.run == run:
-                self.lanes[index] = None
-                return index
-        return None
+        index = self.place_of(run)
+        if index is not None:
+            self.lanes[index] = None
+            self.changes.pop(index, None)
+        return index

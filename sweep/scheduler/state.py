@@ -12,7 +12,7 @@ from sweep.scheduler.live import LiveRun, LiveTrial, QueueKey
 from sweep.scheduler.slots import Flight, LaneTime, Slot
 from sweep.scheduler.validation import invariants
 from sweep.scheduler.validation.transition_log import TransitionLog
-from sweep.vocabulary.trial import RunId, Signature
+from sweep.vocabulary.trial import RunId, Signature, Snapshot
 
 
 class Phase(Enum):
@@ -38,6 +38,7 @@ class State:
     moved          transition, endings, in_order  in a fixed order: trials of which something is to be entered
     held           in_order, endings    in a fixed order: trials whose verdict waits for trials before them
     next_number    transition           above all numbers of trials that were entered
+    saved          population           snapshots that a member of a population may yet copy, by path
     open_slots     turns                slots that could take a further turn
     starved_slots  turns                slots with a turn out that only a waiting run could give a further one
     idle_slots     turns                slots with none out that only a waiting run could give one
@@ -70,6 +71,7 @@ class State:
     moved: set[int] = field(default_factory=set)
     held: set[int] = field(default_factory=set)
     next_number: int = 0
+    saved: dict[str, Snapshot] = field(default_factory=dict)
     open_slots: dict[str, None] = field(default_factory=dict)
     starved_slots: dict[str, None] = field(default_factory=dict)
     idle_slots: dict[str, None] = field(default_factory=dict)
@@ -142,6 +144,18 @@ class State:
         """A run of a live trial."""
         trial = self.trials.get(run.trial)
         return trial.runs[run.replicate] if trial else None
+
+    def waits(self, slot: Slot) -> bool:
+        """Whether the slot's next turn depends on verdicts; those on a population are always waited for."""
+        return slot.waits or self.limits.interval is not None
+
+    @property
+    def needed(self) -> set[str]:
+        """Paths of the checkpoints that members of a population resume from, or may copy."""
+        if self.limits.interval is None or (self.all_asked and not self.trials):
+            return set()
+        runs = (run for trial in self.trials.values() for run in trial.runs.values())
+        return {*self.saved, *(run.checkpoint.path for run in runs if run.checkpoint is not None)}
 
     def still_in(self, flight: Flight) -> list[LiveRun]:
         """The runs of a turn that are live and have not been sent elsewhere since."""

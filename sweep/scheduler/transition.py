@@ -26,6 +26,7 @@ from sweep.scheduler.messages import (
     Tell,
     Tick,
 )
+from sweep.scheduler.population import checkpoints, evolving
 from sweep.scheduler.slots import Flight, Slot
 from sweep.scheduler.state import Phase, State
 from sweep.vocabulary.trial import Report, RunId, Snapshot, TrialPlan
@@ -62,6 +63,8 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
             state.unjudged -= event.judged
             if state.limits.in_order:
                 in_order.judged(state, event, out)
+            if state.limits.interval is not None:
+                evolving.enter(state, event, now)
             for number in () if state.limits.in_order else event.pruned:
                 endings.prune(state, number, out)
         case Collected():
@@ -167,6 +170,10 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
         in_order.judge_again(state, trial)
     elif trial.finished or endings.out_of_patience(state, trial):
         endings.complete(state, trial, out)
+    elif event.undecided:
+        last = trial.passed[-1]
+        out.append(Judge(event.plan.number, run.reported, last.means, last.each, last=False))
+        state.unjudged.add(event.plan.number)
 
 
 def _examples_before(event: Taken, replicate: int) -> int:
@@ -266,7 +273,7 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
     out.append(Judge(report.trial, report.examples, passed.means, passed.each, last))
     if endings.out_of_patience(state, trial):
         endings.complete(state, trial, out)
-    elif state.limits.may_prune(run.length, report.examples):
+    elif state.limits.is_verdict_due(run.length, report.examples):
         state.unjudged.add(report.trial)
 
 
@@ -285,6 +292,9 @@ def _finish(state: State, slot: Slot, id: RunId, out: list[Instruction]) -> None
 
 
 def _collected(state: State, snapshot: Snapshot) -> None:
+    if state.limits.interval is not None:
+        checkpoints.collected(state, snapshot)
+        return
     run = state.run(snapshot.run)
     if run is not None and snapshot.examples >= run.seen:
         run.checkpoint = snapshot

@@ -17,7 +17,7 @@ def next_turn(state: State, slot: Slot, now: float) -> Turn | None:
     """The turn that the slot is given next; None where there is none for now."""
     if state.phase is Phase.STOPPING:
         return _final_snapshot(state, slot)
-    if slot.waits and any(run.trial in state.unjudged for run in slot.holding):
+    if state.waits(slot) and any(run.trial in state.unjudged for run in slot.holding):
         return None
     for index, lane in enumerate(slot.lanes):
         if lane is not None and lane.left <= 0:
@@ -58,6 +58,7 @@ def _take_ends(state: State, slot: Slot) -> tuple[RunId, ...]:
     for index, lane in enumerate(slot.lanes):
         if lane is not None and lane.run.trial in state.finishing:
             slot.lanes[index] = None
+            slot.changes.pop(index, None)
             ends.append(lane.run)
     return tuple(ends)
 
@@ -74,12 +75,17 @@ def _turn(
     assert slot.key is not None
     state.turns += 1
     state.widest = max(state.widest, len(slot.lanes))
-    drops = tuple(slot.drops)
-    slot.drops.clear()
+    drops, saves = tuple(slot.drops), tuple(slot.saves)
+    last = not advance and not ends  # what is not trained further needs no change
+    changes = () if last else tuple(slot.changes.values())
+    for done in (slot.drops, slot.saves, slot.changes):
+        done.clear()
     return Turn(
         number=state.turns,
         signature=slot.key.signature,
         width=len(slot.lanes),
+        saves=saves,
+        changes=changes,
         moves=moves,
         drops=drops,
         loads=loads,
@@ -135,6 +141,7 @@ def _open_program(state: State, slot: Slot, key: QueueKey, width: int) -> None:
     population = (slot.key.signature, len(slot.lanes)) if slot.key is not None else None
     if population != (key.signature, width):
         slot.drops.clear()  # the lanes they belonged to are gone; another limit alone keeps them
+        slot.saves.clear()
     slot.key, slot.lanes = key, [None] * width
     widths.recompute_wanted(state, slot)
 

@@ -18,6 +18,7 @@ in_memory         a storage that keeps nothing
 ended_trial       trials that have ended, read without copying
 optuna_internals  Optuna's private names behind plain functions
 tpe               TPE at a lower cost (a package)
+pbt               members of a population that copy each other (a package)
 pruning           which trials end early (a package)
 """
 

@@ -14,6 +14,7 @@ from sweep.errors import Problem, SpecError
 from sweep.search import hub, space
 from sweep.search.grid import Grid
 from sweep.search.optuna_internals import random_states
+from sweep.search.pbt.sampler import PopulationSampler
 from sweep.search.tpe.sampler import TPESampler
 from sweep.spec.named import classes
 from sweep.spec.named.registry import Registered, Registry
@@ -30,6 +31,7 @@ REGISTRY = Registry(
         "gp": Registered(optuna.samplers.GPSampler, ("scipy", "torch")),
         "nsgaii": Registered(optuna.samplers.NSGAIISampler),
         "nsgaiii": Registered(optuna.samplers.NSGAIIISampler),
+        "pbt": Registered(PopulationSampler),
     },
     base=optuna.samplers.BaseSampler,
 )

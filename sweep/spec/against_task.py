@@ -8,6 +8,7 @@ from configfile import nearest
 from configfile.yamlfile import Path as KeyPath
 from sweep.errors import Problem, SpecError
 from sweep.spec.hyperparameters import CORE, FACTORS, LARGEST_EXACT, LENGTH, WORDS, factors_of, is_carried
+from sweep.spec.population import rules as population
 from sweep.spec.resolve import resolve_length, with_fixed
 from sweep.spec.schema import Choices, Entry, StudySpec
 from sweep.spec.task_description import Description
@@ -26,6 +27,7 @@ def validate_against(spec: StudySpec, description: Description) -> list[Problem]
         *_uncarried_problems(spec, description),
         *_length_problems(spec, description),
         *_constraint_problems(spec, description),
+        *population.problems_with_task(spec, description),
     ]
     return sorted(problems, key=lambda problem: problem.line or 0)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from configfile.yamlfile import Path
 from sweep.errors import Problem
+from sweep.spec.population.settings import population_of
 from sweep.spec.schema import FixedOrder, StudySpec
 from sweep.vocabulary.trial import LEDGER
 
@@ -19,7 +20,7 @@ SHARE = 4
 LEAST, MOST = 8, 64
 """Between these: fewer trials keep few machines busy, more make the sampler wait too long for results."""
 
-INDEPENDENT = ("random", "qmc", "grid")
+INDEPENDENT = ("random", "qmc", "grid", "pbt")
 """Samplers whose proposals do not depend on results, so that any number of trials may run at once."""
 
 RESOURCES = ("min_resource", "max_resource")
@@ -68,6 +69,9 @@ def problems(spec: StudySpec) -> list[Problem]:
 
 def _problems(spec: StudySpec) -> Iterator[Problem]:
     say = spec.document.problem
+    if population_of(spec) is not None:
+        what = "pbt compares members as they come, and `order: fixed` goes by numbers alone"
+        yield say(("order",), what, "", "write order: free, or use another sampler")
     for name in spec.constraints:
         if name in LEDGER:
             what = f"{name} differs from one run to the next, and `order: fixed` repeats what depends on it"

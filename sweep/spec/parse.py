@@ -19,6 +19,8 @@ from sweep.spec.command import rules as command
 from sweep.spec.fields import SCALAR_RULE, Interval, Section, is_scalar
 from sweep.spec.hyperparameters import as_scalar
 from sweep.spec.notify import Notify
+from sweep.spec.population import rules as population
+from sweep.spec.population.settings import with_members
 from sweep.spec.schema import (
     Bound,
     Budget,
@@ -106,10 +108,10 @@ def from_document(document: Document) -> StudySpec:
         )
     sections, problems = _sections(document)
     draft = _draft(document, sections)
-    problems += [*rules.problems(draft), *command.problems(draft)]
+    problems += [*rules.problems(draft), *command.problems(draft), *population.problems(draft)]
     if problems:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
-    spec = StudySpec.model_validate(sections)
+    spec = with_members(StudySpec.model_validate(sections))
     spec._document = document
     return spec
 

@@ -156,7 +156,7 @@ class Trial(Section):
     """When to end a trial that no longer gets better."""
 
 
-SAMPLERS = ("tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii")
+SAMPLERS = ("tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii", "pbt")
 PRUNERS = (
     "none", "median", "percentile", "successive_halving", "hyperband", "threshold", "patient", "wilcoxon",
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from runlog.lineage import Stretch as Stretch
 from runlog.report import Report as Report
 from runlog.report import RunId as RunId
 from runlog.snapshot import Snapshot as Snapshot
@@ -51,7 +52,8 @@ class TrialPlan:
     """What to train: the worker derives the trial's key from `seed` and `number`.
 
     A trial that extends another run's has that trial's key, `key_number`, and begins at the checkpoints
-    in `start`, one a replicate.
+    in `start`, one a replicate. One whose state or hyperparameters changed on the way trained the stretches
+    in `past` before it had the `hyperparameters`.
     """
 
     number: int
@@ -61,6 +63,17 @@ class TrialPlan:
     length: Length
     key_number: int | None = None
     start: Mapping[int, Snapshot] = field(default_factory=dict)
+    past: tuple[Stretch, ...] = ()
+
+    @property
+    def own_key(self) -> int:
+        """The trial whose key it has."""
+        return self.number if self.key_number is None else self.key_number
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """All that it trains, the last until its end."""
+        return (*self.past, Stretch(self.length.examples, self.own_key, self.hyperparameters))
 
 
 class TrialState(StrEnum):

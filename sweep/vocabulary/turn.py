@@ -112,6 +112,18 @@ class Load:
 
 
 @dataclass(frozen=True)
+class Change:
+    """Give a lane's run another plan, which differs in dynamic hyperparameters.
+
+    With `source` it continues from the state that this lane has.
+    """
+
+    lane: int
+    plan: TrialPlan
+    source: int | None = None
+
+
+@dataclass(frozen=True)
 class Probe:
     """Measure widths up to `most` with this trial's program.
 
@@ -125,9 +137,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Turn:
-    """One round trip of a slot: open (signature, width), move, drop, load, advance, snapshot.
+    """One round trip of a slot: save, change, open (signature, width), move, drop, load, advance, snapshot.
 
-    Where the width changes under the same program, `moves` say which old lane becomes which new one.
+    `saves` are lanes whose state others may copy, `changes` what becomes of lanes: both as the turn
+    before left them, and by the states of then. Where the width changes under the same program,
+    `moves` say which old lane becomes which new one.
     A turn with a `probe` trains nothing: it measures how many lanes pay. Runs that it `ends` are complete
     where they stand: their final snapshots are taken and their lanes are free. `saving` replaces how the
     worker saves, from this turn on.
@@ -136,6 +150,8 @@ class Turn:
     number: int
     signature: Signature
     width: int
+    saves: tuple[int, ...] = ()
+    changes: tuple[Change, ...] = ()
     moves: tuple[tuple[int, int], ...] = ()
     drops: tuple[int, ...] = ()
     loads: tuple[Load, ...] = ()

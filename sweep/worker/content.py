@@ -36,22 +36,27 @@ class Content(Protocol):
 class Occupant:
     """The run in a lane: what loaded it, when it was last saved, what it has spent in this turn.
 
-    `best` is the best objective that it has reported since it was loaded, greater being better.
+    `best` is the best objective that it has reported since it was loaded, greater being better; `stretch`
+    says which one of its plan it trains.
     """
 
     load: Load
     saved_at: float
     spent: Spent = field(default_factory=Spent)
     best: float = float("-inf")
+    stretch: int = 0
 
     @property
     def run(self) -> RunId:
         return self.load.run
 
 
-def run_key(plan: TrialPlan, replicate: int) -> Any:
-    """The key of one run: fold_in(fold_in(key(seed), number), replicate); uint32 (2,)."""
-    number = plan.number if plan.key_number is None else plan.key_number
+def run_key(plan: TrialPlan, replicate: int, trial: int | None = None) -> Any:
+    """The key of one run: fold_in(fold_in(key(seed), number), replicate); uint32 (2,).
+
+    `trial`: that of another trial, whose stretch it trains.
+    """
+    number = plan.own_key if trial is None else trial
     return keys.fold_in(keys.fold_in(keys.key(plan.seed), number), replicate)
 
 

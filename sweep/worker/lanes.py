@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import mlx.core as mx
 
 import train_core
+from sweep.spec.population import stretches
 from sweep.vocabulary.trial import Report, RunId, Signature, Snapshot, TrialPlan
 from sweep.vocabulary.turn import Load, Probe, RunFailure, Spent, Turn, TurnResult, WorkerSettings
 from sweep.worker.content import Occupant, report_of, run_key
 from sweep.worker.programs import Programs
 from sweep.worker.snapshots import Snapshots
 from sweep.worker.spool import Spool
+from train_core.lanes.lane import Begun
 
 
 class Lanes:
@@ -49,20 +51,64 @@ class Lanes:
         if turn.probe is not None:
             self.forget()
             return self._probed(turn, turn.probe)
+        saved = self._save(turn.saves)
+        self._change(turn)
         if turn.ends:
-            return self._ended(turn)
+            ended = self._ended(turn)
+            return replace(ended, snapshots=(*saved, *ended.snapshots))
         population = self._open(turn)
         if population is None:
-            return TurnResult(turn.number)
+            return TurnResult(turn.number, snapshots=tuple(saved))
         for lane in (*turn.drops, *(load.lane for load in turn.loads)):
             if self._lanes.pop(lane, None) is not None:
                 population.unload(lane)
         for load in turn.loads:
             self._load(population, load)
         if not turn.advance:
-            saved = self._snapshots.save(population, self._lanes, sorted(self._lanes))
-            return TurnResult(turn.number, snapshots=tuple(saved))
-        return self._advance(turn, population)
+            return TurnResult(turn.number, snapshots=(*saved, *self._save(sorted(self._lanes))))
+        self._begin_stretches(population)
+        result = self._advance(turn, population)
+        return replace(result, snapshots=(*saved, *result.snapshots))
+
+    def _save(self, lanes: Sequence[int]) -> list[Snapshot]:
+        """Save those of the lanes whose state is one of their own run."""
+        population = self._population
+        if population is None:
+            return []
+        own = [lane for lane in lanes if lane in self._lanes and self._is_own(population, lane)]
+        return self._snapshots.save(population, self._lanes, own)
+
+    def _is_own(self, population: train_core.Population, lane: int) -> bool:
+        """Whether a lane's state is one of its own run: it is not on the way there from another's."""
+        plan = self._lanes[lane].load.plan
+        return not plan.past or stretches.is_own(plan, _seen(population, lane))
+
+    def _change(self, turn: Turn) -> None:
+        """Copy and change lanes as the turn says: all at once, by what they were before."""
+        population = self._population
+        if population is None or not turn.changes:
+            return
+        sources = {each.lane: each.source for each in turn.changes if each.source is not None}
+        if sources:
+            population.copy(sources)
+        for change in turn.changes:
+            occupant = self._lanes[change.lane]
+            occupant.load = replace(occupant.load, plan=change.plan)
+            population.change(change.lane, change.plan.hyperparameters)
+            occupant.stretch = len(change.plan.past)
+
+    def _begin_stretches(self, population: train_core.Population) -> None:
+        """Begin the next stretch of runs that train a lineage, where they have come to it."""
+        for lane, occupant in self._lanes.items():
+            plan = occupant.load.plan
+            place = stretches.place_after(plan, _seen(population, lane)) if plan.past else occupant.stretch
+            if place == occupant.stretch:
+                continue
+            before, now = plan.stretches[occupant.stretch], plan.stretches[place]
+            if now.trial != before.trial:
+                population.rekey(lane, run_key(plan, occupant.load.replicate, now.trial))
+            population.change(lane, now.hyperparameters)
+            occupant.stretch = place
 
     def _probed(self, turn: Turn, probe: Probe) -> TurnResult:
         choice = self._programs.widths(turn.signature, probe)
@@ -77,7 +123,8 @@ class Lanes:
         saved: list[Snapshot] = []
         if population is not None:
             if self._snapshots.saving.final:
-                saved = self._snapshots.save(population, self._lanes, ends, final=True)
+                own = [lane for lane in ends if self._is_own(population, lane)]
+                saved = self._snapshots.save(population, self._lanes, own, final=True)
             for lane in (*ends, *turn.drops):
                 if self._lanes.pop(lane, None) is not None:
                     population.unload(lane)
@@ -122,16 +169,21 @@ class Lanes:
 
     def _load(self, population: train_core.Population, load: Load) -> None:
         plan = load.plan
-        if load.checkpoint is None:
-            key = run_key(plan, load.replicate)
-            population.load(load.lane, key=key, hyperparameters=plan.hyperparameters, length=_length(plan))
+        snapshot = None if load.checkpoint is None else train_core.load(load.checkpoint)
+        place = 0 if snapshot is None else stretches.place_to(plan, snapshot.examples)
+        stretch = plan.stretches[place]
+        key = run_key(plan, load.replicate, stretch.trial)
+        hyperparameters, length = stretch.hyperparameters, _length(plan)
+        if snapshot is None:
+            population.load(load.lane, key=key, hyperparameters=hyperparameters, length=length)
         else:
-            snapshot = train_core.load(load.checkpoint)
-            _check_is_of(load, snapshot)
+            _check_is_of(load, snapshot, key)
+            micro_batch = population.program.static.micro_batch_size
+            begun = Begun.after(stretches.accumulations(plan, place, micro_batch))
             population.restore(
-                load.lane, snapshot, hyperparameters=plan.hyperparameters, length=_length(plan)
+                load.lane, snapshot, hyperparameters=hyperparameters, length=length, begun=begun
             )
-        self._lanes[load.lane] = Occupant(load, saved_at=time.perf_counter())
+        self._lanes[load.lane] = Occupant(load, saved_at=time.perf_counter(), stretch=place)
 
     def _advance(self, turn: Turn, population: train_core.Population) -> TurnResult:
         """Train every lane to its next report, looking up in between: a snapshot may fall due, or the end."""
@@ -163,13 +215,15 @@ class Lanes:
                             tokens_per_s=_tokens_per_s(occupant, report),
                         )
                     )
-                    snapshots += self._snapshots.save_report(population, self._lanes, report)
+                    if self._is_own(population, report.lane):
+                        snapshots += self._snapshots.save_report(population, self._lanes, report)
                 if report.finished and report.error is None:
                     finished.append(run)
                 if report.finished or report.error is not None:
                     population.unload(report.lane)
                     del self._lanes[report.lane]
-            snapshots += self._snapshots.save_due(population, self._lanes)
+            own = {lane: each for lane, each in self._lanes.items() if self._is_own(population, lane)}
+            snapshots += self._snapshots.save_due(population, own)
         return TurnResult(
             turn.number,
             reports=tuple(reports),
@@ -214,9 +268,14 @@ def _length(plan: TrialPlan) -> train_core.Length:
     return train_core.Length(plan.length.examples, plan.length.report_every, plan.length.horizon)
 
 
-def _check_is_of(load: Load, checkpoint: train_core.Checkpoint) -> None:
+def _seen(population: train_core.Population, lane: int) -> int:
+    """How many examples a lane's run has seen, in whole micro-batches."""
+    return population.done(lane) * population.program.static.micro_batch_size
+
+
+def _check_is_of(load: Load, checkpoint: train_core.Checkpoint, key: mx.array) -> None:
     """Raises CheckpointError where a checkpoint is of another run: resuming from it would mix the two."""
-    if list(checkpoint.key) != run_key(load.plan, load.replicate).tolist():
+    if list(checkpoint.key) != key.tolist():
         raise train_core.CheckpointError(
             f"{load.checkpoint}: is of another run than trial {load.plan.number}, replicate {load.replicate}"
         )

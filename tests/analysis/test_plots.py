@@ -21,7 +21,9 @@ Draw = Callable[[analysis.Run], plots.Plot]
 
 
 @pytest.mark.parametrize(
-    "draw", [each for each in plots.ALL if each is not plots.pareto], ids=lambda e: e.__name__
+    "draw",
+    [each for each in plots.ALL if each not in (plots.pareto, plots.lineage, plots.schedules)],
+    ids=lambda e: e.__name__,
 )
 def test_each_plot_of_a_real_run(run_path: Path, tmp_path: Path, draw: Draw) -> None:
     run = analysis.load(run_path)

@@ -25,7 +25,7 @@ from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, RunId, TrialState
 from tests.simulation.history import Failed, History, folder, without_tables
 from tests.simulation.recipe import Recipe
-from tests.simulation.studies import DESCRIPTION, EVERY, METRIC, content, study, value
+from tests.simulation.studies import DESCRIPTION, EVERY, METRIC, content, study
 
 INDEPENDENT = ("random", "grid")
 
@@ -52,6 +52,7 @@ def _check_run(history: History) -> None:
     run = history.root / "simulated"
     log = _log(run)
     found = read_history(run)
+    history.lineage = found.study.lineage if history.recipe.sampler == "pbt" else None
     require(not found.damage, f"a torn line must be cut off: {found.damage}")
     require(not found.unfinished, f"trials are left unfinished: {sorted(found.unfinished)}")
     told = Counter(record["trial"] for record in log if record["event"] == "told")
@@ -62,6 +63,7 @@ def _check_run(history: History) -> None:
     _check_told(history, found.told, retried=len(found.study.retried))
     _check_stops(history, log)
     _check_reports(history, log, found.told)
+    _check_decisions(history, log)
     _check_optuna(history, found.told, found.study)
     _check_params(history, log)
     _check_grid(history, found.study)
@@ -100,7 +102,7 @@ def _check_told(history: History, told: dict[int, Outcome], *, retried: int = 0)
         )
     ends = recipe.reports * EVERY
     for number, outcome in told.items():
-        expected = [value(RunId(number, each), ends) for each in range(recipe.replicates)]
+        expected = [history.value(RunId(number, each), ends) for each in range(recipe.replicates)]
         if outcome.state is TrialState.COMPLETE:
             mean = expected[0] if len(expected) == 1 else sum(expected) / len(expected)
             require(outcome.values == (mean,), f"trial {number} is {outcome.values}, not {mean}")
@@ -114,10 +116,11 @@ def _check_told(history: History, told: dict[int, Outcome], *, retried: int = 0)
 def _check_reports(history: History, log: list[dict[str, Any]], told: dict[int, Outcome]) -> None:
     recipe = history.recipe
     rows = [record for record in log if record["event"] == "report"]
+    expected_values = history.expected(log)
     seen = Counter((row["trial"], row["replicate"], row["examples"]) for row in rows)
     require(set(seen.values()) <= {1}, f"a row must be recorded once: {seen}")
     for row in rows:
-        expected = value(RunId(row["trial"], row["replicate"]), row["examples"])
+        expected = expected_values[row["trial"], row["replicate"], row["examples"]]
         require(row["metrics"][METRIC] == expected, f"a row must hold what the run reported: {row}")
     by_run: dict[tuple[int, int], list[int]] = {}
     for trial, replicate, examples in seen:
@@ -129,6 +132,30 @@ def _check_reports(history: History, log: list[dict[str, Any]], told: dict[int, 
         if outcome.state is TrialState.COMPLETE:
             counts = [len(by_run.get((number, each), ())) for each in range(recipe.replicates)]
             require(set(counts) == {recipe.reports}, f"trial {number} must have all its reports: {counts}")
+
+
+def _check_decisions(history: History, log: list[dict[str, Any]]) -> None:
+    """Members are decided on once at each boundary, after their report and before the next one."""
+    recipe = history.recipe
+    if recipe.sampler != "pbt":
+        return
+    reported: dict[int, int] = {}
+    judged: dict[int, int] = {}
+    interval = recipe.interval * EVERY
+    for record in log:
+        if record["event"] == "report":
+            number, examples = record["trial"], record["examples"]
+            due = (examples - 1) // interval * interval
+            require(judged.get(number, 0) == due, f"trial {number} passed {due} undecided: {record}")
+            reported[number] = examples
+        elif record["event"] == "evolved":
+            for number, examples in record["judged"]:
+                require(reported[number] == examples, f"{number} is decided on where it stands: {record}")
+                require(judged.get(number, 0) < examples, f"{number} is decided on once: {record}")
+                judged[number] = examples
+            for change in record["changes"]:
+                require([change["trial"], change["examples"]] in record["judged"], f"{change} is not judged")
+                require(reported[change["source"]] >= change["examples"], f"{change} copies what is not yet")
 
 
 def _check_optuna(history: History, told: dict[int, Outcome], found: StudyState) -> None:
@@ -275,6 +302,10 @@ def _check_checkpoints(history: History, recorded: dict[str, Any], told: dict[in
         require(hashlib.sha256(data).hexdigest() == snapshot.sha256, f"{path} must be as it was recorded")
         name = CheckpointName.parse(path)
         assert name is not None
-        whole = data == content(RunId(name.trial, name.replicate), name.examples)
+        if history.lineage is not None:
+            state = history.state_of(name.trial, name.examples)
+            whole = data == f"{name.trial} {name.examples} {state}".encode()
+        else:
+            whole = data == content(RunId(name.trial, name.replicate), name.examples)
         require(whole, f"{path} must hold that run's state")
         require(name.trial in told, f"{path} is of no trial")

@@ -10,13 +10,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
+from runlog.layout import CheckpointName
 from sweep.executors.base import Chunk, ExecutorEvent
 from sweep.executors.simulated import Node, SimulatedExecutor, World
 from sweep.executors.simulated_worker import Occupant, SimulatedWorker
+from sweep.spec.population.stretches import place_after
 from sweep.vocabulary.trial import RunId, Snapshot
-from sweep.vocabulary.turn import Load, Loss, RunFailure, SlotJoined, SlotLost, Turn, TurnDone, TurnResult
+from sweep.vocabulary.turn import (
+    Change,
+    Load,
+    Loss,
+    RunFailure,
+    SlotJoined,
+    SlotLost,
+    Turn,
+    TurnDone,
+    TurnResult,
+)
 from tests.simulation.recipe import OUTAGE, Fault, Recipe
-from tests.simulation.studies import EVERY, METRIC, content, value
+from tests.simulation.studies import EVERY, METRIC, advanced, content, value, value_of
 
 HANG_S = 400.0
 """How long a hung turn takes: longer than any time-out of a recipe, and not for ever where there is none."""
@@ -35,35 +47,77 @@ class Worker(SimulatedWorker):
     """A worker whose checkpoints have bytes, and are read back when a run resumes."""
 
     def __init__(self, host: str, executor: FaultyExecutor) -> None:
-        super().__init__(host, executor.metrics, executor.is_due)
+        super().__init__(host, self.metrics_of, executor.is_due)
         self.recipe = executor.recipe
         self.best: dict[RunId, float] = {}
         self.written = 0
+        self.states: dict[RunId, str] = {}
+        self.before: dict[int, str] = {}
+        self.contents = executor.contents
+
+    def open(self, turn: Turn, now: float) -> None:
+        self.before = {lane: self.states.get(each.load.run, "") for lane, each in self.lanes.items()}
+        super().open(turn, now)
+
+    def change(self, occupant: Occupant, change: Change) -> None:
+        if change.source is not None:
+            source = self.lanes[change.source]
+            assert source.seen == occupant.seen, f"a member copies one that stands elsewhere: {change}"
+            self.states[occupant.load.run] = self.before[change.source]
+        super().change(occupant, change)
+
+    def advance(self, occupant: Occupant) -> None:
+        plan, run = occupant.load.plan, occupant.load.run
+        stretch = plan.stretches[place_after(plan, occupant.seen)]
+        super().advance(occupant)
+        state = self.states.get(run, "")
+        self.states[run] = advanced(state, stretch, plan.number, occupant.seen)
+
+    def value_at(self, run: RunId, examples: int) -> float:
+        """What a run reports here."""
+        return value_of(self.states[run]) if self.recipe.sampler == "pbt" else value(run, examples)
+
+    def metrics_of(self, run: RunId, done: float) -> dict[str, float]:
+        """What a run reports after a fraction of its length."""
+        return {METRIC: self.value_at(run, round(done * self.recipe.reports * EVERY))}
 
     def load(self, load: Load, now: float) -> Occupant:
         occupant = super().load(load, now)
         if load.checkpoint is not None:
             found = Path(load.checkpoint).read_bytes() if not self.recipe.in_memory else None
-            assert found in (None, content(load.run, occupant.seen)), f"{load} resumes from other bytes"
+            if self.recipe.sampler == "pbt":
+                name = CheckpointName.parse("/".join(Path(load.checkpoint).parts[-4:]))
+                assert name is not None
+                held = found or self.contents[f"{name.trial}/{name.examples}"]
+                self.states[load.run] = held.decode().split()[-1]
+            else:
+                assert found in (None, content(load.run, occupant.seen)), f"{load} resumes from other bytes"
+        else:
+            self.states[load.run] = ""
         self.best.pop(load.run, None)
         return occupant
 
     def snapshot(self, occupant: Occupant, *, final: bool = False, value: float | None = None) -> Snapshot:
         run, seen = occupant.load.run, occupant.seen
         data = content(run, seen)
+        if self.recipe.sampler == "pbt":
+            data = f"{run.trial} {seen} {self.states.get(run, '')}".encode()
         digest = hashlib.sha256(data).hexdigest()
         self.written += 1
         path = f"{self.host}/{run.trial}-{run.replicate}-{seen}-{self.written}"
+        self.contents[path] = self.contents[f"{run.trial}/{seen}"] = data
         return Snapshot(run.trial, run.replicate, seen, path, len(data), digest, final, value)
 
     def saved(self, occupant: Occupant, now: float) -> list[Snapshot]:
         """As a real worker: its end, its best report, and what falls due."""
         run, recipe = occupant.load.run, self.recipe
-        found = value(run, occupant.seen)
+        found = self.value_at(run, occupant.seen)
         better = found < self.best.get(run, 2.0)
         self.best[run] = min(found, self.best.get(run, 2.0))
-        if occupant.finished:
-            return [self.snapshot(occupant, final=True, value=found)] if recipe.keep_best else []
+        if occupant.finished and recipe.keep_best:
+            return [self.snapshot(occupant, final=True, value=found)]
+        if occupant.finished or not occupant.is_own:
+            return []
         if better and recipe.keep_best and recipe.keep_best_report:
             return [self.snapshot(occupant, value=found)]
         return super().saved(occupant, now)
@@ -104,6 +158,8 @@ class FaultyExecutor(SimulatedExecutor):
         self._jump = jump
         self._kill = kill
         self._to_blame = to_blame
+        self.contents: dict[str, bytes] = {}
+        """What snapshots hold, by their paths."""
         self._session = first
         self._pending = deque(
             sorted((each for each in recipe.faults if each.at > first), key=lambda each: each.at)
@@ -142,7 +198,7 @@ class FaultyExecutor(SimulatedExecutor):
         return [SlotJoined(name, host, f"chip-{kind}", self.recipe.round_trip_s, memory)]
 
     def gather(self, slot: str, snapshot: Snapshot) -> None:
-        data = content(snapshot.run, snapshot.examples)
+        data = self.contents[snapshot.path]
         if self._corrupt:
             self._corrupt -= 1
             data = data[:-1]
@@ -204,9 +260,6 @@ class FaultyExecutor(SimulatedExecutor):
 
     def _run_s(self, run: RunId) -> float:
         return self.recipe.run_s
-
-    def metrics(self, run: RunId, done: float) -> dict[str, float]:
-        return self._metrics(run, done)
 
     def is_due(self, since_s: float) -> bool:
         return since_s >= self.recipe.every_s

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from runlog.lineage import Lineage
 from sweep.api.run import GAVE_UP
 from sweep.driver import driver as driver_module
 from sweep.driver.build import open_study
@@ -28,11 +29,12 @@ from sweep.spec.edited.edits import values_of
 from sweep.spec.plans import longest
 from sweep.spec.resolve import resolved_text
 from sweep.spec.schema import StudySpec
+from sweep.vocabulary.trial import RunId
 from tests.simulation.disk import SimulatedDisk
 from tests.simulation.edits import edit
 from tests.simulation.executor import FaultyExecutor, Killed
 from tests.simulation.recipe import OUTAGE, Death, Recipe
-from tests.simulation.studies import DESCRIPTION, METRIC, study
+from tests.simulation.studies import DESCRIPTION, EVERY, METRIC, advanced, study, value, value_of
 
 START = 1_700_000_000.0
 MOST_IDLE = 60
@@ -74,6 +76,8 @@ class History:
     told: dict[int, object] = field(default_factory=dict)
     state: State | None = None
     first_space: dict[str, Any] | None = None
+    lineage: Lineage | None = None
+    """Of a population, by the log in the end."""
 
     def __post_init__(self) -> None:
         self.disk = SimulatedDisk(self.root)
@@ -131,7 +135,9 @@ class History:
     def _in_memory(self) -> str:
         spec = self.spec()
         search = Study(spec, None, longest(spec, DESCRIPTION))
-        self._drive(spec, NullRunDir(), search)
+        run = NullRunDir()
+        self._drive(spec, run, search)
+        self.lineage = run.history.study.lineage if self.recipe.sampler == "pbt" else None
         return "finished"
 
     def _on_disk(self) -> str:
@@ -191,6 +197,37 @@ class History:
         if result.gave_up is not None:
             return GAVE_UP
         return "interrupted" if result.interrupted else "finished"
+
+    def expected(self, log: list[dict[str, Any]]) -> dict[tuple[int, int, int], float]:
+        """What each run must have reported, by what the log had decided until then."""
+        last = self.lineage
+        if last is not None:
+            self.lineage = Lineage(last.asked)
+        found = {}
+        for record in log:
+            if record["event"] == "evolved" and self.lineage is not None:
+                self.lineage.add(record)
+            elif record["event"] == "report":
+                run = RunId(record["trial"], record["replicate"])
+                found[*run, record["examples"]] = self.value(run, record["examples"])
+        self.lineage = last
+        return found
+
+    def value(self, run: RunId, examples: int) -> float:
+        """What a run reports at a boundary, by what is decided by now."""
+        if self.lineage is None:
+            return value(run, examples)
+        return value_of(self.state_of(run.trial, examples))
+
+    def state_of(self, number: int, examples: int) -> str:
+        """A member's state at a boundary, trained alone by its lineage."""
+        assert self.lineage is not None
+        state = ""
+        for boundary in range(EVERY, examples + 1, EVERY):
+            stretches = self.lineage.until(number, examples)
+            stretch = next(each for each in stretches if each.until >= boundary)
+            state = advanced(state, stretch, number, boundary)
+        return state
 
     def wall(self) -> float:
         """The wall clock, which may be set to another time at any moment."""

@@ -113,6 +113,7 @@ class Recipe:
     retry: int = 2
     stop_after: int | None = 5
     lag: int | None = None
+    interval: int = 0
     faults: tuple[Fault, ...] = field(default=())
     deaths: tuple[Death, ...] = field(default=())
     edits: tuple[Edit, ...] = field(default=())
@@ -140,7 +141,35 @@ class Recipe:
 
     @classmethod
     def of_seed(cls, seed: int) -> Self:
-        """The history of a seed: small studies mostly, as bugs need few trials."""
+        """The history of a seed: small studies mostly, as bugs need few trials; some are of a population."""
+        found = cls._of_trials(seed)
+        return found._as_population() if seed % 6 == 5 else found
+
+    @classmethod
+    def of_population(cls, seed: int) -> Self:
+        """The history of a seed, its trials members of a population."""
+        return cls._of_trials(seed)._as_population()
+
+    def _as_population(self) -> Self:
+        """The same with trials that copy each other; what a population can not have is left out."""
+        chance = random.Random(f"population {self.seed}")
+        return replace(
+            self,
+            trials=chance.choice((2, 4, 4, 6, 8, 9)),
+            reports=chance.choice((2, 3, 4, 6)),
+            interval=chance.choice((1, 1, 1, 2)),
+            lanes=chance.choice((1, 2, 4, "auto", "auto")),
+            sampler="pbt",
+            pruner="none",
+            replicates=1,
+            programs=1,
+            fixed=1,
+            patience=None,
+            edits=tuple(each for each in self.edits if each.kind not in SPACE_EDITS),
+        )
+
+    @classmethod
+    def _of_trials(cls, seed: int) -> Self:
         chance = random.Random(seed)
         slots = chance.choice((1, 1, 2, 2, 3, 4))
         in_memory = chance.random() < 0.15
@@ -178,7 +207,7 @@ class Recipe:
     @classmethod
     def in_order_of_seed(cls, seed: int) -> Self:
         """A history of a study in a fixed order, with trials enough for its sampler to learn from."""
-        found = cls.of_seed(seed)
+        found = cls._of_trials(seed)
         chance = random.Random(f"in order {seed}")
         return replace(
             found,

@@ -9,7 +9,7 @@ from typing import Any
 from sweep.spec.parse import parse
 from sweep.spec.schema import Choices, Extent, FixedOrder, FloatRange, Pruner, Sampler, Stop, StudySpec
 from sweep.spec.task_description import Description
-from sweep.vocabulary.trial import RunId
+from sweep.vocabulary.trial import RunId, Stretch
 from tests.simulation.recipe import Recipe
 
 EVERY = 16
@@ -102,6 +102,9 @@ def study(recipe: Recipe, *, trials: int | None = None) -> StudySpec:
 
 def _sampler(recipe: Recipe) -> Sampler:
     """In a fixed order one that learns from the first trials on."""
+    if recipe.sampler == "pbt":
+        interval = {"examples": EVERY * recipe.interval}
+        return Sampler.model_validate({"name": "pbt", "interval": interval, "quantile": 0.34})
     if recipe.sampler != "tpe" or recipe.lag is None:
         return Sampler(name=recipe.sampler)
     return Sampler.model_validate({"name": "tpe", "n_startup_trials": 3})
@@ -115,6 +118,18 @@ def value(run: RunId, examples: int) -> float:
     """What a run reports at a boundary: it depends on nothing else."""
     digest = hashlib.blake2b(f"{run.trial}/{run.replicate}/{examples}".encode(), digest_size=6).digest()
     return int.from_bytes(digest, "big") / 2**48
+
+
+def advanced(state: str, stretch: Stretch, number: int, examples: int) -> str:
+    """A member's state at the next boundary: all that its lineage says, and nothing else, is in it."""
+    key = number if stretch.trial is None else stretch.trial
+    told = f"{state}/{key}/{sorted(stretch.hyperparameters.items())}/{examples}"
+    return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+
+
+def value_of(state: str) -> float:
+    """What a member in this state reports."""
+    return int(state, 16) / 2**64
 
 
 def content(run: RunId, examples: int) -> bytes:

@@ -56,6 +56,14 @@ def test_each_part_of_a_fixed_order_is_needed(part: str, monkeypatch: pytest.Mon
     assert next((kind for kind in kinds if kind is not None), None) is not None
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, 120, 60))
+def test_every_history_of_a_population_ends_well(start: int) -> None:
+    for seed in range(start, start + 60):
+        found = failure(Recipe.of_population(seed))
+        assert found is None, f"{found}; Recipe.of_population({seed})"
+
+
 FOUND = (
     # A grid under Hyperband tried a point twice after a resume: its sampler saw the trials of one bracket.
     '{"seed":75,"trials":7,"reports":4,"programs":3,"sampler":"grid","pruner":"hyperband","max_concurrent":1,'
@@ -68,6 +76,14 @@ FOUND = (
     # A trial that ran while a grid was edited took up another of its points, which was then never tried.
     '{"seed":1436,"trials":2,"reports":4,"sampler":"grid","every_s":0.5,"raise_to":2,"deaths":[{"kind":"fsync",'
     '"at":91,"share":0.24578430687861663}],"edits":[{"kind":"bounds","pick":37}]}',
+    # A member copied one that stood at the boundary on its way through the lineage that it had taken since.
+    '{"seed":1652,"trials":4,"reports":6,"lanes":"auto","sampler":"pbt","max_concurrent":2,"every_s":0.5,'
+    '"slots":2,"run_s":1.0,"transfer_s":0.1,"interval":1,"faults":[{"kind":"hang","at":3,"pick":4},{"kind":'
+    '"worker","at":2,"pick":38},{"kind":"worker","at":10,"pick":37}],"deaths":[{"kind":"kill","at":104,'
+    '"share":0.6803357101418597}]}',
+    # A checkpoint that a later member copies was deleted while no member was live.
+    '{"seed":1151,"trials":4,"reports":2,"sampler":"pbt","max_concurrent":1,"timeout_s":15.0,"every_s":5.0,'
+    '"interval":1,"faults":[{"kind":"hang","at":9,"pick":45}]}',
 )
 """Histories that failed once, made smaller."""
 

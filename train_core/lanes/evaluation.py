@@ -55,6 +55,22 @@ class LaneReport:
         return self
 
 
+@dataclass(frozen=True)
+class Advance:
+    """What one call of `advance` did.
+
+    `traces` counts compilations in it; `busy` is the fraction of lane places that trained.
+    """
+
+    reports: tuple[LaneReport, ...]
+    train_s: float
+    evaluate_s: float
+    compile_s: float
+    traces: int
+    micro_batches: int
+    busy: float
+
+
 @dataclass
 class Clock:
     """Where the time of one advance went, in seconds, and its steps."""

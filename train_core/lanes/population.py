@@ -11,7 +11,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import mlx.core as mx
 import numpy as np
@@ -24,7 +24,7 @@ from train_core.data.prefetch import Prefetcher
 from train_core.errors import HyperparameterError, TaskError, TrialError
 from train_core.lanes import rows
 from train_core.lanes.chunk import Chunk, plan
-from train_core.lanes.evaluation import Clock, Evaluation, LaneReport
+from train_core.lanes.evaluation import Advance, Clock, Evaluation, LaneReport
 from train_core.lanes.lane import START, Begun, LaneRun, Length
 from train_core.lanes.program import Program
 from train_core.step import accumulate, schedule
@@ -44,22 +44,6 @@ AHEAD = 1 / 8
 Arrays of a dispatched step are allocated before it is computed. A GPU that waits for the host to dispatch the
 next one idles for as long as that takes: several milliseconds for a thousand kernels.
 """
-
-
-@dataclass(frozen=True)
-class Advance:
-    """What one call of `advance` did.
-
-    `traces` counts compilations in it; `busy` is the fraction of lane places that trained.
-    """
-
-    reports: tuple[LaneReport, ...]
-    train_s: float
-    evaluate_s: float
-    compile_s: float
-    traces: int
-    micro_batches: int
-    busy: float
 
 
 class Population:
@@ -122,7 +106,7 @@ class Population:
         """Give each lane the state that another one, its source, has now: rows moved on the device.
 
         Its position and hyperparameters, too. The key stays the lane's own: examples come in its own order
-        from there, and draws go on as `rows.streams` says.
+        from there, and draws continue as `rows.streams` says.
         """
         self._settle()
         runs, dynamic = dict(self._lanes), dict(self._dynamic)
@@ -135,20 +119,20 @@ class Population:
         self._renew_streams(list(sources))
 
     def change(self, lane: int, hyperparameters: Mapping[str, object]) -> None:
-        """Let a run go on with other dynamic hyperparameters; raises HyperparameterError at a static one."""
+        """Give a run other dynamic hyperparameters; raises HyperparameterError at a static one."""
         dynamic = self._checked(hyperparameters)
         self._hold(lane, self._held(lane).changed(int(dynamic["accumulation_steps"])), dynamic)
         self._hp_changed = True
 
     def rekey(self, lane: int, key: mx.array) -> None:
-        """Let a run go on under another key, as a run with that key does after `copy`."""
+        """Continue a run under another key, as a run with that key does after `copy`."""
         self._settle()
         self._lanes[lane] = replace(self._held(lane), sampler=self._sampler(key))
         self._keys[lane] = _numbers(key)
         self._renew_streams([lane])
 
     def _renew_streams(self, lanes: Sequence[int]) -> None:
-        """Begin the draws of some lanes anew, from their keys and where they stand."""
+        """Begin the draws of some lanes again, from their keys and where they stand."""
         runs = {lane: (self._keys[lane], self.done(lane)) for lane in lanes}
         self._state |= {"keys": rows.renewed(self._state["keys"], self.width, runs)}
         self._hp_changed = True

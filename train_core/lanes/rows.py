@@ -1,4 +1,4 @@
-"""Rows of the arrays that all lanes share: put in their places, and draws begun anew."""
+"""Rows of the arrays that all lanes share: put in their places, and draws that begin again."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def put(leaf: mx.array, rows: mx.array, fresh: mx.array) -> mx.array:
 def renewed(
     held: Mapping[str, mx.array], width: int, runs: Mapping[int, tuple[tuple[int, int], int]]
 ) -> dict[str, mx.array]:
-    """Return the lanes' keys to draw under, those of `runs` anew: lane -> its run's key and micro-batches."""
+    """Return the lanes' keys to draw under, renewed for `runs`: lane -> its run's key and micro-batches."""
     parents = mx.array([key for key, _ in runs.values()], mx.uint32)
     fresh = streams(parents, mx.array([done for _, done in runs.values()], mx.uint32))
     if width == 1:
         return {name: rows[0] for name, rows in fresh.items()}
     row_of = {lane: row for row, lane in enumerate(runs)}
     order = mx.array([row_of.get(lane, 0) for lane in range(width)])
-    anew = mx.array([lane in row_of for lane in range(width)])
-    return {name: put(leaf, fresh[name][order], anew) for name, leaf in held.items()}
+    fresh_lanes = mx.array([lane in row_of for lane in range(width)])
+    return {name: put(leaf, fresh[name][order], fresh_lanes) for name, leaf in held.items()}
 
 
 def streams(parents: mx.array, positions: mx.array) -> dict[str, mx.array]:

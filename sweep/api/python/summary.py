@@ -135,7 +135,7 @@ class Summary:
 
 def of_history(spec: StudySpec, run_dir: Path, history: History, began: float, reason: str) -> Summary:
     """The summary of a study by its log alone; `began` is when the command did, on the monotonic clock."""
-    params = {number: row.params for number, row in history.study.trials.items()}
+    params = {number: row.final_params for number, row in history.study.trials.items()}
     summary = summary_of(spec, run_dir, history.told, params, len(history.unfinished), began, reason)
     return replace(summary, final=history.study.final)
 

@@ -28,7 +28,7 @@ def key(i: int) -> mx.array:
 
 
 def copied(program: Program, width: int, lanes: tuple[int, int]) -> Population:
-    """Trial 5 goes on from trial 3's state at the first boundary, with trial 6's hyperparameters."""
+    """Trial 5 continues from trial 3's state at the first boundary, with trial 6's hyperparameters."""
     population = Population(program, width)
     source, lane = lanes
     for place, i in zip(range(width), range(10, 20), strict=False):
@@ -112,7 +112,7 @@ def test_what_was_accumulated_before_a_change_is_part_of_the_next_update(program
         population.advance()
         held = population.snapshot(0)
         assert held.micro_batches % 4
-        assert held.arrays["weight"].tolist() > 0
+        assert held.arrays["weight"].item() != 0
         for lane in range(width):
             population.change(lane, {**BASE, "accumulation_steps": 1})
         population.advance(1)
