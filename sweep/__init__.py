@@ -14,6 +14,7 @@ show        one trial
 logs        what its command printed
 compare     runs side by side
 retry       ask failed trials again
+replay      train trials of a run again, and compare with what it recorded
 set, enqueue, prune, finish, pause, resume, stop   steer a study while it runs
 note, tag   write on a run or a trial
 remove      delete checkpoints
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from sweep.api.python.asking.study import Study
     from sweep.api.python.handle import start
     from sweep.api.python.space import choices, float_, int_
+    from sweep.api.replaying.replay import replay
     from sweep.api.retry import retry
     from sweep.api.run import run
     from sweep.api.show import read_trial as show
@@ -91,6 +93,7 @@ _HOMES = {
     "plan": "sweep.api.plan",
     "prune": "sweep.api.steering.verbs",
     "remove": "sweep.api.keeping.remove",
+    "replay": "sweep.api.replaying.replay",
     "resume": "sweep.api.steering.verbs",
     "retry": "sweep.api.retry",
     "run": "sweep.api.run",
@@ -125,6 +128,7 @@ __all__ = [
     "plan",
     "prune",
     "remove",
+    "replay",
     "resume",
     "retry",
     "run",

@@ -12,6 +12,7 @@ extend        a study that trains the best trials for longer
 export        a run's tables and adapters in formats of others
 notify_test   a message to each of those whom a study tells
 retry         ask failed trials again
+replaying     trials trained again from their record (a package)
 keeping       delete checkpoints; verify a run's files (a package)
 init          a study and a task to start from
 importing     a study from another tool's file (a package)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from runlog import layout, ranking
+from sweep.api.replaying import recorded
 from sweep.api.status import Best, load_study_state
 from sweep.errors import RunDirError, SpecError
 from sweep.rundir.history import History, lane_time, read_history
@@ -43,13 +44,15 @@ class Side:
 class Comparison:
     """Runs in the order given; `changes` holds each later run's differences from the first.
 
-    `objectives` are those that all runs share: where they differ, values are not compared.
+    `objectives` are those that all runs share: where they differ, values are not compared. `first` holds
+    where each later run's trials, ends or reports differ first from the first run's, None where none do.
     """
 
     sides: tuple[Side, ...]
     objectives: tuple[tuple[str, str], ...]
     at: int
     changes: tuple[tuple[Difference, ...], ...]
+    first: tuple[recorded.Difference | None, ...]
     notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -59,6 +62,7 @@ class Comparison:
             "objectives": self.objectives,
             "at_equal_trials": self.at,
             "changes": rows,
+            "first_differences": [None if each is None else each.as_json() for each in self.first],
             "notes": self.notes,
         }
 
@@ -86,8 +90,16 @@ def compare(runs: Sequence[str | Path]) -> Comparison:
         objectives=shared,
         at=at,
         changes=tuple(_changes(specs[0], spec) for spec in specs[1:]),
+        first=tuple(_first_differences(run_dirs, histories)),
         notes=tuple(notes),
     )
+
+
+def _first_differences(
+    run_dirs: Sequence[Path], histories: Sequence[History]
+) -> Iterator[recorded.Difference | None]:
+    trials = [recorded.trials_of(*each) for each in zip(run_dirs, histories, strict=True)]
+    yield from (recorded.first_difference(trials[0], other) for other in trials[1:])
 
 
 def _spec(run_dir: Path, notes: list[str]) -> StudySpec | None:

@@ -103,7 +103,7 @@ def study_text(
         )
     values = _extended(parent, order, run, {unit: value}, stretch=stretch)
     values["name"] = name or f"{parent.name}-{value:g}-{unit}"
-    path, text = _folder(run) / f"{values['name']}.yaml", yamlfile.dump(values)
+    path, text = study_folder(run) / f"{values['name']}.yaml", yamlfile.dump(values)
     parse(text, str(path))  # a name that is none, say, before anything is written
     return path, text
 
@@ -150,7 +150,7 @@ def _best(parents: Sequence[Parent], history: History, spec: StudySpec) -> list[
     return [by_number[outcome.number] for outcome in ranked]
 
 
-def _folder(run: Path) -> Path:
+def study_folder(run: Path) -> Path:
     """Where the run's study file lies, and with it the task."""
     path = run / layout.PROVENANCE
     found = parse_provenance(path, read_recorded(run, layout.PROVENANCE)) if path.exists() else {}

@@ -7,6 +7,7 @@ runs          on run directories: status, list, show, logs, compare
 extending     a finished run for longer: extend
 exporting     a run's tables and adapters in formats of others: export, export-adapter
 retrying      failed trials, asked again: retry
+replaying     trials trained again from their record: replay
 keeping       checkpoints no longer wanted, files that are sound: rm, verify
 agents        runs and studies as tools for agents: mcp
 watching      a run in the browser: report, ui
@@ -35,6 +36,7 @@ from sweep.cli import (
     extending,
     importing,
     keeping,
+    replaying,
     retrying,
     runs,
     selftest,
@@ -79,6 +81,7 @@ for verb in (
     marks.tag,
     extending.extend,
     retrying.retry,
+    replaying.replay,
     runs.status,
     runs.show,
     runs.logs,

@@ -206,6 +206,10 @@ def _print_comparison(found: Comparison) -> None:
     for side, changes in zip(found.sides[1:], found.changes, strict=True):
         for change in changes:
             print(f"{side.run}: {change.key}: {change.new}, {found.sides[0].run} has {change.old}")
+    for side, difference in zip(found.sides[1:], found.first, strict=True):
+        what = "equal: the same trials, ends and reports as" if difference is None else "differs from"
+        at = "" if difference is None else f" first at {difference}"
+        print(f"{side.run}: {what} {found.sides[0].run}{at}")
     for note in (
         *found.notes,
         *(f"{side.run}: damaged: {each}" for side in found.sides for each in side.damage),
