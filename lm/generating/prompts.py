@@ -62,11 +62,12 @@ def _asked(dataset: Any, index: int, file: Path) -> list[dict[str, Any]] | None:
     with examples.reading(file, index):
         example: Mapping[str, Any] = dataset[index]
         if hasattr(dataset, "prompt_key"):
-            return [
+            messages = [
                 {"role": "user", "content": example[dataset.prompt_key]},
                 {"role": "assistant", "content": example[dataset.completion_key]},
             ]
-        messages: list[dict[str, Any]] = example[dataset.chat_key]
+        else:
+            messages = example[dataset.chat_key]
         answered = len(messages) > 1 and messages[-1].get("role") == "assistant"
         return messages if answered and isinstance(messages[-1].get("content"), str) else None
 

@@ -35,10 +35,13 @@ def is_known(metric: str) -> bool:
 
 
 def files(metrics: str) -> Iterator[str]:
-    """The files that hold functions of the user's own."""
+    """The files that they lie in: functions and tasks of the user's own."""
     for metric in listed(metrics):
-        if metric.rpartition(":")[0].endswith(".py"):
-            yield metric.rpartition(":")[0]
+        place, _, name = metric.rpartition(":")
+        if place.endswith(".py"):
+            yield place
+        elif place == HARNESS and name.endswith(".yaml"):
+            yield name
 
 
 def mean_scores(

@@ -119,14 +119,15 @@ def test_what_is_asked_is_what_mlx_lm_masks(example: Path) -> None:
 
 def test_completions_and_chats_of_several_turns_and_parts_are_asked(own: Path) -> None:
     valid = own / "data" / "valid.jsonl"
-    valid.write_text(json.dumps({"prompt": "What?", "completion": " That."}) + "\n")
+    rows = [{"prompt": "What?", "completion": " That."}, {"prompt": "How many?", "completion": 3}]
+    valid.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (found,) = asked(own)
     assert (found.line, found.asked, found.reference) == (1, "What?", " That.")
     user, said = {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}
-    rows = [[user], [user, said, user, said], [user, {"role": "assistant", "content": None}], [said]]
+    chats = [[user], [user, said, user, said], [user, {"role": "assistant", "content": None}], [said]]
     (own / "chats").mkdir()
     (own / "chats" / "valid.jsonl").write_text(
-        "".join(json.dumps({"messages": messages}) + "\n" for messages in rows)
+        "".join(json.dumps({"messages": messages}) + "\n" for messages in chats)
     )
     several = prompts.of_part(own / "chats", "valid", own / "base", features(), None)
     assert [(prompt.line, prompt.asked, prompt.reference) for prompt in several] == [(2, "Hi", "Ho")]
@@ -309,7 +310,8 @@ def test_metrics_may_be_a_list_in_the_file_and_words_in_the_study(tmp_path: Path
     assert settings.named_files({"config": "c.yaml"}, tmp_path)["generation_metrics"] == "exact_match, a.py:f"
     given = {"config": "c.yaml", "generation_metrics": "lm_eval:arc_easy"}
     assert settings.filled(given, tmp_path)["generation_metrics"] == "lm_eval:arc_easy"
-    assert list(scores.files("exact_match, a.py:f, lm_eval:arc_easy")) == ["a.py"]
+    named = "exact_match, a.py:f, lm_eval:arc_easy, lm_eval:mine.yaml"
+    assert list(scores.files(named)) == ["a.py", "mine.yaml"]
 
 
 def test_without_the_harness_its_package_is_named(example: Path, monkeypatch: pytest.MonkeyPatch) -> None:
