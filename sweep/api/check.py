@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.api.cluster import inventory_of
+from sweep.api.remote import is_elsewhere
 from sweep.driver.build import check_choices, describe_task
 from sweep.driver.notify.choosing import notes as notify_notes
 from sweep.errors import SpecError
@@ -160,7 +161,7 @@ def check(study: Study) -> Check:
 
     spec = study_of(study)
     inventory_of(spec)
-    check_choices(spec)
+    check_choices(spec, telling=not is_elsewhere(spec))
     missing = missing_files(spec)
     if missing:
         raise SpecError(missing)

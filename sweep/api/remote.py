@@ -133,7 +133,7 @@ def detach(
     from sweep.driver.build import check_choices
 
     spec = study_of(study, trials=trials, cluster=cluster)
-    check_choices(spec)
+    check_choices(spec, telling=False)  # it is the head that tells, and has what that takes
     _require_fetched(Path(runs) / spec.name)
     found = remote_study(spec)
     options = ["--trials", str(trials)] if trials is not None else []

@@ -51,10 +51,10 @@ def task_hash(spec: StudySpec) -> str:
     return hashlib.sha256((spec.folder / program).read_bytes()).hexdigest() if program is not None else ""
 
 
-def check_choices(spec: StudySpec, *, sources: bool = True) -> None:
+def check_choices(spec: StudySpec, *, sources: bool = True, telling: bool = True) -> None:
     """Check every class that the study file names, and its arguments. Raises SpecError with all problems.
 
-    With `sources` what `warm_start` names, too.
+    With `sources` what `warm_start` names, too; with `telling` what `notify` needs of this machine.
     """
     from sweep.driver import checkpoint_store as store
     from sweep.driver import extension
@@ -63,9 +63,9 @@ def check_choices(spec: StudySpec, *, sources: bool = True) -> None:
     from sweep.search import samplers, terminators, warm_start
     from sweep.search.pruning import pruners
 
-    choosers = [order, samplers, pruners, terminators, executors, store, extension, loggers, notify]
-    if sources:
-        choosers.append(warm_start)
+    choosers = [order, samplers, pruners, terminators, executors, store, extension, loggers]
+    choosers += [warm_start] if sources else []
+    choosers += [notify] if telling else []
     problems = [problem for chooser in choosers for problem in chooser.problems(spec)]
     if problems:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))

@@ -88,6 +88,12 @@ def topic_problem(topic: str) -> str | None:
     )
 
 
+def token_problem(token: str) -> str | None:
+    """What keeps a token from being sent, in words that hold nothing of it."""
+    is_sent = token.isascii() and token.isprintable() and " " not in token
+    return None if is_sent else "is no token: it holds spaces, line breaks or letters beyond ASCII"
+
+
 _FROM = "{env: NAME} or {keychain: NAME}"
 
 
@@ -130,6 +136,12 @@ def _true(value: object) -> object:
     return value
 
 
+def _words(value: object) -> object:
+    if isinstance(value, str):
+        raise broken("must be a list", "write [PROGRAM, ARGUMENT, ...]", secret=True)
+    return value
+
+
 def _listed(value: object) -> object:
     """One word alone, or several."""
     return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
@@ -142,6 +154,7 @@ Token = Annotated[Secret, PlainValidator(_token, json_schema_input_type=Secret)]
 Macos = Annotated[bool, PlainValidator(_true, json_schema_input_type=Literal[True])]
 Events = Annotated[tuple[Event, ...], BeforeValidator(_listed, json_schema_input_type=Event | list[Event])]
 Included = Annotated[tuple[Extra, ...], BeforeValidator(_listed, json_schema_input_type=Extra | list[Extra])]
+Words = Annotated[tuple[_Text, ...], Field(strict=False, min_length=1), BeforeValidator(_words)]
 
 
 class Notify(Section):
@@ -153,7 +166,7 @@ class Notify(Section):
     """A URL that takes JSON: Slack, Discord, Mattermost, a server of your own."""
     ntfy: Topic | None = None
     """A topic of ntfy.sh by its name, or one of another server by its URL."""
-    command: Annotated[tuple[_Text, ...], Field(strict=False, min_length=1)] | None = None
+    command: Words | None = None
     """A program and its arguments, with `{title}`, `{text}` and `{event}`; stdin is the text."""
     on: Events = EVENTS
     """What to tell: `end`, `failure`, `best`, `silence`, or a list of them."""

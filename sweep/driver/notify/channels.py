@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from threading import Thread
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from sweep.driver.notify.message import Message
+
+if TYPE_CHECKING:
+    import requests
 
 ANSWER_S = 10.0
 """How long a server, or a program, may take."""
@@ -86,13 +92,10 @@ class Command:
         self.name = f"command {Path(arguments[0]).name}"
 
     def send(self, message: Message) -> None:
-        words = {"{title}": message.title, "{text}": message.text, "{event}": message.event}
-        arguments = []
-        for argument in self._arguments:
-            for brace, word in words.items():
-                argument = argument.replace(brace, word)
-            arguments.append(argument)
-        _run(arguments, self._folder, stdin=f"{message.text}\n")
+        def filled(argument: str) -> str:
+            return re.sub(r"\{(title|text|event)\}", lambda found: getattr(message, found[1]), argument)
+
+        _run([*map(filled, self._arguments)], self._folder, stdin=f"{message.text}\n")
 
 
 class Macos:
@@ -116,14 +119,27 @@ def _post(url: str, body: bytes, headers: Mapping[str, str], token: str | None) 
     import requests  # a tenth of a second
 
     sent = {"User-Agent": "sweep-mlx", **headers}
-    if token is not None:
-        sent["Authorization"] = f"Bearer {token}"
-    try:
+
+    def authorized(asked: requests.PreparedRequest) -> requests.PreparedRequest:
+        asked.headers["Authorization"] = f"Bearer {token}"
+        return asked
+
+    def post() -> int:
         with requests.post(
-            url, data=body, headers=sent, timeout=ANSWER_S, allow_redirects=False, stream=True
+            url,
+            data=body,
+            headers=sent,
+            # As a header alone it would give way to a user in the URL or in ~/.netrc.
+            auth=None if token is None else authorized,
+            timeout=ANSWER_S,
+            allow_redirects=False,
+            stream=True,
         ) as answer:
-            status = answer.status_code
-    except requests.Timeout as error:
+            return answer.status_code
+
+    try:
+        status = _within(ANSWER_S, post)
+    except (requests.Timeout, TimeoutError) as error:
         raise NotSentError(f"did not answer within {ANSWER_S:.0f} s") from error
     except requests.exceptions.SSLError as error:
         raise NotSentError("has a certificate that does not hold", again=False) from error
@@ -131,8 +147,27 @@ def _post(url: str, body: bytes, headers: Mapping[str, str], token: str | None) 
         raise NotSentError("cannot be reached") from error
     except (requests.RequestException, ValueError) as error:
         raise NotSentError(f"could not be asked: {type(error).__name__}", again=False) from error
-    if status >= 300:
+    if 300 <= status < 400:
+        raise NotSentError(f"answered {status}: it has moved. Write where to", again=False)
+    if status >= 400:
         raise NotSentError(f"answered {status}", again=status == 429 or status >= 500)
+
+
+def _within(seconds: float, ask: Callable[[], int]) -> int:
+    """What is asked in a thread that may be left behind. Raises TimeoutError.
+
+    A time-out of requests is for each piece of an answer, and a server may send them one by one for hours.
+    """
+    found: Future[int] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(ask())
+        except BaseException as error:  # raised again where it is awaited
+            found.set_exception(error)
+
+    Thread(target=run, name="notify post", daemon=True).start()
+    return found.result(seconds)
 
 
 def _run(arguments: Sequence[str], folder: Path, *, stdin: str) -> None:

@@ -9,7 +9,7 @@ from configfile.yamlfile import Path as KeyPath
 from sweep.driver.notify import secrets
 from sweep.driver.notify.channels import Channel, Command, Macos, Ntfy, Webhook
 from sweep.errors import Problem, SpecError
-from sweep.spec.notify import Notify, Secret, topic_problem, topic_url, url_problem
+from sweep.spec.notify import Notify, Secret, token_problem, topic_problem, topic_url, url_problem
 from sweep.spec.schema import StudySpec
 
 
@@ -51,7 +51,10 @@ def notes(spec: StudySpec) -> Iterator[str]:
 def _channel(spec: StudySpec, index: int) -> Channel:
     notify = spec.notify[index]
     path: KeyPath = ("notify", index) if spec.document.has(("notify", index)) else ("notify",)
-    token = None if notify.token is None else _value(spec, (*path, "token"), notify.token)
+    token = None
+    if notify.token is not None:
+        token = _value(spec, (*path, "token"), notify.token)
+        _check(spec, (*path, "token"), notify.token, token_problem(token))
     if notify.webhook is not None:
         url = _value(spec, (*path, "webhook"), notify.webhook)
         _check(spec, (*path, "webhook"), notify.webhook, url_problem(url))

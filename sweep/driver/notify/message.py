@@ -105,13 +105,18 @@ class Words:
                 values["hyperparameters"] = dict(view.best.params)
         if reason and "reasons" in self._include:
             text, values["reason"] = f"{text} The reason: {reason}", reason
-        return Message(event, f"{about.name}: {title}", text, trial, ended, values)
+        return Message(event, f"{about.name}: {title}", _sendable(text), trial, ended, values)
 
     def _best(self, best: BestSoFar) -> str:
         params = ""
         if "hyperparameters" in self._include:
             params = f" with {' '.join(f'{name}={_short(value)}' for name, value in best.params.items())}"
         return f"Best: trial {best.number}, {self._about.metric} {best.value:.6g}{params}."
+
+
+def _sendable(text: str) -> str:
+    """What UTF-8 and a program's arguments can hold: names of files and reasons may be any bytes."""
+    return text.encode("utf-8", "replace").decode().replace("\0", " ")
 
 
 def _ended(view: StudyView) -> str:

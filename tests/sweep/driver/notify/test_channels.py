@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -63,11 +66,44 @@ def test_a_server_that_is_not_there_or_slow_is_said_without_its_url(
         Webhook(f"{server.url}/SECRET").send(MESSAGE)
 
 
+def test_a_server_that_answers_byte_by_byte_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "ANSWER_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                for byte in b"HTTP/1.1 200 OK\r\n" + b"A: " + b"a" * 100 + b"\r\n\r\n":
+                    connection.sendall(bytes([byte]))
+                    time.sleep(0.05)  # each within the time-out, all together not
+
+        answering = Thread(target=answer)
+        answering.start()
+        with pytest.raises(NotSentError, match="did not answer within"):
+            Webhook(f"http://127.0.0.1:{listening.getsockname()[1]}/SECRET").send(MESSAGE)
+        answering.join()
+
+
+def test_a_token_counts_more_than_a_user_in_the_url_or_in_netrc(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    Webhook(f"{server.url}/a", token="bearer").send(MESSAGE)
+    Webhook(f"{server.url}/b".replace("://", "://me:other@"), token="bearer").send(MESSAGE)
+    assert [headers["Authorization"] for _, headers, _ in server.got] == ["Bearer bearer"] * 2
+
+
 def test_a_command_gets_the_message_as_arguments_and_on_its_standard_input(tmp_path: Path) -> None:
     program = "import sys; open('got', 'w').write('|'.join([*sys.argv[1:], sys.stdin.read()]))"
     Command([sys.executable, "-c", program, "{event}: {title}", "{text}", "{other}"], tmp_path).send(MESSAGE)
     text = MESSAGE.text
     assert (tmp_path / "got").read_text() == f"failure: digits: stopped|{text}|{{other}}|{text}\n"
+    Command([sys.executable, "-c", program, "{title} {text}"], tmp_path).send(
+        Message("end", "{text}", "{event}")
+    )
+    assert (tmp_path / "got").read_text() == "{text} {event}|{event}\n"
 
 
 def test_a_command_that_fails_hangs_or_is_not_there_is_said(

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from sweep.api import remote
+from sweep.api.check import check
 from sweep.driver.notify import choosing
 from sweep.errors import SpecError
 from sweep.spec.parse import parse
@@ -50,6 +55,8 @@ def problems(notify: str) -> str:
         ("[{ntfy: 'my topic SECRET'}]", "notify[0].ntfy: is no topic: letters, digits, `_` and `-`"),
         ("[{ntfy: 'https://ntfy.example.com/'}]", "is a URL without a topic"),
         ("[{ntfy: t, token: SECRET}]", "notify[0].token: must not stand in the file: write {env: NAME}"),
+        ("[{ntfy: t, token: {env: SWEEP_LINES}}]", "SWEEP_LINES is no token: it holds spaces, line breaks"),
+        ("[{command: 'curl https://h/SECRET'}]", "notify[0].command: must be a list. Write [PROGRAM,"),
         ("[{command: []}]", "notify[0].command: must not be empty"),
         ("[{command: [no-such-program]}]", "no-such-program is no program that can be run here"),
         (
@@ -66,6 +73,7 @@ def test_what_is_wrong_gets_one_line_without_a_secret(
     notify: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SWEEP_BAD", "SECRET")
+    monkeypatch.setenv("SWEEP_LINES", "SECRET\nX: 1")
     monkeypatch.setenv("PATH", "/nowhere")
     found = problems(notify)
     if said == "got nothing":
@@ -98,6 +106,25 @@ def test_the_run_directory_s_copy_has_no_address_and_the_machine_that_drives_has
     again = parse(whole_text(spec), "study.yaml")
     assert again.notify == spec.notify
     assert again == spec
+
+
+def test_a_machine_that_sends_the_study_to_its_head_needs_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = parse(f"{STUDY}notify: [{{webhook: {{env: SWEEP_NOT_SET}}}}]\n", "study.yaml")
+    started: list[object] = []
+    there: Any = SimpleNamespace(job=SimpleNamespace(is_running=lambda: False))
+    monkeypatch.setattr(remote, "remote_study", lambda study: there)
+    monkeypatch.setattr(remote, "_start", lambda found, runs, options: started.append(found))
+    assert remote.detach(spec, runs=tmp_path) is there
+    assert started == [there]
+    looked = RuntimeError("files are looked for")
+    monkeypatch.setattr("sweep.api.check.missing_files", Mock(side_effect=looked))
+    with pytest.raises(SpecError, match="SWEEP_NOT_SET is not set"):
+        check(spec)
+    monkeypatch.setattr("sweep.api.check.is_elsewhere", lambda spec: True)
+    with pytest.raises(RuntimeError, match=str(looked)):
+        check(spec)
 
 
 def test_two_ways_of_one_name_are_told_apart_and_addresses_in_the_file_are_noted() -> None:

@@ -127,3 +127,9 @@ def test_hyperparameters_travel_only_if_asked() -> None:
     [message] = due(decider(include=["hyperparameters"]), happened, 0.0)
     assert "with learning_rate=0.01235" in message.text
     assert message.as_json()["hyperparameters"] == {"learning_rate": 0.0123456}
+
+
+def test_a_reason_of_any_bytes_can_be_sent() -> None:
+    happened = Happened(0.0, view(3), ending=Ending("An error ended it.", "no file \udcff\0 there"))
+    [message] = due(decider(include=["reasons"]), happened, 0.0)
+    assert message.text.endswith("The reason: no file ?  there")
