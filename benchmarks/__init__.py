@@ -10,6 +10,7 @@ load            the driver under many reports
 live_view       what the live view takes of the driver's time
 first_report    how long until the first report
 concurrency     what trials in flight cost a model-based sampler
+order           what a fixed order costs
 pruning         what each sampler and pruner finds for how many examples
 search          what the search finds beside Optuna's default and random points
 finetune        fine-tuning of a language model beside mlx-lm's trainer
