@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -89,20 +90,24 @@ def _loaded(folder: Path, target: str) -> Score:
 def _scored(score: Score, name: str, example: str, prompt: Prompt, text: str) -> dict[str, float]:
     try:
         found = score(prompt.asked, text, prompt.reference)
-    except Exception as error:  # the user's own code
+    except (Exception, SystemExit) as error:  # the user's own code
         frame = own_frame(error.__traceback__, (__file__,))
         place = f"{frame.filename}:{frame.lineno}: " if frame else ""
         problem = f"{type(error).__name__}: {error}"
         raise TaskError(f"{place}in {name}, of the text for {example}: {problem}") from error
     scores = found if isinstance(found, Mapping) else {name: found}
     numbers = {str(each): _number(value) for each, value in scores.items()}
-    if not numbers or None in numbers.values():
-        rule = "a number, or a dict of numbers"
+    if not numbers or None in numbers.values() or "" in numbers:
+        rule = "a finite number, or a dict of these by name"
         raise TaskError(f"{name} must return {rule}, got {found!r} of the text for {example}")
     return {each: value for each, value in numbers.items() if value is not None}
 
 
 def _number(value: Any) -> float | None:
-    """A number of Python's, NumPy's or MLX's; None for anything else."""
+    """A finite number of Python's, NumPy's or MLX's; None for anything else."""
     value = value.item() if getattr(value, "shape", None) == () else value
-    return float(value) if isinstance(value, int | float) else None
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        number = math.inf
+    return number if math.isfinite(number) else None

@@ -166,11 +166,21 @@ def test_an_exact_match_leaves_space_around_it_out() -> None:
         ("def f(prompt, text):\n    return 1\n", r"is called as f\(prompt, text, reference\): too many"),
         (
             "def f(prompt, text, reference):\n    return 'good'\n",
-            r"f must return a number, or a dict of numbers",
+            r"f must return a finite number, or a dict of these by name",
         ),
         (
             "def f(p, text, reference):\n    return {}\n",
-            r"f must return a number.*, got \{\} of the text for v:1",
+            r"f must return a finite number.*, got \{\} of the text for v:1",
+        ),
+        (
+            "def f(p, t, reference):\n    return float('nan')\n",
+            r"f must return a finite.*, got nan of the text",
+        ),
+        ("def f(p, t, reference):\n    return 10**400\n", r"f must return a finite number"),
+        ("def f(p, t, reference):\n    return {'': 1}\n", r"by name, got \{'': 1\} of the text for v:1"),
+        (
+            "def f(p, t, reference):\n    raise SystemExit(3)\n",
+            r"score\.py:2: in f, of the text for v:1: SystemExit: 3",
         ),
         (
             "def f(p, t, reference):\n    return {reference: 1}\n",
