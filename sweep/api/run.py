@@ -21,7 +21,7 @@ from sweep.driver.monitor.outlasting import Outlasting
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.processes.final import record_final
 from sweep.driver.session import await_resumed, check_same_reads, drive, finished, open_run, with_its_order
-from sweep.driver.steering.settings import in_effect
+from sweep.driver.steering.settings import as_set, in_effect
 from sweep.driver.steering.waiting import answer_late
 from sweep.errors import SweepError
 from sweep.executors.choosing import factory
@@ -197,7 +197,7 @@ def _session(
     final = run.history.study.final
     if reason == "finished":
         try:
-            final = record_final(spec, description, run, result.told, progress)
+            final = record_final(as_set(spec, run), description, run, result.told, progress)
         except KeyboardInterrupt:
             reason = "interrupted"
     run.close(reason, ledger=result.ledger)

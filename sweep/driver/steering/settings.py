@@ -136,13 +136,21 @@ def in_effect(spec: StudySpec, run: RunDir, say: Callable[[str], None]) -> Study
     return spec
 
 
+def as_set(spec: StudySpec, run: RunDir) -> StudySpec:
+    """The study that began as `spec`, with what was set by hand while it ran."""
+    settings = run.history.study.steered.settings
+    return with_values(spec, {key: setting.value for key, setting in settings.items()}) if settings else spec
+
+
 def _held(run: RunDir, key: str, setting: Setting) -> str:
     when = datetime.fromtimestamp(setting.time).strftime("%Y-%m-%d %H:%M")
-    undo = f"python -m sweep set {run.path} {key}={_shown(setting.file)}"
-    return (
+    held = (
         f"{key}: {_shown(setting.value)}, as it was set by hand on {when}; the study file has "
-        f"{_shown(setting.file)}. Write it there, too, or undo it: {undo}"
+        f"{_shown(setting.file)}. Write it there, too"
     )
+    if key == "budget.trials" and setting.file is not None and setting.file < run.history.used:
+        return held  # a budget goes down no further than what has ended
+    return f"{held}, or undo it: python -m sweep set {run.path} {key}={_shown(setting.file)}"
 
 
 def _shown(value: Any) -> str:

@@ -22,6 +22,7 @@ from sweep.errors import SweepError
 from sweep.rundir.rundir import RunDir
 from sweep.search.journal_check import read_journal
 from sweep.spec.parse import load
+from sweep.spec.schema import StudySpec
 from tests.logs import records
 from tests.sweep.conftest import STUDIES
 from tests.sweep.in_process import Killed, kill_at
@@ -185,13 +186,22 @@ def test_no_request_is_lost_or_done_twice_when_the_driver_is_killed(
 def test_what_was_set_holds_until_the_study_file_is_edited(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    steered(monkeypatch, [(2, "set", {"budget.trials": 5, "stop.target": 1e-30})])
+    at_the_end: list[int | None] = []
+
+    def final(spec: StudySpec, *_: object) -> dict[int, object]:
+        at_the_end.append(spec.budget.trials)
+        return {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sweep.api.run.record_final", final)
+        steered(monkeypatch, [(2, "set", {"budget.trials": 5, "stop.target": 1e-30})])
+    assert at_the_end == [5], "what happens at the end goes by what was set"
     assert len(table()) == 5
     capsys.readouterr()
     assert run() == "finished before"
     said = capsys.readouterr().err
     assert "budget.trials: 5, as it was set by hand on " in said
-    assert "the study file has 4. Write it there, too, or undo it: python -m sweep set " in said
+    assert "the study file has 4. Write it there, too\n" in said, "it cannot be undone: 5 trials have ended"
     (folder / "study.yaml").write_text(STUDY.replace("trials: 4", "trials: 5"))
     assert run() == "finished before"
     (folder / "study.yaml").write_text(STUDY)
@@ -209,6 +219,7 @@ def test_what_was_set_holds_until_the_study_file_is_edited(
     said = capsys.readouterr().err
     assert "budget.trials" not in said
     assert "stop.target: 1e-30, as it was set by hand" in said
+    assert "Write it there, too, or undo it: python -m sweep set runs/study stop.target=null" in said
 
 
 def test_a_paused_study_waits_without_workers_and_survives_a_kill_as_paused(
