@@ -131,12 +131,13 @@ def main() -> int:
     benchmark = Benchmark("The driver under load", packages=("ray", "optuna"))
     figures = (
         ("reports a second, 64 lanes", reports_a_second(lanes=32, trials=640, reports=80), 5_000.0),
+        ("reports a second, 1,024 lanes", reports_a_second(lanes=512, trials=2_048, reports=80), 20_000.0),
         ("idle %, reports 100 ms apart", idle_percent(Quick, trials=20, reports=20), 1.0),
-        ("idle %, reports 1 s apart", idle_percent(Slow, trials=8, reports=5), 0.2),
+        ("idle %, reports 1 s apart", idle_percent(Slow, trials=8, reports=5), 0.1),
         (
             "lost and waiting %, successive halving, reports 100 ms apart",
             idle_percent(Quick, trials=60, reports=20, pruner="successive_halving"),
-            5.0,
+            3.0,
         ),
         ("resume of 10,000 trials, s", resume_s(trials=10_000, reports=1), 3.0),
         ("resume of 10,000 trials with 20 reports, s", resume_s(trials=10_000, reports=20), 3.0),

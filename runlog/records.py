@@ -7,11 +7,11 @@ the object `{"float":"NaN"}`, `{"float":"Infinity"}` or `{"float":"-Infinity"}`,
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+from runlog import compact
 from runlog.layout import FORMAT
 from runlog.numbers import encode_numbers
 from runlog.report import Report
@@ -55,16 +55,16 @@ FIELDS: Mapping[str, frozenset[str]] = {
 PREFIX = b'{"event":"'
 """How every line begins."""
 
-_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_as_json = compact.writer(allow_nan=False)
 
 
 def encode(event: str, time: float, fields: Mapping[str, Any]) -> bytes:
     """Write one record as a line, its newline included."""
     record = {"event": event, "time": time, **fields}
     try:
-        text = _encoder.encode(record)
+        text = _as_json(record)
     except ValueError:
-        text = _encoder.encode(encode_numbers(record))
+        text = _as_json(encode_numbers(record))
     return text.encode("ascii") + b"\n"
 
 

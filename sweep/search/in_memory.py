@@ -22,6 +22,11 @@ class TrialsInMemory(optuna.storages.InMemoryStorage):
             trials.append(trial)
         return self._max_trial_id
 
+    def enter_report(self, trial_id: int, step: int, value: float) -> None:
+        """Add a value to a running trial in place: Optuna copies the trial, and all its values, for each."""
+        with self._lock:
+            self._get_trial(trial_id).intermediate_values[step] = value
+
 
 class InMemoryStorage(TrialsInMemory):
     """A journal that is kept nowhere."""

@@ -24,7 +24,7 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from runlog import collector
+from runlog import collector, compact
 from runlog.reader import whole_bytes
 from sweep.errors import JournalError
 from sweep.rundir.log import LogWriter
@@ -38,6 +38,8 @@ MOST_WRITTEN = 10_000
 """So many distributions are kept with what they are in the journal; a study has a few of its own."""
 
 _BATCH_BYTES = 1 << 17
+
+_as_json = compact.writer(allow_nan=True)
 
 
 class Journal(TrialsInMemory):
@@ -102,6 +104,16 @@ class Journal(TrialsInMemory):
         trial_id = super().enter_running(study_id, trial)
         self._write_created(study_id, trial, self._template(trial))
         return trial_id
+
+    def enter_report(self, trial_id: int, step: int, value: float) -> None:
+        """A report of a running trial, as `set_trial_intermediate_value` writes it; no trial is copied."""
+        super().enter_report(trial_id, step, value)
+        self._write(
+            JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
+            trial_id=trial_id,
+            step=step,
+            intermediate_value=value,
+        )
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
@@ -180,7 +192,7 @@ class Journal(TrialsInMemory):
 
     def _write(self, operation: JournalOperation, **fields: Any) -> None:
         record = {"op_code": operation, "worker_id": WORKER, **fields}
-        self._log.append(json.dumps(record, separators=(",", ":")).encode() + b"\n")
+        self._log.append(_as_json(record).encode() + b"\n")
 
     def _adopt(self, stored: JournalStorage, reports: Mapping[int, Mapping[int, float]]) -> None:
         """Take over what was read, under the same ids; values that JSON changed come as a reader has them."""

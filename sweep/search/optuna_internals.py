@@ -89,6 +89,11 @@ def trial_id(trial: optuna.Trial | FrozenTrial) -> int:
     return trial._trial_id
 
 
+def note_report(trial: optuna.Trial, step: int, value: float) -> None:
+    """Have a live trial know a report that its storage was given without it."""
+    trial._cached_frozen_trial.intermediate_values[step] = value
+
+
 def has_report(trial: optuna.Trial, step: int) -> bool:
     """Whether a value was reported at the step; Optuna warns where one is reported twice."""
     return step in trial._cached_frozen_trial.intermediate_values

@@ -86,6 +86,16 @@ class StudyStorage:
         if self._own is not None:
             self._own.close()
 
+    def enter_report(self, trial: optuna.Trial, examples: int, value: float) -> None:
+        """Enter a report of a live trial, once for each number of examples."""
+        if optuna_internals.has_report(trial, examples):
+            return
+        if self._own is None or trial.storage is not self._own:
+            trial.report(value, examples)
+            return
+        self._own.enter_report(optuna_internals.trial_id(trial), examples, value)
+        optuna_internals.note_report(trial, examples, value)
+
     def trial_id(self, number: int) -> int:
         """The id of a trial."""
         return self.backend.get_trial_id_from_study_id_trial_number(

@@ -192,7 +192,7 @@ class Study:
         number = self.storage.count
         has_point = self._asked_for or self._retries or self._point(number) is not None
         is_given = has_point or self._extends(number) is not None
-        if is_given or not isinstance(sampler, TPESampler) or not self.storage.buffered:
+        if is_given or not isinstance(sampler, TPESampler) or not self._shows_all:
             return []
         if self._in_order is not None:
             count = 1  # each sees other trials
@@ -207,6 +207,12 @@ class Study:
             self.storage.enter_asked(params, self._distributions)
             self._points.enter(params)
         return proposals
+
+    @property
+    def _shows_all(self) -> bool:
+        """Whether the sampler is shown the trials as the study's own storage has them, nothing in between."""
+        shown = optuna_internals.storage_of(self._study)
+        return self.storage.buffered and shown is self.storage.backend
 
     def restore(
         self,
@@ -291,8 +297,8 @@ class Study:
     def _report(self, number: int, row: BoundaryRow) -> None:
         trial = self._live(number)
         examples, values = row
-        if not self._several and not optuna_internals.has_report(trial, examples):
-            trial.report(sum(values) / len(values), examples)
+        if not self._several:
+            self.storage.enter_report(trial, examples, float(sum(values) / len(values)))
 
     def should_prune(self, number: int, examples: int) -> bool:
         """Whether the pruner ends the trial at its last report, which is at so many examples."""

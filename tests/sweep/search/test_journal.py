@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Container, Iterator
 from pathlib import Path
 
@@ -103,3 +105,35 @@ def test_what_is_not_committed_is_not_in_the_file_and_a_torn_line_is_cut_off(tmp
     again.close()
     reader = JournalStorage(JournalFileBackend(str(path)))
     assert reader.get_study_user_attrs(0) == {"key": 1}
+
+
+def test_what_is_entered_uncopied_is_what_optunas_way_leaves(tmp_path: Path) -> None:
+    """In the file and in memory, but for when trials began."""
+    seen = []
+    for uncopied in (False, True):
+        path = tmp_path / str(uncopied)
+        journal = Journal(path)
+        study = optuna.create_study(study_name="one", storage=journal)
+        for _ in range(2):
+            trial = optuna.trial.create_trial(
+                state=TrialState.RUNNING,
+                params={"x": 0.5, "kind": "b"},
+                distributions={
+                    "x": optuna.distributions.FloatDistribution(0.0, 1.0),
+                    "kind": optuna.distributions.CategoricalDistribution(["a", "b"]),
+                },
+            )
+            enter = journal.enter_running if uncopied else journal.create_new_trial
+            trial_id = enter(study._study_id, trial)
+            report = journal.enter_report if uncopied else journal.set_trial_intermediate_value
+            for step, value in ((1, 0.1), (2, math.nan), (10, -math.inf), (11, 1e-7)):
+                report(trial_id, step, value)
+        journal.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0])
+        journal.commit()
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            line.pop("datetime_start", None), line.pop("datetime_complete", None)
+        trials = [(each.number, each.params, repr(each.intermediate_values)) for each in study.trials]
+        seen.append((repr(lines), trials))
+        journal.close()
+    assert seen[0] == seen[1]

@@ -88,7 +88,7 @@ PRIVATE = {
     "_param_names": Private("grid", (INTERNALS,), "take the sorted names of the grid"),
     "_mixture_distribution": Private("estimator", (INTERNALS,), DENSITY),
     "_search_space": Private("estimator", (INTERNALS,), DENSITY),  # and of a grid, as it is noted in trials
-    "_get_trial": Private(STORAGE, (JOURNAL,), IN_STORAGE),
+    "_get_trial": Private(STORAGE, (JOURNAL, IN_MEMORY), IN_STORAGE),
     "_set_trial": Private(STORAGE, (JOURNAL,), IN_STORAGE),
     "_update_cache": Private(STORAGE, (JOURNAL,), IN_STORAGE),
     "_studies": Private("storage", (JOURNAL, IN_MEMORY), IN_STORAGE),
