@@ -5,6 +5,7 @@ memory          peak memory against accumulation
 lanes           trials an hour against the number of lanes
 studies         whole studies, `lanes: auto` beside `lanes: 1`
 overhead        what a trial costs beside its training, and beside Ray Tune and Optuna; what an ask does
+asks            what an ask costs the search in CPU time
 command         what a trial of a command costs beyond its process
 load            the driver under many reports
 live_view       what the live view takes of the driver's time
@@ -18,5 +19,5 @@ analysis_load   how long opening a large run takes
 scaling         several nodes beside one
 cluster         doctor, up and down over ten machines
 
-asks, measure, ours, search_objectives, small_models, toy, toy_function are what those share.
+measure, ours, search_objectives, small_models, toy, toy_function are what those share.
 """

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import random
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import measure
+from benchmarks.measure import Benchmark
 from sweep.search.study import Study
 from sweep.spec.parse import parse
 from sweep.vocabulary.trial import Length, Outcome, TrialState
 
 STUDY = Path(__file__).parents[1] / "examples" / "digits" / "study.yaml"
 LENGTH = Length(100, 10)
+
+ASKS = (
+    ("tpe", 1_000, 1, 0.5),
+    ("tpe", 1_000, 64, 0.1),
+    ("tpe", 5_000, 1, 1.2),
+    ("tpe, exact: true", 1_000, 1, None),
+)
+"""Sampler, trials that have ended, how many asks at once, the most milliseconds of CPU that one may cost."""
 
 
 class Asks:
@@ -57,3 +68,30 @@ def ask_ms(*, trials: int, together: int, rounds: int, sampler: str = "tpe") -> 
             return asks.cost_ms(together=together, rounds=rounds)
         finally:
             asks.close()
+
+
+def enter(benchmark: Benchmark, *, rounds: int) -> None:
+    """Measure all in turn, round by round, and judge them."""
+    costs: dict[tuple[str, int, int], list[float]] = {}
+    for _ in range(rounds):
+        for sampler, trials, together, _bound in ASKS:
+            cost = ask_ms(sampler=sampler, trials=trials, together=together, rounds=20)
+            costs.setdefault((sampler, trials, together), []).append(cost)
+    for sampler, trials, together, bound in ASKS:
+        cost = statistics.median(costs[sampler, trials, together])
+        benchmark.enter({"ask of": sampler, "trials": trials, "together": together, "cpu_ms": cost})
+        if bound is not None:
+            name = f"{sampler}: ms of CPU an ask at {trials} trials, {together} at once"
+            benchmark.checks.append(measure.check(name, cost, bound=bound))
+
+
+def main() -> int:
+    """Measure and judge."""
+    arguments = measure.arguments((__doc__ or "").splitlines()[0], rounds=3)
+    benchmark = Benchmark("CPU time of an ask", packages=("optuna", "numpy"))
+    enter(benchmark, rounds=arguments.rounds)
+    return benchmark.finish(as_json=arguments.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

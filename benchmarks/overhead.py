@@ -174,28 +174,6 @@ def _rows(benchmark: Benchmark, arguments: argparse.Namespace) -> dict[tuple[str
     return {case: statistics.median(values) for case, values in costs.items()}
 
 
-ASKS = (
-    ("tpe", 1_000, 1, 0.5),
-    ("tpe", 1_000, 64, 0.1),
-    ("tpe", 5_000, 1, 1.2),
-    ("tpe, exact: true", 1_000, 1, None),
-)
-"""Sampler, trials that have ended, how many asks at once, the most milliseconds of CPU that one may cost."""
-
-
-def _enter_asks(benchmark: Benchmark, rounds: int) -> None:
-    """What the search alone takes."""
-    for sampler, trials, together, bound in ASKS:
-        costs = [
-            asks.ask_ms(sampler=sampler, trials=trials, together=together, rounds=20) for _ in range(rounds)
-        ]
-        row = {"ask of": sampler, "trials": trials, "together": together, "cpu_ms": statistics.median(costs)}
-        benchmark.enter(row)
-        if bound is not None:
-            name = f"{sampler}: ms of CPU an ask at {trials} trials, {together} at once"
-            benchmark.checks.append(measure.check(name, statistics.median(costs), bound=bound))
-
-
 def _seconds(system: str, sampler: str, trials: int, reports: int) -> float:
     if system == "ours":
         with tempfile.TemporaryDirectory() as folder:
@@ -224,7 +202,7 @@ def main() -> int:
     arguments = parser.parse_args()
     benchmark = Benchmark("Cost of a trial beyond its training", packages=("ray", "optuna"))
     if not arguments.only or "asks" in arguments.only:
-        _enter_asks(benchmark, arguments.rounds)
+        asks.enter(benchmark, rounds=arguments.rounds)
     costs = _rows(benchmark, arguments)
     for sampler in ("random", "tpe"):
         function, task = (("ours, function", sampler, 1_000, 1), ("ours", sampler, 1_000, 1))
