@@ -13,6 +13,7 @@ from benchmarks import measure
 from benchmarks.measure import Benchmark
 from sweep.search.study import Study
 from sweep.spec.parse import parse
+from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Length, Outcome, TrialState
 
 STUDY = Path(__file__).parents[1] / "examples" / "digits" / "study.yaml"
@@ -31,14 +32,13 @@ class Asks:
     """A study with its journal after `trials` that were drawn at random."""
 
     def __init__(self, folder: Path, *, sampler: str, trials: int) -> None:
-        text = STUDY.read_text("utf-8").replace("sampler: {name: tpe}", f"sampler: {{name: {sampler}}}")
         self._values = random.Random(0)
-        drawn = Study(parse(text.replace("{name: tpe", "{name: random"), str(STUDY)), folder / "j", LENGTH)
+        drawn = Study(_spec("random"), folder / "j", LENGTH)
         for _ in range(trials):
             self._tell(drawn, [each.number for each in drawn.ask(1)])
         drawn.storage.commit()
         drawn.storage.close()
-        self._study = Study(parse(text, str(STUDY)), folder / "j", LENGTH)
+        self._study = Study(_spec(sampler), folder / "j", LENGTH)
 
     def cost_ms(self, *, together: int, rounds: int) -> float:
         """Median over rounds of what each of so many asks costs; they are told in between."""
@@ -57,6 +57,11 @@ class Asks:
     def _tell(self, study: Study, numbers: list[int]) -> None:
         for number in numbers:
             study.tell(Outcome(number, TrialState.COMPLETE, (self._values.random(),)))
+
+
+def _spec(sampler: str) -> StudySpec:
+    text = STUDY.read_text("utf-8").replace("sampler: {name: tpe}", f"sampler: {{name: {sampler}}}")
+    return parse(text, str(STUDY))
 
 
 def ask_ms(*, trials: int, together: int, rounds: int, sampler: str = "tpe") -> float:

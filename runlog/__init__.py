@@ -9,7 +9,6 @@ report          a report, and how it stands in the log
 snapshot        a checkpoint file and its run, and how it stands in the log
 final           what was found of a trial once its study had finished
 numbers         numbers that JSON has no word for
-compact         JSON on one line, written fast
 reader          the log in batches, beside its writer; damage is named
 lineage         what became of the members of a population
 study           what the log says of the study and its trials

@@ -7,11 +7,12 @@ the object `{"float":"NaN"}`, `{"float":"Infinity"}` or `{"float":"-Infinity"}`,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
+from json import encoder
 from typing import Any
 
-from runlog import compact
 from runlog.layout import FORMAT
 from runlog.numbers import encode_numbers
 from runlog.report import Report
@@ -55,7 +56,22 @@ FIELDS: Mapping[str, frozenset[str]] = {
 PREFIX = b'{"event":"'
 """How every line begins."""
 
-_as_json = compact.writer(allow_nan=False)
+
+def json_writer(*, allow_nan: bool) -> Callable[[object], str]:
+    """What `json.dumps` gives, without spaces, three times as fast: that makes its encoder for every value.
+
+    The function raises ValueError for numbers that are not finite, unless they are allowed.
+    """
+    plain = json.JSONEncoder(separators=(",", ":"), allow_nan=allow_nan, check_circular=False)
+    make = getattr(encoder, "c_make_encoder", None)
+    if make is None:  # an interpreter without the C part
+        return plain.encode
+    text, separators = encoder.encode_basestring_ascii, (plain.key_separator, plain.item_separator)
+    encode = make(None, plain.default, text, None, *separators, False, False, allow_nan)
+    return lambda value: "".join(encode(value, 0))
+
+
+_as_json = json_writer(allow_nan=False)
 
 
 def encode(event: str, time: float, fields: Mapping[str, Any]) -> bytes:

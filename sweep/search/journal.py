@@ -24,8 +24,9 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from runlog import collector, compact
+from runlog import collector
 from runlog.reader import whole_bytes
+from runlog.records import json_writer
 from sweep.errors import JournalError
 from sweep.rundir.log import LogWriter
 from sweep.search.ended_trial import EndedTrial
@@ -39,7 +40,7 @@ MOST_WRITTEN = 10_000
 
 _BATCH_BYTES = 1 << 17
 
-_as_json = compact.writer(allow_nan=True)
+_as_json = json_writer(allow_nan=True)
 
 
 class Journal(TrialsInMemory):

@@ -1,12 +1,13 @@
 import json
 import math
+from enum import IntEnum
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runlog.numbers import decode_mapping, decode_number
-from runlog.records import PREFIX, encode, is_record
+from runlog.records import PREFIX, encode, is_record, json_writer
 
 
 @settings(deadline=None)
@@ -49,3 +50,31 @@ def test_numbers_that_are_not_finite_are_told_from_words() -> None:
 )
 def test_a_record_has_all_that_its_kind_must_have(value: object, fine: bool) -> None:
     assert is_record(value) is fine
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+class Word(IntEnum):
+    ONE = 1
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_the_writer_writes_what_json_does(value: object) -> None:
+    assert json_writer(allow_nan=True)(value) == json.dumps(value, separators=(",", ":"))
+
+
+def test_a_refusal_leaves_no_trace() -> None:
+    write = json_writer(allow_nan=False)
+    record = {"metrics": {"loss": math.nan}, "op": Word.ONE}
+    for _ in range(2):
+        with pytest.raises(ValueError, match="JSON compliant"):
+            write(record)
+        with pytest.raises(TypeError):
+            write({"value": object()})
+    record["metrics"] = {"loss": 1.0}
+    assert write(record) == '{"metrics":{"loss":1.0},"op":1}'
