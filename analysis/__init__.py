@@ -10,6 +10,7 @@ importance  which hyperparameters decide
 weights     trained weights out of checkpoints
 plots       pictures, each with a caption (a package)
 report      one HTML file
+page        what that file, and a run that is watched, shows in the browser (a package)
 final       a process that says what is found of trials once their study has finished
 errors      what is raised, and warned of
 """

@@ -1,4 +1,4 @@
-"""A run as one HTML file that needs no network: plots, the sortable table, the best study file, versions."""
+"""A run as one HTML file that needs no network: charts, the table, the best study file, versions."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import numpy as np
 import pandas as pd
 
 from analysis import plots
 from analysis.errors import RunError, RunWarning
 from analysis.load import load
+from analysis.page.content import columns_of, of_run, text_of
+from analysis.page.html import page, summary
 from analysis.plots import Plot
 from analysis.run import Run
 from runlog import layout
@@ -57,44 +57,35 @@ def _render(run: Run, said: list[str], caught: list[warnings.WarningMessage]) ->
     study_file = _best(run, said)
     origin = _origin(run)
     said[:0] = dict.fromkeys(str(each.message) for each in caught if str(each.message) not in said)
-    folder = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    template = jinja2.Environment(loader=folder, autoescape=True).get_template("report.html.jinja")
-    return template.render(
-        name=run.name, summary=_summary(run), said=said, plots=drawn, missing=missing, shown=shown,
-        columns=columns, rows=rows, samples=_samples(run), study_file=study_file, origin=origin,
+    return page(
+        of_run(run), is_live=False, summary=_summary(run), said=said, plots=drawn, missing=missing,
+        shown=shown, columns=columns, rows=rows, samples=_samples(run), study_file=study_file, origin=origin,
     )  # fmt: skip
 
 
 def _summary(run: Run) -> str:
-    counts = ", ".join(f"{n} {str(state).lower()}" for state, n in run.trials["state"].value_counts().items())
-    aims = (
-        " and ".join(f"{direction} {metric}" for metric, direction in run.objectives) or "no objective known"
-    )
-    best = run.best()
-    text = f"Trials: {counts or 'none yet'}. To {aims}."
-    if len(best):
-        values = ", ".join(_cell(best[column].iloc[0])[0] for column in run.value_columns)
-        row = run.study.trials.get(int(best["number"].iloc[0]))
-        params = ", ".join(
-            f"{name}={_cell(value)[0]}" for name, value in (row.final_params if row else {}).items()
-        )
-        text += f" Best: trial {best['number'].iloc[0]} with {values}" + (f" ({params})." if params else ".")
+    counts = {str(state): int(count) for state, count in run.trials["state"].value_counts().items()}
+    found = run.best()
+    best = None
+    if len(found):
+        number = int(found["number"].iloc[0])
+        row = run.study.trials.get(number)
+        params = {name: text_of(value) for name, value in (row.final_params if row else {}).items()}
+        best = number, [text_of(found[column].iloc[0]) for column in run.value_columns], params
     ended = run.sessions["reason"].iloc[-1] if len(run.sessions) else None
-    return text if isinstance(ended, str) else text + " No end is recorded: it runs still, or was killed."
+    return summary(counts, run.objectives, best, is_open=not isinstance(ended, str))
 
 
-def _table(run: Run) -> tuple[str, list[str], list[list[tuple[str, str]]]]:
-    """What is said above the table, its headings, and its rows of (text, sorting key), the best first."""
+def _table(run: Run) -> tuple[str, list[str], list[list[str]]]:
+    """What is said above the table that needs no script, its headings, and its rows, the best first."""
     order = [*run.best(len(run.trials))["number"]] if len(run.trials) else []
     rank = {number: place for place, number in enumerate(order)}
     trials = run.trials.sort_values(
         "number", key=lambda numbers: numbers.map(rank).fillna(math.inf), kind="stable"
     )
-    columns = ["number", *run.value_columns, "state"]
-    columns += [str(name) for name in trials if str(name).startswith(("test_", "params_", "spread"))]
-    columns += ["duration", *(name for name in ("feasible", "reason", "tags", "note") if name in trials)]
+    columns = columns_of(trials, run.value_columns)
     rows = [
-        [_cell(value) for value in row] for row in trials[columns].head(MOST_ROWS).itertuples(index=False)
+        [text_of(value) for value in row] for row in trials[columns].head(MOST_ROWS).itertuples(index=False)
     ]
     count = (
         f"{len(trials)} trials"
@@ -109,17 +100,6 @@ def _samples(run: Run) -> list[tuple[int, str, str]]:
     order = [*run.best(len(run.trials))["number"]] if len(run.trials) else []
     shown = [number for number in order if number in run.study.final and run.study.final[number].samples]
     return [(number, *pair) for number in shown[:1] for pair in run.study.final[number].samples]
-
-
-def _cell(value: Any) -> tuple[str, str]:
-    """A value's text and its sorting key; nothing where it is missing."""
-    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return "", ""
-    if isinstance(value, pd.Timedelta):
-        return f"{value.total_seconds():.3g} s", repr(value.total_seconds())
-    if isinstance(value, float | np.floating):
-        return f"{value:.5g}", repr(float(value))
-    return str(value), str(value)
 
 
 def _best(run: Run, said: list[str]) -> str | None:

@@ -27,6 +27,9 @@ STATES = {
 }
 """Colour and marker of each state."""
 
+MOST_SVG_BYTES = 150_000
+"""A picture of thousands of marks is smaller as pixels, and drawn at once."""
+
 SCALE = "cividis"
 """For values in order: even in lightness, the same to all eyes."""
 
@@ -73,8 +76,17 @@ class Plot:
 
     @property
     def data_uri(self) -> str:
-        """The figure as an address that holds it."""
-        return "data:image/svg+xml;base64," + base64.b64encode(self.svg().encode()).decode()
+        """The figure as an address that holds it: as SVG, or where that would be large as WebP."""
+        kind, data = "svg+xml", self.svg().encode()
+        if len(data) > MOST_SVG_BYTES:
+            kind, data = "webp", self._pixels()
+        return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+    def _pixels(self) -> bytes:
+        file = io.BytesIO()
+        with mpl.rc_context(_LOOK):  # type: ignore[arg-type]
+            self.figure.savefig(file, format="webp", dpi=150, pil_kwargs={"quality": 85})
+        return file.getvalue()
 
     def _repr_html_(self) -> str:
         caption = html.escape(self.caption)

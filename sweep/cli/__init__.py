@@ -10,7 +10,7 @@ retrying      failed trials, asked again: retry
 replaying     trials trained again from their record: replay
 keeping       checkpoints no longer wanted, files that are sound: rm, verify
 agents        runs and studies as tools for agents: mcp
-watching      a run in the browser: report, ui
+watching      a run in the browser: report, watch, ui
 selftest      this project's claims on this machine: selftest
 detaching     a study on its cluster's head: attach, fetch
 steering      a run, while it runs: set, enqueue, prune, finish, pause, resume, stop, note, tag (a package)
@@ -88,6 +88,7 @@ for verb in (
     runs.compare,
     exporting.export,
     watching.report,
+    watching.watch,
     watching.ui,
     agents.mcp,
     keeping.rm,

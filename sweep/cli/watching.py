@@ -1,4 +1,4 @@
-"""Verbs that show a run in the browser: report, ui."""
+"""Verbs that show a run in the browser: report, watch, ui."""
 
 from __future__ import annotations
 
@@ -25,6 +25,24 @@ def report(run: RunDirectory, as_json: AsJson = False) -> None:
         print_json({"path": path})
     else:
         print(path)
+
+
+def watch(
+    run: RunDirectory,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="0 takes a free one.")] = 8081,
+    as_json: AsJson = False,
+) -> None:
+    """Open a run's page in the browser, kept up to date while the study runs; it only reads. Ctrl-C stops it.
+
+    \b
+    sweep watch runs/digits
+    sweep watch runs/digits --port 0
+    """
+    with errors_end_the_command(interrupted="stopped"):
+        from sweep.api.pages.watch import serve
+
+        serve(run, host=host, port=port, on_ready=_say_json if as_json else _say)
 
 
 def ui(

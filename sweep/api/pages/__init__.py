@@ -1,5 +1,6 @@
 """A run in the browser.
 
 report   a run as one HTML file
+watch    that page, served while the study runs
 ui       optuna-dashboard on a run
 """

@@ -85,6 +85,7 @@ LOCAL = {
     "stop": "runs/study",
     "attach": "study.yaml",
     "fetch": "study.yaml",
+    "watch": "runs/study",
     "ui": "runs/study",
 }
 """The verbs with their arguments, in an order in which each finds what it needs."""
@@ -139,6 +140,9 @@ def test_what_each_verb_prints_has_its_shape(tmp_path: Path, monkeypatch: pytest
     written = ExportedAdapter(0, ("mlx_lm.generate",), ())
     monkeypatch.setattr("sweep.api.export.export_adapter", lambda *_: written)
     monkeypatch.setattr("sweep.api.pages.report.write_report", lambda run: run / "report.html")
+    monkeypatch.setattr(
+        "sweep.api.pages.watch.serve", lambda *_, on_ready, **__: on_ready("http://127.0.0.1:1")
+    )
     monkeypatch.setattr("sweep.api.pages.ui.serve", lambda *_, on_ready, **__: on_ready("http://127.0.0.1:1"))
     ended = {verb: lambda *_: Asked("runs/study", "1", "verb", answered=True, answer="done") for verb in RUNS}
     monkeypatch.setattr("sweep.api.steering.verbs", SimpleNamespace(**{**vars(verbs_of_a_run), **ended}))
