@@ -113,6 +113,7 @@ def notifying(spec: StudySpec, run: RunDir, progress: Progress) -> Notifier:
 
     def record(to: str, message: Message) -> None:
         run.record_notified(message.event, to, trial=message.trial, ended=message.ended)
+        run.write()  # after a kill it counts as told
 
     def say(text: str) -> None:
         run.record_message("warning", text)

@@ -73,10 +73,11 @@ class Decider:
         self._best_due = float("-inf")
         self._tells_failing = stop_after is None or stop_after > FAILING
         self._said_failing = False
+        self._said_end = False
         self._said_silence: float | None = None
 
     def due(self, happened: Happened, now: float) -> Iterator[Message]:
-        """What is to be told now; what is given counts as told."""
+        """What else is to be told now; what is given counts as told."""
         on, view = self._notify.on, happened.view
         if happened.ending is not None:
             yield from self._at_the_end(happened.ending, view)
@@ -87,14 +88,16 @@ class Decider:
             yield from self._failing(happened, view)
         if "silence" in on:
             yield from self._silence(happened, view, now)
-        if (
-            "best" in on
-            and view.best is not None
-            and view.best.number != self._best
-            and now >= self._best_due
-        ):
-            self._best, self._best_due = view.best.number, now + self._notify.every_s
-            yield self._words.best(view, view.best)
+
+    def best(self, view: StudyView, now: float) -> Message | None:
+        """The new best, where it is to be told now; what is given counts as told."""
+        best = view.best
+        if "best" not in self._notify.on or view.stopping or best is None:
+            return None
+        if best.number == self._best or now < self._best_due:
+            return None
+        self._best, self._best_due = best.number, now + self._notify.every_s
+        return self._words.best(view, best)
 
     def _failing(self, happened: Happened, view: StudyView) -> Iterator[Message]:
         if happened.broken < FAILING:
@@ -119,8 +122,9 @@ class Decider:
 
     def _at_the_end(self, ending: Ending, view: StudyView | None) -> Iterator[Message]:
         on = self._notify.on
-        if view is None:
+        if view is None or self._said_end:
             return
+        self._said_end = True
         if ending.what is not None:
             if "failure" in on:
                 yield self._words.stopped(view, ending.what, ending.reason)

@@ -1,13 +1,16 @@
 """Tells people while a study runs: a thread for each channel, so that a slow one delays nothing else.
 
-The driver says what happens, and writes into the log what was told: the next session tells it no second
-time. A kill between the two is told again.
+The driver says what happens, and the log holds what was told: the next session tells it no second time. A
+new best is recorded before it is sent, as the end tells it too; an end once it has arrived, as a kill between
+the two may tell it twice but must not lose it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -33,7 +36,7 @@ INTERRUPTED_LEAVE_S = 1.0
 
 
 class Told(NamedTuple):
-    """A message that has arrived, and where."""
+    """A message, and where it goes."""
 
     to: str
     message: Message
@@ -47,6 +50,7 @@ class _Teller:
         self._decider = decider
         self._notifier = notifier
         self._has_failed = False
+        self._bests: SimpleQueue[Message] = SimpleQueue()
         self.thread = Thread(target=self._run, name=f"notify {channel.name}", daemon=True)
 
     def _run(self) -> None:
@@ -55,7 +59,19 @@ class _Teller:
             self._tell_what_is_due()
         self._tell_what_is_due()
 
+    def best(self, view: StudyView, now: float) -> Told | None:
+        """The new best, where it is to be told now: by `take`, once it is recorded."""
+        message = self._decider.best(view, now)
+        return None if message is None else Told(self._channel.name, message)
+
+    def take(self, message: Message) -> None:
+        """Tell this next."""
+        self._bests.put(message)
+
     def _tell_what_is_due(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._tell(self._bests.get_nowait())
         for message in self._notifier.due(self._decider):
             self._tell(message)
 
@@ -69,7 +85,8 @@ class _Teller:
                 why = str(error) if isinstance(error, NotSentError) else type(error).__name__
                 self._notifier.fail(f"notify: {self._channel.name} {why} (the study continues)")
         else:
-            self._notifier.delivered(Told(self._channel.name, message))
+            if message.event != "best":  # which was recorded before
+                self._notifier.delivered(Told(self._channel.name, message))
 
     def _try(self, message: Message) -> None:
         for left in reversed(range(TRIES)):
@@ -135,11 +152,16 @@ class Notifier:
         """The study as it stands; what was told meanwhile is recorded."""
         with self._lock:
             self._happened.view = view
+        for teller in self._tellers:
+            if (told := teller.best(view, self._clock())) is not None:
+                self._record(told.to, told.message)
+                teller.take(told.message)
         self._settle()
 
     def end(self, view: StudyView, result: DriverResult, *, done: bool) -> None:
         """The session has ended in order; where the study stops for later there is nothing to tell."""
-        self.look(view)
+        with self._lock:
+            self._happened.view = view
         self._is_interrupted = result.interrupted
         ending = None
         if result.gave_up is not None:

@@ -29,28 +29,32 @@ def due(decider: Decider, happened: Happened, now: float) -> list[Message]:
     return list(decider.due(happened, now))
 
 
+def best(decider: Decider, view: StudyView, now: float) -> int | None:
+    message = decider.best(view, now)
+    return None if message is None else message.trial
+
+
 def test_a_new_best_is_told_at_once_and_those_that_follow_in_one_message_each_interval() -> None:
-    mine, happened = decider(every="10m", on="best"), Happened(0.0)
-    happened.view = view(1)
-    assert [each.trial for each in due(mine, happened, 0.0)] == [1]
-    for best, now in ((2, 10.0), (3, 300.0), (4, 599.0)):
-        happened.view = view(best)
-        happened.report(now)
-        assert due(mine, happened, now) == []
-    assert [each.trial for each in due(mine, happened, 600.0)] == [4]
-    assert due(mine, happened, 2000.0) == []
+    mine = decider(every="10m", on="best")
+    assert best(mine, view(1), 0.0) == 1
+    for number, now in ((2, 10.0), (3, 300.0), (4, 599.0)):
+        assert best(mine, view(number), now) is None
+    assert best(mine, view(4), 600.0) == 4
+    assert best(mine, view(4), 2000.0) is None
+    assert best(decider(on="end"), view(1), 0.0) is None
 
 
 def test_a_best_of_an_earlier_session_is_told_unless_it_was() -> None:
-    happened = Happened(0.0, view(7))
-    assert [each.trial for each in due(decider(), happened, 0.0)] == [7]
-    assert due(decider(({"about": "best", "trial": 7},)), happened, 0.0) == []
-    assert due(decider(({"about": "end", "trial": 7, "ended": 6},)), happened, 0.0) == []
+    assert best(decider(), view(7), 0.0) == 7
+    assert best(decider(({"about": "best", "trial": 7},)), view(7), 0.0) is None
+    assert best(decider(({"about": "end", "trial": 7, "ended": 6},)), view(7), 0.0) is None
 
 
 def test_the_end_is_told_once_for_each_number_of_trials() -> None:
     happened = Happened(0.0, view(3), ending=Ending())
-    [message] = due(decider(), happened, 0.0)
+    mine = decider()
+    [message] = due(mine, happened, 0.0)
+    assert due(mine, happened, 1.0) == []
     assert message.title == "digits: finished"
     assert message.text == "5 complete, 1 fail in 2m 05s. Best: trial 3, accuracy 0.53."
     assert (message.trial, message.ended) == (3, 6)
@@ -115,16 +119,18 @@ def test_silence_before_the_first_report_and_without_a_trial() -> None:
 
 def test_nothing_is_told_while_the_study_stops_or_before_it_begins() -> None:
     assert due(decider(), Happened(0.0, view(1, stopping=True)), 9999.0) == []
+    assert best(decider(), view(1, stopping=True), 9999.0) is None
     assert due(decider(), Happened(0.0), 9999.0) == []
     assert due(decider(), Happened(0.0, ending=Ending()), 0.0) == []
 
 
 def test_hyperparameters_travel_only_if_asked() -> None:
-    happened = Happened(0.0, view(3))
-    [message] = due(decider(), happened, 0.0)
+    message = decider().best(view(3), 0.0)
+    assert message is not None
     assert "learning_rate" not in str(message.as_json())
     assert message.as_json()["best"] == 0.53
-    [message] = due(decider(include=["hyperparameters"]), happened, 0.0)
+    message = decider(include=["hyperparameters"]).best(view(3), 0.0)
+    assert message is not None
     assert "with learning_rate=0.01235" in message.text
     assert message.as_json()["hyperparameters"] == {"learning_rate": 0.0123456}
 
