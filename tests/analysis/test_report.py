@@ -31,7 +31,7 @@ def test_the_report_renders_sorts_and_reports_no_error(run_path: Path, tmp_path:
     with browser(tmp_path / "profile") as chrome:
         chrome.get(page.as_uri())
         images = chrome.find_elements(By.CSS_SELECTOR, "figure img")
-        assert len(images) == len(plots.ALL) - 1
+        assert len(images) == len(plots.ALL) - 3  # of one objective, without a population
         assert all(image.get_property("naturalWidth") for image in images)
         rows = "[...document.querySelectorAll('#trials tbody tr')]"
         column = f"return {rows}.map(row => Number(row.children[0].innerText))"
