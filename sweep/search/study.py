@@ -20,7 +20,7 @@ from sweep.search.pruning import adapters, pruners
 from sweep.search.storage import NEVER_ASKED, StudyStorage
 from sweep.search.tpe.sampler import TPESampler
 from sweep.search.wrappers.distinct import Distinct
-from sweep.search.wrappers.in_order import InOrder
+from sweep.search.wrappers.in_order import ANY_NAME, InOrder
 from sweep.search.wrappers.noted import Noted
 from sweep.search.wrappers.rounded import Rounded, rounded_entries
 from sweep.search.wrappers.seeing import Seeing, shown
@@ -104,6 +104,7 @@ class Study:
         self._marks_rungs = optuna_internals.marks_rungs(self._study.pruner)
         if self._in_order is not None:
             optuna_internals.prepare_brackets(self._study)
+            self._study.study_name = ANY_NAME
         self.notes: list[str] = []
         self._earlier = self.storage.enter_earlier(self._warm_trials, first) if spec.warm_start else 0
         self._sampler = samplers.make(spec, **self._source_trials())
@@ -463,4 +464,4 @@ class Study:
 def _in_order(spec: StudySpec, storage: optuna.storages.BaseStorage, shows_rungs: bool) -> InOrder | None:
     """What the sampler and the pruner see in place of the storage; None where it is the storage itself."""
     lag = lag_of(spec)
-    return None if lag is None else InOrder(storage, lag, shows_rungs=shows_rungs)
+    return None if lag is None else InOrder(storage, spec.name, lag, shows_rungs=shows_rungs)

@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from runlog.ranking import Candidate, Cost, cost
 from sweep.search.optuna_internals import has_report, marks_rungs, prepare_brackets, trial_id
-from sweep.search.wrappers.in_order import InOrder
+from sweep.search.wrappers.in_order import ANY_NAME, InOrder
 from sweep.spec.order import lag_of
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import BoundaryRow
@@ -62,13 +62,14 @@ class SingleObjectiveAdapter:
         self, name: str, pruner: optuna.pruners.BasePruner, direction: str, lag: int | None = None
     ) -> None:
         storage = InMemoryStorage()
-        self._in_order = None if lag is None else InOrder(storage, lag, shows_rungs=marks_rungs(pruner))
+        self._in_order = None if lag is None else InOrder(storage, name, lag, shows_rungs=marks_rungs(pruner))
         self._study = optuna.create_study(
             study_name=name, storage=self._in_order or storage, pruner=pruner,  # type: ignore[arg-type]
             direction=_direction(direction), sampler=optuna.samplers.RandomSampler(seed=0),
         )  # fmt: skip
         if self._in_order is not None:
             prepare_brackets(self._study)
+            self._study.study_name = ANY_NAME
         self._trials: dict[int, optuna.Trial] = {}
 
     def enter(self, number: int) -> None:

@@ -20,6 +20,9 @@ from sweep.search.optuna_internals import COUNT, RUNG_MARK, trial_id
 MARKED_AT = "rungs_marked_at"
 """The system attribute that says at how many examples a trial got each of its pruner's marks."""
 
+ANY_NAME = "study"
+"""What Hyperband takes for the study's name: from it and a trial's number follows the trial's bracket."""
+
 LATER = (RUNG_MARK, MARKED_AT, "constraints", "terminator:")
 """How system attributes begin that a trial gets after it was asked."""
 
@@ -37,9 +40,10 @@ class _Moment(NamedTuple):
 class InOrder:
     """Stands for a storage. Outside a proposal and a verdict all is there as it is."""
 
-    def __init__(self, storage: BaseStorage, lag: int, *, shows_rungs: bool) -> None:
-        """`shows_rungs`: the pruner compares what running trials were at rungs."""
+    def __init__(self, storage: BaseStorage, name: str, lag: int, *, shows_rungs: bool) -> None:
+        """`shows_rungs`: the pruner compares what running trials were at rungs; `name` is the study's."""
         self._behind = storage
+        self._name = name
         self._lag = lag
         self._shows_rungs = shows_rungs
         self._moment: _Moment | None = None
@@ -69,6 +73,10 @@ class InOrder:
             self._moment = None
 
     # What samplers and pruners ask
+
+    def get_study_id_from_name(self, name: str) -> int:
+        """That of the study, which Hyperband is shown under a name of its own."""
+        return self._behind.get_study_id_from_name(self._name if name == ANY_NAME else name)
 
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None

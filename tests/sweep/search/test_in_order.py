@@ -187,3 +187,14 @@ def test_in_a_free_order_they_do_not(tmp_path: Path) -> None:
     alone = led(spec, tmp_path / "alone", 0, 26, kills=False, at_once=True)
     other = led(spec, tmp_path / "other", 1, 26, kills=False)
     assert other.proposals != alone.proposals
+
+
+def test_a_study_of_another_name_has_the_same_verdicts(tmp_path: Path) -> None:
+    """Optuna's own Hyperband takes a trial's bracket from the study's name."""
+    sections = {"sampler": SAMPLERS["random"], "pruner": PRUNERS["hyperband"]}
+    lives = [
+        led(study_of(("name: line", f"name: {name}"), **sections), tmp_path / name, 0, 12, kills=False)
+        for name in ("line", "other")
+    ]
+    assert lives[0].verdicts == lives[1].verdicts
+    assert any(lives[0].verdicts.values())
