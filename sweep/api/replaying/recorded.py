@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,6 +59,12 @@ class Trial:
     state: str
     values: tuple[float, ...] | None
     reports: Mapping[Place, Mapping[str, float]] = field(default_factory=dict)
+
+    def after(self, examples: int) -> Trial:
+        """The same with the reports after so many examples."""
+        return replace(
+            self, reports={place: each for place, each in self.reports.items() if place.examples > examples}
+        )
 
 
 def trials_of(run_dir: Path, history: History) -> dict[int, Trial]:

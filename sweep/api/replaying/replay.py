@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,12 @@ class _Replaying:
         number, row = recorded.number, self._history.study.trials[recorded.number]
         made = plan(self._spec, self._description, number, row.params, asked=row.hyperparameters)
         made = made if self._extension is None else self._extension.apply(made)
+        version = self._history.study.lineage.now(number)
+        if version.past:  # a member of a population: what it reported before was by a state that it gave up
+            made = replace(
+                made, past=version.past, hyperparameters=version.hyperparameters, key_number=number
+            )
+            recorded = recorded.after(version.past[-1].until)
         trained = {
             replicate: self._training.train(
                 made, replicate, until=self._until(recorded, made, replicate), width=self._width(number)
@@ -183,7 +189,10 @@ class _Replaying:
         last = max((place.examples for place in recorded.reports), default=0)
         for replicate, each in trained.items():
             was = {place: recorded.reports[place] for place in _places(recorded, replicate)}
-            now = {place: metrics for place, metrics in each.reports.items() if place.examples <= last}
+            since = min((place.examples for place in was), default=0)
+            now = {
+                place: metrics for place, metrics in each.reports.items() if since <= place.examples <= last
+            }
             yield from report_differences(number, was, now)
             if each.failure is not None and not row.diverged:
                 end = f"failed: {each.failure.strip().splitlines()[-1]}"

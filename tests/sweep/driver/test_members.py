@@ -9,6 +9,7 @@ import pytest
 import analysis
 from runlog.lineage import Lineage
 from runlog.study import read_study
+from sweep.api.replaying.replay import replay
 from sweep.rundir.rundir import RunDir
 from tests.sweep.conftest import Folder
 from tests.sweep.in_process import Killed, kill_at, run
@@ -87,3 +88,16 @@ def test_a_population_that_was_killed_comes_to_the_same(
     run(folder)
     assert values(folder.runs / "again") == killed
     assert lineage_of(folder.runs / "again").changes == was.changes
+
+
+def test_a_member_is_replayed_by_its_lineage(undisturbed: Folder) -> None:
+    """From its last copy on its reports are the recorded ones, and the best one's weights are."""
+    study = read_study(undisturbed.run_dir, on_damage=lambda each: None)
+    changed = sorted({change.trial for change in study.lineage.changes})
+    best = study.best()[0].number
+    found = replay(undisturbed.run_dir, sorted({*changed[:2], best}))
+    assert [each.difference for each in found.trials] == [None] * len(found.trials)
+    (of_best,) = (each for each in found.trials if each.trial == best)
+    assert of_best.weights == "equal"
+    of_changed = next(each for each in found.trials if each.trial == changed[0])
+    assert 0 < of_changed.reports < 5
