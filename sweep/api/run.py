@@ -152,11 +152,16 @@ def run_study(
     """
     began = time.monotonic()
     check_choices(spec, sources=False)
+    said: list[str] = []  # not once more where the study is resumed
     while True:
         with open_run(spec, runs, accept_changed_task=accept_changed_task, source=source) as run:
             for text in _said_once(run.history.fresh_damage, run.path):
                 progress.note(text)
+<<<<<<< HEAD
             asked = in_effect(with_its_order(spec, run), run, progress.note)
+=======
+            asked = in_effect(spec, run, lambda text: _say_once(text, said, progress))
+>>>>>>> ec0850b (Requests at any moment in the simulation, and each verb on a study on Ray that is killed and resumed)
             if run.history.study.steered.paused is None:
                 summary = _session(asked, run, progress, began, cluster, interrupter, accept_changed_task)
             elif await_resumed(asked, run, progress, interrupter):
@@ -166,6 +171,12 @@ def run_study(
         if summary is not None:
             answer_late(run.path, progress.note)
             return summary
+
+
+def _say_once(text: str, said: list[str], progress: Progress) -> None:
+    if text not in said:
+        said.append(text)
+        progress.note(text)
 
 
 def _session(

@@ -16,6 +16,7 @@ from runlog.reader import read_batches
 from runlog.records import Record
 from runlog.study import StudyState
 from sweep.rundir.history import read_history
+from sweep.scheduler.endings import FINISHED_BY_HAND, PRUNED_BY_HAND
 from sweep.search.storage import StudyStorage
 from sweep.search.study import Study
 from sweep.spec.edited import edits as editing
@@ -23,11 +24,14 @@ from sweep.spec.plans import longest
 from sweep.spec.points import Points
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Outcome, RunId, TrialState
+from tests.simulation import steering
 from tests.simulation.history import Failed, History, folder, without_tables
 from tests.simulation.recipe import Recipe
 from tests.simulation.studies import DESCRIPTION, EVERY, METRIC, content, study
 
 INDEPENDENT = ("random", "grid")
+
+BY_HAND = (PRUNED_BY_HAND, FINISHED_BY_HAND)
 
 
 def require(holds: object, what: str) -> None:
@@ -60,6 +64,7 @@ def _check_run(history: History) -> None:
     require(set(told.values()) <= {1}, f"a trial must be told once: {told}")
     require(set(asked.values()) <= {1}, f"a trial must be asked once: {asked}")
     require(told.keys() == asked.keys(), f"all that are asked are told: {asked.keys() ^ told.keys()}")
+    steering.check(history.recipe, log, found.told, found.study, history.people.asked, require)
     _check_told(history, found.told, retried=len(found.study.retried))
     _check_stops(history, log)
     _check_reports(history, log, found.told)
@@ -96,13 +101,16 @@ def _check_told(history: History, told: dict[int, Outcome], *, retried: int = 0)
     grid = 5 * recipe.programs if recipe.sampler == "grid" else 10**6
     is_edited_grid = recipe.sampler == "grid" and recipe.edits_space  # which `_check_grid` counts
     most = min(max(history.last_budget, history.asked_before_last - retried), grid)
-    if recipe.patience is None and not is_edited_grid:
+    is_set = any(each.verb == "budget" for each in recipe.requests)  # to less than runs, it may be
+    if recipe.patience is None and not is_edited_grid and not is_set:
         require(
             len(told) - retried == most, f"{len(told)} trials ended of {most}, and {retried} to ask again"
         )
     ends = recipe.reports * EVERY
     for number, outcome in told.items():
         expected = [history.value(RunId(number, each), ends) for each in range(recipe.replicates)]
+        if outcome.reason in BY_HAND:
+            continue
         if outcome.state is TrialState.COMPLETE:
             mean = expected[0] if len(expected) == 1 else sum(expected) / len(expected)
             require(outcome.values == (mean,), f"trial {number} is {outcome.values}, not {mean}")
@@ -129,7 +137,7 @@ def _check_reports(history: History, log: list[dict[str, Any]], told: dict[int, 
         every = list(range(EVERY, EVERY * (len(examples) + 1), EVERY))
         require(sorted(examples) == every, f"reports of {run} must have no gap: {sorted(examples)}")
     for number, outcome in told.items():
-        if outcome.state is TrialState.COMPLETE:
+        if outcome.state is TrialState.COMPLETE and outcome.reason not in BY_HAND:
             counts = [len(by_run.get((number, each), ())) for each in range(recipe.replicates)]
             require(set(counts) == {recipe.reports}, f"trial {number} must have all its reports: {counts}")
 
@@ -196,6 +204,8 @@ def _check_params(history: History, log: list[dict[str, Any]]) -> None:
         number, again = record["trial"], record.get("retries")
         asked[number] = record
         expected = _undisturbed(recipe.sampler, space)
+        if "enqueued" in record:
+            continue
         if again is not None:
             same = record["params"] == asked[again]["params"]
             require(same or recipe.edits_space, f"a trial is asked again as it was: {record}, {asked[again]}")

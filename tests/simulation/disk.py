@@ -75,6 +75,12 @@ class SimulatedDisk:
         with mock.patch.multiple(os, open=self._os_open, **own), mock.patch.object(io, "open", self._file):
             yield
 
+    @contextmanager
+    def uninstalled(self) -> Iterator[None]:
+        """What another process does: its changes are its own, and durable."""
+        with mock.patch.multiple(os, **self._real), mock.patch.object(io, "open", self._open):
+            yield
+
     # What is called in the place of the system's
 
     def _os_open(self, path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:

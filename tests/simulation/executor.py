@@ -27,7 +27,7 @@ from sweep.vocabulary.turn import (
     TurnDone,
     TurnResult,
 )
-from tests.simulation.recipe import OUTAGE, Fault, Recipe
+from tests.simulation.recipe import OUTAGE, Asked, Fault, Recipe
 from tests.simulation.studies import EVERY, METRIC, advanced, content, value, value_of
 
 HANG_S = 400.0
@@ -139,6 +139,7 @@ class FaultyExecutor(SimulatedExecutor):
         jump: Callable[[float], None],
         kill: Callable[[], NoReturn],
         to_blame: set[int],
+        ask: Callable[[Asked], None] = lambda asked: None,
     ) -> None:
         self.recipe = recipe
         world = World(
@@ -164,6 +165,10 @@ class FaultyExecutor(SimulatedExecutor):
         self._pending = deque(
             sorted((each for each in recipe.faults if each.at > first), key=lambda each: each.at)
         )
+        self._ask = ask
+        self._asking = deque(
+            sorted((each for each in recipe.requests if each.at > first), key=lambda each: each.at)
+        )
         self._past: deque[ExecutorEvent] = deque(maxlen=8)
         self._spoilt: dict[str, str] = {}
         self._outages = [each for each in recipe.faults if each.kind == "outage"]
@@ -176,6 +181,8 @@ class FaultyExecutor(SimulatedExecutor):
         events: list[ExecutorEvent] = []
         while self._pending and self._pending[0].at <= self.steps:
             events += self._happen(self._pending.popleft())
+        while self._asking and self._asking[0].at <= self.steps:
+            self._ask(self._asking.popleft())
         if not events and not self._agenda and not self._at_once:
             self.idle += 1
             self.now += IDLE_S

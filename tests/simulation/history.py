@@ -11,13 +11,14 @@ from typing import Any
 from unittest import mock
 
 from runlog.lineage import Lineage
-from sweep.api.run import GAVE_UP
+from sweep.api.run import GAVE_UP, PAUSED
 from sweep.driver import driver as driver_module
 from sweep.driver.build import open_study
 from sweep.driver.driver import Driver
 from sweep.driver.editing import record_edit
 from sweep.driver.monitor.progress import StudyView
 from sweep.driver.session import check_same_study, finished
+from sweep.driver.steering.settings import in_effect
 from sweep.errors import RunDirError
 from sweep.rundir import tables_thread
 from sweep.rundir.null import NullRunDir
@@ -34,6 +35,7 @@ from tests.simulation.disk import SimulatedDisk
 from tests.simulation.edits import edit
 from tests.simulation.executor import FaultyExecutor, Killed
 from tests.simulation.recipe import OUTAGE, Death, Recipe
+from tests.simulation.steering import People
 from tests.simulation.studies import DESCRIPTION, EVERY, METRIC, advanced, study, value, value_of
 
 START = 1_700_000_000.0
@@ -81,6 +83,7 @@ class History:
 
     def __post_init__(self) -> None:
         self.disk = SimulatedDisk(self.root)
+        self.people = People(self, self.disk)
         self.current = self.recipe
         """The recipe as edits have made it."""
 
@@ -95,7 +98,7 @@ class History:
     def run(self) -> None:
         """Session after session. Raises AssertionError where something does not hold."""
         recipe, deaths, edits = self.recipe, iter(self.recipe.deaths), list(self.recipe.edits)
-        most = 3 + len(recipe.deaths) + 2 * len(recipe.faults) + len(edits)
+        most = 3 + len(recipe.deaths) + 2 * len(recipe.faults) + len(edits) + 3 * len(recipe.requests)
         while True:
             self.sessions += 1
             if self.sessions > most + self.ends.count(GAVE_UP):
@@ -105,7 +108,7 @@ class History:
             self.ends.append(end)
             if edits:
                 edit(self, edits.pop(0))
-            elif end in ("finished", "finished before") and death is None:
+            elif end in ("finished", "finished before") and death is None and not self.people.answer_left():
                 return
 
     def spec(self) -> StudySpec:
@@ -143,10 +146,16 @@ class History:
     def _on_disk(self) -> str:
         spec = self.spec()
         with RunDir.open(self.root, spec.name, clock=self.wall) as run:
+            spec = in_effect(spec, run, lambda text: None)
+            self.last_budget = spec.budget.trials or 0
+            if run.history.study.steered.paused is not None:
+                self.people.resume(run, spec)
+                run.commit()
+                return "resumed"
             if finished(spec, run):
                 self.asked_before_last = len(run.history.study.trials)
                 return "finished before"
-            if self.recipe.edits_space:
+            if self.recipe.edits_space or self.recipe.requests:
                 if run.study_text is None:
                     self.first_space = values_of(spec)
                 check_same_study(spec, run)
@@ -174,6 +183,7 @@ class History:
             jump=self._jump,
             kill=self.disk.die,
             to_blame=self.to_blame,
+            ask=lambda asked: self.people.ask(asked, spec),
         )
         self._executor = executor
         driver = Driver(
@@ -196,6 +206,8 @@ class History:
         self.told = dict(result.told)
         if result.gave_up is not None:
             return GAVE_UP
+        if result.paused:
+            return PAUSED
         return "interrupted" if result.interrupted else "finished"
 
     def expected(self, log: list[dict[str, Any]]) -> dict[tuple[int, int, int], float]:

@@ -11,6 +11,7 @@ from unittest import mock
 
 from runlog.layout import CheckpointName
 from sweep.driver import driver, limits
+from sweep.driver.steering import live
 from sweep.executors import simulated_worker
 from sweep.rundir import rundir
 from sweep.scheduler import Limits, endings, faults
@@ -47,9 +48,11 @@ FAULTS: Mapping[str, Patch] = {
     "12": (simulated_worker, "stands_at", _stands_at),
     "kept-lane": (endings, "unqueue", lambda state, run: None),
     "torn-line": (rundir, "whole_bytes", _size),
+    "asked-again": (live, "is_answered", lambda run, request: False),
 }
 """By name: 2 and 12 of docs/faults.md (a trial that breaks fails at once; none that break stop the study;
-checkpoints are not found), a told trial that keeps its lane, a torn line that is not cut off."""
+checkpoints are not found), a told trial that keeps its lane, a torn line that is not cut off, a request that
+is answered again after a kill."""
 
 
 @contextmanager

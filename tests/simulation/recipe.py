@@ -35,6 +35,15 @@ class Edit:
     pick: int = 0
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks of the study at the `at`th wait of all sessions together; `pick` says of what."""
+
+    verb: str
+    at: int
+    pick: int = 0
+
+
 FAULTS = {
     "worker": 8,
     "node": 4,
@@ -69,6 +78,20 @@ EDITS = {
     "fix": 1,
 }
 """What is changed between sessions, and how often each is chosen."""
+
+REQUESTS = {
+    "prune": 5,
+    "finish": 6,
+    "budget": 3,
+    "enqueue": 5,
+    "pause": 3,
+    "stop": 2,
+    "lanes": 2,
+    "concurrency": 1,
+    "keep": 1,
+    "tag": 1,
+}
+"""What is asked while a study runs, and how often each is chosen."""
 
 SPACE_EDITS = ("bounds", "choices", "entry", "fix")
 """Edits of the space: its range, its choices, an entry added, one fixed."""
@@ -117,6 +140,7 @@ class Recipe:
     faults: tuple[Fault, ...] = field(default=())
     deaths: tuple[Death, ...] = field(default=())
     edits: tuple[Edit, ...] = field(default=())
+    requests: tuple[Asked, ...] = field(default=())
 
     def as_text(self) -> str:
         """One line that `of_text` reads back; what has its least value is left out."""
@@ -136,6 +160,7 @@ class Recipe:
         found["faults"] = tuple(Fault(**each) for each in found.get("faults", ()))
         found["deaths"] = tuple(Death(**each) for each in found.get("deaths", ()))
         found["edits"] = tuple(Edit(**each) for each in found.get("edits", ()))
+        found["requests"] = tuple(Asked(**each) for each in found.get("requests", ()))
         assert found.keys() <= {each.name for each in fields(cls)}
         return cls(**found)
 
@@ -202,6 +227,7 @@ class Recipe:
             edits=() if in_memory else _edits(chance),
             retry=chance.choice((2, 2, 0, 1)),
             stop_after=None if in_memory else chance.choice((5, 5, 1, 2, None)),
+            requests=() if in_memory else _requests(chance),
         )
 
     @classmethod
@@ -242,6 +268,12 @@ def _edits(chance: random.Random) -> tuple[Edit, ...]:
     count = chance.choice((0, 0, 0, 1, 1, 2))
     found = chance.choices(list(EDITS), list(EDITS.values()), k=count)
     return tuple(Edit(kind, chance.randint(0, 99)) for kind in found)
+
+
+def _requests(chance: random.Random) -> tuple[Asked, ...]:
+    count = chance.choice((0, 0, 1, 2, 4, 8))
+    found = chance.choices(list(REQUESTS), list(REQUESTS.values()), k=count)
+    return tuple(Asked(verb, chance.randint(1, 25), chance.randint(0, 99)) for verb in found)
 
 
 def _deaths(chance: random.Random) -> tuple[Death, ...]:

@@ -12,7 +12,7 @@ from tests.simulation.recipe import Recipe
 LEAST = {
     each.name: each.default
     for each in fields(Recipe)
-    if each.name not in ("seed", "faults", "deaths", "edits")
+    if each.name not in ("seed", "faults", "deaths", "edits", "requests")
 }
 
 
@@ -46,6 +46,8 @@ def candidates(recipe: Recipe) -> Iterator[Recipe]:
         yield replace(recipe, deaths=(*recipe.deaths[:index], *recipe.deaths[index + 1 :]))
     for index in range(len(recipe.edits)):
         yield replace(recipe, edits=(*recipe.edits[:index], *recipe.edits[index + 1 :]))
+    for index in range(len(recipe.requests)):
+        yield replace(recipe, requests=(*recipe.requests[:index], *recipe.requests[index + 1 :]))
     for name, least in LEAST.items():
         if getattr(recipe, name) != least:
             yield changed(recipe, name, least)
