@@ -157,11 +157,7 @@ def run_study(
         with open_run(spec, runs, accept_changed_task=accept_changed_task, source=source) as run:
             for text in _said_once(run.history.fresh_damage, run.path):
                 progress.note(text)
-<<<<<<< HEAD
-            asked = in_effect(with_its_order(spec, run), run, progress.note)
-=======
-            asked = in_effect(spec, run, lambda text: _say_once(text, said, progress))
->>>>>>> ec0850b (Requests at any moment in the simulation, and each verb on a study on Ray that is killed and resumed)
+            asked = in_effect(with_its_order(spec, run), run, lambda text: _say_once(text, said, progress))
             if run.history.study.steered.paused is None:
                 summary = _session(asked, run, progress, began, cluster, interrupter, accept_changed_task)
             elif await_resumed(asked, run, progress, interrupter):

@@ -57,7 +57,9 @@ def finish_those_that_wait(state: State, out: list[Instruction]) -> None:
                 state.paused.pop(run.id, None)
                 unqueue(state, run)
                 run.finished = True
-        if trial.finished:
+        if state.limits.in_order:  # what it has reported and is not entered comes first
+            state.moved.add(number)
+        elif trial.finished:
             complete(state, trial, out)
 
 

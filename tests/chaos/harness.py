@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -134,8 +134,19 @@ class Study:
         assert code == 0, self.said.read_text()[-3000:]
 
 
-def kill_drivers(study: Study, description: Path, chance: random.Random, kills: int, tally: Tally) -> None:
-    """Kill the driver at random moments after it begins to write; a session that ends first kills nothing."""
+def kill_drivers(
+    study: Study,
+    description: Path,
+    chance: random.Random,
+    kills: int,
+    tally: Tally,
+    *,
+    ask: Callable[[], None] = lambda: None,
+) -> None:
+    """Kill the driver at random moments after it begins to write; a session that ends first kills nothing.
+
+    Just before, something may be asked of the study by hand.
+    """
     watch = Watch(study.run_dir, study.said)
     for _ in range(kills):
         before = watch.log_bytes()
@@ -143,6 +154,7 @@ def kill_drivers(study: Study, description: Path, chance: random.Random, kills: 
         grown = chance.choice((1, 1, 400, 2000))
         while process.poll() is None and watch.log_bytes() < before + grown:
             time.sleep(0.002)
+        ask()
         time.sleep(chance.random() * 0.1)
         if process.poll() is None:
             process.kill()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sweep.driver.steering import channel
 from tests.chaos.harness import Study, describe, kill_drivers
 from tests.chaos.tally import Tally, compare
 from tests.logs import records
@@ -48,3 +49,33 @@ def test_invariants_1_and_3_of_a_function_which_resumes_from_what_it_saved(tmp_p
     assert tally.kills["driver"] == 2
     assert tally.clean, tally
     assert len(records(disturbed.run_dir, "checkpoint")) > 0
+
+
+@pytest.mark.usefixtures("described_here")
+def test_no_request_is_lost_or_done_twice_by_a_driver_that_is_killed_as_it_is_asked(tmp_path: Path) -> None:
+    tally, chance, asked = Tally(), random.Random(SEED), list[channel.Request]()
+    study = Study(tmp_path / "steered", trials=8, executor="inline", function=True)
+    description = describe(study)
+
+    def ask() -> None:
+        trials = {record["trial"] for record in records(study.run_dir, "asked")}
+        ended = {record["trial"] for record in records(study.run_dir, "told")}
+        for number in sorted(trials - ended):
+            asked.append(channel.submit(study.run_dir, "prune", {"trial": number}))
+        asked.append(channel.submit(study.run_dir, "enqueue", {"learning_rate": 0.0125 + len(asked) / 1000}))
+        asked.append(channel.submit(study.run_dir, "set", {"budget.trials": 10 + len(asked)}))
+
+    kill_drivers(study, description, chance, 4, tally, ask=ask)
+    study.finish(description)
+    answers = {record["id"]: record for record in records(study.run_dir, "request")}
+    assert [record["id"] for record in records(study.run_dir, "request")] == [each.id for each in asked]
+    told = {record["trial"]: record for record in records(study.run_dir, "told")}
+    rates = [record["params"]["learning_rate"] for record in records(study.run_dir, "asked")]
+    for request in asked:
+        if request.verb == "prune" and answers[request.id]["accepted"]:
+            assert told[request.arguments["trial"]]["reason"] == "pruned by hand"
+        if request.verb == "enqueue":
+            assert rates.count(request.arguments["learning_rate"]) == answers[request.id]["accepted"]
+    assert len(told) == asked[-1].arguments["budget.trials"]
+    assert channel.count(study.run_dir) == 0
+    assert tally.kills["driver"] >= 2
