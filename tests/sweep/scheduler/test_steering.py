@@ -179,3 +179,21 @@ def test_a_run_that_is_to_end_and_fails_meanwhile_has_failed() -> None:
     study.enter(Finish(0))
     study.work_all()
     assert study.told[0].outcome.state in (TrialState.FAIL, TrialState.COMPLETE)
+
+
+def test_in_a_fixed_order_a_trial_ends_once_what_it_reported_is_entered() -> None:
+    study = world(2, width=2, in_order=True, lag=2)
+    study.work("slot-1")
+    study.work("slot-1")
+    study.enter(Finish(1))
+    study.work_all()
+    last = max(examples for trial, _, examples in study.reports if trial == 1)
+    assert study.told[1].outcome.reason == "finished by hand"
+    assert study.told[1].outcome.values == (1 + last / 1000,)
+    assert last < 10
+    assert study.told[0].outcome.values == (10 / 1000,)
+    late = world(1, width=1, in_order=True, lag=1)
+    late.work("slot-1")
+    late.lose("slot-1")
+    late.enter(Finish(0))
+    assert late.told[0].outcome.values == (1 / 1000,)
