@@ -64,7 +64,7 @@ def _check_run(history: History) -> None:
     require(set(told.values()) <= {1}, f"a trial must be told once: {told}")
     require(set(asked.values()) <= {1}, f"a trial must be asked once: {asked}")
     require(told.keys() == asked.keys(), f"all that are asked are told: {asked.keys() ^ told.keys()}")
-    steering.check(history.recipe, log, found.told, found.study, history.people.asked, require)
+    steering.check(history, log, found.told, found.study, require)
     _check_told(history, found.told, retried=len(found.study.retried))
     _check_stops(history, log)
     _check_reports(history, log, found.told)

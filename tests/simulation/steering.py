@@ -18,8 +18,8 @@ from sweep.scheduler.endings import FINISHED_BY_HAND, PRUNED_BY_HAND
 from sweep.spec.schema import FloatRange, StudySpec
 from sweep.vocabulary.trial import Outcome, RunId, TrialState
 from tests.simulation.disk import SimulatedDisk
-from tests.simulation.recipe import Asked, Recipe
-from tests.simulation.studies import EVERY, value
+from tests.simulation.recipe import Asked
+from tests.simulation.studies import EVERY
 
 Require = Callable[[object, str], None]
 
@@ -94,14 +94,14 @@ def _arguments(asked: Asked, spec: StudySpec) -> dict[str, Any]:
 
 
 def check(
-    recipe: Recipe,
+    history: History,
     log: list[Record],
     told: dict[int, Outcome],
     study: StudyState,
-    asked: list[str],
     require: Require,
 ) -> None:
     """Each request has one answer, and what it accepted was done once."""
+    recipe, asked = history.recipe, history.people.asked
     answers = [record for record in log if record["event"] == "request"]
     counts = Counter(record["id"] for record in answers)
     require(sorted(counts.elements()) == asked, f"each request is answered once: {counts}, {asked}")
@@ -122,7 +122,7 @@ def check(
                 by_hand = outcome.state is TrialState.PRUNED and outcome.reason == PRUNED_BY_HAND
                 require(by_hand, f"trial {number} must be pruned by hand: {outcome}")
             case "finish" if told[number].reason == FINISHED_BY_HAND:
-                _check_finished(recipe, log, told[number], require)
+                _check_finished(history, log, told[number], require)
             case "enqueue":
                 times = tried[record["id"]]
                 never = record["id"] in withdrawn or may_end_early
@@ -141,15 +141,16 @@ def check(
     require(not study.steered.ends, f"all that was to end has ended: {study.steered.ends}")
 
 
-def _check_finished(recipe: Recipe, log: list[Record], outcome: Outcome, require: Require) -> None:
+def _check_finished(history: History, log: list[Record], outcome: Outcome, require: Require) -> None:
     """Its value is that of the last boundary that all its replicates had reached."""
+    recipe = history.recipe
     seen = Counter(
         record["examples"]
         for record in log
         if record["event"] == "report" and record["trial"] == outcome.number
     )
     last = max(examples for examples, count in seen.items() if count == recipe.replicates)
-    each = [value(RunId(outcome.number, replicate), last) for replicate in range(recipe.replicates)]
+    each = [history.value(RunId(outcome.number, replicate), last) for replicate in range(recipe.replicates)]
     mean = each[0] if len(each) == 1 else sum(each) / len(each)
     require(outcome.values == (mean,), f"trial {outcome.number} is {outcome.values}, not {mean} at {last}")
     require(last <= recipe.reports * EVERY, "no report is beyond the end")
