@@ -93,6 +93,9 @@ REQUESTS = {
 }
 """What is asked while a study runs, and how often each is chosen."""
 
+HARMLESS_REQUESTS = ("pause", "stop", "lanes", "keep", "tag")
+"""Those that change no trial."""
+
 SPACE_EDITS = ("bounds", "choices", "entry", "fix")
 """Edits of the space: its range, its choices, an entry added, one fixed."""
 
@@ -247,6 +250,7 @@ class Recipe:
             timeout_s=None,
             retry=2,
             edits=tuple(each for each in found.edits if each.kind in HARMLESS_EDITS),
+            requests=tuple(each for each in found.requests if each.verb in HARMLESS_REQUESTS),
         )
 
 
