@@ -193,7 +193,7 @@ class Study:
         number = self.storage.count
         has_point = self._asked_for or self._retries or self._point(number) is not None
         is_given = has_point or self._extends(number) is not None
-        if is_given or not isinstance(sampler, TPESampler) or not self._shows_all:
+        if is_given or not isinstance(sampler, TPESampler) or not self.storage.buffered:
             return []
         if self._in_order is not None:
             count = 1  # each sees other trials
@@ -208,12 +208,6 @@ class Study:
             self.storage.enter_asked(params, self._distributions)
             self._points.enter(params)
         return proposals
-
-    @property
-    def _shows_all(self) -> bool:
-        """Whether the sampler is shown the trials as the study's own storage has them, nothing in between."""
-        shown = optuna_internals.storage_of(self._study)
-        return self.storage.buffered and shown is self.storage.backend
 
     def restore(
         self,
