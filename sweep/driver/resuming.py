@@ -102,6 +102,10 @@ class Resuming:
             begun = length.boundaries(start[snapshot.replicate].examples) if start else 0
             return length.boundaries(snapshot.examples) <= begun + recorded.get(snapshot.replicate, 0)
 
+        # The run writes those again, and retention would keep one of them instead of the one it resumes from.
+        for snapshot in [each for each in self._run.checkpoints.kept if each.trial == found.number]:
+            if not is_covered(snapshot):
+                self._run.checkpoints.remove(snapshot.path)
         members = self._trials.members
         if members is not None:
             last = self._run.checkpoints.last_sound(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mlx.core as mx
 import pytest
 
-from tests.train_core.conftest import BASE, Small, assert_equal, finish, program_of
+from tests.train_core.conftest import BASE, Small, assert_equal, assert_same, finish, program_of
 from tests.train_core.lanes.trials import load, setting
 from train_core import Length, Population, Program, keys
 from train_core.errors import HyperparameterError
@@ -58,9 +58,7 @@ def test_a_copied_lane_equals_its_lineage_alone_at_any_width(program: Program) -
     for width, lanes in ((2, (0, 1)), (5, (4, 1))):
         population = copied(program, width, lanes)
         found = finish(population, lanes[1])
-        assert [(r.examples, r.updates, r.metrics) for r in found] == [
-            (r.examples, r.updates, r.metrics) for r in expected
-        ]
+        assert_same(found, expected)
         assert_equal(population.snapshot(lanes[1]), alone.snapshot(0))
 
 
