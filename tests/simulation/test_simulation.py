@@ -27,10 +27,10 @@ def test_every_history_ends_well(start: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", range(0, 120, 40))
+@pytest.mark.parametrize("start", range(0, 45, 15))
 def test_a_study_in_a_fixed_order_is_the_same_whatever_happens(start: int) -> None:
     """On any workers, with any delays and kills its trials are those of one worker with one lane."""
-    for seed in range(start, start + 40):
+    for seed in range(start, start + 15):
         play(Recipe.in_order_of_seed(seed))
 
 
@@ -57,9 +57,9 @@ def test_each_part_of_a_fixed_order_is_needed(part: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", range(0, 120, 60))
+@pytest.mark.parametrize("start", range(0, 40, 20))
 def test_every_history_of_a_population_ends_well(start: int) -> None:
-    for seed in range(start, start + 60):
+    for seed in range(start, start + 20):
         found = failure(Recipe.of_population(seed))
         assert found is None, f"{found}; Recipe.of_population({seed})"
 
