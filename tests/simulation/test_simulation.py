@@ -76,7 +76,7 @@ FOUND = (
     # A trial that ran while a grid was edited took up another of its points, which was then never tried.
     '{"seed":1436,"trials":2,"reports":4,"sampler":"grid","every_s":0.5,"raise_to":2,"deaths":[{"kind":"fsync",'
     '"at":91,"share":0.24578430687861663}],"edits":[{"kind":"bounds","pick":37}]}',
-    # A run's retry resumed from a checkpoint that was deleted in favour of one beyond the reports that the log has.
+    # A run's retry resumed from a checkpoint that was deleted in favour of one beyond what the log has.
     '{"seed":3088,"trials":2,"replicates":3,"reports":3,"lanes":4,"keep_best":1,"every_s":0.5,"slots":2,'
     '"run_s":1.0,"faults":[{"kind":"run","at":12,"pick":38}],"deaths":[{"kind":"power","at":112,"share":'
     '0.013460487943134036}]}',
