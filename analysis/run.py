@@ -16,7 +16,7 @@ from analysis.errors import RunError, warn
 from analysis.studyfile import StudyFile, read_study_file
 from runlog import layout, ranking
 from runlog.final import Final
-from runlog.reader import Damage, UnreadableLogError, read_batches
+from runlog.reader import Damage, UnreadableLogError, read_batches, whole_bytes
 from runlog.records import FIELDS, Record
 from runlog.study import StudyState
 from runlog.tables import DEFAULTS, KEY, read_metrics
@@ -66,7 +66,7 @@ class Run:
         frame: pd.DataFrame = table.to_pandas()
         unused = [name for name in DEFAULTS if frame[name].isna().all()]
         rows = frames.first_of_each(frame.drop(columns=unused), KEY)
-        return rows if self.study.lag is None else rows.sort_values(list(KEY), ignore_index=True)
+        return rows.sort_values(list(KEY), ignore_index=True) if self._is_in_order else rows
 
     @cached_property
     def ledger(self) -> pd.DataFrame:
@@ -279,6 +279,16 @@ class Run:
         for record in self.records:
             study.add(record)
         return study
+
+    @property
+    def _is_in_order(self) -> bool:
+        """Whether the study has a fixed order: as its first record says, so that no other is read for it."""
+        if not self._has_log:
+            return False
+        log = self.path / layout.LOG
+        batches = read_batches(log, kinds={"opened"}, stop=whole_bytes(log), on_damage=lambda _: None)
+        first = next(batches, [])
+        return bool(first) and first[0].get("lag") is not None
 
     @property
     def _directions(self) -> list[str]:

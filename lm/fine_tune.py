@@ -135,7 +135,7 @@ class FineTune(Task):
             logits = adapters.called(model, inputs)
         return train_core.token_mean(train_core.cross_entropy(logits, targets), counted)
 
-    def tokens(self, weight: float, **static: Any) -> float:
+    def count_tokens(self, weight: float, **static: Any) -> float:
         """Those that count in the loss, as mlx-lm counts them."""
         return weight
 

@@ -94,7 +94,7 @@ class Pretrain(Task):
         losses = train_core.cross_entropy(base.called_afresh(model, batch["inputs"]), batch["targets"])
         return Mean(losses.mean(axis=1))
 
-    def tokens(self, weight: float, *, max_seq_length: int, **static: Any) -> float:
+    def count_tokens(self, weight: float, *, max_seq_length: int, **static: Any) -> float:
         """All of each example."""
         return weight * max_seq_length
 

@@ -72,7 +72,7 @@ class Lineage:
     was decided on, in examples.
     """
 
-    asked: Callable[[int], Mapping[str, Any]]
+    asked: Callable[[int], Mapping[str, Any]] = field(compare=False)
     judged: dict[int, int] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     _versions: dict[int, list[Version]] = field(default_factory=dict)

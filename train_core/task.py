@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,8 +82,8 @@ class Task:
     `samples(self, model, hp, most)` is called for the best trial at a study's end and returns pairs of texts
     to show: what was asked, what was answered.
 
-    A task of tokens has a method `tokens(self, weight, **static)`: how many there are in examples whose
-    losses have this weight together. Reports then say `train_tokens`, since the report before, and
+    A task of tokens has a method `count_tokens(self, weight, **static)`: how many there are in examples
+    whose losses have this weight together. Reports then say `train_tokens`, since the report before, and
     `learning_rate`.
     """
 
@@ -170,6 +170,11 @@ _NUMBER_NEEDED = re.compile(
 _NOT_THE_TASK = tuple(
     str(Path(place).resolve()) for place in (Path(__file__).parent, *map(Path, getattr(mlx, "__path__", ())))
 )
+
+
+def optional_method(task: Task, name: str) -> Callable[..., Any] | None:
+    """Return a method that a task may have; an attribute of that name that is none is the task's own."""
+    return getattr(task, name) if callable(getattr(type(task), name, None)) else None
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from train_core.errors import TaskError
 from train_core.hyperparameters import CORE, STATIC, SWITCHES
 from train_core.inspect import vmap_incompatibility
 from train_core.inspect.probe import Probe
-from train_core.task import Task
+from train_core.task import Task, optional_method
 from train_core.vmap.rules import noting
 
 
@@ -34,7 +34,7 @@ def describe(
     with noting() as rules:
         incompatibility = vmap_incompatibility.find(probe)
     scaled = ["skipped_updates"] if probe.program.static.precision == "float16" else []
-    counted = ["train_tokens", "learning_rate"] if hasattr(task, "tokens") else []
+    counted = ["train_tokens", "learning_rate"] if optional_method(task, "count_tokens") else []
     return {
         "static": sorted({*STATIC, *task.static}),
         "switches": [*SWITCHES, *task.switches],

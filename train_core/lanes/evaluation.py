@@ -24,7 +24,7 @@ from train_core.lanes.lane import LaneRun
 from train_core.lanes.program import Program
 from train_core.step import functional, schedule
 from train_core.step.step import LaneState, Samples
-from train_core.task import Batch, task_errors
+from train_core.task import Batch, optional_method, task_errors
 
 Pair = tuple[mx.array, mx.array]
 Evaluate = Callable[..., dict[str, Pair]]
@@ -137,11 +137,13 @@ class Evaluation:
     def _of_tokens(self, state: LaneState, hp: dict[str, mx.array]) -> dict[str, list[float]]:
         """What reports of a task of tokens say beside: how many it trained on, the last update's rate."""
         task = self.program.task
-        if not hasattr(task, "tokens"):
+        count = optional_method(task, "count_tokens")
+        if count is None:
             return {}
         static = dict(self.program.static.task)
-        with task_errors(task, "tokens"):
-            tokens = [float(task.tokens(w, **static)) for w in self._read(state["loss"]["weight"]).tolist()]
+        with task_errors(task, "count_tokens"):
+            weights = self._read(state["loss"]["weight"]).tolist()
+            tokens = [float(count(weight, **static)) for weight in weights]
         rates = []
         for lane in range(self.width):  # one by one: of lanes together the last bit may be another
             numbers = hp if self.width == 1 else {name: leaf[lane] for name, leaf in hp.items()}
@@ -171,7 +173,7 @@ class Evaluation:
         self, state: LaneState, hp: dict[str, mx.array], lanes: Iterable[int]
     ) -> dict[int, dict[str, float] | TaskError]:
         """Return what the task measures of each of these lanes alone, or what went wrong there."""
-        if not hasattr(self.program.task, "measure"):
+        if optional_method(self.program.task, "measure") is None:
             return {}
         part, found = self.program.data.evaluated, dict[int, dict[str, float] | TaskError]()
         for lane in lanes:

@@ -30,7 +30,16 @@ from train_core.step import accumulate, functional, groups, precision, schedule
 from train_core.step.optim import Optimizer
 from train_core.step.scalars import column
 from train_core.step.vector import Layout
-from train_core.task import Batch, Exponential, Hyperparameters, Mean, Task, static_values, task_errors
+from train_core.task import (
+    Batch,
+    Exponential,
+    Hyperparameters,
+    Mean,
+    Task,
+    optional_method,
+    static_values,
+    task_errors,
+)
 
 LaneState = dict[str, Any]
 Weight = mx.array | float
@@ -233,10 +242,11 @@ class Step:
 
         {} where the task has none. Raises TaskError.
         """
-        if not hasattr(self.task, "measure"):
+        measure = optional_method(self.task, "measure")
+        if measure is None:
             return {}
         with self._called("measure", leaves, model, key, hp) as (_, namespace):
-            found = self.task.measure(self._model, namespace, part, most)
+            found = measure(self._model, namespace, part, most)
         if not isinstance(found, Mapping) or not all(
             isinstance(each, int | float) for each in found.values()
         ):
@@ -250,10 +260,11 @@ class Step:
 
         Raises TaskError.
         """
-        if not hasattr(self.task, "samples"):
+        samples = optional_method(self.task, "samples")
+        if samples is None:
             return ()
         with self._called("samples", leaves, model, key, hp) as (_, namespace):
-            found = self.task.samples(self._model, namespace, most)
+            found = samples(self._model, namespace, most)
             return tuple((str(asked), str(answered)) for asked, answered in found)
 
     def augmented(self, batch: Batch, key: mx.array) -> Batch:

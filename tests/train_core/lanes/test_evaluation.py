@@ -155,3 +155,17 @@ def test_an_exponential_metric_is_that_of_the_whole_mean() -> None:
         assert report.metrics["validation_perplexity"] == pytest.approx(np.exp(loss), rel=1e-12)
         assert report.metrics["validation_large"] == np.inf
     assert reports[0].metrics["validation_loss"] != reports[1].metrics["validation_loss"]
+
+
+class Named(Given):
+    """A task with attributes of its own, named as optional methods are."""
+
+    measure, samples, count_tokens = 1, "two", None
+
+
+def test_an_attribute_that_is_no_method_is_the_tasks_own() -> None:
+    hp = {"micro_batch_size": 8, "learning_rate": 0.0}
+    population = Population(program_of(Named(), **hp), 1)
+    population.load(0, key=keys.key(0), hyperparameters=hp, length=Length(8, 8))
+    (report,) = population.advance().reports
+    assert set(report.metrics) == {"train_loss", "validation_plain", "validation_weighted"}

@@ -14,6 +14,7 @@ def test_the_checkpoint_that_the_best_value_is_from_stays() -> None:
     best = Snapshot(0, 0, 100, "best", 10, "", False, 0.1)
     final, worse = Snapshot(0, 0, 300, "final", 10, "", True), Snapshot(1, 0, 300, "worse", 10, "", True)
     told = {number: Outcome(number, TrialState.COMPLETE, (value,)) for number, value in ((0, 0.1), (1, 0.5))}
-    study = SimpleNamespace(objectives=[("loss", "minimize")])
+    steered = SimpleNamespace(starred=set())
+    study = SimpleNamespace(objectives=[("loss", "minimize")], steered=steered)
     history: Any = SimpleNamespace(study=study, told=told)
     assert _all_but_best(history, [best, final, worse], 1) == [worse]
