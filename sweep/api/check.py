@@ -150,6 +150,17 @@ class Check:
         return [(k, -(-micro_batches // k)) for k in steps if isinstance(k, int)]
 
 
+
+def _test_notes(spec: StudySpec, description: Description) -> Iterator[str]:
+    """What is not tested at the study's end, since no checkpoint of it is kept."""
+    wanted, kept = spec.test.best, spec.checkpoints.keep_best
+    if description.test_examples and kept < wanted:
+        yield (
+            f"test.best asks for {wanted} trials, and checkpoints.keep_best keeps checkpoints of {kept}: "
+            f"the others are not tested. Set checkpoints.keep_best: {wanted}"
+        )
+
+
 def check(study: Study) -> Check:
     """Check a study and its task without training; raises SpecError with every problem that can be found.
 
@@ -173,6 +184,7 @@ def check(study: Study) -> Check:
         *pruner.notes,
         *warm_start.read(spec).notes,
         *notify_notes(spec),
+        *_test_notes(spec, description),
     )
     return Check(spec, description, length, needed, pruner, notes)
 

@@ -15,7 +15,7 @@ from tests.simulation.checks import play
 from tests.simulation.put_back import FAULTS, put_back
 from tests.simulation.recipe import Fault, Recipe
 
-SEEDS = 300
+SEEDS = 150
 
 
 @pytest.mark.slow
@@ -109,11 +109,16 @@ def test_a_recipe_is_read_back_as_it_was_printed() -> None:
         assert Recipe.of_text(recipe.as_text()) == recipe
 
 
+FINDS = {"2": 4, "2-stop": 134, "12": 23, "kept-lane": 30, "torn-line": 3, "asked-again": 8}
+"""A seed that finds each fault, to begin at; others follow, for when histories have changed."""
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_put_back_on_purpose_is_found_and_made_smaller(
     fault: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    batches = (play_batch(start, start + 25, fault) for start in range(0, SEEDS, 25))
+    first = FINDS[fault]
+    batches = (play_batch(start, start + 5, fault) for start in range(first, first + SEEDS, 5))
     batch = next((each for each in batches if each.kinds), Batch())
     assert batch.kinds, "no history failed"
     found = Recipe.of_seed(min(batch.failed.values()))

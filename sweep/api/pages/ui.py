@@ -6,8 +6,6 @@ land between two records, and its lock file is not the study's. So it is given a
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from socketserver import ThreadingMixIn
@@ -18,6 +16,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from runlog import layout
+from sweep.api.pages.serving import listening, serve_until_interrupted
 from sweep.errors import RunDirError, SpecError, SweepError
 from sweep.rundir.recorded_files import read_recorded
 from sweep.spec.parse import parse
@@ -47,21 +46,10 @@ def serve(run_dir: Path, *, host: str, port: int, on_ready: Callable[[str], None
     Raises SweepError where there is no journal, the port is taken, or optuna-dashboard is not installed.
     """
     application = _application(open_storage(run_dir))
-    try:
-        server = make_server(host, port, application, server_class=_Server, handler_class=_Quiet)
-    except OSError as error:
-        raise SweepError(
-            f"{host}:{port}: the dashboard cannot listen there: {os.strerror(error.errno or 0)}. "
-            "Pass another port with --port N, 0 for a free one"
-        ) from error
-    with server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            on_ready(f"http://{host}:{server.server_port}/")
-            thread.join()
-        finally:
-            server.shutdown()
+    server = listening(
+        lambda: make_server(host, port, application, server_class=_Server, handler_class=_Quiet), host, port
+    )
+    serve_until_interrupted(server, host, on_ready)
 
 
 def open_storage(run_dir: Path) -> BaseStorage:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from sweep.api.pages.report import check_installed
+from sweep.api.pages.serving import listening, serve_until_interrupted
 from sweep.errors import SweepError
 
 if TYPE_CHECKING:
@@ -34,23 +33,10 @@ def serve(run_dir: Path, *, host: str, port: int, on_ready: Callable[[str], None
         live = Live(run_dir)
     except RunError as error:
         raise SweepError(str(error)) from error
-    try:
-        server = _Server((host, port), _Handler)
-    except OSError as error:
-        raise SweepError(
-            f"{host}:{port}: the page cannot be served there: {os.strerror(error.errno or 0)}. "
-            "Pass another port with --port N, 0 for a free one"
-        ) from error
+    server = listening(lambda: _Server((host, port), _Handler), host, port)
     server.live = live
     server.hosts = {host, *LOOPBACK} if host in LOOPBACK else None
-    with server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            on_ready(f"http://{host}:{server.server_port}/")
-            thread.join()
-        finally:
-            server.shutdown()
+    serve_until_interrupted(server, host, on_ready)
 
 
 class _Server(ThreadingHTTPServer):
@@ -70,6 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
+        """Answer with the page, what is new since a version of it, or a trial's curves."""
         url = urlsplit(self.path)
         asked = {name: values[-1] for name, values in parse_qs(url.query).items()}
         name = urlsplit(f"//{self.headers['Host'] or ''}").hostname

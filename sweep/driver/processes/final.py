@@ -69,7 +69,11 @@ def _answers(run_dir: Path, trials: Sequence[int]) -> Iterator[dict[str, Any]]:
     """What the process says of each trial, as soon as it does."""
     arguments = (str(run_dir), *map(str, trials))
     with subprocess.Popen(
-        command("analysis.final", *arguments), env=environment(), stdout=subprocess.PIPE, text=True
+        command("analysis.final", *arguments),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is for this process, which ends that one
     ) as process:
         assert process.stdout is not None
         try:

@@ -232,7 +232,7 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
 
     def taken(address: str) -> None:
         port = int(address.rstrip("/").rpartition(":")[2])
-        with pytest.raises(SweepError, match="the dashboard cannot listen there"):
+        with pytest.raises(SweepError, match="the page cannot be served there"):
             serve(tmp_path, host="127.0.0.1", port=port, on_ready=lambda address: None)
         raise KeyboardInterrupt
 

@@ -13,6 +13,7 @@ import pytest
 
 import analysis
 from analysis.final import answers
+from sweep.api.check import check
 from sweep.driver.processes import final
 from sweep.rundir.rundir import RunDir
 from tests.logs import records
@@ -67,6 +68,17 @@ def test_the_best_trial_is_tested_once_by_a_process_of_its_own(folder: Folder) -
     shown = json.loads(sweep(folder, "show", "runs/line", str(best), "--json").stdout)
     assert shown["final"] == {"metrics": record["metrics"], "samples": record["samples"]}
     assert "to test on at the end" in sweep(folder, "check", "study.yaml").stdout
+
+
+def test_check_says_which_trials_have_no_checkpoint_to_test(folder: Folder) -> None:
+    said = {}
+    for kept in (1, 2):
+        more = f"test: {{best: 2}}\ncheckpoints: {{keep_best: {kept}}}"
+        tested(folder, ("budget: {trials: 4}", f"budget: {{trials: 4}}\n{more}"))
+        said[kept] = [note for note in check(folder.study).notes if note.startswith("test.best")]
+    assert not said[2]
+    (note,) = said[1]
+    assert "Set checkpoints.keep_best: 2" in note
 
 
 def test_more_trials_have_the_new_best_tested_and_none_twice(folder: Folder, asked: list[list[int]]) -> None:

@@ -64,7 +64,8 @@ def children(kind: str) -> None:
                 with pids.open("a") as file:
                     print(os.getpid(), file=file, flush=True)
                 held = b"x" * (400_000_000 if kind == "hogs" and own_session else 1)
-                time.sleep(1000 * len(held))
+                time.sleep(1000)
+                del held
     with pids.open("a") as file:
         print(os.getpid(), file=file)
     while kind == "forks" and len(pids.read_text().split()) < 3:
