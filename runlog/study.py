@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -208,14 +208,25 @@ class StudyState:
         return dict(sorted(counts.items()))
 
 
-def read_study(run_dir: Path, *, on_damage: OnDamage) -> StudyState:
-    """Fold the log of a run directory, reports left unread; empty where there is no log yet."""
+def read_study(
+    run_dir: Path,
+    *,
+    on_damage: OnDamage,
+    also: Iterable[str] = (),
+    add: Callable[[Record], None] | None = None,
+) -> StudyState:
+    """Fold the log of a run directory, reports left unread; empty where there is no log yet.
+
+    `add` is given each record, those of the kinds in `also` too.
+    """
     study = StudyState()
     log = run_dir / layout.LOG
     if log.exists():
-        for batch in read_batches(log, kinds=KINDS, on_damage=on_damage):
+        for batch in read_batches(log, kinds={*KINDS, *also}, on_damage=on_damage):
             for record in batch:
                 study.add(record)
+                if add is not None:
+                    add(record)
     return study
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,11 +101,6 @@ def order(trials: pd.DataFrame, objectives: Sequence[tuple[str, str]], values: S
     ranked = [each.number for each in ranking.best(candidates(trials, list(values)), directions)]
     best = [int(number) for number in trials["number"].loc[ranked]] if ranked else []
     return best + sorted(set(map(int, trials["number"])) - set(best))
-
-
-def as_script(content: Mapping[str, Any] | Iterable[Any]) -> str:
-    """JSON that may stand inside a page's script element, whatever texts it holds."""
-    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _value(value: Any) -> Any:

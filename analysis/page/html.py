@@ -9,7 +9,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from analysis.page.content import Content, as_script
+from analysis.page.content import Content
+from analysis.page.script import as_script
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 

@@ -2,17 +2,6 @@
 // Charts on uPlot: it draws axes, zooms and follows the pointer; dots and lines are painted here, thousands at once.
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
-
-/** A number in few digits. */
-function short(value) {
-  if (value === null || value === undefined) return "";
-  if (typeof value !== "number") return String(value);
-  if (Number.isInteger(value) && Math.abs(value) < 1e7) return String(value);
-  const rounded = Number(value.toPrecision(5));
-  return rounded !== 0 && Math.abs(rounded) < 1e-4 ? rounded.toExponential() : String(rounded);
-}
-
 /** Places for ticks of a log scale: powers of ten, with 2 and 5 between them where those are few. */
 function decades(low, high) {
   const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high));

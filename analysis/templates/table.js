@@ -1,5 +1,5 @@
 "use strict";
-// The table of trials: only the rows in sight are in the page, so that thousands cost no more than a few.
+// A table of trials, or of runs: only the rows in sight are in the page, so that thousands cost no more than a few.
 
 const ROW = 27;
 const BEYOND = 12;
@@ -27,15 +27,23 @@ function wanted(text) {
   return (value, shown) => shown.toLowerCase().includes(part);
 }
 
+function openButton(number, text) {
+  return Object.assign(document.createElement("button"), { textContent: text, title: `Open trial ${text}` });
+}
+
 class Table {
-  /** `onFilter(numbers)` gets the set of trials that pass, or null for all; `open(number)` opens one. */
-  constructor(host, { columns, title, cell, open, onFilter }) {
-    Object.assign(this, { host, columns, title, cell, open, onFilter });
+  /**
+   * `onFilter(names)` gets the first cells of the rows that pass, or null for all; `open(name)` opens a row;
+   * `first(name, text)` makes what stands in its first cell.
+   */
+  constructor(host, { id = "trials", columns, title, cell, open, onFilter, first = openButton }) {
+    Object.assign(this, { host, columns, title, cell, open, onFilter, first });
     this.filters = columns.map(() => null);
     this.rows = [];
     this.sort = null;
     this.table = document.createElement("table");
-    this.table.id = "trials";
+    this.table.id = id;
+    this.table.className = "long";
     this.head();
     this.body = this.table.createTBody();
     host.replaceChildren(this.table);
@@ -146,10 +154,7 @@ class Table {
     values.forEach((value, index) => {
       const cell = row.insertCell(), text = this.cell(this.columns[index], value);
       if (index) cell.textContent = cell.title = text;
-      else {
-        const button = Object.assign(document.createElement("button"), { textContent: text, title: `Open trial ${text}` });
-        cell.append(button);
-      }
+      else cell.append(this.first(value, text));
     });
     row.addEventListener("click", () => this.open(values[0]));
     return row;

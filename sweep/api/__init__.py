@@ -5,6 +5,7 @@ check         what would run, and everything that is wrong
 plan          how long a study would take
 status        how a run stands
 list_runs     all runs of a folder
+overview      what a folder of runs shows of each, and its page (a package)
 show          one trial
 logs          what the command of a trial printed
 compare       runs side by side

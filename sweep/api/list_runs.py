@@ -26,12 +26,12 @@ def list_runs(folder: str | Path = "runs", *, tag: str | None = None) -> list[Li
     folder = runs_folder(folder, "folder")
     if not folder.is_dir():
         raise RunDirError(f"{folder}: there is no such folder of runs. Pass another with --runs DIR")
-    found = [_listed(path) for path in sorted(folder.iterdir()) if _is_run(path)]
+    found = [_listed(path) for path in sorted(folder.iterdir()) if is_run(path)]
     return [each for each in found if tag is None or (each.status is not None and tag in each.status.tags)]
 
 
-def _is_run(path: Path) -> bool:
-    """Whether it has a log, or what a run leaves that has lost it or was killed at once: an empty folder.
+def is_run(path: Path, *, empty: bool = True) -> bool:
+    """Whether it has a log, or what a run leaves that has lost it or was killed at once: an `empty` folder.
 
     A log that is a link to a volume that is away counts, and so does a folder that may not be read.
     """
@@ -41,7 +41,7 @@ def _is_run(path: Path) -> bool:
         names = set(os.listdir(path))
     except PermissionError:
         return True
-    return not names or not names.isdisjoint((layout.LOG, layout.JOURNAL, layout.TRIALS))
+    return (empty and not names) or not names.isdisjoint((layout.LOG, layout.JOURNAL, layout.TRIALS))
 
 
 def _listed(path: Path) -> Listed:
@@ -49,3 +49,5 @@ def _listed(path: Path) -> Listed:
         return Listed(path, read_status(path))
     except RunDirError as error:
         return Listed(path, None, str(error))
+    except OSError as error:  # it was taken away, or closed to us, while it was read
+        return Listed(path, None, f"{path}: cannot be read: {error.strerror or error}")

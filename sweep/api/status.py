@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from runlog import layout
 from runlog.integrity import wholeness
 from runlog.reader import UnreadableLogError, read_batches, whole_bytes
-from runlog.records import PREFIX
 from runlog.steered import Answered
 from runlog.study import StudyState, read_study
+from sweep.api.overview.question import question
+from sweep.api.overview.workers import KINDS, Workers, hours_text, scan
 from sweep.driver.steering import channel
 from sweep.errors import RunDirError
 from sweep.rundir.lock import holder
 from sweep.rundir.naming import check_log
 from sweep.vocabulary.trial import Scalar
 
-_REPORT = PREFIX + b'report"'
 _TAIL_BYTES = 1 << 18
-_BLOCK_BYTES = 1 << 20
 _RATE_OVER_S = 60.0
 SHOWN_REQUESTS = 5
 
@@ -46,7 +45,8 @@ class Status:
     where it runs or was killed; `damage` names lines that cannot be read. `diverged` of the failed trials had
     a loss that was not finite. `paused` is since when the study is paused, in seconds since 1970; `requests`
     are the last things that were asked by hand, with their answers, `unanswered` counts those without one.
-    `tags` and `notes` are those of the run itself.
+    `tags` and `notes` are those of the run itself. `question` says what it asks; `node_s` for how many
+    seconds it held each node's workers, all together; `workers` how many it has on each node, while it runs.
     """
 
     name: str
@@ -71,26 +71,31 @@ class Status:
     unanswered: int = 0
     tags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    question: str = ""
+    node_s: Mapping[str, float] = field(default_factory=dict)
+    workers: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_status(run_dir: str | Path) -> Status:
     """Summarise a run directory. Raises RunDirError where there is none, or one of a newer version."""
     run_dir = Path(run_dir)
     log = run_dir / layout.LOG
-    study, damage = load_study_state(run_dir)
-    reports = _count_reports(log)
+    workers = Workers()
+    study, damage = load_study_state(run_dir, workers)
+    found = scan(log)
     times = _last_report_times(log)
+    pid = holder(run_dir / layout.LOCK)
     return Status(
         name=run_dir.resolve().name,
         run_dir=str(run_dir),
-        pid=holder(run_dir / layout.LOCK),
+        pid=pid,
         sessions=study.sessions,
         closed=study.closed,
         trials=study.counts(),
         budget_trials=study.budget_trials,
         objectives=tuple(study.objectives),
         best=_best(study),
-        reports=reports,
+        reports=found.reports,
         last_report=times[-1] if times else None,
         reports_per_s=_rate(times),
         started=min((row.asked for row in study.trials.values() if row.asked), default=None),
@@ -103,18 +108,26 @@ def read_status(run_dir: str | Path) -> Status:
         unanswered=channel.count(run_dir),
         tags=tuple(study.steered.tags.get(None, ())),
         notes=tuple(each.text for each in study.steered.remarks.get(None, ())),
+        question=question(study),
+        node_s=workers.seconds(found.ends if pid is None else (*found.ends[:-1], time.time())),
+        workers={} if pid is None else workers.held,
     )
 
 
-def load_study_state(run_dir: Path) -> tuple[StudyState, tuple[str, ...]]:
-    """The study and its trials, and the lines of the log that cannot be read.
+def load_study_state(run_dir: Path, workers: Workers | None = None) -> tuple[StudyState, tuple[str, ...]]:
+    """The study and its trials, and the lines of the log that cannot be read; `workers` takes in theirs.
 
     Raises RunDirError where there is no run directory, or one of a newer version.
     """
     damage: list[str] = []
     check_log(run_dir)
     try:
-        study = read_study(run_dir, on_damage=lambda each: damage.append(str(each)))
+        study = read_study(
+            run_dir,
+            on_damage=lambda each: damage.append(str(each)),
+            also=() if workers is None else KINDS,
+            add=None if workers is None else workers.add,
+        )
         damage += wholeness.problems(run_dir)
     except UnreadableLogError as error:
         raise RunDirError(str(error)) from error
@@ -127,18 +140,6 @@ def _best(study: StudyState) -> Best | None:
     for row in study.best():
         return Best(row.number, row.values or (), row.final_params)
     return None
-
-
-def _count_reports(log: Path) -> int:
-    """Count report lines by how they begin, without parsing them."""
-    needle = b"\n" + _REPORT
-    count, carry = 0, b"\n"
-    with log.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            text = carry + block
-            count += text.count(needle)
-            carry = text[-len(needle) + 1 :]
-    return count
 
 
 def _last_report_times(log: Path) -> list[float]:
@@ -181,6 +182,7 @@ def as_text(status: Status, *, now: float | None = None) -> str:
         spent = {**status.ledger["driver"], **status.ledger["slots"]}
         times = ", ".join(f"{name.removesuffix('_s')} {seconds:.1f}" for name, seconds in spent.items())
         lines.append(f"seconds of the last session, {status.ledger['wall_s']:.1f} in all: {times}")
+    lines += [f"hours of workers: {hours_text(status.node_s)}"] if status.node_s else []
     lines += [f"tags: {' '.join(status.tags)}"] if status.tags else []
     lines += [f"note: {text}" for text in status.notes]
     lines += [f"asked: {each}" for each in status.requests]

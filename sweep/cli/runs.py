@@ -37,21 +37,25 @@ def status(run: RunDirectory, as_json: AsJson = False) -> None:
 
 
 def list_(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="A folder of runs. Default: runs.")
+    ] = None,
     runs: RunsFolder = Path("runs"),
     tag: Annotated[
         str | None, typer.Option("--tag", metavar="TAG", help="Only runs that `sweep tag` gave this tag.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the runs in a folder: trials, best value, and whether they run.
+    """List the runs in a folder: what each asks, trials, best value, whether it runs, hours by node.
 
     \b
     sweep list
     sweep list --tag baseline
-    sweep list --runs /elsewhere/runs --json
+    sweep list /elsewhere/runs --json
     """
     from sweep.api.list_runs import list_runs
 
+    runs = runs if folder is None else folder
     with errors_end_the_command():
         found = list_runs(runs, tag=tag)
     if as_json:
@@ -63,9 +67,7 @@ def list_(
     elif not found:
         print(f"{runs}: no runs yet" if tag is None else f"{runs}: no run has the tag {tag}")
     else:
-        left = ("run", "metric", "state", "tags")
-        columns = ("run", "trials", "best", "metric", "state", *(("tags",) if _has_tags(found) else ()))
-        print_table(columns, [_list_row(each)[: len(columns)] for each in found], left=left)
+        _print_listed([_list_row(each) for each in found])
 
 
 def show(
@@ -150,23 +152,38 @@ def _print_output(pieces: Iterable[str]) -> None:
             print(harmless.end(), end="", flush=True)
 
 
+LISTED = ("run", "trials", "best", "question", "state", "hours by node", "tags")
+"""The columns of `sweep list`."""
+
+ALWAYS = LISTED[:5]
+"""Those that are shown even where no run has anything in them."""
+
+
+def _print_listed(rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns that are empty in all rows are left out, but for the first ones."""
+    shown = [place for place, name in enumerate(LISTED) if name in ALWAYS or any(row[place] for row in rows)]
+    columns = [LISTED[place] for place in shown]
+    left = ("run", "question", "state", "hours by node", "tags")
+    print_table(columns, [[row[place] for place in shown] for row in rows], left=left)
+
+
 def _list_row(listed: Listed) -> tuple[str, ...]:
+    """In the order of LISTED."""
+    from sweep.api.overview.workers import hours_text
     from sweep.api.status import liveness
 
     status = listed.status
     if status is None:
-        return listed.path.name, "", "", "", listed.problem or "", ""
+        return listed.path.name, "", "", "", listed.problem or "", "", ""
     total = f"/{status.budget_trials}" if status.budget_trials is not None else ""
     ended = sum(count for state, count in status.trials.items() if state != "RUNNING")
     damage = f"; damage found: {len(status.damage)}" if status.damage else ""
     best = " ".join(f"{value:.6g}" for value in status.best.values) if status.best else ""
-    metric = " ".join(metric for metric, _ in status.objectives)
-    state = liveness(status) + damage
-    return listed.path.name, f"{ended}{total}", best, metric, state, " ".join(status.tags)
-
-
-def _has_tags(found: Sequence[Listed]) -> bool:
-    return any(each.status is not None and each.status.tags for each in found)
+    question = status.question.partition(" by ")[0]
+    on = ", ".join(f"{host} {count}" for host, count in status.workers.items())
+    state = liveness(status) + (f", workers: {on}" if on else "") + damage
+    spent = hours_text(status.node_s)
+    return listed.path.name, f"{ended}{total}", best, question, state, spent, " ".join(status.tags)
 
 
 def _print_reports(reports: tuple[Report, ...]) -> None:

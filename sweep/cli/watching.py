@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,15 +14,29 @@ from sweep.cli.ending import errors_end_the_command
 from sweep.cli.options import AsJson, RunDirectory, print_json
 
 
-def report(run: RunDirectory, as_json: AsJson = False) -> None:
-    """Write a run's report: one HTML file with plots, the table and the best configuration.
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, or a folder of them.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a run's report, or of a folder of runs a page with all of them: one HTML file.
 
     \b
     sweep report runs/digits
+    sweep report runs
     """
+    from sweep.api.overview.index import is_folder_of_runs, write_index
     from sweep.api.pages.report import write_report
 
     with errors_end_the_command():
+        if is_folder_of_runs(run):
+            written = write_index(run)
+            if as_json:
+                print_json(asdict(written))
+                return
+            print(written.path)
+            for text in written.problems:
+                print(text, file=sys.stderr)
+            return
         path = write_report(run)
     if as_json:
         print_json({"path": path})

@@ -7,8 +7,8 @@ import math
 import pytest
 
 from analysis.page import curves as held
-from analysis.page.content import as_script
 from analysis.page.curves import Curves, thinned
+from analysis.page.script import as_script
 
 
 @pytest.mark.parametrize("most", [3, 4, 10, 99, 100, 200])

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.api import status as module
+from sweep.api.overview import workers
 from sweep.api.status import Best, read_status
 from sweep.errors import RunDirError
 from sweep.vocabulary.trial import TrialState
@@ -63,8 +63,8 @@ def test_reports_are_counted_across_blocks(tmp_path: Path, monkeypatch: pytest.M
         complete(run, *range(20))
         run.commit()
         for block in range(1, 40):
-            monkeypatch.setattr(module, "_BLOCK_BYTES", block)
-            assert module._count_reports(run.path / "log.jsonl") == 60
+            monkeypatch.setattr(workers, "_BLOCK_BYTES", block)
+            assert workers.scan(run.path / "log.jsonl").reports == 60
 
 
 def test_damage_is_named(tmp_path: Path) -> None:
