@@ -1,4 +1,4 @@
-"""The page of a folder of runs: plain values in, HTML out; it needs neither pandas nor matplotlib."""
+"""The page of a folder of runs: plain values in, HTML out."""
 
 from __future__ import annotations
 

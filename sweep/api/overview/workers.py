@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +37,7 @@ class Workers:
 
     def __init__(self) -> None:
         self._sessions: list[_Session] = []
-        self._ended: Counter[str] = Counter()
+        self._ended: defaultdict[str, float] = defaultdict(float)
 
     def add(self, record: Record) -> None:
         """Take in one record; other kinds are ignored."""
@@ -57,7 +57,7 @@ class Workers:
 
     def seconds(self, ends: Sequence[float]) -> dict[str, float]:
         """By node, of all its workers together; `ends` are when sessions ended that were killed, or run."""
-        found = Counter(self._ended)
+        found = self._ended.copy()
         for number, session in enumerate(self._sessions):
             end = session.closed
             if end is None and number < len(ends):
