@@ -150,7 +150,6 @@ class Check:
         return [(k, -(-micro_batches // k)) for k in steps if isinstance(k, int)]
 
 
-
 def _test_notes(spec: StudySpec, description: Description) -> Iterator[str]:
     """What is not tested at the study's end, since no checkpoint of it is kept."""
     wanted, kept = spec.test.best, spec.checkpoints.keep_best

@@ -93,7 +93,7 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())  # as in the command's own process; not before: a sweep.py may lie there
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    width_cache.keep_kernels()
+    width_cache.prepare_cuda()
     json.dump(answer(json.load(sys.stdin)), out)
     out.close()
 

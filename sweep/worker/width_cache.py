@@ -24,13 +24,23 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sweep"
 
 
-def keep_kernels() -> None:
+CUDA_CACHES = ("CONV", "FFT", "GRAPH", "SDPA", "SDPA_BACKWARD")
+CUDA_CACHE_SIZE = 4096
+"""Plans and graphs of each kind that MLX keeps: a worker meets those of many programs, at many widths."""
+
+
+def prepare_cuda() -> None:
     """Have CUDA's kernels kept here, not in the temporary folder; before the first one is compiled.
 
-    Metal keeps its own. MLX_PTX_CACHE_DIR names another place.
+    MLX raises an error where a cache of plans has missed twice as often as it has places: a study of many
+    shapes would end by it, so that check is off and the caches are larger. What is set already stays. Metal
+    keeps its own kernels and has no such caches.
     """
     if device.cuda():
         os.environ.setdefault("MLX_PTX_CACHE_DIR", str(folder() / "kernels" / version("mlx")))
+        os.environ.setdefault("MLX_ENABLE_CACHE_THRASHING_CHECK", "0")
+        for cache in CUDA_CACHES:
+            os.environ.setdefault(f"MLX_CUDA_{cache}_CACHE_SIZE", str(CUDA_CACHE_SIZE))
 
 
 def path_for(*parts: object) -> Path:

@@ -53,7 +53,7 @@ class Worker:
     """One slot: it guards its memory, and says what became of each turn of its content."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        width_cache.keep_kernels()
+        width_cache.prepare_cuda()
         self.spool = Spool()
         self._host = socket.gethostname()
         self._idle_since: float | None = None

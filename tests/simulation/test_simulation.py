@@ -79,7 +79,7 @@ FOUND = (
     # A run's retry resumed from a checkpoint that was deleted in favour of one beyond what the log has.
     '{"seed":3088,"trials":2,"replicates":3,"reports":3,"lanes":4,"keep_best":1,"every_s":0.5,"slots":2,'
     '"run_s":1.0,"faults":[{"kind":"run","at":12,"pick":38}],"deaths":[{"kind":"power","at":112,"share":'
-    '0.013460487943134036}]}',
+    "0.013460487943134036}]}",
     # A member copied one that stood at the boundary on its way through the lineage that it had taken since.
     '{"seed":1652,"trials":4,"reports":6,"lanes":"auto","sampler":"pbt","max_concurrent":2,"every_s":0.5,'
     '"slots":2,"run_s":1.0,"transfer_s":0.1,"interval":1,"faults":[{"kind":"hang","at":3,"pick":4},{"kind":'

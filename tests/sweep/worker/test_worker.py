@@ -112,11 +112,22 @@ def test_cudas_kernels_are_kept_with_what_the_host_keeps(
 ) -> None:
     monkeypatch.setenv("SWEEP_CACHE", str(tmp_path))
     monkeypatch.setattr(device, "cuda", lambda: cuda)
-    kept = {name: value for name, value in os.environ.items() if name != "MLX_PTX_CACHE_DIR"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLX_")}
     monkeypatch.setattr(os, "environ", {**kept, **({"MLX_PTX_CACHE_DIR": given} if given else {})})
-    width_cache.keep_kernels()
+    width_cache.prepare_cuda()
     own = str(tmp_path / "kernels" / version("mlx")) if cuda else None
     assert os.environ.get("MLX_PTX_CACHE_DIR") == (given or own)
+
+
+@pytest.mark.parametrize("cuda", [True, False])
+def test_cudas_caches_of_plans_end_no_study(cuda: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "cuda", lambda: cuda)
+    monkeypatch.setattr(os, "environ", {"MLX_CUDA_FFT_CACHE_SIZE": "7"})
+    width_cache.prepare_cuda()
+    set_here = {name: value for name, value in os.environ.items() if name != "MLX_PTX_CACHE_DIR"}
+    sizes = {f"MLX_CUDA_{name}_CACHE_SIZE": "4096" for name in ("CONV", "GRAPH", "SDPA", "SDPA_BACKWARD")}
+    also = {**sizes, "MLX_ENABLE_CACHE_THRASHING_CHECK": "0"} if cuda else {}
+    assert set_here == {"MLX_CUDA_FFT_CACHE_SIZE": "7", **also}
 
 
 def test_a_turn_that_is_cut_short_ends_before_its_report_and_is_saved_where_it_stands(
