@@ -5,7 +5,7 @@ importing     studies from other tools' files: import
 studies       on a study file: run, check, plan, notify-test
 runs          on run directories: status, list, show, logs, compare
 extending     a finished run for longer: extend
-exporting     a run's tables and adapters in formats of others: export, export-adapter
+exporting     a run's tables, adapters, schedules as files: export, export-adapter, export-schedule
 retrying      failed trials, asked again: retry
 replaying     trials trained again from their record: replay
 keeping       checkpoints no longer wanted, files that are sound: rm, verify
@@ -101,6 +101,7 @@ app.command("list")(runs.list_)
 app.command("set")(trials.set_)
 app.command("import")(importing.import_)
 app.command("export-adapter")(exporting.export_adapter)
+app.command("export-schedule")(exporting.export_schedule)
 app.command("notify-test")(studies.notify_test)
 app.add_typer(cluster.app, name="cluster")
 

@@ -1,4 +1,4 @@
-"""`sweep export`, `sweep export-adapter`: a run's tables and adapters in formats of others."""
+"""`sweep export`, `export-adapter`, `export-schedule`: a run's tables, adapters and schedules as files."""
 
 from __future__ import annotations
 
@@ -103,3 +103,30 @@ def export_adapter(
     print(f"wrote trial {written.trial} to {out}")
     for command in written.commands:
         print(command)
+
+
+def export_schedule(
+    run: RunDirectory,
+    trial: Annotated[
+        int | None, typer.Argument(min=0, metavar="[TRIAL]", help="A trial by number; else the best.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The new study's name.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the schedule that a member of a population came by, as a study file of one trial.
+
+    It lies beside the run's own, and trains from the beginning to the member's weights.
+
+    \b
+    sweep export-schedule runs/pbt
+    sweep export-schedule runs/pbt 7 --name decay
+    """
+    from sweep.api.export_schedule import export_schedule as write_schedule
+
+    with errors_end_the_command():
+        written = write_schedule(run, trial, name=name)
+    if as_json:
+        print_json(written._asdict())
+        return
+    print(f"wrote the schedule of trial {written.trial} to {written.path}, {written.pieces} pieces")
+    print(f"next: python -m sweep run {written.path}")

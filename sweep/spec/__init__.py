@@ -10,6 +10,7 @@ hyperparameters    the names that the training core reads
 given              a study as Python code has it: a path, text, a mapping or a StudySpec
 parse              study.yaml -> StudySpec, or every problem in it
 population         a population of trials (a package)
+piecewise          hyperparameters that change while a trial trains
 points             the points of a finite space, and which were tried
 resolve            a trial's hyperparameters and length; the file with every default
 against_task       what only the task can tell of a file

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from configfile import nearest
 from configfile.yamlfile import Path as KeyPath
 from sweep.errors import Problem, SpecError
+from sweep.spec import piecewise
 from sweep.spec.hyperparameters import CORE, FACTORS, LARGEST_EXACT, LENGTH, WORDS, factors_of, is_carried
 from sweep.spec.population import rules as population
 from sweep.spec.resolve import resolve_length, with_fixed
@@ -28,6 +29,7 @@ def validate_against(spec: StudySpec, description: Description) -> list[Problem]
         *_length_problems(spec, description),
         *_constraint_problems(spec, description),
         *population.problems_with_task(spec, description),
+        *piecewise.problems_with_task(spec, description),
     ]
     return sorted(problems, key=lambda problem: problem.line or 0)
 

@@ -14,7 +14,7 @@ from configfile.problems import ConfigError
 from configfile.yamlfile import Document
 from configfile.yamlfile import Path as KeyPath
 from sweep.errors import Problem, SpecError
-from sweep.spec import rules
+from sweep.spec import piecewise, rules
 from sweep.spec.command import rules as command
 from sweep.spec.fields import SCALAR_RULE, Interval, Section, is_scalar
 from sweep.spec.hyperparameters import as_scalar
@@ -38,6 +38,7 @@ from sweep.spec.schema import (
     MeanOfLast,
     Objective,
     Patience,
+    Piece,
     Require,
     Stop,
     StudySpec,
@@ -55,6 +56,8 @@ _SECTIONS: Mapping[str, tuple[type[Section], ...]] = {
     "trial.patience": (Patience,),
     "trial": (Trial,),
     "trial.length": (Extent,),
+    "trial.piecewise": (Piece,),
+    "trial.piecewise.until": (Extent,),
     "trial.report_every": (Extent,),
     "budget": (Budget,),
     "stop": (Stop,),
@@ -108,7 +111,8 @@ def from_document(document: Document) -> StudySpec:
         )
     sections, problems = _sections(document)
     draft = _draft(document, sections)
-    problems += [*rules.problems(draft), *command.problems(draft), *population.problems(draft)]
+    for each in (rules, command, population, piecewise):
+        problems += each.problems(draft)
     if problems:
         raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
     spec = with_members(StudySpec.model_validate(sections))

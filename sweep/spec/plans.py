@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from sweep.spec.conditions import dependency_order, holds, is_active
+from sweep.spec.piecewise import in_pieces
 from sweep.spec.points import listed, size_of
 from sweep.spec.resolve import resolve_length, with_fixed
 from sweep.spec.schema import Choices, Entry, StudySpec
@@ -32,13 +33,14 @@ def plan(
     Raises SpecError where the trial would end before its first report.
     """
     hyperparameters = with_fixed(spec, params) if asked is None else dict(asked)
-    return TrialPlan(
+    made = TrialPlan(
         number=number,
         seed=spec.seed,
         hyperparameters=hyperparameters,
         signature=signature(hyperparameters, description),
         length=resolve_length(spec, description.train_examples, hyperparameters),
     )
+    return in_pieces(spec, made, description.train_examples)
 
 
 def signature(hyperparameters: Mapping[str, Scalar], description: Description) -> Signature:

@@ -113,7 +113,7 @@ def resolved(spec: StudySpec) -> dict[str, Any]:
 def _without_unset(value: Any, key: str = "") -> Any:
     """Leave out keys that hold null, except where null was chosen."""
     if isinstance(value, dict):
-        chosen = key in ("fixed", "earlier", "enqueue", "when", "sampler", "failures")
+        chosen = key in ("fixed", "earlier", "enqueue", "when", "sampler", "failures", "values")
         kept = {name: item for name, item in value.items() if chosen or item is not None}
         return {name: _without_unset(item, name) for name, item in kept.items()}
     return [_without_unset(item, key) for item in value] if isinstance(value, list) else value

@@ -42,6 +42,7 @@ from sweep.spec.fields import (
     class_name,
     matching,
 )
+from sweep.spec.hyperparameters import as_scalar
 from sweep.spec.notify import OneNotify
 from sweep.vocabulary.turn import Trainable
 
@@ -139,6 +140,23 @@ class Patience(Section):
     """By how much more than this a report must be better to count."""
 
 
+def _as_scalars(values: object) -> object:
+    if not isinstance(values, dict):
+        return values
+    return {name: as_scalar(name, each) for name, each in values.items()}
+
+
+class Piece(Section):
+    """A part of a trial with hyperparameters of its own."""
+
+    until: Extent | None = None
+    """Where it ends, a multiple of `report_every`; the last piece may last to the end."""
+    values: Annotated[Mapping[str, Value], BeforeValidator(_as_scalars)] = {}
+    """Hyperparameters that hold in it, instead of the trial's own."""
+    key: Annotated[int, Field(ge=0)] | None = None
+    """The number of the trial under whose key it draws; without it the trial's own."""
+
+
 class Trial(Section):
     """How each trial trains and reports."""
 
@@ -154,6 +172,8 @@ class Trial(Section):
     """The longest a trial may train, such as `10m`; then it fails."""
     patience: Patience | None = None
     """When to end a trial that no longer gets better."""
+    piecewise: Annotated[tuple[Piece, ...], Field(strict=False)] = ()
+    """Hyperparameters that change on the way: a list of `{until, values}`; then the trial's own hold."""
 
 
 SAMPLERS = ("tpe", "random", "qmc", "grid", "cmaes", "gp", "nsgaii", "nsgaiii", "pbt")

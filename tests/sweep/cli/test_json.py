@@ -19,6 +19,7 @@ from clusters.lifecycle.states import NodeProgress, Phase
 from clusters.lifecycle.status import ClusterStatus, NodeStatus
 from clusters.sync import Synced
 from sweep.api.export import ExportedAdapter
+from sweep.api.export_schedule import ExportedSchedule
 from sweep.api.steering import verbs as verbs_of_a_run
 from sweep.api.steering.asking import Asked
 from sweep.cli import app
@@ -74,6 +75,7 @@ LOCAL = {
     "schema": "",
     "extend": "runs/study --length 9 --quiet",
     "export-adapter": "runs/study adapter",
+    "export-schedule": "runs/study",
     "set": "runs/study budget.trials=9",
     "enqueue": "runs/study x=0.75",
     "note": "runs/study fine",
@@ -139,6 +141,8 @@ def test_what_each_verb_prints_has_its_shape(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("sweep.api.extend.write_extension", lambda *_, **__: Path("study.yaml"))
     written = ExportedAdapter(0, ("mlx_lm.generate",), ())
     monkeypatch.setattr("sweep.api.export.export_adapter", lambda *_: written)
+    schedule = ExportedSchedule(Path("study-trial-0.yaml"), 0, 2)
+    monkeypatch.setattr("sweep.api.export_schedule.export_schedule", lambda *_, **__: schedule)
     monkeypatch.setattr("sweep.api.pages.report.write_report", lambda run: run / "report.html")
     monkeypatch.setattr(
         "sweep.api.pages.watch.serve", lambda *_, on_ready, **__: on_ready("http://127.0.0.1:1")
