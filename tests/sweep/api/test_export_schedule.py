@@ -15,16 +15,22 @@ from sweep.errors import RunDirError
 from sweep.rundir.rundir import RunDir
 from sweep.spec.parse import load
 from tests.sweep.conftest import Folder
-from tests.sweep.driver.test_members import PBT
 from tests.sweep.in_process import Killed, kill_at, run, sweep
 
 pytestmark = pytest.mark.usefixtures("uncompiled")
+
+PBT = (
+    ("length: {epochs: 3}", "length: {epochs: 5}, report_every: {epochs: 1}"),
+    ("lanes: 1", "lanes: auto"),
+    ("sampler: {name: random}", "sampler: {name: pbt}"),
+    ("budget: {trials: 4}", "budget: {trials: 6}\ncheckpoints: {keep_best: 6, every: 0.01s}"),
+)
 
 
 @pytest.fixture
 def population(folder: Folder) -> Folder:
     """A population that has ended; its weights are those of the last one, trained again by its file."""
-    folder.write(*PBT, ("budget:", "checkpoints: {keep_best: 6, every: 0.01s}\nbudget:"))
+    folder.write(*PBT)
     assert run(folder).counts["COMPLETE"] == 6
     return folder
 
