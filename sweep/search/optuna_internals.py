@@ -26,7 +26,6 @@ from optuna.samplers._tpe.sampler import (
     _get_infeasible_trial_score,
     _get_pruned_trial_score,
     default_gamma,
-    default_weights,
 )
 from optuna.storages import BaseStorage
 from optuna.study._tell import _tell_with_warning
@@ -46,9 +45,6 @@ log_gauss_mass = _log_gauss_mass
 
 gamma = default_gamma
 """How many of so many trials TPE takes for good ones."""
-
-weights = default_weights
-"""What each of so many trials counts for TPE, oldest first: the last 25 most."""
 
 infeasible_score = _get_infeasible_trial_score
 """By how much a trial breaks its constraints in all; 0 where it breaks none."""

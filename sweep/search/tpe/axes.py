@@ -37,7 +37,7 @@ class Axes:
     """Some hyperparameters, in one order: the first index of every array of coordinates or values.
 
     Axes are in `ranges`, `steps` or `choices`. Rows of features: squares of places, places, one for each
-    index of a step or a choice (`rows_of` an axis), ones.
+    index of a step or a choice (`rows_of` an axis, `choice_rows` of all choices), ones.
     """
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
@@ -66,6 +66,10 @@ class Axes:
         self._index_of_row = np.concatenate([np.zeros(0), *map(np.arange, sizes.values())])[:, None]
         self._log_prior_choices = -sum(math.log(size) for size in self.choices.values())
         self.rows += 1
+        self.choice_axes = np.array(list(self.choices), int)
+        self.choice_sizes = np.array(list(self.choices.values()), float)[:, None]
+        rows = [np.arange(self.rows)[self.rows_of[axis]] for axis in self.choices]
+        self.choice_rows = np.concatenate([np.zeros(0, int), *rows])
 
     def coordinates(self, values: Array) -> Array:
         """Of points given by Optuna's own numbers for their hyperparameters."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections.abc import Container
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +15,10 @@ Array = NDArray[np.float64]
 
 FINEST = 100
 """No kernel is narrower than this part of the range."""
+
+
+MANY = 50
+"""Where one in so many changes all are entered again, as arrays."""
 
 
 def least_width(kernels: int) -> float:
@@ -31,38 +37,62 @@ class Changed(NamedTuple):
 class Lines:
     """The places of trials along some hyperparameters, in order, as trials come and go.
 
-    Trials that share a place stand in the order of their numbers.
+    Trials that share a place stand in the order of their numbers. An ask changes one or two: lists take them
+    in a tenth of the time that arrays would be made again in.
     """
 
     def __init__(self, count: int) -> None:
-        # A complex number sorts by its real part, the place, and then by its imaginary one, the number.
-        self._keys = np.empty((count, 0), np.complex128)
+        self._lines: list[list[tuple[float, int]]] = [[] for _ in range(count)]
+        self._count = 0
 
     def change(self, gone: Array, come: Array, numbers_gone: Numbers, numbers_come: Numbers) -> Changed:
         """Take trials out and in, by their places and numbers: (hyperparameters, trials)."""
-        come, gone = np.sort(come + 1j * numbers_come), gone + 1j * numbers_gone
-        count = self._keys.shape[1] - gone.shape[1] + come.shape[1]
-        keys = np.empty((len(come), count), np.complex128)
-        spots = np.empty(come.shape, np.int64)
-        for axis, old in enumerate(self._keys):
-            if gone.shape[1]:
-                old = np.delete(old, np.searchsorted(old, gone[axis]))
-            spots[axis] = np.searchsorted(old, come[axis]) + np.arange(come.shape[1])
-            stays = np.ones(count, bool)
-            stays[spots[axis]] = False
-            keys[axis, stays], keys[axis, spots[axis]] = old, come[axis]
-        self._keys = keys
-        if gone.shape[1] or count < 2 * FINEST or 3 * come.shape[1] > count:
-            return self._kernels(np.broadcast_to(np.arange(count), keys.shape))
-        around = np.concatenate([spots - 1, spots, spots + 1], axis=1)
-        return self._kernels(np.minimum(np.maximum(around, 0), count - 1))
+        changes = come.shape[1] + gone.shape[1]
+        self._count += come.shape[1] - gone.shape[1]
+        if not self._lines or self._count < 2 * FINEST or MANY * changes > self._count:
+            self._enter_many(set(numbers_gone.tolist()), come, numbers_come)
+            return self._all()
+        rows = []
+        for line, its_gone, its_come in zip(self._lines, gone.tolist(), come.tolist(), strict=True):
+            taken = list(zip(its_gone, numbers_gone.tolist(), strict=True))
+            given = list(zip(its_come, numbers_come.tolist(), strict=True))
+            for key in taken:
+                del line[bisect_left(line, key)]
+            for key in given:
+                insort(line, key)
+            beside = [(key, 2) for key in taken] + [(key, 3) for key in given]
+            rows.append([each for key, n in beside for each in _kernels(line, bisect_left(line, key) - 1, n)])
+        places, numbers, widths = np.array(rows).transpose(2, 0, 1)
+        return Changed(numbers.astype(np.int64), places, widths)
 
-    def _kernels(self, spots: Numbers) -> Changed:
-        """At these spots of the order; the ends of the range are no neighbours, but to a single trial."""
-        count, rows = self._keys.shape[1], np.arange(len(spots))[:, None]
-        own = self._keys[rows, spots]
-        before = self._keys.real[rows, np.maximum(spots - 1, 0)]
-        after = self._keys.real[rows, np.minimum(spots + 1, count - 1)]
-        places = own.real
-        widths = np.maximum(places - before, after - places) if count > 1 else 0.5 + np.abs(places)
-        return Changed(own.imag.astype(np.int64), places, np.maximum(widths, least_width(count + 1)))
+    def _enter_many(self, gone: Container[int], come: Array, numbers: Numbers) -> None:
+        for line, places in zip(self._lines, come.tolist(), strict=True):
+            kept = [key for key in line if key[1] not in gone]
+            line[:] = sorted([*kept, *zip(places, numbers.tolist(), strict=True)])
+
+    def _all(self) -> Changed:
+        """Every kernel; the ends of the range are no neighbours, but to a single trial."""
+        if not self._count:
+            nothing = np.zeros((len(self._lines), 0))
+            return Changed(nothing.astype(np.int64), nothing, nothing)
+        keys = np.array(self._lines, float).reshape(len(self._lines), self._count, 2)
+        places = np.ascontiguousarray(keys[:, :, 0])
+        apart = np.diff(places)
+        none = np.zeros((len(places), 1))
+        before, after = np.hstack([none, apart]), np.hstack([apart, none])
+        widths = np.maximum(before, after) if self._count > 1 else 0.5 + np.abs(places)
+        return Changed(
+            keys[:, :, 1].astype(np.int64), places, np.maximum(widths, least_width(self._count + 1))
+        )
+
+
+def _kernels(line: list[tuple[float, int]], first: int, count: int) -> list[tuple[float, int, float]]:
+    """The place, number and width of so many kernels in a row, from one on, or as near as there are any."""
+    first = min(max(first, 0), len(line) - count)
+    found, before = [], line[max(first - 1, 0)][0]
+    for (place, number), (after, _) in zip(
+        line[first : first + count], [*line[first + 1 : first + count + 1], line[-1]], strict=False
+    ):
+        found.append((place, number, max(place - before, after - place, 1 / FINEST)))
+        before = place
+    return found

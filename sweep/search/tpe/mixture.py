@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 
-from sweep.search.optuna_internals import weights
 from sweep.search.tpe import normal
 from sweep.search.tpe.axes import Axes, Table, is_range
 from sweep.search.tpe.lines import FINEST, Lines, least_width
@@ -47,6 +46,12 @@ AT_ONCE = 500_000
 POINTS_AT_ONCE = 24
 """What one trial's candidates are by default."""
 
+MOST_CACHED = 50_000
+"""So many numbers stay in a processor's cache from one step to the next."""
+
+RECENT = 25
+"""So many of the latest trials have the full weight."""
+
 
 def is_covered(space: Mapping[str, BaseDistribution]) -> bool:
     """Whether a mixture can be over these hyperparameters."""
@@ -54,7 +59,7 @@ def is_covered(space: Mapping[str, BaseDistribution]) -> bool:
 
 
 class Mixture:
-    """Kernels of ended trials and of running ones, a row of coefficients for each trial's number."""
+    """Kernels of ended trials and of running ones, a column of coefficients for each trial's number."""
 
     def __init__(self, axes: Axes) -> None:
         self._axes = axes
@@ -62,12 +67,14 @@ class Mixture:
         self._lines = Lines(len(self._on_lines))
         self._lift = max(0.0, NARROWEST_PEAK * len(axes.ranges) - HIGHEST)
         self._is_in = np.zeros(0, bool)
-        self._kernels = np.zeros((0, axes.rows), np.float32)
-        self._constants = np.zeros((0, len(axes.ranges)))
-        self._widths = np.zeros((0, len(self._on_lines)))
-        self._coordinates = np.zeros((0, axes.count))
+        self._kernels = np.zeros((axes.rows, 0), np.float32)
+        self._constants = np.zeros((len(axes.ranges), 0))
+        self._sums = np.zeros(0)
+        self._widths = np.zeros((len(self._on_lines), 0))
+        self._coordinates = np.zeros((axes.count, 0))
         self._scale = np.full((axes.rows, 1), UNIT, np.float32)
         self._log_weights = np.zeros(0)
+        self._seen = self._shown_count = 0
         self.numbers: Numbers = np.zeros(0, np.int64)
         self._weigh()
 
@@ -78,60 +85,70 @@ class Mixture:
         """Be the mixture of these ended trials, said by number."""
         count = len(is_in)
         if count > len(self._is_in):
-            self._is_in = with_room(self._is_in, count)
+            self._is_in, self._sums = with_room(self._is_in, count), with_room(self._sums, count)
             self._kernels, self._constants, self._widths, self._coordinates = (
-                with_room(each, count)
+                with_columns(each, len(self._is_in))
                 for each in (self._kernels, self._constants, self._widths, self._coordinates)
             )
+        self._kernels[-1, self._seen : max(count, self._shown_count)] = ABSENT
         differs = (is_in != self._is_in[:count]).nonzero()[0]
         if len(differs):
             self._exchange(differs[self._is_in[differs]], differs[is_in[differs]], rows)
             self._is_in[:count] = is_in
             self.numbers = is_in.nonzero()[0]
             self._weigh()
-        self._kernels[:count, -1] = ABSENT
-        self._kernels[self.numbers, -1] = self._log_weights
+            self._kernels[-1, :count] = ABSENT
+            self._kernels[-1, self.numbers] = self._log_weights
+        self._seen = count
         few = 2 * len(self.numbers) < count
-        self._shown = self._kernels[self.numbers] if few else self._kernels[:count]
+        self._shown = self._kernels[:, self.numbers] if few else self._kernels
+        self._shown_count = len(self.numbers) if few else count
 
     def _exchange(self, gone: Numbers, come: Numbers, rows: Rows) -> None:
         """Take trials out and in, and enter what that makes of all kernels."""
         coordinates = self._axes.coordinates(rows.columns(come))
-        self._coordinates[come] = coordinates.T
-        self._kernels[come] = self._axes.features(coordinates).T
+        self._coordinates[:, come] = coordinates
+        self._kernels[:, come] = self._axes.features(coordinates)
         changed = self._lines.change(self._places(gone), self._places(come), gone, come)
+        numbers, widths = changed.numbers, changed.widths
+        self._widths[np.arange(len(widths))[:, None], numbers] = widths
         for line, axis in enumerate(self._on_lines):
-            self._widths[changed.numbers[line], line] = changed.widths[line]
             if axis in self._axes.steps:
-                indices = self._coordinates[changed.numbers[line], axis]
-                kernels = self._axes.steps[axis].kernels(indices, changed.widths[line])
-                self._kernels[changed.numbers[line], self._axes.rows_of[axis]] = kernels.T
+                indices = self._coordinates[axis, numbers[line]]
+                kernels = self._axes.steps[axis].kernels(indices, widths[line])
+                self._kernels[self._axes.rows_of[axis], numbers[line]] = kernels
         ranges = len(self._axes.ranges)
-        numbers, places, widths = (each[:ranges] for each in changed)
-        sharpness, columns = 1 / (widths * widths), np.arange(ranges)[:, None]
-        mass = normal.below((0.5 - places) / widths) - normal.below((-0.5 - places) / widths)
-        self._kernels[numbers, columns] = -0.5 * sharpness
-        self._kernels[numbers, columns + ranges] = places * sharpness
-        self._constants[numbers, columns] = -0.5 * sharpness * places * places - np.log(widths * mass)
+        if ranges:
+            numbers, places, widths = numbers[:ranges], changed.places[:ranges], widths[:ranges]
+            lines = np.arange(ranges)[:, None]
+            sharpness = 1 / (widths * widths)
+            ends = (np.array([-0.5, 0.5])[:, None, None] - places) / widths
+            below, within = normal.below(ends)
+            steep = places * sharpness
+            self._kernels[lines, numbers] = -0.5 * sharpness
+            self._kernels[lines + ranges, numbers] = steep
+            self._constants[lines, numbers] = -0.5 * steep * places - np.log(widths * (within - below))
+            changes = numbers.ravel()
+            self._sums[changes] = self._constants[:, changes].sum(axis=0)
 
     def _weigh(self) -> None:
         """What depends on how many kernels there are: weights by age, what a kernel's own choice counts."""
         count = len(self.numbers) + 1
+        self._scale[self._axes.choice_rows] = UNIT * math.log(count + 1)
         self._base = ZERO / UNIT - self._lift
-        for axis, size in self._axes.choices.items():
-            self._scale[self._axes.rows_of[axis]] = UNIT * math.log(count + 1)
-            self._base -= math.log(count + size)
-        constants = self._constants[self.numbers].sum(axis=1)
-        self._log_weights = np.log(weights(count - 1)) + self._base + constants
+        self._base -= sum(math.log(count + size) for size in self._axes.choices.values())
+        self._log_weights = log_weights(count - 1) + self._base + self._sums[self.numbers]
         self._drawing: _Drawing | None = None
 
-    def run(self, coordinates: Array) -> None:
-        """Add the kernels of trials that run, until the next `hold`."""
-        if coordinates.shape[1]:
-            self._shown = np.concatenate([self._shown, self.running(coordinates)])
+    def run(self, kernels: Table) -> None:
+        """Add kernels of trials that run, (rows, trials), until the next `hold`."""
+        begin, self._shown_count = self._shown_count, self._shown_count + kernels.shape[1]
+        if self._shown_count > self._shown.shape[1]:
+            self._shown = with_columns(self._shown[:, :begin], 2 * self._shown_count)
+        self._shown[:, begin : self._shown_count] = kernels
 
     def running(self, coordinates: Array) -> Table:
-        """The kernels of trials that run, whatever others there are: (trials, rows)."""
+        """The kernels of trials that run, whatever others there are: (rows, trials)."""
         axes, width = self._axes, least_width(len(self.numbers) + 1)
         found = axes.features(coordinates)
         sharpness, places = 1 / width**2, coordinates[axes.ranges]
@@ -141,7 +158,7 @@ class Mixture:
         found[-1] = peak - 0.5 * sharpness * (places * places).sum(axis=0)
         for axis, steps in axes.steps.items():
             found[axes.rows_of[axis]] = steps.narrow(width)[:, coordinates[axis].astype(int)]
-        return found.T
+        return found
 
     def prior(self, coordinates: Array) -> Array:
         """The density of the kernel that stands for no trial, at points."""
@@ -151,22 +168,30 @@ class Mixture:
         """Points as `density` takes them: (points, rows)."""
         return np.ascontiguousarray((features * self._scale).T)
 
-    def density(self, points: Table, kernels: Table | None = None) -> Array:
-        """Of all kernels but the prior's, or of those given; not normalised.
+    def density(self, points: Table) -> Array:
+        """Of all kernels but the prior's; not normalised.
 
         An exponential is the float32 whose bits are its logarithm, scaled and rounded: that costs a tenth.
         Source: Schraudolph, A fast, compact approximation of the exponential function, 1999.
         """
-        kernels = self._shown if kernels is None else kernels
         found = np.zeros(len(points))
-        at_once = AT_ONCE // (POINTS_AT_ONCE * self._axes.rows) + 1
-        for start in range(0, len(kernels), at_once):
-            some = kernels[start : start + at_once].T
-            for first in range(0, len(points), POINTS_AT_ONCE):
-                bits = points[first : first + POINTS_AT_ONCE] @ some
-                np.maximum(bits, 0, out=bits)
-                found[first : first + POINTS_AT_ONCE] += bits.astype(np.int32).view(np.float32).sum(axis=1)
+        kernels_at_once, points_at_once = self._at_once()
+        for start in range(0, self._shown_count, kernels_at_once):
+            kernels = self._shown[:, start : min(start + kernels_at_once, self._shown_count)]
+            for first in range(0, len(points), points_at_once):
+                logs = points[first : first + points_at_once] @ kernels
+                # NumPy compares two arrays three times as fast as an array and a number.
+                np.maximum(logs, _constant(0.0, logs.size).reshape(logs.shape), out=logs)
+                exponentials = logs.astype(np.int32).view(np.float32)
+                ones = _constant(1.0, kernels.shape[1])
+                found[first : first + points_at_once] += exponentials @ ones
         return found
+
+    def _at_once(self) -> tuple[int, int]:
+        """How many kernels, and points, one product is of."""
+        kernels = min(self._shown_count, AT_ONCE // (POINTS_AT_ONCE * self._axes.rows)) + 1
+        most = min(AT_ONCE // self._axes.rows, MOST_CACHED) // kernels
+        return kernels, max(POINTS_AT_ONCE, most)
 
     def drawn(self, chances: Array) -> Array:
         """Points drawn from the ended trials and the prior: their coordinates.
@@ -175,33 +200,36 @@ class Mixture:
         """
         if self._drawing is None:
             self._drawing = self._prepared()
-        (indices, places, widths, low, mass), axes = self._drawing, self._axes
-        kernel = np.minimum((chances[0] * places.shape[1]).astype(np.int64), places.shape[1] - 1)
+        (indices, lines), axes = self._drawing, self._axes
+        count = lines.shape[2]
+        kernel = np.minimum((chances[0] * count).astype(np.int64), count - 1)
         found = np.empty((axes.count, chances.shape[1]))
-        on_lines = chances[1:][self._on_lines]
-        at = places[:, kernel] + widths[:, kernel] * normal.quantile(
-            low[:, kernel] + mass[:, kernel] * on_lines
-        )
-        found[axes.ranges] = np.minimum(np.maximum(at[: len(axes.ranges)], -0.5), 0.5)
-        for its, (axis, steps) in zip(at[len(axes.ranges) :], axes.steps.items(), strict=True):
-            found[axis] = steps.at(its)
-        for axis, size in axes.choices.items():
+        if self._on_lines:
+            places, widths, low, within = lines[:, :, kernel]
+            at = places + widths * normal.quantile(low + within * chances[1:][self._on_lines])
+            found[axes.ranges] = np.minimum(np.maximum(at[: len(axes.ranges)], -0.5), 0.5)
+            for its, (axis, steps) in zip(at[len(axes.ranges) :], axes.steps.items(), strict=True):
+                found[axis] = steps.at(its)
+        if axes.choices:
             # With a chance of one in so many kernels a choice, any choice; under the prior, always.
-            share = np.where(kernel < len(self.numbers), size / (places.shape[1] + size), 1.0)
-            other = np.minimum(np.floor(chances[axis + 1] / share * size), size - 1)
-            found[axis] = np.where(chances[axis + 1] < share, other, indices[axis, kernel])
+            sizes, chance = axes.choice_sizes, chances[1:][axes.choice_axes]
+            share = np.where(kernel < count - 1, sizes / (count + sizes), 1.0)
+            other = np.minimum(np.floor(chance / share * sizes), sizes - 1)
+            found[axes.choice_axes] = np.where(chance < share, other, indices[:, kernel])
         return found
 
     def _prepared(self) -> _Drawing:
-        own = np.append(self._coordinates[self.numbers], np.zeros((1, self._axes.count)), axis=0).T
-        places = np.append(self._places(self.numbers), np.zeros((len(self._on_lines), 1)), axis=1)
-        widths = np.append(self._widths[self.numbers].T, np.ones((len(self._on_lines), 1)), axis=1)
-        low, high = (normal.below((end - places) / widths) for end in (-0.5, 0.5))
-        return _Drawing(own, places, widths, low, high - low)
+        indices = self._coordinates[:, self.numbers][self._axes.choice_axes]
+        nothing = np.zeros((len(self._on_lines), 1))
+        places = np.append(self._places(self.numbers), nothing, axis=1)
+        widths = np.append(self._widths[:, self.numbers], nothing + 1, axis=1)
+        low, high = normal.below((np.array([-0.5, 0.5])[:, None, None] - places) / widths)
+        lines = np.stack([places, widths, low, high - low])
+        return _Drawing(np.append(indices, np.zeros((len(indices), 1)), axis=1), lines)
 
     def _places(self, numbers: Numbers) -> Array:
         """Of trials, along what has an order: (hyperparameters, trials)."""
-        found = self._coordinates[numbers][:, self._on_lines].T
+        found = self._coordinates[:, numbers][self._on_lines]
         for line, axis in enumerate(self._on_lines):
             if axis in self._axes.steps:
                 found[line] = self._axes.steps[axis].places[found[line].astype(int)]
@@ -209,10 +237,38 @@ class Mixture:
 
 
 class _Drawing(NamedTuple):
-    """The kernels that are drawn from, the prior's last, and what each has below and within the range."""
+    """The kernels that are drawn from, the prior's last.
 
-    coordinates: Array
-    places: Array
-    widths: Array
-    below: Array
-    within: Array
+    `indices` are choices, (hyperparameters, kernels); `lines` hold the places, the widths, what is below the
+    range, and within it: (4, hyperparameters, kernels).
+    """
+
+    indices: Array
+    lines: Array
+
+
+def log_weights(count: int) -> Array:
+    """The logarithms of what so many trials count, oldest first: as in Optuna, the last 25 most."""
+    found, older = np.zeros(count), count - RECENT
+    if older > 0:
+        step = (1 - 1 / count) / max(1, older - 1)
+        found[:older] = np.log(np.arange(older) * step + 1 / count)
+    return found
+
+
+def with_columns(array: NDArray[Any], count: int) -> NDArray[Any]:
+    """The array with so many columns, the first of which are its own."""
+    wider = np.zeros((len(array), count), array.dtype)
+    wider[:, : array.shape[1]] = array
+    return wider
+
+
+def _constant(value: float, count: int) -> Table:
+    """A number so many times; it is kept for the next time."""
+    kept = _constants.get(value)
+    if kept is None or len(kept) < count:
+        kept = _constants[value] = np.full(2 * count, value, np.float32)
+    return kept[:count]
+
+
+_constants: dict[float, Table] = {}

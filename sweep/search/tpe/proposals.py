@@ -31,7 +31,7 @@ class Block:
         self._good.hold(good, self.rows)
         self._bad.hold(bad, self.rows)
         if len(running):
-            self._bad.run(self._axes.coordinates(self.rows.columns(running)))
+            self._bad.run(self._bad.running(self._axes.coordinates(self.rows.columns(running))))
 
     def candidates(self, seed: int, first: int, trials: int, each: int) -> Candidates:
         """So many for `each` of the trials from number `first` on: a trial has the same in any company."""
@@ -77,13 +77,10 @@ class Candidates:
         self._bad = bad
         features = axes.features(coordinates)
         self._points = bad.scaled(features)
-        prior = good.prior(coordinates)
-        self._log_good = np.log(good.density(good.scaled(features)) + prior)
-        self._of_bad = bad.density(self._points) + prior
-        trials = coordinates.shape[1] // each
-        self._kernels = bad.running(coordinates) if trials > 1 else None  # of a single trial none comes after
-        self._taken = np.empty((trials, axes.rows), np.float32)
-        self._count = 0
+        self._prior = good.prior(coordinates)
+        self._log_good = np.log(good.density(good.scaled(features)) + self._prior)
+        is_alone = coordinates.shape[1] == each  # no trial comes after it
+        self._kernels = None if is_alone else bad.running(coordinates)
 
     def values(self, place: int) -> Array:
         """All of the trial at this place, in Optuna's own numbers: (hyperparameters, candidates)."""
@@ -93,16 +90,12 @@ class Candidates:
     def take(self, place: int, more: Array | None = None, *, runs: bool = True) -> list[float]:
         """The best one of the trial at this place, by its gain and `more`; from now on it `runs`."""
         own = self._own(place)
-        bad = self._of_bad[own]
-        if self._count:
-            bad = bad + self._bad.density(self._points[own], self._taken[: self._count])
-        gains = self._log_good[own] - np.log(bad)
+        gains = self._log_good[own] - np.log(self._bad.density(self._points[own]) + self._prior[own])
         if more is not None:
             gains += more
         best = own.start + int((gains >= gains.max() - TIE).argmax())
         if runs and self._kernels is not None:
-            self._taken[self._count] = self._kernels[best]
-            self._count += 1
+            self._bad.run(self._kernels[:, best : best + 1])
         return self._axes.values(self._coordinates[:, best].tolist())
 
     def _own(self, place: int) -> slice:

@@ -166,7 +166,7 @@ class TPESampler(ExactTPESampler):
         if names not in self._blocks or self._blocks[names].rows is not rows:
             self._blocks[names] = Block(space, rows)
         block, params_of = self._blocks[names], partial(self._get_params, study=study)
-        good, bad = (rows.among(its, split.trials, params_of) for its in (split.good, split.bad))
+        good, bad = rows.among((split.good, split.bad), split.trials, params_of)
         block.hold(good, bad, rows.whole(split.running, split.trials, params_of))
         return block.candidates(self._entropy, first, count, self._n_ei_candidates)
 

@@ -122,13 +122,15 @@ class Rows:
         return found
 
     def among(
-        self, mask: Mask, trials: ByNumber, params_of: Callable[[FrozenTrial], Mapping[str, Any]]
-    ) -> Mask:
-        """The same of trials that are given, and told, by a mask."""
-        self._make_room(len(mask))
-        for number in (mask > self._is_known[: len(mask)]).nonzero()[0].tolist():
+        self, masks: Sequence[Mask], trials: ByNumber, params_of: Callable[[FrozenTrial], Mapping[str, Any]]
+    ) -> list[Mask]:
+        """The same of trials that are given, and told, by masks."""
+        count = len(masks[0])
+        self._make_room(count)
+        for number in (np.logical_or.reduce(masks) > self._is_known[:count]).nonzero()[0].tolist():
             self._enter(trials[number], params_of(trials[number]))
-        return mask & self._has_all[: len(mask)]
+        has_all = self._has_all[:count]
+        return [mask & has_all for mask in masks]
 
     def columns(self, whole: Numbers) -> NDArray[np.float64]:
         """The values of trials that have all names: (names, trials), float64."""

@@ -59,7 +59,6 @@ PRIVATE = {
     "_get_infeasible_trial_score": Private("optuna.samplers._tpe.sampler", (INTERNALS,), OVERRIDDEN),
     "_get_pruned_trial_score": Private("optuna.samplers._tpe.sampler", (INTERNALS,), OVERRIDDEN),
     "default_gamma": Private("optuna.samplers._tpe.sampler", (INTERNALS,), OVERRIDDEN),
-    "default_weights": Private("optuna.samplers._tpe.sampler", (INTERNALS,), OVERRIDDEN),
     "_get_single_value": Private(
         "optuna.distributions", (INTERNALS,), "take `low`, or the only one of `choices`"
     ),

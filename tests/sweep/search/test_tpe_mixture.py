@@ -16,7 +16,7 @@ from optuna.samplers._tpe.sampler import default_weights
 from optuna.trial import TrialState, create_trial
 
 from sweep.search.tpe.axes import Axes
-from sweep.search.tpe.mixture import Mixture
+from sweep.search.tpe.mixture import Mixture, log_weights
 from sweep.search.tpe.trials import Rows
 
 Array = NDArray[np.float64]
@@ -89,6 +89,11 @@ def estimator(space: dict[str, BaseDistribution], values: Array) -> _ParzenEstim
     return _ParzenEstimator(dict(zip(space, values, strict=True)), space, PARAMETERS)
 
 
+@pytest.mark.parametrize("count", [1, 2, 25, 26, 27, 400])
+def test_trials_count_as_much_as_for_optuna(count: int) -> None:
+    assert np.allclose(log_weights(count), np.log(default_weights(count)), rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("count", [1, 2, 30, 400])
 @pytest.mark.parametrize("name", SPACE)
 def test_densities_are_optunas_but_for_a_constant_and_three_per_cent(name: str, count: int) -> None:
@@ -129,16 +134,19 @@ def test_points_are_drawn_as_optuna_draws_them() -> None:
         assert np.abs(shares[0] - shares[1]).max() < 0.02
 
 
+@pytest.mark.parametrize("space", [SPACE | STEPS, {"kind": SPACE["kind"], "flag": SPACE["flag"]}])
 @pytest.mark.parametrize("count", [40, 700])
-def test_a_mixture_kept_up_is_the_one_made_at_once(count: int) -> None:
-    space = SPACE | STEPS
+def test_a_mixture_kept_up_is_the_one_made_at_once(count: int, space: dict[str, BaseDistribution]) -> None:
     chance = np.random.default_rng(count)
     values = drawn(space, count, chance)
     values[:, 1::7] = values[:, :1]  # some trials share a place
     rows, axes, points = rows_of(space, values), Axes(space), drawn(space, 50, chance)
     kept = Mixture(axes)
-    for share in (0.5, 0.97, 0.98, 0.97, 1.0):
-        held = chance.random(count) < share
+    helds = [chance.random(count) < share for share in (0.5, 0.97, 0.98, 0.97, 1.0)]
+    for changes in ([3], [5, 9], [0], [0, count - 1], [1, 2, 3]):  # one by one, others in their places
+        helds.append(helds[-1].copy())
+        helds[-1][changes] ^= True
+    for held in helds:
         kept.hold(held, rows)
         fresh = Mixture(axes)
         fresh.hold(held, rows)
@@ -153,7 +161,7 @@ def test_running_trials_make_their_neighbourhood_less_wanted_and_leave_no_trace(
     mixture.hold(ended, rows)
     points = values[:, 50:]
     before = log_density(mixture, axes, points)
-    mixture.run(axes.coordinates(points))
+    mixture.run(mixture.running(axes.coordinates(points)))
     assert (log_density(mixture, axes, points) > before + 1).all()
     mixture.hold(ended, rows)
     assert np.array_equal(log_density(mixture, axes, points), before)
