@@ -6,6 +6,7 @@ Study       trials that a program asks for, trains itself and tells of
 float, int, choices   entries of a space in few words
 check       what would run, and everything that is wrong
 plan        how long a study would take
+warm        have every node compile a study's programs and measure their lanes
 extend      train the best trials of a run for longer
 load        a run as pandas tables
 status      how a run stands
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from sweep.api.show import read_trial as show
     from sweep.api.status import read_status as status
     from sweep.api.steering.verbs import enqueue, finish, note, pause, prune, resume, set_, stop, tag
+    from sweep.api.warm import warm
     from sweep.errors import SweepError
     from sweep.spec.schema import StudySpec
 
@@ -104,6 +106,7 @@ _HOMES = {
     "stop": "sweep.api.steering.verbs",
     "tag": "sweep.api.steering.verbs",
     "verify": "sweep.api.keeping.verify",
+    "warm": "sweep.api.warm",
 }
 _INNER = {"float": "float_", "int": "int_", "set": "set_", "show": "read_trial", "status": "read_status"}
 """What a function is called where its name is a module's or a built-in's."""
@@ -138,6 +141,7 @@ __all__ = [
     "stop",
     "tag",
     "verify",
+    "warm",
 ]
 """What `from sweep import *` gives; `float`, `int` and `set` are left out: they would hide the built-ins."""
 

@@ -2,7 +2,7 @@
 
 starting      before a study: init, schema
 importing     studies from other tools' files: import
-studies       on a study file: run, check, plan, notify-test
+studies       on a study file: run, check, plan, warm, notify-test
 runs          on run directories: status, list, show, logs, compare
 extending     a finished run for longer: extend
 exporting     a run's tables, adapters, schedules as files: export, export-adapter, export-schedule
@@ -69,6 +69,7 @@ for verb in (
     studies.check,
     studies.run,
     studies.plan,
+    studies.warm,
     detaching.attach,
     detaching.fetch,
     trials.enqueue,

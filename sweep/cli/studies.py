@@ -95,6 +95,26 @@ def check(study: StudyFile, as_json: AsJson = False) -> None:
     print(json.dumps(found.as_json()) if as_json else found.as_text())
 
 
+def warm(study: StudyFile, as_json: AsJson = False) -> None:
+    """Have every node compile the study's programs and measure their lanes, before the study runs.
+
+    Both are kept on the node. Type it on a node after `sweep cluster up`. Exit code 1 if one fails.
+
+    \b
+    sweep warm study.yaml
+    """
+    from sweep.api.warm import warm as warm_study
+
+    with results_on_stdout(as_json), errors_end_the_command():
+        found = warm_study(study, say=(lambda text: None) if as_json else typer.echo)
+    if as_json:
+        print(json.dumps(found.as_json()))
+    elif found.left_out:
+        print(f"{found.left_out} more programs are left out: each trial of them compiles its own")
+    if found.failed:
+        raise typer.Exit(1)
+
+
 def plan(
     study: StudyFile,
     nodes: Annotated[int, typer.Option(min=1, metavar="N", help="How many slots there would be.")] = 1,

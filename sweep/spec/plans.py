@@ -66,6 +66,19 @@ def programs(spec: StudySpec, description: Description) -> tuple[Signature, ...]
     return tuple(islice(dict.fromkeys(islice(made, MAX_SHAPES)), MAX_PROGRAMS))
 
 
+def sample_plans(spec: StudySpec, description: Description) -> tuple[TrialPlan, ...]:
+    """A trial of each program that the study can need, at most MAX_PROGRAMS: first choices and lower ends."""
+    shaping = {*description.static, *description.switches}
+    names = [name for name in dependency_order(spec.space) if name in shaping]
+    found: dict[Signature, TrialPlan] = {}
+    for params in islice(_shapes(spec, names, description), MAX_SHAPES):
+        made = plan(spec, description, 0, _params(spec, _first, params))
+        found.setdefault(made.signature, made)
+        if len(found) == MAX_PROGRAMS:
+            break
+    return tuple(found.values())
+
+
 def _shapes(
     spec: StudySpec,
     names: Sequence[str],
@@ -123,12 +136,16 @@ def longest(spec: StudySpec, description: Description) -> Length:
     return resolve_length(spec, description.train_examples, greatest_values(spec))
 
 
-def _params(spec: StudySpec, pick: Callable[[Entry], Scalar]) -> dict[str, Scalar]:
+def _params(
+    spec: StudySpec, pick: Callable[[Entry], Scalar], given: Mapping[str, Scalar] | None = None
+) -> dict[str, Scalar]:
+    """Values of the space as picked, but those that are given."""
+    given = given or {}
     values: dict[str, Scalar] = dict(spec.fixed)
     for name in dependency_order(spec.space):
         entry = spec.space[name]
         if is_active(entry, values):
-            values[name] = pick(entry)
+            values[name] = given[name] if name in given else pick(entry)
     return {name: value for name, value in values.items() if name in spec.space}
 
 

@@ -99,6 +99,7 @@ CLUSTER = ("doctor", "up", "down", "sync", "status")
 ELSEWHERE = {
     "selftest": "takes a minute: its recorded results are looked at",
     "mcp": "speaks its own protocol",
+    "warm": "needs a task: tests/sweep/api/test_warm.py runs it",
 }
 
 
