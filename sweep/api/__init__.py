@@ -11,8 +11,7 @@ show          one trial
 logs          what the command of a trial printed
 compare       runs side by side
 extend        a study that trains the best trials for longer
-export        a run's tables and adapters in formats of others
-export_schedule   a population member's schedule as a study file
+exporting     a run in formats of others: tables, adapters, schedules (a package)
 notify_test   a message to each of those whom a study tells
 retry         ask failed trials again
 replaying     trials trained again from their record (a package)

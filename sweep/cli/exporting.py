@@ -45,7 +45,7 @@ def export(
     sweep export runs/digits --format json | jq '.[0]'
     sweep export runs/digits --table metrics --format parquet --to metrics.parquet
     """
-    from sweep.api.export import export as export_table
+    from sweep.api.exporting.tables import export as export_table
 
     with errors_end_the_command():
         if form is Format.parquet and to is None and sys.stdout.isatty():
@@ -85,7 +85,7 @@ def export_adapter(
     sweep export-adapter runs/lora adapters
     sweep export-adapter runs/lora 7 adapters
     """
-    from sweep.api.export import export_adapter as write_adapter
+    from sweep.api.exporting.tables import export_adapter as write_adapter
 
     with errors_end_the_command():
         *trial, out = trial_and_out
@@ -121,7 +121,7 @@ def export_schedule(
     sweep export-schedule runs/pbt
     sweep export-schedule runs/pbt 7 --name decay
     """
-    from sweep.api.export_schedule import export_schedule as write_schedule
+    from sweep.api.exporting.schedule import export_schedule as write_schedule
 
     with errors_end_the_command():
         written = write_schedule(run, trial, name=name)

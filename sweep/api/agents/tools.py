@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sweep.api.agents import launching
 from sweep.api.check import check
 from sweep.api.compare import compare
-from sweep.api.export import export
+from sweep.api.exporting.tables import export
 from sweep.api.list_runs import list_runs
 from sweep.api.show import read_trial
 from sweep.api.status import read_status

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import analysis
-from sweep.api.export_schedule import export_schedule
+from sweep.api.exporting.schedule import export_schedule
 from sweep.api.run import run_study
 from sweep.driver.monitor.progress import Quiet
 from sweep.errors import RunDirError

@@ -16,8 +16,8 @@ from sweep.cli import app
 from sweep.errors import SweepError
 from sweep.executors.base import ExecutorEvent
 from sweep.vocabulary.turn import Loss, SlotJoined, SlotLost, Turn, TurnDone, TurnResult
-from tests.sweep.cli.test_json import validated
 from tests.sweep.conftest import Folder
+from tests.sweep.shapes import validated
 
 THREE_PROGRAMS = (
     "fixed: {optimizer: sgd, slow: 0.0}",

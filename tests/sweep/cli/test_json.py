@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,14 +17,14 @@ from clusters.lifecycle.bringup import Ended
 from clusters.lifecycle.states import NodeProgress, Phase
 from clusters.lifecycle.status import ClusterStatus, NodeStatus
 from clusters.sync import Synced
-from sweep.api.export import ExportedAdapter
-from sweep.api.export_schedule import ExportedSchedule
+from sweep.api.exporting.schedule import ExportedSchedule
+from sweep.api.exporting.tables import ExportedAdapter
 from sweep.api.steering import verbs as verbs_of_a_run
 from sweep.api.steering.asking import Asked
 from sweep.cli import app
 from tests.sweep.conftest import ROOT
+from tests.sweep.shapes import SCHEMA, validated
 
-SCHEMA = json.loads((ROOT / "docs" / "verbs.schema.json").read_text())
 SHARED = {
     "scalar",
     "params",
@@ -111,13 +110,6 @@ def verbs() -> Iterator[str]:
         yield from (f"{name} {each}" for each in inner) if inner else [name]
 
 
-def validated(verb: str, text: str) -> Any:
-    """What a verb printed: one value of its shape."""
-    value = json.loads(text)
-    jsonschema.validate(value, {**SCHEMA, "$ref": f"#/$defs/{verb}"})
-    return value
-
-
 def test_each_verb_has_a_shape_and_is_run_here() -> None:
     run = {*LOCAL, *(f"cluster {verb}" for verb in CLUSTER)}
     assert run | set(ELSEWHERE) == set(verbs())
@@ -141,9 +133,9 @@ def test_what_each_verb_prints_has_its_shape(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("sweep.api.remote.remote_study", lambda study: remote)
     monkeypatch.setattr("sweep.api.extend.write_extension", lambda *_, **__: Path("study.yaml"))
     written = ExportedAdapter(0, ("mlx_lm.generate",), ())
-    monkeypatch.setattr("sweep.api.export.export_adapter", lambda *_: written)
+    monkeypatch.setattr("sweep.api.exporting.tables.export_adapter", lambda *_: written)
     schedule = ExportedSchedule(Path("study-trial-0.yaml"), 0, 2)
-    monkeypatch.setattr("sweep.api.export_schedule.export_schedule", lambda *_, **__: schedule)
+    monkeypatch.setattr("sweep.api.exporting.schedule.export_schedule", lambda *_, **__: schedule)
     monkeypatch.setattr("sweep.api.pages.report.write_report", lambda run: run / "report.html")
     monkeypatch.setattr(
         "sweep.api.pages.watch.serve", lambda *_, on_ready, **__: on_ready("http://127.0.0.1:1")

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from sweep.api.export import encode
+from sweep.api.exporting.tables import encode
 from sweep.api.pages.ui import open_storage, serve
 from sweep.cli import app
 from sweep.errors import SweepError
