@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, overload
 
+from runlog import layout
+from runlog.study import read_study
 from sweep.api import remote
 from sweep.api.cluster import joined
 from sweep.api.python.given import Given, StudyKeys, Task, given_study
@@ -23,10 +25,11 @@ from sweep.driver.processes.final import record_final
 from sweep.driver.session import await_resumed, check_same_reads, drive, finished, open_run, with_its_order
 from sweep.driver.steering.settings import as_set, in_effect
 from sweep.driver.steering.waiting import answer_late
-from sweep.errors import SweepError
+from sweep.errors import RunInUseError, SweepError
 from sweep.executors.choosing import factory
 from sweep.executors.cluster import Cluster
 from sweep.rundir.history import read_history
+from sweep.rundir.lock import holder
 from sweep.rundir.naming import runs_folder
 from sweep.rundir.rundir import RunDir
 from sweep.spec.given import Study
@@ -154,7 +157,7 @@ def run_study(
     check_choices(spec, sources=False)
     said: list[str] = []  # not once more where the study is resumed
     while True:
-        with open_run(spec, runs, accept_changed_task=accept_changed_task, source=source) as run:
+        with _held(spec, runs, accept_changed_task=accept_changed_task, source=source) as run:
             for text in _said_once(run.history.fresh_damage, run.path):
                 progress.note(text)
             asked = in_effect(with_its_order(spec, run), run, lambda text: _say_once(text, said, progress))
@@ -167,6 +170,21 @@ def run_study(
         if summary is not None:
             answer_late(run.path, progress.note)
             return summary
+
+
+def _held(spec: StudySpec, runs: Path, *, accept_changed_task: bool, source: TaskSource | None) -> RunDir:
+    """The run directory, held. Raises RunDirError; where it is paused, that says how to resume it."""
+    try:
+        return open_run(spec, runs, accept_changed_task=accept_changed_task, source=source)
+    except RunInUseError as error:
+        run_dir = runs / spec.name
+        pid = holder(run_dir / layout.LOCK)
+        if pid is None or read_study(run_dir, on_damage=lambda _: None).steered.paused is None:
+            raise
+        raise RunInUseError(
+            f"{run_dir}: is paused, and the process {pid} waits for it to be resumed: "
+            f"python -m sweep resume {run_dir}"
+        ) from error
 
 
 def _say_once(text: str, said: list[str], progress: Progress) -> None:

@@ -126,6 +126,7 @@ def notifying(spec: StudySpec, run: RunDir, progress: Progress) -> Notifier:
         told=run.history.study.notified,
         record=record,
         say=say,
+        note=progress.note,
     )
 
 

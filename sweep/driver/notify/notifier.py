@@ -34,6 +34,9 @@ LEAVE_S = 15.0
 
 INTERRUPTED_LEAVE_S = 1.0
 
+SILENT_S = 1.0
+"""Longer waits are said."""
+
 
 class Told(NamedTuple):
     """A message, and where it goes."""
@@ -51,7 +54,8 @@ class _Teller:
         self._notifier = notifier
         self._has_failed = False
         self._bests: SimpleQueue[Message] = SimpleQueue()
-        self.thread = Thread(target=self._run, name=f"notify {channel.name}", daemon=True)
+        self.to = channel.name
+        self.thread = Thread(target=self._run, name=f"notify {self.to}", daemon=True)
 
     def _run(self) -> None:
         ending = self._notifier.ending
@@ -103,7 +107,8 @@ class _Teller:
 class Notifier:
     """What the driver says of a study, given to the deciders of its channels; nothing without channels.
 
-    All but `due`, `fail` and `delivered` is called from the driver's thread, as are `record` and `say`.
+    All but `due`, `fail` and `delivered` is called from the driver's thread, as are `record`, `say` and
+    `note`, which is for what is of this moment alone.
     """
 
     def __init__(
@@ -115,11 +120,13 @@ class Notifier:
         told: Sequence[Record] = (),
         record: Callable[[str, Message], None] = lambda to, message: None,
         say: Callable[[str], None] = lambda text: None,
+        note: Callable[[str], None] = lambda text: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.ending = Event()
         self._record = record
         self._say = say
+        self._note = note
         self._clock = clock
         self._lock = Lock()
         self._happened = Happened(clock())
@@ -213,14 +220,26 @@ class Notifier:
 
     def _leave(self) -> None:
         """Wait for the last messages, not for long; Ctrl-C ends the waiting alone."""
-        until = time.monotonic() + (INTERRUPTED_LEAVE_S if self._is_interrupted else LEAVE_S)
+        wait_s = INTERRUPTED_LEAVE_S if self._is_interrupted else LEAVE_S
         try:
-            for teller in self._tellers:
-                teller.thread.join(max(0.0, until - time.monotonic()))
+            late = self._late(min(wait_s, SILENT_S))
+            if late and wait_s > SILENT_S:
+                self._note(
+                    f"waiting up to {wait_s - SILENT_S:.0f} s for the last message to reach {late}. "
+                    "All is recorded; Ctrl-C ends the waiting"
+                )
+                late = self._late(wait_s - SILENT_S)
         except KeyboardInterrupt:
             return
-        if any(teller.thread.is_alive() for teller in self._tellers):
-            self.fail("notify: a message has not arrived in time, and is dropped")
+        if late:
+            self.fail(f"notify: a message has not arrived in time, and is dropped: {late}")
+
+    def _late(self, wait_s: float) -> str:
+        """Those that have not told all after so long."""
+        until = time.monotonic() + wait_s
+        for teller in self._tellers:
+            teller.thread.join(max(0.0, until - time.monotonic()))
+        return ", ".join(teller.to for teller in self._tellers if teller.thread.is_alive())
 
     def _settle(self) -> None:
         with self._lock:

@@ -83,6 +83,7 @@ def _ask(ref: TaskRef, request: Mapping[str, Any]) -> dict[str, Any]:
             text=True,
             timeout=DEADLINE_S,
             check=False,
+            start_new_session=True,  # Ctrl-C is for this process, which ends that one
         )
     except subprocess.TimeoutExpired:
         raise SweepError(

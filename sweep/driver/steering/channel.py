@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 from runlog import layout
@@ -50,14 +51,28 @@ def submit(run_dir: Path, verb: str, arguments: Mapping[str, Any]) -> Request:
     temporary = folder / f".{id}"
     line = _checked(run_dir, request)
     try:
+        is_new = not folder.is_dir()
         folder.mkdir(exist_ok=True)
         temporary.write_bytes(line)
+        _give(temporary, run_dir / layout.LOG)
+        if is_new:
+            _give(folder, run_dir)
         publish(temporary, path)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise RunDirError(_refused(run_dir, error)) from error
     return request
+
+
+def _give(path: Path, other: Path) -> None:
+    """Let the same people read and write it as another path, whoever made it, and whatever their umask is."""
+    with suppress(OSError):
+        found = other.stat()
+        for owner in (found.st_uid, -1):  # only root may give a file to another one
+            with suppress(PermissionError):
+                os.chown(path, owner, found.st_gid)
+        path.chmod(S_IMODE(found.st_mode))
 
 
 def _checked(run_dir: Path, request: Request) -> bytes:

@@ -34,6 +34,9 @@ OF_WORKERS = ("max_concurrent", "lanes", "checkpoints.every", "failures.retry", 
 
 NULL_IS_A_VALUE = ("failures.stop_after",)
 
+OPTION = "--trials"
+"""What gives `budget.trials` for one session, in place of the study file."""
+
 Values = Mapping[str, Any]
 """By key path, such as `budget.trials`."""
 
@@ -116,12 +119,12 @@ def in_effect(spec: StudySpec, run: RunDir, say: Callable[[str], None]) -> Study
             overtaken.append(key)  # the file says it: its next edit holds, whatever it says
         elif given == setting.file:
             held[key] = setting.value
-            say(_held(run, key, setting))
+            say(_held(spec, run, key, setting))
         else:
             overtaken.append(key)
             say(
-                f"{key}: {_shown(given)}, from the study file, which was edited since {key} was set to "
-                f"{_shown(setting.value)}"
+                f"{key}: {_shown(given)}, from {_source(spec, key)}. It was set to {_shown(setting.value)} "
+                f"by hand on {_when(setting)} in place of {_shown(setting.file)}; what was written last holds"
             )
     try:
         spec = with_values(spec, held) if held else spec
@@ -142,15 +145,26 @@ def as_set(spec: StudySpec, run: RunDir) -> StudySpec:
     return with_values(spec, {key: setting.value for key, setting in settings.items()}) if settings else spec
 
 
-def _held(run: RunDir, key: str, setting: Setting) -> str:
-    when = datetime.fromtimestamp(setting.time).strftime("%Y-%m-%d %H:%M")
+def _held(spec: StudySpec, run: RunDir, key: str, setting: Setting) -> str:
+    source = _source(spec, key)
     held = (
-        f"{key}: {_shown(setting.value)}, as it was set by hand on {when}; the study file has "
-        f"{_shown(setting.file)}. Write it there, too"
+        f"{key}: {_shown(setting.value)}, as it was set by hand on {_when(setting)}; {source} has "
+        f"{_shown(setting.file)}. "
     )
+    held += f"Pass {source} {_shown(setting.value)}" if source == OPTION else "Write it there, too"
     if key == "budget.trials" and setting.file is not None and setting.file < run.history.used:
         return held  # a budget goes down no further than what has ended
     return f"{held}, or undo it: python -m sweep set {run.path} {key}={_shown(setting.file)}"
+
+
+def _source(spec: StudySpec, key: str) -> str:
+    """Where the value comes from that this session was started with."""
+    is_option = key == "budget.trials" and spec.document.at(("budget", "trials")) != spec.budget.trials
+    return OPTION if is_option else "the study file"
+
+
+def _when(setting: Setting) -> str:
+    return datetime.fromtimestamp(setting.time).strftime("%Y-%m-%d %H:%M")
 
 
 def _shown(value: Any) -> str:

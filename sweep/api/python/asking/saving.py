@@ -5,7 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from math import inf
+from pathlib import Path
 
+from runlog import layout
+from sweep.errors import SpecError
+from sweep.spec.parse import parse
 from sweep.spec.resolve import keeps_best_report
 from sweep.spec.schema import StudySpec
 from sweep.vocabulary.trial import Snapshot
@@ -15,9 +19,12 @@ from sweep.worker.spool import Spool
 
 
 class Saving:
-    """All lie in one folder, which goes with the study; it is made when a trial first keeps something."""
+    """All lie in one folder, which goes with the study; it is made when a trial first keeps something.
 
-    def __init__(self, spec: StudySpec) -> None:
+    Which checkpoints are wanted may be set by hand: study.yaml of the run directory has it then.
+    """
+
+    def __init__(self, spec: StudySpec, run_dir: Path) -> None:
         objective = spec.objective[0]
         self.metric = objective.metric
         self.sign = 1 if objective.direction == "maximize" else -1
@@ -25,6 +32,21 @@ class Saving:
         self.keeps_final = spec.checkpoints.keep_best > 0
         self.keeps_best_report = keeps_best_report(spec)
         self._spool: Spool | None = None
+        self._study = run_dir / layout.STUDY
+        self._read: tuple[int, int] | None = None
+
+    def follow(self) -> None:
+        """Go by the study as it is now; where its file cannot be read, as it was."""
+        try:
+            found = self._study.stat()
+            if self._read == (read := (found.st_ino, found.st_mtime_ns)):
+                return
+            spec = parse(self._study.read_text("utf-8"), str(self._study))
+        except (OSError, ValueError, SpecError):
+            return
+        self._read = read
+        self.keeps_final = spec.checkpoints.keep_best > 0
+        self.keeps_best_report = keeps_best_report(spec)
 
     @property
     def spool(self) -> Spool:
@@ -67,6 +89,7 @@ class TrialSaving:
             self._best = saving.sign * value
         if self._folder is None:  # it keeps nothing
             return []
+        saving.follow()
         if ends:
             return self._pack(examples, final=True, value=value) if saving.keeps_final else []
         if is_better and saving.keeps_best_report:

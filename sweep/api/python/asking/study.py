@@ -76,7 +76,7 @@ class Study:
         self._process = os.getpid()
         self._lock = RLock()
         self._closed = False
-        self._saving = Saving(spec)
+        self._saving = Saving(spec, self.run_dir)
         self._held: dict[int, Trial] = {}
         self._who = new_name()
         self._desk: Owner | Joined = open_desk(spec, self._runs, self._who)

@@ -64,3 +64,31 @@ def test_each_verb_reaches_a_program_or_says_why_not(run: Path) -> None:
     told = read_history(run).told
     assert [told[number].values for number in sorted(told)] == [(0.25,), None, (3.0,), (4.0,)]
     assert told[0].reason == "finished by hand"
+
+
+def test_which_checkpoints_are_kept_is_set_while_a_program_trains(run: Path) -> None:
+    """The process that trains reads what the one that holds the run has written down."""
+
+    def trained(study: sweep.Study, loss: float) -> int:
+        trial = study.ask()
+        assert trial is not None
+        trial.save(loss=loss)
+        trial.report(10, loss=loss)
+        study.tell(trial)
+        return trial.number
+
+    def kept() -> set[int]:
+        return {row.trial for row in read_history(run).checkpoints.values() if row.final}
+
+    with opened(budget=4) as study:
+        assert trained(study, 0.5) == 0
+        sweep.set(run, {"checkpoints.keep_best": 0})
+        wait_until(lambda: not kept())
+        assert trained(study, 0.25) == 1
+        assert kept() == set()
+        sweep.set(run, {"checkpoints.keep_best": 3})
+        assert trained(study, 0.125) == 2
+        wait_until(lambda: kept() == {2})
+    with opened(budget=4) as study:  # what was set holds when the study is opened again, too
+        assert trained(study, 0.0625) == 3
+        wait_until(lambda: kept() == {2, 3})

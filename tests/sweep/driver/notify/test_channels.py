@@ -85,6 +85,20 @@ def test_a_server_that_answers_byte_by_byte_is_not_waited_for(monkeypatch: pytes
         answering.join()
 
 
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy"])
+def test_a_proxy_of_the_environment_is_used(
+    server: Server, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A company's network may have no other way out."""
+    for each in ("NO_PROXY", "no_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, server.url)
+    Webhook("http://hooks.example/services/a").send(MESSAGE)
+    Ntfy("http://ntfy.example/topic").send(MESSAGE)
+    asked = [path for path, _, _ in server.got]
+    assert asked == ["http://hooks.example/services/a", "http://ntfy.example/topic"]
+
+
 def test_a_token_counts_more_than_a_user_in_the_url_or_in_netrc(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -128,8 +128,10 @@ def test_a_slow_channel_delays_neither_the_driver_nor_other_channels(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notifying, "POLL_S", 0.01)
-    monkeypatch.setattr(notifying, "LEAVE_S", 0.0)
+    monkeypatch.setattr(notifying, "LEAVE_S", 0.3)
+    monkeypatch.setattr(notifying, "SILENT_S", 0.1)
     said: list[str] = []
+    noted: list[str] = []
     recorded: list[str] = []
     slow = Slow(server)
     server.answers.clear()
@@ -140,13 +142,16 @@ def test_a_slow_channel_delays_neither_the_driver_nor_other_channels(
         About("line", "loss", "here"),
         record=lambda to, message: recorded.append(to),
         say=said.append,
+        note=noted.append,
     )
     with made:
         made.look(VIEW)
         wait_until(lambda: slow.begun)
 
         wait_until(lambda: swift.sent == ["best"])
-    assert said == ["notify: a message has not arrived in time, and is dropped"]
+    assert said == ["notify: a message has not arrived in time, and is dropped: slow"]
+    [waits] = noted
+    assert waits.startswith("waiting up to 0 s for the last message to reach slow. All is recorded; Ctrl-C")
     assert recorded == ["slow", "flaky"]
     server.answers.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,27 @@ def test_what_is_asked_is_read_back_in_order_until_it_is_removed(tmp_path: Path)
     channel.remove(tmp_path, asked[0].id)
     assert read(tmp_path) == asked[1:]
     assert channel.count(tmp_path) == 2
+
+
+def test_a_request_of_another_user_can_be_read_whatever_their_umask_is(tmp_path: Path) -> None:
+    """The folder and the request belong to those to whom the run belongs."""
+    log = tmp_path / "log.jsonl"
+    log.touch()
+    log.chmod(0o664)
+    tmp_path.chmod(0o2775)
+    owner = 12345 if os.geteuid() == 0 else os.geteuid()
+    for path in (tmp_path, log):
+        os.chown(path, owner, -1)
+    before = os.umask(0o077)
+    try:
+        asked = channel.submit(tmp_path, "prune", {"trial": 1})
+    finally:
+        os.umask(before)
+    folder = tmp_path / "requests"
+    for path, mode in ((folder, 0o2775), (folder / f"{asked.id}.json", 0o664)):
+        found = path.stat()
+        assert (stat.S_IMODE(found.st_mode), found.st_uid) == (mode, owner), path
+    assert read(tmp_path) == [asked]
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from sweep.driver.steering.waiting import Waiting
 from sweep.errors import SweepError
 from sweep.rundir.rundir import RunDir
 from sweep.search.journal_check import read_journal
+from sweep.spec.given import study_of
 from sweep.spec.parse import load
 from sweep.spec.schema import StudySpec
 from tests.logs import records
@@ -210,9 +211,9 @@ def test_what_was_set_holds_until_the_study_file_is_edited(
     sweep.set(RUN, {"budget.trials": 5})
     (folder / "study.yaml").write_text(STUDY.replace("trials: 4", "trials: 6"))
     assert run() == "finished"
-    assert "budget.trials: 6, from the study file, which was edited since budget.trials was set to 5" in (
-        capsys.readouterr().err
-    )
+    said = capsys.readouterr().err
+    assert "budget.trials: 6, from the study file. It was set to 5 by hand on " in said
+    assert " in place of 5; what was written last holds\n" in said
     assert len(table()) == 6
     (folder / "study.yaml").write_text(STUDY.replace("trials: 4", "trials: 7"))
     run()
@@ -220,6 +221,26 @@ def test_what_was_set_holds_until_the_study_file_is_edited(
     assert "budget.trials" not in said
     assert "stop.target: 1e-30, as it was set by hand" in said
     assert "Write it there, too, or undo it: python -m sweep set runs/study stop.target=null" in said
+
+
+def test_a_number_of_trials_that_the_command_was_given_is_not_said_to_be_the_file_s(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def given(trials: int) -> str:
+        spec = study_of("study.yaml", trials=trials)
+        return run_study(spec, runs=Path("runs"), progress=Quiet()).reason
+
+    steered(monkeypatch, [(2, "stop", {})], lambda: given(5))
+    sweep.set(RUN, {"budget.trials": 6})
+    assert given(5) == "finished"
+    said = capsys.readouterr().err
+    assert "budget.trials: 6, as it was set by hand on " in said
+    assert "; --trials has 5. Pass --trials 6, or undo it: python -m sweep set runs/study budget" in said
+    assert len(table()) == 6
+    run()
+    said = capsys.readouterr().err
+    assert "budget.trials: 4, from the study file. It was set to 6 by hand on " in said
+    assert "in place of 5" in said
 
 
 def test_a_paused_study_waits_without_workers_and_survives_a_kill_as_paused(
@@ -233,6 +254,8 @@ def test_a_paused_study_waits_without_workers_and_survives_a_kill_as_paused(
         if len(waited) == 1:
             raise Killed
         if len(waited) == 2:
+            with pytest.raises(SweepError, match=r"is paused, and the process \d+ waits .* sweep resume"):
+                run()
             channel.submit(RUN, "set", {"budget.trials": 5})
             channel.submit(RUN, "pause", {})
         if len(waited) == 3:

@@ -16,6 +16,9 @@ from sweep.spec.parse import load
 from tests.logs import records
 from tests.processes import actors, wait_for, wait_until, wait_until_gone
 from tests.sweep.conftest import ON_RAY, Folder
+from tests.sweep.driver.notify.conftest import Server, server
+
+__all__ = ["server"]
 
 pytestmark = pytest.mark.slow
 
@@ -67,9 +70,11 @@ def begin(folder: Folder) -> subprocess.Popen[str]:
     return process
 
 
-def test_every_verb_steers_a_study_on_ray_that_is_killed_and_resumed(folder: Folder) -> None:
+def test_every_verb_steers_a_study_on_ray_that_is_killed_and_resumed(folder: Folder, server: Server) -> None:
+    """And what it tells people is told once, whatever was killed between."""
     (folder.path / "train.py").write_text(TRAIN)
-    folder.write(*CHANGES)
+    with folder.write(*CHANGES).open("a") as file:
+        file.write(f"notify: {{webhook: '{server.url}', on: [best, end], every: 1s}}\n")
     run = folder.run_dir
 
     first = begin(folder)
@@ -125,6 +130,10 @@ def test_every_verb_steers_a_study_on_ray_that_is_killed_and_resumed(folder: Fol
     folder.without_ray()
     fourth = folder.sweep("run", "study.yaml", "--no-report", "--quiet")
     assert fourth.returncode == 0, fourth.stderr
+    assert server.events.count("end") == 1
+    bests = [each["trial"] for each in server.messages if each["event"] == "best"]
+    assert bests
+    assert len(bests) == len(set(bests)), "a best was told twice"
 
     trials = analysis.load(run).trials.set_index("number")
     assert set(trials.state) == {"COMPLETE", "PRUNED"}
