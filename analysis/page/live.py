@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -24,6 +25,9 @@ from runlog.study import KINDS as STUDY_KINDS
 from runlog.study import StudyState
 
 KINDS = (*STUDY_KINDS, "report")
+
+LOOK_EVERY_S = 0.1
+"""How often the log is looked at while something new is waited for."""
 
 
 class Live:
@@ -69,6 +73,16 @@ class Live:
                 per_epoch=self._per_epoch,
             )
             return {**found, "version": self.version}
+
+    def wait(self, version: int, seconds: float) -> None:
+        """Return once something has come after a version, or after so many seconds."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with self._lock:
+                self._advance()
+                if self.version > version:
+                    return
+            time.sleep(LOOK_EVERY_S)
 
     def since(self, version: int, shown: Sequence[str]) -> Content:
         """Rows and points that came after a version, and the run in a few sentences.

@@ -2,6 +2,8 @@
 // Charts on uPlot: it draws axes, zooms and follows the pointer; dots and lines are painted here, thousands at once.
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const DOUBLE = 250; // milliseconds in which a second click may follow: it sees all again, and opens nothing
+
 /** Places for ticks of a log scale: powers of ten, with 2 and 5 between them where those are few. */
 function decades(low, high) {
   const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high));
@@ -24,7 +26,7 @@ function bounds(low, high, log) {
 
 /** Bounds that leave far-off bad values out: what is near the best is what is to be seen. */
 function near(values, direction) {
-  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  const sorted = Float64Array.from(values.filter(Number.isFinite)).sort();
   if (!sorted.length) return [0, 1];
   const at = (fraction) => sorted[Math.round(fraction * (sorted.length - 1))];
   const least = sorted[0], most = sorted[sorted.length - 1];
@@ -92,7 +94,7 @@ class Chart {
       series: [{}, { paths: () => null, points: { show: false } }],
       legend: { show: false },
       cursor: { points: { show: false }, drag: { x: true, y: true, uni: 20, dist: 6 } },
-      hooks: { draw: [() => this.paint()], setCursor: [() => this.follow()] },
+      hooks: { draw: [() => this.paint()], setCursor: [() => this.follow()], setSize: [() => this.forget()] },
     }, [[low, high], [0, 1]], this.host);
     this.bounds = options.range();
     this.over.className = "mark";
@@ -101,8 +103,11 @@ class Chart {
     this.plot.over.addEventListener("mousedown", (event) => { pressed = [event.clientX, event.clientY]; });
     this.plot.over.addEventListener("click", (event) => {
       const moved = pressed && Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) > 5;
-      if (!moved && this.found) options.open?.(this.found.trial);
+      if (moved || !this.found || event.detail > 1) return;
+      clearTimeout(this.opens);
+      this.opens = setTimeout(options.open ?? (() => {}), this.isZoomed() ? DOUBLE : 0, this.found.trial);
     });
+    this.plot.over.addEventListener("dblclick", () => clearTimeout(this.opens));
   }
 
   /** From values to pixels of the canvas, or with `ratio` 1 of the page, within the plot. */
@@ -141,6 +146,13 @@ class Chart {
     this.tip.style.top = `${clamp(found.top - this.tip.offsetHeight - 8, 0, Math.max(0, height - this.tip.offsetHeight))}px`;
   }
 
+  /** Nothing is pointed at: what marks it has the chart's size of now. */
+  forget() {
+    if (!this.plot) return;
+    this.tip.hidden = true;
+    this.mark(null);
+  }
+
   mark(found, x, y) {
     const { clientWidth: width, clientHeight: height } = this.plot.over, ratio = devicePixelRatio;
     if (this.over.width !== width * ratio || this.over.height !== height * ratio) {
@@ -160,11 +172,14 @@ class Chart {
     context.stroke();
   }
 
+  isZoomed() {
+    const { x, y } = this.plot.scales, [[xLow, xHigh], [yLow, yHigh]] = this.bounds;
+    return x.min !== xLow || x.max !== xHigh || y.min !== yLow || y.max !== yHigh;
+  }
+
   /** Draw again: at the bounds of now, or where it is zoomed at those of the zoom. */
   update() {
-    const { x, y } = this.plot.scales, [[xLow, xHigh], [yLow, yHigh]] = this.bounds;
-    const isZoomed = x.min !== xLow || x.max !== xHigh || y.min !== yLow || y.max !== yHigh;
-    if (isZoomed) { this.plot.redraw(); return; }
+    if (this.isZoomed()) { this.plot.redraw(); return; }
     this.bounds = this.options.range();
     this.plot.setData([this.bounds[0], [0, 1]]);
   }

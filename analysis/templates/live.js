@@ -1,26 +1,31 @@
 "use strict";
-// A page that is served while its study runs: it asks for what is new, and changes that alone.
+// A page that is served while its study runs: it asks for what is new, which is answered once there is
+// something, and changes that alone.
 
 const live = {
-  every: 1500,
+  wait: 10, // seconds that an answer may take where nothing is new
+  gap: 200, // milliseconds from one answer to the next question
   version: run.version,
 
-  begin() { setTimeout(() => this.ask(), this.every); },
+  begin() { this.next(this.gap); },
+
+  /** Ask again, once all that came is drawn. */
+  next(delay) { setTimeout(() => (waiting ? this.next(50) : this.ask()), delay); },
 
   async ask() {
     try {
-      const answer = await fetch(`since?version=${this.version}&columns=${encodeURIComponent(JSON.stringify(run.columns))}`);
+      const answer = await fetch(`since?version=${this.version}&wait=${this.wait}&columns=${encodeURIComponent(JSON.stringify(run.columns))}`);
       if (!answer.ok) throw new Error(String(answer.status));
       this.take(await answer.json());
+      this.gap = Math.max(200, 4 * drawing); // a large study leaves the person most of the time
     } catch {
       this.say("sweep watch has ended, or cannot be reached: what is shown is the last that came");
-      this.every = Math.min(60000, this.every * 2);
+      this.gap = Math.min(60000, this.gap * 2);
     }
-    setTimeout(() => this.ask(), this.every);
+    this.next(this.gap);
   },
 
   take(news) {
-    this.every = 1500;
     if (news.again) { location.reload(); return; }
     this.version = news.version;
     this.say(news.summary);
@@ -33,11 +38,13 @@ const live = {
     if (!curves.has(metric)) curves.set(metric, new Map());
     const mine = curves.get(metric);
     for (const [trial, examples, mean] of news.points) {
-      const each = mine.get(trial) ?? mine.set(trial, { trial, xs: [], ys: [] }).get(trial);
+      const each = mine.get(trial) ?? mine.set(trial, { trial, xs: [], ys: [], at: [] }).get(trial);
       let place = each.xs.length;
       while (place && each.xs[place - 1] >= examples) place--;
-      each.xs.splice(place, each.xs[place] === examples ? 1 : 0, examples);
-      each.ys.splice(place, each.ys.length > each.xs.length - 1 ? 1 : 0, mean);
+      const again = each.xs[place] === examples ? 1 : 0;
+      each.xs.splice(place, again, examples);
+      each.at.splice(place, again, xOf(examples));
+      each.ys.splice(place, again, mean);
     }
     fill();
   },

@@ -7,11 +7,12 @@ const column = (name) => run.columns.indexOf(name);
 const value = run.values[0];
 const title = (name) => name.replace(/^(params|values)_/, "");
 const byNumber = new Map();
+const xOf = (examples) => (run.perEpoch ? examples / run.perEpoch : examples);
+// A trial's curve: reported at so many examples, which on the axis is `at`.
 const curves = new Map(Object.entries(run.curves).map(([name, trials]) => [
-  name, new Map(Object.entries(trials).map(([trial, [xs, ys]]) => [Number(trial), { trial: Number(trial), xs, ys }])),
+  name, new Map(Object.entries(trials).map(([trial, [xs, ys]]) => [Number(trial), { trial: Number(trial), xs, ys, at: xs.map(xOf) }])),
 ]));
 const parameters = run.columns.filter((name) => name.startsWith("params_"));
-const xOf = (examples) => (run.perEpoch ? examples / run.perEpoch : examples);
 const xName = run.perEpoch ? "epoch" : "examples";
 let passing = null; // the trials that pass the table's filters; null for all
 let best = [];
@@ -117,7 +118,7 @@ let curveItems = [], greyLines = [], bestCurves = [], curveBounds = null;
 function refreshCurves() {
   const all = [...(curves.get(metric)?.values() ?? [])];
   curveItems = (passing ? all.filter((each) => passing.has(each.trial)) : all)
-    .map((each) => ({ trial: each.trial, xs: each.xs.map(xOf), ys: each.ys }));
+    .map(({ trial, at, ys }) => ({ trial, xs: at, ys }));
   const first = new Set(best), others = curveItems.filter((each) => !first.has(each.trial));
   const step = Math.max(1, Math.ceil(others.length / MOST_LINES));
   greyLines = others.filter((each, at) => at % step === 0);
@@ -253,13 +254,18 @@ const STEPS = [
   () => { refreshCurves(); charts.curves.update(); },
   drawSlice,
 ];
-let waiting = 0;
+let waiting = 0; // while charts are to be drawn
+let drawing = 0; // how long that took the last time, in milliseconds
 /** Draw the charts again, one after another, once the person pauses: typing in a filter waits for none of them. */
 function redraw() {
   clearTimeout(waiting);
+  let took = 0;
   const step = (at) => {
+    const began = performance.now();
     STEPS[at]();
+    took += performance.now() - began;
     if (at + 1 < STEPS.length) waiting = setTimeout(step, 0, at + 1);
+    else [waiting, drawing] = [0, took];
   };
   waiting = setTimeout(step, 120, 0);
 }

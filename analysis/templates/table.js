@@ -24,7 +24,7 @@ function wanted(text) {
     return (value) => typeof value === "number" && compare(value);
   }
   const part = asked.toLowerCase();
-  return (value, shown) => shown.toLowerCase().includes(part);
+  return (value, shown) => shown().toLowerCase().includes(part);
 }
 
 function openButton(number, text) {
@@ -96,7 +96,7 @@ class Table {
   apply() {
     const active = this.filters.map((filter, at) => [filter, at]).filter(([filter]) => filter);
     this.passing = active.length
-      ? this.rows.filter((row) => active.every(([filter, at]) => filter(row[at], this.cell(this.columns[at], row[at]))))
+      ? this.rows.filter((row) => active.every(([filter, at]) => filter(row[at], () => this.cell(this.columns[at], row[at]))))
       : this.rows;
     this.arrange();
     this.draw();

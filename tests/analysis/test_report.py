@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,9 +91,58 @@ def _filters_points_and_opens(chrome: Chrome, run: analysis.Run) -> None:
     assert not dialog.is_displayed()
 
 
+PAINTED = """\
+const canvas = document.querySelector(`${arguments[0]} canvas`);
+const copy = Object.assign(document.createElement("canvas"), { width: canvas.width, height: canvas.height });
+const context = copy.getContext("2d", { willReadFrequently: true });
+context.drawImage(canvas, 0, 0);
+const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+const [red, green, blue] = css(arguments[1]).slice(1).match(/../g).map((each) => parseInt(each, 16));
+for (let at = 0; at < data.length; at += 4) {
+  const away = Math.abs(data[at] - red) + Math.abs(data[at + 1] - green) + Math.abs(data[at + 2] - blue);
+  if (away < 60 && data[at + 3] > 80) return true;
+}
+return false;
+"""
+"""Whether a chart has a dot or a line of a colour."""
+
+CONTRASTS = """\
+const light = (colour) => {
+  const [r, g, b] = colour.match(/[0-9.]+/g).map(Number).map((each) => each / 255)
+    .map((each) => (each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const behind = (each) => {
+  for (; each; each = each.parentElement) {
+    const found = getComputedStyle(each).backgroundColor;
+    if (found !== "rgba(0, 0, 0, 0)") return found;
+  }
+};
+const texts = "h1, h2, p, figcaption, td, th button, dt, dd, .legend span, input, pre";
+return [...document.querySelectorAll(texts)]
+  .filter((each) => each.checkVisibility() && each.textContent).map((each) => {
+    const [one, other] = [light(getComputedStyle(each).color), light(behind(each))].sort((a, b) => b - a);
+    return [(one + 0.05) / (other + 0.05), each.tagName, each.textContent.slice(0, 20)];
+  }).sort((a, b) => a[0] - b[0])[0];
+"""
+"""The text that is hardest to read: the ratio of its lightness to that behind it, as WCAG has it."""
+
+COLOURS = {"#history": "--complete", "#slices": "--complete", "#curves": "--first"}
+
+BEYOND = """\
+return [...document.querySelectorAll("h1, h2, figure, .chart canvas, #table, pre, dialog[open]")]
+  .filter((each) => each.checkVisibility()).map((each) => [each.getBoundingClientRect(), each])
+  .filter(([found]) => found.left < 0 || found.right > innerWidth).map(([, each]) => each.tagName);
+"""
+"""What is wider than the window."""
+
+
 @pytest.mark.slow
 @needs_browser
-def test_the_page_fits_a_phone_and_the_printer_gets_the_pictures(run_path: Path, tmp_path: Path) -> None:
+def test_the_page_is_fit_for_every_screen_and_the_printer_gets_the_pictures(
+    run_path: Path, tmp_path: Path
+) -> None:
+    """Light and dark, on a phone and on a wide screen: all can be read, nothing stands beyond the edge."""
     page = report.write(run_path, tmp_path / "report.html")
     with browser(tmp_path / "profile") as chrome:
 
@@ -100,21 +150,40 @@ def test_the_page_fits_a_phone_and_the_printer_gets_the_pictures(run_path: Path,
             features = [{"name": "prefers-color-scheme", "value": scheme}]
             chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
 
-        metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        def shows(selector: str) -> bool:
+            found = chrome.execute_script(
+                "return document.querySelector(arguments[0]).checkVisibility()", selector
+            )
+            return bool(found)
+
         chrome.get(page.as_uri())
-        shown = "return document.querySelector(arguments[0]).checkVisibility()"
-        for scheme, colour in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(22, 22, 22)")):
+        for width, scheme, back in (
+            (390, "light", "rgb(255, 255, 255)"),
+            (1600, "light", "rgb(255, 255, 255)"),
+            (1600, "dark", "rgb(22, 22, 22)"),
+            (390, "dark", "rgb(22, 22, 22)"),
+        ):
+            metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+            chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
             emulate("screen", scheme)
+            chrome.execute_script("openTrial(run.order[0])")
+            wait_until(lambda: chrome.execute_script("return !waiting && opened.length > 0"), timeout_s=60)
+            wait_until(lambda: not chrome.execute_script(BEYOND), timeout_s=60)  # charts follow the window
             assert chrome.execute_script("return document.documentElement.scrollWidth <= innerWidth")
-            back = chrome.execute_script("return getComputedStyle(document.body).backgroundColor")
-            assert back == colour
-            assert chrome.execute_script(shown, "#history")
-            assert not chrome.execute_script(shown, "#still-history")
+            assert chrome.execute_script("return getComputedStyle(document.body).backgroundColor") == back
+            ratio, *text = chrome.execute_script(CONTRASTS)
+            assert ratio >= 4.5, (width, scheme, text)
+            for chart, colour in COLOURS.items():
+                painted = partial(chrome.execute_script, PAINTED, chart, colour)
+                wait_until(painted, what=f"{chart} in {colour}", timeout_s=60)
+            assert shows("#history")
+            assert not shows("#still-history")
+            chrome.save_screenshot(str(tmp_path / f"{scheme}-{width}.png"))
+            chrome.execute_script("document.getElementById('trial').close()")
             emulate("print", scheme)
             for still in ("#still-history", "#still-curves", "#table"):
-                assert chrome.execute_script(shown, still), still
-            assert not chrome.execute_script(shown, "#history")
+                assert shows(still), still
+            assert not shows("#history")
         assert chrome.get_log("browser") == []
 
 

@@ -17,6 +17,9 @@ from sweep.errors import SweepError
 if TYPE_CHECKING:
     from analysis.page.live import Live
 
+MOST_WAIT_S = 20.0
+"""How long an answer may be held back while there is nothing new."""
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -86,7 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
             case "/":
                 return page(live.content(), is_live=True, summary=live.summary)
             case "/since":
-                return live.since(int(asked["version"]), json.loads(asked["columns"]))
+                version, columns = int(asked["version"]), json.loads(asked["columns"])
+                live.wait(version, min(float(asked.get("wait", 0)), MOST_WAIT_S))
+                return live.since(version, columns)
             case "/trial":
                 return live.curves(int(asked["number"]))
         return None

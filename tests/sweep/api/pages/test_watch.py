@@ -61,7 +61,7 @@ def test_the_page_follows_its_study_by_small_answers(tmp_path: Path) -> None:
             chrome.get(address)
             count = "return document.getElementById('count').innerText"
             assert chrome.execute_script(count) == "2 trials, the best first"
-            chrome.execute_script("window.same = true; live.every = 50")
+            chrome.execute_script("window.same = true")
             complete(run, 2, 3)
             run.commit()
             wait_until(lambda: chrome.execute_script(count) == "4 trials, the best first", timeout_s=60)
