@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.chaos import harness, machines
 from tests.chaos.harness import OwnRayChaos, Study, deck, describe
 from tests.chaos.machines import MachineChaos, undisturbed
+from tests.chaos.people import People
 from tests.chaos.tally import Tally, compare
 from tests.clusters.lab import Lab, reason_against
 from tests.clusters.studylab import StudyLab
@@ -18,6 +19,9 @@ from tests.clusters.studylab import StudyLab
 TRIALS = 240
 TRIALS_ON_MACHINES = 80
 SHARE_ON_MACHINES = 0.3
+
+REQUESTS = 60
+"""So much is asked by hand of every other study on this machine."""
 
 
 def lanes(number: int) -> int:
@@ -51,8 +55,12 @@ def on_this_machine(kills: int, seed: int, tally: Tally, *, trials: int) -> None
             number += 1
             path = Path(folder, f"disturbed-{number}")
             disturbed = Study(path, trials=trials, executor="ray", lanes=lanes(number))
-            chaos.run(disturbed, description)
-            compare(disturbed.run_dir, whole.run_dir, tally, trials=trials)
+            people = None
+            if number % 2:
+                people = People(disturbed.run_dir, chance, trials=trials, most=REQUESTS)
+            chaos.run(disturbed, description, people)
+            apart = people.check(tally) if people is not None else ()
+            compare(disturbed.run_dir, whole.run_dir, tally, trials=trials, apart=apart)
             print(f"after {number} studies on this machine: {tally}", flush=True)
 
 

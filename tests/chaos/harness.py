@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.chaos.people import People
 from tests.chaos.tally import Tally
 from tests.processes import actors, children, title
 from tests.sweep.conftest import Folder
@@ -171,19 +172,24 @@ class OwnRayChaos:
         self._tally = tally
         self._orphans: dict[int, float | None] = {}
 
-    def run(self, study: Study, description: Path) -> None:
-        """Session after session, until one comes to the study's end."""
+    def run(self, study: Study, description: Path, people: People | None = None) -> None:
+        """Session after session, until one comes to the study's end; people ask of it meanwhile."""
         watch = Watch(study.run_dir, study.said)
-        while (code := self._session(study.start(description), watch)) != 0:
-            assert code in (2, -signal.SIGKILL), f"a session ended with {code}; {watch.said()}"
+        while True:
+            code = self._session(study.start(description), watch, people)
+            assert code in (0, 2, -signal.SIGKILL), f"a session ended with {code}; {watch.said()}"
+            if code == 0 and (people is None or people.is_over()):
+                break
         assert "Traceback" not in watch.said(), watch.said()
         self._end_orphans()
 
-    def _session(self, process: subprocess.Popen[bytes], watch: Watch) -> int:
+    def _session(self, process: subprocess.Popen[bytes], watch: Watch, people: People | None) -> int:
         """Kill when something was recorded since the last kill, a few times whether or not."""
         watch.killed()
         while process.poll() is None:
             time.sleep(self._chance.uniform(0.1, 1.0))
+            if people is not None and self._chance.random() < 0.5:
+                people.ask()
             idle = not watch.has_gone_on() and self._chance.random() > 0.03
             if not self.kills or idle or not (workers := actors(process.pid)):
                 continue
