@@ -28,6 +28,10 @@ PAUSE_GROWTH = 8.0
 LONGEST_PAUSE_S = 600.0
 """No pause is longer."""
 
+UNWANTED_S = 60.0
+UNWANTED_TURNS = 3.0
+"""A worker may stay so long with trials that have ended: longer than that, and than its longest turns."""
+
 SILENCE_S = 600.0
 """How long a worker may be silent before this is said, where no time-out is set."""
 
@@ -162,6 +166,7 @@ def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
     if now - state.checked < LOOK_EVERY_S:
         return
     state.checked = now
+    _free_from_what_has_ended(state, now, out)
     if timeout_s is None:
         _note_silence(state, now, out)
         return
@@ -176,6 +181,24 @@ def check_deadlines(state: State, now: float, out: list[Instruction]) -> None:
             for run in late:
                 endings.fail(state, run.id, f"timed out: {silence}, timeout is {timeout_s:g} s", out)
         give_up(state, slot, SlotLost(slot.id, Loss.PROCESS, silence), now, out)
+
+
+def _free_from_what_has_ended(state: State, now: float, out: list[Instruction]) -> None:
+    """A worker that does not come back from trials that have ended, or are to end now, is replaced.
+
+    They were pruned, or finished by hand: what the turn would bring is not waited for. A turn that was given
+    out behind it has trials that are wanted, and that are no cause of the silence.
+    """
+    most_s = max(UNWANTED_S, UNWANTED_TURNS * state.longest_turn_s) if state.longest_turn_s else SILENCE_S
+    for slot in list(state.slots.values()):
+        silent_s = now - slot.started
+        if not slot.in_flight or silent_s <= most_s:
+            continue
+        flight = slot.in_flight[min(slot.in_flight)]
+        wanted = [run for run in state.still_in(flight) if run.id.trial not in state.finishing]
+        if flight.probes is None and not wanted:
+            why = f"no answer for {silent_s:.0f} s from a step whose trials have ended"
+            give_up(state, slot, SlotLost(slot.id, Loss.NODE, why), now, out)
 
 
 def leave_behind(state: State, now: float, out: list[Instruction]) -> None:

@@ -43,6 +43,7 @@ class State:
     starved_slots  turns                slots with a turn out that only a waiting run could give a further one
     idle_slots     turns                slots with none out that only a waiting run could give one
     wanted         widths               the sum of what slots want; None: count again at the next ask
+    longest_turn_s  transition          the longest time from a turn to its answer; 0: none has come back
     checked        faults               when deadlines were last looked at
     stop_by        transition           until when turns may come back after an interruption
     rates          widths               examples per second by width, by kind of slot and program
@@ -76,6 +77,7 @@ class State:
     starved_slots: dict[str, None] = field(default_factory=dict)
     idle_slots: dict[str, None] = field(default_factory=dict)
     wanted: int | None = None
+    longest_turn_s: float = 0.0
     checked: float = -math.inf
     stop_by: float = math.inf
     rates: dict[tuple[tuple[str, int], Signature], dict[int, float]] = field(default_factory=dict)

@@ -191,6 +191,7 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     if slot is None or result.number not in slot.in_flight:
         return
     flight = slot.in_flight.pop(result.number)
+    state.longest_turn_s = max(state.longest_turn_s, now - slot.started)
     slot.started = now
     if not flight.ends:
         slot.waits = result.turn_s > slot.advance_outlasts

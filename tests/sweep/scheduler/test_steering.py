@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from sweep.scheduler import Aim, Limits, Phase
-from sweep.scheduler.messages import Finish, Interrupted, Limited, NoMoreAsks, Prune, Taken
+from sweep.scheduler.faults import UNWANTED_S
+from sweep.scheduler.messages import Finish, Interrupted, Limited, NoMoreAsks, Prune, Taken, Tick
 from sweep.vocabulary.trial import Length, RunId, TrialState
 from sweep.vocabulary.turn import Saving
 from tests.sweep.world import World
@@ -40,6 +41,61 @@ def test_a_trial_ends_complete_where_it_stands_with_its_final_checkpoint() -> No
     assert (study.arriving[-1].trial, study.arriving[-1].examples) == (0, last)
     study.work_all()
     assert sorted(study.told) == [0, 1]
+
+
+def hung(study: World, seconds: float) -> None:
+    """No turn comes back for so long."""
+    study.now += seconds
+    study.enter(Tick())
+
+
+def test_a_worker_that_does_not_come_back_from_a_pruned_trial_is_replaced() -> None:
+    study = world(3, width=1)
+    study.work("slot-1")
+    study.enter(Prune(0))
+    hung(study, UNWANTED_S / 2)
+    assert study.replaced == []
+    hung(study, UNWANTED_S)
+    assert study.replaced == ["slot-1"]
+    assert "from a step whose trials have ended" in study.notes[-1]
+    study.join()
+    study.work_all()
+    assert {number: tell.outcome.state.value for number, tell in study.told.items()} == {
+        0: "PRUNED", 1: "COMPLETE", 2: "COMPLETE"
+    }  # fmt: skip
+
+
+def test_a_worker_with_a_trial_that_is_wanted_is_waited_for() -> None:
+    study = world(3, width=2)
+    study.work("slot-1")
+    study.enter(Prune(0))
+    hung(study, 10 * UNWANTED_S)
+    assert study.replaced == []
+
+
+def test_a_trial_that_hangs_and_is_finished_by_hand_ends_with_its_last_report() -> None:
+    study = world(2, width=1)
+    study.work("slot-1")
+    study.work("slot-1")
+    last = max(examples for trial, _, examples in study.reports if trial == 0)
+    study.enter(Finish(0))
+    hung(study, UNWANTED_S + 60.0)
+    assert study.replaced == ["slot-1"]
+    assert study.told[0].outcome.values == (last / 1000,)
+    study.join()
+    study.work_all()
+    assert sorted(study.told) == [0, 1]
+
+
+def test_long_turns_are_waited_for_longer_before_a_worker_is_replaced() -> None:
+    study = world(2, width=1)
+    study.now += 100.0
+    study.work("slot-1")
+    study.enter(Prune(0))
+    hung(study, 200.0)
+    assert study.replaced == []
+    hung(study, 200.0)
+    assert study.replaced == ["slot-1"]
 
 
 def test_a_neighbour_of_a_trial_that_ends_trains_on() -> None:
