@@ -66,7 +66,7 @@ def submit(run_dir: Path, verb: str, arguments: Mapping[str, Any]) -> Request:
 
 
 def _give(path: Path, other: Path) -> None:
-    """Let the same people read and write it as another path, whoever made it, and whatever their umask is."""
+    """Let the same people read and write it as another path; the umask of the user who made it says less."""
     with suppress(OSError):
         found = other.stat()
         for owner in (found.st_uid, -1):  # only root may give a file to another one
