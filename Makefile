@@ -49,6 +49,7 @@ chaos: $(INSTALLED)
 
 simulate: $(INSTALLED)
 	$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),10000) --start $(or $(START),0) $(IN)
+	$(PYTHON) -m tests.simulation.sharing --histories $(or $(SEEDS),10000) --seed $(or $(START),0) $(IN)
 
 damage: $(INSTALLED)
 	$(PYTHON) -m tests.damage --damages $(or $(DAMAGES),10000) --seed $(or $(SEED),0) $(IN)

@@ -4,6 +4,7 @@ run           run a study
 check         what would run, and everything that is wrong
 plan          how long a study would take
 warm          every node compiles a study's programs and measures their lanes
+queue         the studies that share slots
 status        how a run stands
 list_runs     all runs of a folder
 overview      what a folder of runs shows of each, and its page (a package)

@@ -13,11 +13,11 @@ from sweep.api.cluster import joined
 from sweep.api.remote import is_elsewhere
 from sweep.driver.build import check_choices, describe_task, make_executor
 from sweep.errors import SweepError
-from sweep.executors.base import Chunk
+from sweep.executors.base import Chunk, Said
 from sweep.executors.choosing import factory
 from sweep.spec.given import Study, study_of
 from sweep.spec.plans import sample_plans
-from sweep.vocabulary.turn import Probe, SlotJoined, SlotLost, Trainable, Turn, TurnDone
+from sweep.vocabulary.turn import Probe, SlotJoined, SlotLost, SlotReclaimed, Trainable, Turn, TurnDone
 
 if TYPE_CHECKING:
     from sweep.executors.base import Executor
@@ -131,8 +131,8 @@ class _Nodes:
                         self._turned(event.slot, event.result.rates or {}, event.result.error)
                     case SlotLost():
                         self._lost(event)
-                    case Chunk():
-                        raise AssertionError("nothing is gathered")
+                    case Chunk() | SlotReclaimed() | Said():
+                        raise AssertionError("nothing is gathered or shared")
                     case _:
                         assert_never(event)
         for host, node in self._nodes.items():

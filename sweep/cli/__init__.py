@@ -2,7 +2,7 @@
 
 starting      before a study: init, schema
 importing     studies from other tools' files: import
-studies       on a study file: run, check, plan, warm, notify-test
+studies       on a study file: run, check, plan, warm, queue, notify-test
 runs          on run directories: status, list, show, logs, compare
 extending     a finished run for longer: extend
 exporting     a run's tables, adapters, schedules as files: export, export-adapter, export-schedule
@@ -70,6 +70,7 @@ for verb in (
     studies.run,
     studies.plan,
     studies.warm,
+    studies.queue,
     detaching.attach,
     detaching.fetch,
     trials.enqueue,

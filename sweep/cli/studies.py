@@ -1,4 +1,4 @@
-"""Verbs on a study file: run it, check it, say how long it would take, try out whom it tells."""
+"""Verbs on a study file: run it, check it, how long it would take, whom it tells, what it waits for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from sweep.driver.monitor.progress import Quiet
 from sweep.errors import SweepError
 
 if TYPE_CHECKING:
+    from sweep.api.queue import Queue
     from sweep.api.run import Summary
+    from sweep.executors.sharing.messages import Queued
 
 
 def run(
@@ -229,3 +231,61 @@ def _exit_for(summary: Summary) -> None:
     if summary.counts.get("FAIL") and not summary.counts.get("COMPLETE"):
         print("no trial ended well. The table's column `reason` says why", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def queue(
+    inventory: Annotated[
+        Path | None, typer.Argument(metavar="[LAB]", help="An inventory; without one, this machine.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the studies that share slots: what each has, what it gives back, when the next is free.
+
+    \b
+    sweep queue                of this machine
+    sweep queue lab.yaml       of a cluster; on one of its nodes
+    """
+    from sweep.api.queue import queue as ask
+
+    with errors_end_the_command():
+        found = ask(inventory)
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    if not found.studies:
+        print(f"{found.where}: no study shares slots")
+        return
+    columns = ("study", "user", "on", "priority", "weight", "slots", "share", "gives back", "for", "ends in")
+    rows = [_queue_row(each) for each in found.studies]
+    print_table(columns, rows, left=("study", "user", "on"))
+    print(_about_next(found))
+
+
+def _queue_row(each: Queued) -> tuple[str, ...]:
+    ends = "" if each.ends_in_s is None else _about(each.ends_in_s)
+    held = "waits" if each.waits else str(each.held)
+    gives = str(each.gives or "")
+    share, age = str(each.share), _about(each.age_s)
+    rank = (str(each.priority), f"{each.weight:g}")
+    return (each.name, each.user, each.host, *rank, held, share, gives, age, ends)
+
+
+def _about_next(found: Queue) -> str:
+    used = f"{found.held} of {found.slots} slots are used"
+    if found.new:
+        return f"{used}; the broker is new and gives out slots in a few seconds"
+    seconds = found.next_in_s
+    if seconds is None:
+        return f"{used}; no trial has ended yet that would tell when the next is free"
+    if found.held < found.slots:
+        return used
+    return (
+        f"{used}; the next is free {'at the next report' if not seconds else f'in about {_about(seconds)}'}"
+    )
+
+
+def _about(seconds: float) -> str:
+    """A duration to two digits or so: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -17,6 +17,7 @@ checkpoint_collector   checkpoints brought from workers into the run directory
 printed                what commands print, kept in the run directory
 checkpoint_store       checkpoints in a fsspec store
 processes              what processes of their own find out (a package)
+slots                  slots that studies share (a package)
 steering               what a person asks of a run by hand (a package)
 monitor                what people watch (a package)
 notify                 people who are told how the study goes (a package)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from runlog import layout
 from sweep.driver.editing import edited
-from sweep.driver.limits import saving_of
+from sweep.driver.limits import saving_of, share_of
 from sweep.driver.monitor.progress import Progress
 from sweep.driver.processes.describe import describe
 from sweep.errors import JournalError, RunDirError, SpecError, StaleJournalError
@@ -220,10 +220,11 @@ def command_of(spec: StudySpec) -> Command | None:
 
 
 def make_executor(
-    spec: StudySpec, description: Description, cluster: Cluster | None, *, runs: Path
+    spec: StudySpec, description: Description, cluster: Cluster | None, *, runs: Path, shares: bool = False
 ) -> Executor:
     """The executor that the study file names, for this machine or for a cluster that is up.
 
+    It `shares` slots with other studies as the file says, or takes what it finds.
     On this machine it has one slot for each accelerator, or one for each core where there is none.
     """
     on_gpu = description.device == "gpu"
@@ -240,7 +241,16 @@ def make_executor(
         trainable=spec.trainable,
         command=command_of(spec),
     )
-    assignment = Assignment(spec.name, settings, spec.folder, runs, slots, int(on_gpu), cluster)
+    assignment = Assignment(
+        spec.name,
+        settings,
+        spec.folder,
+        runs,
+        slots,
+        int(on_gpu),
+        cluster,
+        share_of(spec) if shares else None,
+    )
     return executors.factory(spec).make(assignment)
 
 

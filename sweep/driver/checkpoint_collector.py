@@ -151,6 +151,19 @@ class CheckpointCollector:
         for number, offers in list(self._final.items()):
             self._final[number] = [offer for offer in offers if offer[0] != slot]
 
+    def fetch_from(self, slot: str) -> None:
+        """The slot is given back: fetch what it keeps until its trials are told."""
+        for number, offers in list(self._final.items()):
+            for offer in [offer for offer in offers if offer[0] == slot]:
+                offers.remove(offer)
+                self._fetch(*offer)
+            if not offers:
+                del self._final[number]
+
+    def is_coming_from(self, slot: str) -> bool:
+        """Whether a snapshot is on its way from there."""
+        return any(key[0] == slot for key in self._arriving)
+
     def close(self) -> None:
         """Give up what is still on its way."""
         for writer in self._arriving.values():

@@ -26,10 +26,11 @@ from sweep.driver.notify.notifier import Notifier
 from sweep.driver.printed import Printed
 from sweep.driver.result import DriverResult, LaneUse
 from sweep.driver.resuming import Resuming
+from sweep.driver.slots.releasing import Releasing
 from sweep.driver.steering.live import Steered, Steering
 from sweep.driver.stopping import Stopping
 from sweep.driver.trials import Trials
-from sweep.executors.base import Chunk, Executor, ExecutorEvent
+from sweep.executors.base import Chunk, Executor, ExecutorEvent, Said
 from sweep.rundir.null import NullRunDir
 from sweep.rundir.rundir import RunDir
 from sweep.scheduler import Phase, State, transition
@@ -47,8 +48,10 @@ from sweep.scheduler.messages import (
     NoMoreAsks,
     Note,
     Record,
+    Release,
     Replace,
     RunTurn,
+    SlotReleased,
     Tell,
     Tick,
 )
@@ -57,7 +60,7 @@ from sweep.spec.order import lag_of
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
 from sweep.vocabulary.trial import Outcome, TrialPlan, TrialState
-from sweep.vocabulary.turn import SlotJoined, SlotLost, TurnDone
+from sweep.vocabulary.turn import SlotJoined, SlotLost, SlotReclaimed, TurnDone
 
 WAIT_S = 0.25
 """How long a wait for events lasts at most, so that signals and deadlines are seen in time."""
@@ -134,12 +137,20 @@ class Driver:
                 study=study,
             )
         )
+        self._releasing = Releasing(executor, self._collector, clock)
         self._steering = Steering(
             spec,
             description,
             run,
             Steered(
-                self._state, study, self._stopping, self._collector, self._counters, told, executor.slots
+                self._state,
+                study,
+                self._stopping,
+                self._collector,
+                self._counters,
+                told,
+                executor.slots,
+                self._releasing,
             ),
             end=self._end,
             stopped_by=lambda: self._stopped_by,
@@ -254,8 +265,9 @@ class Driver:
         self._enter_interrupt()  # before turns that were cut short by it
         self._ledger.look(self._state)
         with self._warnings.heard():
-            self._settle(self._translate(happened))
+            self._settle([*self._translate(happened), *self._released()])
             self._steer()
+        self._releasing.look(self._state)
         self._collector.tidy()
         if self._clock() - self._committed >= COMMIT_EVERY_S:
             self._commit()
@@ -318,18 +330,30 @@ class Driver:
                     if collected is not None:
                         out.append(collected)
                     continue
+                case Said():
+                    self._say(event.text)
+                    continue
+                case SlotReclaimed():
+                    self._say(f"worker {event.slot} saves its trials and ends: {event.reason}")
                 case SlotJoined():
                     self._hosts[event.slot] = event.host
                     self._run.record_slot(event.slot, host=event.host, chip=event.chip)
                 case SlotLost():
                     self._counters.worker_lost()
                     self._collector.slot_lost(event.slot)
+                    self._releasing.slot_lost(event.slot)
                     host = self._hosts.get(event.slot, "")
                     self._run.record_lost(event.slot, host=host, reason=event.reason)
             out.append(event)
         if self._state.phase is Phase.RUNNING and self._stop() is not None:
             out.append(NoMoreAsks())
         return out
+
+    def _released(self) -> list[SlotReleased]:
+        released = self._releasing.released()
+        for each in released:
+            self._run.record_lost(each.slot, host=self._hosts.get(each.slot, ""), reason="given back")
+        return released
 
     def _stop(self) -> str | None:
         """Why no further trial is asked for, said once; None while trials are."""
@@ -383,6 +407,8 @@ class Driver:
                     self._executor.discard(instruction.slot, instruction.snapshot)
                 case Replace():
                     self._executor.replace(instruction.slot, instruction.reason)
+                case Release():
+                    self._releasing.begin(instruction.slot)
                 case Tell():
                     tells.append(instruction.outcome)
                 case Judge():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sweep.executors.sharing.messages import Share
 from sweep.scheduler import Aim, Constraint, Limits, Patience
 from sweep.spec.order import INDEPENDENT, lag_of, waits_for_nobody
 from sweep.spec.plans import programs
@@ -73,6 +74,14 @@ def saving_of(spec: StudySpec) -> Saving:
     """When workers save their runs."""
     kept = spec.checkpoints
     return Saving(kept.every_s, final=kept.keep_best > 0, best_report=keeps_best_report(spec))
+
+
+def share_of(spec: StudySpec) -> Share | None:
+    """How the study shares slots with others; None where it does not."""
+    given = spec.cluster_share
+    if given is None:
+        return None
+    return Share(given.priority, given.weight, given.max_slots, given.give_up_within_s)
 
 
 def _width(spec: StudySpec, slots: int) -> int | None:

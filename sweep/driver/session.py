@@ -163,7 +163,7 @@ def drive(
 ) -> DriverResult:
     """Record what runs, and drive the study until it ends or is interrupted."""
     record_session(spec, run, description, progress)
-    executor = make_executor(spec, description, cluster, runs=run.path.parent)
+    executor = make_executor(spec, description, cluster, runs=run.path.parent, shares=True)
     for note in (*pruner_notes(spec, description), *idle_notes(spec, executor.slots)):
         run.record_message("warning", note)
         progress.note(note)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sweep.executors.cluster import Cluster
+from sweep.executors.sharing.messages import Share
 from sweep.vocabulary.trial import Snapshot
-from sweep.vocabulary.turn import SlotJoined, SlotLost, Turn, TurnDone, WorkerSettings
+from sweep.vocabulary.turn import SlotJoined, SlotLost, SlotReclaimed, Turn, TurnDone, WorkerSettings
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,14 @@ class Chunk:
     data: bytes
 
 
-ExecutorEvent = SlotJoined | SlotLost | TurnDone | Chunk
+@dataclass(frozen=True)
+class Said:
+    """A message for people that asks for nothing."""
+
+    text: str
+
+
+ExecutorEvent = SlotJoined | SlotLost | SlotReclaimed | TurnDone | Chunk | Said
 
 
 class Executor(Protocol):
@@ -56,6 +64,20 @@ class Executor(Protocol):
         """End all workers that `start` began, and nothing else."""
 
 
+@runtime_checkable
+class SharedExecutor(Protocol):
+    """An executor that shares slots with other studies; one of them is taken back by `SlotReclaimed`."""
+
+    def want(self, slots: float, ends_in_s: float | None) -> None:
+        """How many slots the study has work for, and when it ends, as far as that is known."""
+
+    def release(self, slot: str) -> None:
+        """End a worker whose runs are saved, and give its slot back; nothing more is heard of it."""
+
+    def ask_for(self, share: Share) -> None:
+        """The study has another share."""
+
+
 @dataclass(frozen=True)
 class Traits:
     """What an executor needs and brings, known before one is made.
@@ -76,7 +98,8 @@ class Traits:
 class Assignment:
     """What an executor is made for; `slots` and `gpus` are what this machine has for it.
 
-    `folder` is the study file's, `runs` where run directories lie. `cluster` is None on this machine.
+    `folder` is the study file's, `runs` where run directories lie. `cluster` is None on this machine. With a
+    `share` the study shares slots with others.
     """
 
     study: str
@@ -86,6 +109,7 @@ class Assignment:
     slots: int = 1
     gpus: int = 0
     cluster: Cluster | None = None
+    share: Share | None = None
 
 
 class ExecutorFactory(Protocol):

@@ -36,6 +36,9 @@ def problems(spec: StudySpec) -> list[Problem]:
     except SpecError as error:
         return list(error.problems)
     given = spec.executor.arguments
+    if spec.cluster_share is not None and not cls.traits.uses_cluster:
+        what = f"means nothing with executor: {spec.executor.name}, whose slots no other study can have"
+        return [spec.document.problem(("cluster_share",), what, "", "use executor: ray, or remove it")]
     return list(classes.problems(spec.document, PATH, cls, given, own=("name",), withheld={}))
 
 

@@ -18,6 +18,7 @@ placement        which slot is given which run
 endings          how trials end
 in_order         in a fixed order, what trials report is entered boundary by boundary
 faults           what goes wrong
+leaving          slots that are given back
 validation       what must hold between transitions, and the last of them, for tests (a package)
 population       members that copy each other (a package)
 device_loss      a GPU that refuses a worker's process

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sweep.scheduler.limits import Limits
 from sweep.vocabulary.trial import Outcome, Report, Snapshot, TrialPlan
-from sweep.vocabulary.turn import SlotJoined, SlotLost, Turn, TurnDone
+from sweep.vocabulary.turn import SlotJoined, SlotLost, SlotReclaimed, Turn, TurnDone
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,13 @@ class Finish:
 
 
 @dataclass(frozen=True)
+class SlotReleased:
+    """A slot was given back, as `Release` said: what it saved has reached the run directory."""
+
+    slot: str
+
+
+@dataclass(frozen=True)
 class Interrupted:
     """A signal asks to stop: finish the turns in flight, snapshot, end."""
 
@@ -105,6 +112,8 @@ class Interrupted:
 Event = (
     SlotJoined
     | SlotLost
+    | SlotReclaimed
+    | SlotReleased
     | TurnDone
     | Asked
     | Taken
@@ -192,10 +201,17 @@ class Replace:
 
 
 @dataclass(frozen=True)
+class Release:
+    """Give this slot back, once what it saved has reached the run directory; `SlotReleased` answers."""
+
+    slot: str
+
+
+@dataclass(frozen=True)
 class Note:
     """A message for people; recorded and shown."""
 
     text: str
 
 
-Instruction = Ask | RunTurn | Record | Judge | Tell | Collect | Discard | Replace | Note
+Instruction = Ask | RunTurn | Record | Judge | Tell | Collect | Discard | Replace | Release | Note

@@ -63,7 +63,9 @@ class Slot:
     holding        turns, endings, faults   runs whose end has not come back: those in lanes, or in a turn out
     started        turns, transition        since when the worker has been busy with its oldest turn
     waits          transition               an advance outlasts `advance_outlasts`: it waits for verdicts
-    drained        turns                    it was given its final snapshot turn; only while stopping
+    drained        turns                    it was given its final snapshot turn: it leaves, or all stop
+    leave_by       leaving                  until when it may save its runs, which train no further there
+    released       leaving                  it is about to be given back
     wanted         widths                   how many lanes it would fill
     silence_noted  faults                   the turn whose silence was last spoken of
     brief          transition               its last run of open length ended with its first report
@@ -84,6 +86,8 @@ class Slot:
     started: float = 0.0
     waits: bool = True
     drained: bool = False
+    leave_by: float | None = None
+    released: bool = False
     wanted: int = 0
     silence_noted: int = 0
     brief: bool = False

@@ -42,6 +42,7 @@ class State:
     open_slots     turns                slots that could take a further turn
     starved_slots  turns                slots with a turn out that only a waiting run could give a further one
     idle_slots     turns                slots with none out that only a waiting run could give one
+    leaving        leaving              slots that save their runs, to be given back
     wanted         widths               the sum of what slots want; None: count again at the next ask
     longest_turn_s  transition          the longest time from a turn to its answer; 0: none has come back
     checked        faults               when deadlines were last looked at
@@ -76,6 +77,7 @@ class State:
     open_slots: dict[str, None] = field(default_factory=dict)
     starved_slots: dict[str, None] = field(default_factory=dict)
     idle_slots: dict[str, None] = field(default_factory=dict)
+    leaving: dict[str, None] = field(default_factory=dict)
     wanted: int | None = None
     longest_turn_s: float = 0.0
     checked: float = -math.inf
@@ -141,6 +143,17 @@ class State:
         if stopping:
             return all(slot.drained or not slot.holding for slot in self.slots.values())
         return True
+
+    @property
+    def slots_wanted(self) -> float:
+        """How many slots could have a run: those that do, and one for each run that waits or will."""
+        waiting = sum(map(len, self.waiting.values())) + len(self.paused)
+        if self.all_asked:
+            return sum(bool(slot.holding) for slot in self.slots.values()) + waiting
+        live = sum(not run.finished for trial in self.trials.values() for run in trial.runs.values())
+        runs = live + (self.limits.trials - self.used) * self.limits.replicates
+        most = self.limits.max_concurrent
+        return runs if most is None else min(runs, most * self.limits.replicates)
 
     def run(self, run: RunId) -> LiveRun | None:
         """A run of a live trial."""

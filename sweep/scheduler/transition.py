@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from sweep.scheduler import device_loss, endings, faults, feeding, in_order, placement, queues, widths
+from sweep.scheduler import (
+    device_loss,
+    endings,
+    faults,
+    feeding,
+    in_order,
+    leaving,
+    placement,
+    queues,
+    widths,
+)
 from sweep.scheduler.live import LiveRun, LiveTrial, QueueKey
 from sweep.scheduler.messages import (
     Asked,
@@ -22,6 +32,7 @@ from sweep.scheduler.messages import (
     Note,
     Prune,
     Record,
+    SlotReleased,
     Taken,
     Tell,
     Tick,
@@ -30,7 +41,7 @@ from sweep.scheduler.population import checkpoints, evolving
 from sweep.scheduler.slots import Flight, Slot
 from sweep.scheduler.state import Phase, State
 from sweep.vocabulary.trial import Report, RunId, Snapshot, TrialPlan
-from sweep.vocabulary.turn import SlotJoined, SlotLost, TurnDone, TurnResult
+from sweep.vocabulary.turn import SlotJoined, SlotLost, SlotReclaimed, TurnDone, TurnResult
 
 WAIT_FOR_VERDICTS = 20
 """A slot waits for verdicts where an advance lasts this many round trips or more."""
@@ -50,6 +61,10 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
             feeding.open_slot(state, slot)
         case SlotLost():
             faults.slot_lost(state, event, now, out)
+        case SlotReclaimed():
+            leaving.reclaim(state, event, now)
+        case SlotReleased():
+            leaving.released(state, event, now)
         case TurnDone():
             _turn_done(state, event.slot, event.result, now, out)
         case Asked():
@@ -94,6 +109,7 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
     _give_up(state, out)
     feeding.ask(state, out)
     feeding.feed(state, now, out)
+    leaving.let_go(state, now, out)
     state.log.enter(now, event, out)
     return out
 

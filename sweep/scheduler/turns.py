@@ -15,7 +15,9 @@ from sweep.vocabulary.turn import Load, Turn
 
 def next_turn(state: State, slot: Slot, now: float) -> Turn | None:
     """The turn that the slot is given next; None where there is none for now."""
-    if state.phase is Phase.STOPPING:
+    if slot.released:
+        return None
+    if state.phase is Phase.STOPPING or slot.leave_by is not None:
         return _final_snapshot(state, slot)
     if state.waits(slot) and any(run.trial in state.unjudged for run in slot.holding):
         return None

@@ -99,6 +99,8 @@ def recompute_wanted(state: State, slot: Slot) -> None:
 
 
 def _lanes_wanted(state: State, slot: Slot) -> int:
+    if slot.leave_by is not None:
+        return 0
     if slot.key is None:
         known = [max(rates) for (kind, _), rates in state.rates.items() if kind == slot.kind]
         most = max(known, default=state.limits.width or 1)

@@ -352,6 +352,19 @@ class Require(Section):
     """The least total memory of a node, such as `32 GB`."""
 
 
+class ClusterShare(Section):
+    """How the study shares slots with others that run at the same time."""
+
+    priority: int = 0
+    """Studies of higher priority come first; each study has one slot before any has two."""
+    weight: Annotated[FiniteFloat, Field(gt=0)] = 1.0
+    """Studies of one priority share by weight: one of weight 2 has twice the slots of one of 1."""
+    max_slots: Count | None = None
+    """The most slots that the study has at once."""
+    give_up_within_s: Seconds = Field(30.0, alias="give_up_within")
+    """How long a worker whose slot another study gets may take to save, such as `30s`."""
+
+
 SourcePath = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -469,6 +482,8 @@ class StudySpec(Section):
     """`local`, or the path of an inventory of Macs from this file's folder."""
     require: Require = Require.model_validate({})
     """Which of the cluster's nodes may be used."""
+    cluster_share: ClusterShare | None = None
+    """How slots are shared with other studies that run at the same time; without it none are."""
     executor: OneExecutor = ExecutorChoice()
     """`ray`; `inline`: in the command's own process, one step at a time; or `package.module:Class`."""
     lanes: CountOrAuto = "auto"

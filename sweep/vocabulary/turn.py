@@ -269,6 +269,15 @@ class SlotLost:
 
 
 @dataclass(frozen=True)
+class SlotReclaimed:
+    """A worker is to end once its runs are saved, or after `within_s` seconds; `reason` says what for."""
+
+    slot: str
+    reason: str
+    within_s: float
+
+
+@dataclass(frozen=True)
 class TurnDone:
     """A turn has come back."""
 

@@ -52,10 +52,14 @@ class Lanes:
             self.forget()
             return self._probed(turn, turn.probe)
         saved = self._save(turn.saves)
+        if turn.advance and self._is_cut_short():  # what its lanes were given before has not ended yet
+            return TurnResult(turn.number, snapshots=tuple(saved))
         self._change(turn)
         if turn.ends:
             ended = self._ended(turn)
             return replace(ended, snapshots=(*saved, *ended.snapshots))
+        if not turn.advance:
+            return TurnResult(turn.number, snapshots=(*saved, *self._save(sorted(self._lanes))))
         population = self._open(turn)
         if population is None:
             return TurnResult(turn.number, snapshots=tuple(saved))
@@ -64,8 +68,6 @@ class Lanes:
                 population.unload(lane)
         for load in turn.loads:
             self._load(population, load)
-        if not turn.advance:
-            return TurnResult(turn.number, snapshots=(*saved, *self._save(sorted(self._lanes))))
         self._begin_stretches(population)
         result = self._advance(turn, population)
         return replace(result, snapshots=(*saved, *result.snapshots))

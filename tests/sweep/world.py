@@ -18,8 +18,10 @@ from sweep.scheduler.messages import (
     Judged,
     Note,
     Record,
+    Release,
     Replace,
     RunTurn,
+    SlotReleased,
     Tell,
     Tick,
 )
@@ -153,6 +155,7 @@ class World:
     checkpoints: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
+    releasing: list[str] = field(default_factory=list)
     now: float = 0.0
     joined: int = 0
     rates: dict[int, float] = field(default_factory=lambda: {1: 1.0, 2: 0.9, 4: 3.0})
@@ -175,6 +178,13 @@ class World:
     def lose(self, slot: str, loss: Loss = Loss.PROCESS) -> None:
         del self.workers[slot]
         self.enter(SlotLost(slot, loss, "killed"))
+
+    def release_all(self) -> None:
+        """Slots that are to be given back are."""
+        releasing, self.releasing = self.releasing, []
+        for slot in releasing:
+            self.workers.pop(slot, None)
+            self.enter(SlotReleased(slot))
 
     def work(self, slot: str) -> None:
         """The slot's oldest turn comes back."""
@@ -223,6 +233,8 @@ class World:
                 case Replace(slot):
                     self.replaced.append(slot)
                     del self.workers[slot]
+                case Release(slot):
+                    self.releasing.append(slot)
                 case Discard():
                     pass
         if judged:

@@ -9,6 +9,7 @@ from math import inf
 from sweep.driver.checkpoint_collector import CheckpointCollector, policy_of
 from sweep.driver.limits import limits, saving_of
 from sweep.driver.monitor.counters import Counters
+from sweep.driver.slots.releasing import Releasing
 from sweep.driver.steering import channel
 from sweep.driver.steering.channel import Request
 from sweep.driver.steering.decisions import Decision, Standing, decide
@@ -41,6 +42,7 @@ class Steered:
     counters: Counters
     told: Mapping[int, Outcome]
     slots: int
+    releasing: Releasing
 
 
 class Steering:
@@ -128,6 +130,7 @@ class Steering:
         parts.stopping.steer(spec)
         parts.study.steer(spec)
         parts.counters.steer(spec)
+        parts.releasing.steer(spec)
         self._retain()
         before = state.limits
         found = limits(

@@ -26,10 +26,14 @@ from sweep.vocabulary.turn import Trainable
 SETTABLE = (
     "budget.trials", "budget.time", "max_concurrent", "lanes", "stop.target", "stop.patience",
     "stop.terminator", "checkpoints.keep_best", "checkpoints.keep_best_report", "checkpoints.max_bytes",
-    "checkpoints.every", "failures.retry", "failures.stop_after",
+    "checkpoints.every", "failures.retry", "failures.stop_after", "cluster_share.priority",
+    "cluster_share.weight", "cluster_share.max_slots",
 )  # fmt: skip
 
-OF_WORKERS = ("max_concurrent", "lanes", "checkpoints.every", "failures.retry", "failures.stop_after")
+OF_WORKERS = (
+    "max_concurrent", "lanes", "checkpoints.every", "failures.retry", "failures.stop_after",
+    "cluster_share.priority", "cluster_share.weight", "cluster_share.max_slots",
+)  # fmt: skip
 """Those that mean nothing where a Python program trains the trials."""
 
 NULL_IS_A_VALUE = ("failures.stop_after",)

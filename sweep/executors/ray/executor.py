@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, assert_never
 
-from sweep.executors.base import Chunk, ExecutorEvent
+from sweep.executors.base import Chunk, ExecutorEvent, Said
 from sweep.executors.ray.actor import start_actor, training_worker
 from sweep.executors.ray.calls import Call, ChunkCall, Hello, PendingCalls, Ping, TurnCall
 from sweep.executors.ray.deadline import call_with_timeout
@@ -19,8 +19,10 @@ from sweep.executors.ray.nodes import ClusterSnapshot, RayCluster, RayNode, firs
 from sweep.executors.ray.restarts import DelayedStart, DelayedStarts, RestartPolicy, SuspectedLoss
 from sweep.executors.ray.setup import ActorUnavailableError, RayError, RayTaskError, ray
 from sweep.executors.ray.transfers import Transfers
+from sweep.executors.sharing.messages import Share
+from sweep.executors.sharing.seat import Seat
 from sweep.vocabulary.trial import Snapshot
-from sweep.vocabulary.turn import Loss, SlotJoined, SlotLost, Turn, TurnDone, WorkerSettings
+from sweep.vocabulary.turn import Loss, SlotJoined, SlotLost, SlotReclaimed, Turn, TurnDone, WorkerSettings
 
 LEAVE_S = 1.0
 """How long workers have at the end to remove their files; what is left then goes with the next worker."""
@@ -28,7 +30,10 @@ LEAVE_S = 1.0
 
 @dataclass
 class _Slot:
-    """`turns` counts those given to its actor; `unanswered` are references to their answers, oldest first."""
+    """`turns` counts those given to its actor; `unanswered` are references to their answers, oldest first.
+
+    It has `joined` once the scheduler knows it, and `leaves` where it is on its way back to other studies.
+    """
 
     id: str
     node: RayNode
@@ -36,6 +41,8 @@ class _Slot:
     actor: Any
     turns: int = 0
     unanswered: deque[Any] = field(default_factory=deque)
+    joined: bool = False
+    leaves: bool = False
 
 
 class RayExecutor:
@@ -43,6 +50,8 @@ class RayExecutor:
 
     A node that leaves takes its slots with it; one that comes, or comes back, brings its own. On a node
     where workers crash again and again before a turn is done, no more are started.
+
+    With a `seat` it has only as many workers as its share of the slots lets it.
     """
 
     def __init__(
@@ -52,12 +61,15 @@ class RayExecutor:
         *,
         name: str = "sweep",
         make_worker: Callable[[WorkerSettings], Any] = training_worker,
+        seat: Seat | None = None,
     ) -> None:
         self._settings = settings
         self._cluster = cluster
         self.slots = cluster.slots
         self._name = name
         self._make_worker = make_worker
+        self._seat = seat
+        self._parked: list[tuple[RayNode, int]] = []
         self._nodes: dict[str, RayNode] = {}
         self._slots: dict[str, _Slot] = {}
         self._calls = PendingCalls()
@@ -72,6 +84,8 @@ class RayExecutor:
     def start(self) -> None:
         """Start or join Ray; workers start as soon as their nodes are seen."""
         self._cluster.start()
+        if self._seat is not None:
+            self._seat.begin()
         self._poll()
 
     def submit(self, slot: str, turn: Turn) -> None:
@@ -109,6 +123,8 @@ class RayExecutor:
         elif not self._ready:
             time.sleep(timeout_s)
         self._poll()
+        if self._seat is not None:
+            self._keep_to_share(self._seat)
         events = list(self._ready)
         self._ready.clear()
         return events
@@ -120,6 +136,62 @@ class RayExecutor:
             if left:
                 ray.wait(left, num_returns=len(left), timeout=LEAVE_S)
         self._cluster.close()
+        if self._seat is not None:
+            self._seat.close()
+
+    # Slots that are shared with other studies
+
+    def want(self, slots: float, ends_in_s: float | None) -> None:
+        if self._seat is not None:
+            self._seat.want(slots, ends_in_s)
+
+    def ask_for(self, share: Share) -> None:
+        if self._seat is not None:
+            self._seat.ask_for(share)
+
+    def release(self, slot: str) -> None:
+        if slot in self._slots:
+            found = self._slots.pop(slot)
+            self._suspected.pop(slot, None)
+            self._calls.forget(slot)
+            ray.kill(found.actor, no_restart=True)
+            self._has_gone(found)
+            self._park(found.node, found.place)
+
+    def _keep_to_share(self, seat: Seat) -> None:
+        """Start workers where the study may have more, and have some end where it may have fewer."""
+        seat.see({node.name: node.slots for node in self._nodes.values()})
+        self._ready += [Said(text) for text in seat.notes()]
+        for node, place in list(self._parked):
+            if seat.has_room(node.name):
+                self._parked.remove((node, place))
+                self._delayed.add(DelayedStart(time.monotonic(), node, place))
+        for node in self._nodes.values():
+            for slot in self._least_needed(node)[: seat.too_many(node.name)]:
+                self._give_back(slot, seat)
+
+    def _least_needed(self, node: RayNode) -> list[_Slot]:
+        """Those that have not joined first, then those that do nothing, then the latest."""
+        here = [slot for slot in self._slots.values() if slot.node.id == node.id and not slot.leaves]
+        return sorted(reversed(here), key=lambda slot: (slot.joined, bool(slot.unanswered)))
+
+    def _give_back(self, slot: _Slot, seat: Seat) -> None:
+        if not slot.joined:  # the scheduler has not heard of it
+            self.release(slot.id)
+            return
+        slot.leaves = True
+        seat.give(slot.node.name)
+        slot.actor.cut_short.remote()
+        self._ready.append(SlotReclaimed(slot.id, seat.reason(), seat.share.give_up_within_s))
+
+    def _has_gone(self, slot: _Slot) -> None:
+        if self._seat is not None:
+            self._seat.gone(slot.node.name, given=slot.leaves)
+
+    def _park(self, node: RayNode, place: int) -> None:
+        """The place waits until the study may have a slot there again."""
+        if node.id in self._nodes:
+            self._parked.append((node, place))
 
     # Nodes that come and go
 
@@ -145,6 +217,7 @@ class RayExecutor:
             self._delayed.add(DelayedStart(snapshot.began, node, place))
 
     def _node_left(self, node: RayNode) -> None:
+        self._parked = [each for each in self._parked if each[0].id != node.id]
         for slot in [slot for slot in self._slots.values() if slot.node.id == node.id]:
             self._drop(slot.id, Loss.NODE, f"Ray's node {node.name} has ended or does not answer")
 
@@ -158,7 +231,11 @@ class RayExecutor:
         due = deque(self._delayed.take(snapshot.began, self._nodes.keys()))
         while due:
             start = due.popleft()
-            if not self._begin(start.node, start.place):
+            if self._seat is not None and not self._seat.take(start.node.name):
+                self._park(start.node, start.place)
+            elif not self._begin(start.node, start.place):
+                if self._seat is not None:
+                    self._seat.gone(start.node.name)
                 break
         for start in due:
             self._delayed.add(start)
@@ -191,6 +268,7 @@ class RayExecutor:
         slot = self._slots.pop(id)
         self._suspected.pop(id, None)
         self._calls.forget(id)
+        self._has_gone(slot)
         self._ready.append(SlotLost(id, loss, reason))
         return slot
 
@@ -245,6 +323,7 @@ class RayExecutor:
                 self._calls.add(slot.actor.info.remote(), Ping(slot.id, time.perf_counter()))
             case Ping():
                 round_trip_s = time.perf_counter() - call.began
+                slot.joined = True
                 self._ready.append(
                     SlotJoined(slot.id, value.host, value.chip, round_trip_s, value.memory_bytes)
                 )

@@ -39,12 +39,14 @@ class RayFactory:
         from sweep.executors.ray.executor import RayExecutor
         from sweep.executors.ray.joined import JoinedRayCluster
         from sweep.executors.ray.own import OwnRayCluster
+        from sweep.executors.ray.seats import seat_of
 
         settings, study = assignment.settings, assignment.study
         if assignment.cluster is None:
             own = OwnRayCluster(assignment.slots, assignment.gpus, dashboard=self._dashboard)
-            return RayExecutor(settings, own, name=study)
+            return RayExecutor(settings, own, name=study, seat=seat_of(assignment))
         folder = assignment.folder.resolve()
         package = StudyPackage(folder, (folder / "runs", assignment.runs))
         there = replace(settings, task=replace(settings.task, folder="."))
-        return RayExecutor(there, JoinedRayCluster(assignment.cluster, package), name=study)
+        joined = JoinedRayCluster(assignment.cluster, package)
+        return RayExecutor(there, joined, name=study, seat=seat_of(assignment))

@@ -99,7 +99,8 @@ def check_slots(trials: Trials, slots: Slots, turns: int) -> None:
                 broken("turns are numbered from the count", slot)
             _check_flight(trials, slot, flight)
             known.update(flight.runs)
-        if not slot.holding.keys() <= known:
+        is_cut_short = slot.leave_by is not None  # its turns come back undone
+        if not is_cut_short and not slot.holding.keys() <= known:
             broken("a held run is in a lane or in a turn that is out", (slot, slot.holding.keys() - known))
 
 
@@ -156,9 +157,10 @@ def check_counts(
 
 
 def check_drained(slots: Slots, *, stopping: bool) -> None:
-    """Only a study that stops gives its slots a last turn."""
-    if not stopping and any(slot.drained for slot in slots.values()):
-        broken("slots are drained only while stopping", [slot.id for slot in slots.values() if slot.drained])
+    """Only a slot that is given back gets a last turn, unless the study stops."""
+    drained = [slot.id for slot in slots.values() if slot.drained and slot.leave_by is None]
+    if not stopping and drained:
+        broken("a slot is drained only where it leaves, or all stop", drained)
 
 
 def _live(trials: Trials, id: RunId) -> LiveRun:

@@ -58,6 +58,7 @@ LOCAL = {
     "check": "study.yaml",
     "notify-test": "study.yaml",
     "plan": "study.yaml --nodes 2 --trial-seconds 1",
+    "queue": "",
     "status": "runs/study",
     "list": "",
     "show": "runs/study 0",

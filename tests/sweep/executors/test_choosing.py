@@ -112,3 +112,30 @@ class Ours:
 
     def __init__(self, size: int) -> None:
         raise ValueError(f"size must be small, found {size}")
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [
+        ("{weight: 0}", "cluster_share.weight"),
+        ("{weight: -1.0}", "cluster_share.weight"),
+        ("{max_slots: 0}", "cluster_share.max_slots"),
+        ("{priority: high}", "cluster_share.priority"),
+        ("{slots: 2}", "cluster_share.slots"),
+    ],
+)
+def test_invariant_10_a_share_that_means_nothing_is_refused_with_its_line(share: str, said: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        minimal_share(share)
+    (problem,) = raised.value.problems
+    assert said in str(problem)
+
+
+def minimal_share(share: str) -> StudySpec:
+    return parse(f"{STUDY}cluster_share: {share}\n", "study.yaml")
+
+
+def test_invariant_10_a_share_of_an_executor_that_shares_nothing_is_refused() -> None:
+    spec = minimal_share("{}")
+    (problem,) = choosing.problems(spec)
+    assert "means nothing with executor: inline" in str(problem)

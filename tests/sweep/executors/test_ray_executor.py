@@ -28,6 +28,7 @@ from sweep.vocabulary.turn import (
     Load,
     SlotJoined,
     SlotLost,
+    SlotReclaimed,
     TaskRef,
     Turn,
     TurnDone,
@@ -351,3 +352,82 @@ def test_workers_that_end_before_they_are_given_a_turn_end_the_study_sooner_than
         SweepError, match=f"workers crashed {often + 1} times in a row before completing a step"
     ):
         lose()
+
+
+class Share:
+    """A seat that lets the study have so many slots of each node."""
+
+    share = SimpleNamespace(give_up_within_s=7.0)
+
+    def __init__(self, allowed: int) -> None:
+        self.allowed = allowed
+        self.held = self.gives = 0
+
+    def begin(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def see(self, nodes: dict[str, int]) -> None:
+        self.nodes = nodes
+
+    def notes(self) -> list[str]:
+        return []
+
+    def has_room(self, node: str) -> bool:
+        return self.held < self.allowed
+
+    def take(self, node: str) -> bool:
+        if not self.has_room(node):
+            return False
+        self.held += 1
+        return True
+
+    def give(self, node: str) -> None:
+        self.gives += 1
+
+    def gone(self, node: str, *, given: bool = False) -> None:
+        self.held -= 1
+        self.gives -= given
+
+    def too_many(self, node: str) -> int:
+        return max(0, self.held - self.gives - self.allowed)
+
+    def reason(self) -> str:
+        return "for another study"
+
+
+def test_a_study_has_as_many_workers_as_its_share_and_gives_up_those_that_do_least(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = Mock(side_effect=lambda *_: Mock())
+    monkeypatch.setattr("sweep.executors.ray.executor.start_actor", start)
+    ray = Mock(wait=lambda refs, **_: ([], refs))
+    put_ray(monkeypatch, ray)
+    seat = Share(0)
+    cluster = Seen(slots=3)
+    settings = WorkerSettings(TaskRef(".", "task.py:Task"), None, keep_final=False)
+    executor = RayExecutor(settings, cluster, seat=seat)  # type: ignore[arg-type]
+    executor.start()
+    assert (executor.wait(0.0), start.call_count, seat.nodes) == ([], 0, {"slot": 3})
+
+    def more(allowed: int) -> list[ExecutorEvent]:
+        seat.allowed = allowed
+        events = executor.wait(0.0)
+        cluster.see()
+        return events + executor.wait(0.0)
+
+    more(2)
+    assert [call.args[1] for call in start.call_args_list] == ["sweep//slot-0", "sweep//slot-1"]
+    for slot in executor._slots.values():
+        slot.joined = True
+    executor.submit("slot-1", Turn(1, (), 1))
+    assert more(1) == [SlotReclaimed("slot-0", "for another study", 7.0)], "the other one trains"
+    assert more(1) == [], "once"
+    assert (seat.held, seat.gives) == (2, 1)
+    executor.release("slot-0")
+    assert (seat.held, seat.gives, ray.kill.call_count) == (1, 0, 1)
+    assert (more(1), start.call_count) == ([], 2)
+    more(2)
+    assert start.call_args.args[1] == "sweep//slot-2", "the place that waits longest"
+    assert more(1) == [], "one that has not joined ends, and the scheduler hears of none"
+    assert (seat.held, ray.kill.call_count) == (1, 2)

@@ -144,7 +144,9 @@ BREAKS: dict[str, Callable[[State], object]] = {
     ),
     "a held run is in a lane or in a turn that is out": held_by_no_lane,
     "a starved slot has a turn out": starved_without_a_turn,
-    "slots are drained only while stopping": lambda state: setattr(state.slots["slot-1"], "drained", True),
+    "a slot is drained only where it leaves, or all stop": lambda state: setattr(
+        state.slots["slot-1"], "drained", True
+    ),
 }
 
 
