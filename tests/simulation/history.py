@@ -171,6 +171,8 @@ class History:
                 end = self._drive(spec, run, search)
             finally:
                 search.storage.close()
+            # A request may have changed it on the way.
+            self.last_budget = in_effect(spec, run, lambda text: None).budget.trials or 0
             run.close(end)
             return end
 
