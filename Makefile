@@ -17,7 +17,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make test-fast  run the tests that take a moment each: no Ray, no machines, no training; under a minute"
 	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
-	@echo "make chaos   kill drivers, workers and machines of studies 200 times, and say what can be seen of it"
+	@echo "make chaos   kill drivers, workers and machines of studies 200 times, of populations 50 times"
 	@echo "make simulate   play 10000 histories in which everything goes wrong, or more: make simulate SEEDS=100000 JOBS=16"
 	@echo "make damage  damage a run directory 10000 times, or more: make damage DAMAGES=100000 JOBS=16"
 	@echo "make mutate  read 10000 mutated study files, or more: make mutate FILES=100000 JOBS=16"
@@ -46,6 +46,7 @@ bench: $(INSTALLED)
 
 chaos: $(INSTALLED)
 	$(PYTHON) -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),0)
+	$(PYTHON) -m tests.chaos --population --kills $(or $(POPULATION_KILLS),50) --seed $(or $(SEED),0)
 
 simulate: $(INSTALLED)
 	$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),10000) --start $(or $(START),0) $(IN)

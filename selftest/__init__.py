@@ -6,6 +6,7 @@ exactness    keys, lanes, resumed training, rules of lanes: which agree bit for 
 models       the three small models that are trained
 speed        the gain of lanes, and a step against a hand-written loop
 memory       the memory guard and the cache's limit
+population   a population that is killed: its members, its lineage, a replay
 studies      a real study on Ray: a killed worker, Ctrl-C, the report
 machine      the chip and versions, without anything personal
 recorded/    results of other chips, and the keys' values

@@ -24,6 +24,7 @@ GROUPS = {
     "guard": "memory.guard",
     "cache": "memory.cache",
     "study": "studies.study",
+    "population": "population.population",
 }
 """In the order in which they run, each by the function that makes its results."""
 

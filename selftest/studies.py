@@ -66,11 +66,11 @@ def heed_ctrl_c() -> None:
 class Study:
     """A folder with study files and their runs."""
 
-    def __init__(self, folder: Path, *, trials: int) -> None:
-        self.folder, self.trials = folder, trials
+    def __init__(self, folder: Path, *, trials: int, text: str = STUDY) -> None:
+        self.folder, self.trials, self._text = folder, trials, text
 
     def write(self, name: str, executor: str) -> None:
-        text = STUDY.format(name=name, trials=self.trials, executor=executor)
+        text = self._text.format(name=name, trials=self.trials, executor=executor)
         (self.folder / f"{name}.yaml").write_text(text)
 
     def run_dir(self, name: str) -> Path:
@@ -102,8 +102,12 @@ class Study:
 
     def told(self, name: str) -> int:
         """How many of its trials have ended."""
+        return self.count(name, "told")
+
+    def count(self, name: str, event: str) -> int:
+        """How many records of a kind its log has."""
         log = self.run_dir(name) / "log.jsonl"
-        return log.read_bytes().count(b'"told"') if log.exists() else 0
+        return log.read_bytes().count(f'"{event}"'.encode()) if log.exists() else 0
 
     def wait(self, condition: Callable[[], bool], driver: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_S
@@ -178,21 +182,28 @@ def _interrupted(driver: subprocess.Popen[bytes]) -> Result:
 
 def _compared(place: Study, *, killed: bool) -> Result:
     """The disturbed study's table against the undisturbed one's."""
-    import analysis
-
     claim = "a killed worker and an interruption change nothing in a study's table"
-    one, other = (analysis.load(place.run_dir(name)) for name in ("undisturbed", "disturbed"))
-    if list(other.trials.state) != ["COMPLETE"] * place.trials:
-        return Result("study", "killed worker", claim, Status.RED, "not all trials completed")
-    keys = ["trial", "replicate", "examples"]
-    tables = [run.metrics.set_index(keys).sort_index()["validation_loss"] for run in (one, other)]
-    if not tables[0].index.equals(tables[1].index):
-        return Result("study", "killed worker", claim, Status.RED, "reports are missing or recorded twice")
-    difference = float(((tables[0] - tables[1]).abs() / tables[0].abs()).max())
+    difference = table_difference(place)
+    if isinstance(difference, str):
+        return Result("study", "killed worker", claim, Status.RED, difference)
     status, saw = agreement(difference, exact=is_exact(), tolerance=TOLERANCE)
     if not killed:
         status, saw = Status.AMBER, f"{saw}; no worker process was found to kill"
     return Result("study", "killed worker", claim, status, saw, difference, "relative difference")
+
+
+def table_difference(place: Study) -> float | str:
+    """The largest relative difference of reports of both studies, or why they cannot be compared."""
+    import analysis
+
+    one, other = (analysis.load(place.run_dir(name)) for name in ("undisturbed", "disturbed"))
+    if list(other.trials.state) != ["COMPLETE"] * place.trials:
+        return "not all trials completed"
+    keys = ["trial", "replicate", "examples"]
+    tables = [run.metrics.set_index(keys).sort_index()["validation_loss"] for run in (one, other)]
+    if not tables[0].index.equals(tables[1].index):
+        return "reports are missing or recorded twice"
+    return float(((tables[0] - tables[1]).abs() / tables[0].abs()).max())
 
 
 def _report(place: Study) -> Result:

@@ -2,6 +2,7 @@
 
 checksum        the checksum at the end of each line
 chain           lines checked in order
+descent         whether members of a population copied what there was
 wholeness       what is wrong with the log as a whole
 written_files   files beside the log that it vouches for
 """

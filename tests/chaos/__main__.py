@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos import harness, machines
+from tests.chaos import harness, machines, population
 from tests.chaos.harness import OwnRayChaos, Study, deck, describe
 from tests.chaos.machines import MachineChaos, undisturbed
 from tests.chaos.people import People
@@ -70,10 +70,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument("--trials", type=int, default=TRIALS, help="of a study here; default: %(default)s")
+    parser.add_argument("--population", action="store_true", help="of a population, on this machine")
     parser.add_argument("--on-machines", type=int, help="how many of the kills; default: three in ten")
     told = parser.parse_args()
     kills = round(told.kills * SHARE_ON_MACHINES) if told.on_machines is None else told.on_machines
     tally, reason = Tally(), reason_against()
+    if told.population:
+        population.on_this_machine(told.kills, told.seed, tally)
+        print(tally)
+        return 0 if tally.clean else 1
     if reason is not None:
         print(f"no machines are killed, all kills are of processes on this machine: {reason}", flush=True)
         kills = 0

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -95,7 +95,14 @@ class Study:
     """The same study in folders of its own, run by `tests.chaos.session` or by the command itself."""
 
     def __init__(
-        self, path: Path, *, trials: int, executor: str, lanes: int = 1, function: bool = False
+        self,
+        path: Path,
+        *,
+        trials: int,
+        executor: str,
+        lanes: int | str = 1,
+        function: bool = False,
+        changes: Sequence[tuple[str, str]] = (),
     ) -> None:
         path.mkdir(parents=True)
         self.folder = Folder(path)
@@ -108,6 +115,7 @@ class Study:
             ("lanes: 1", f"lanes: {lanes}"),
             ("executor: inline", f"executor: {executor}"),
             *(FUNCTION_CHANGES if function else ()),
+            *changes,
         )
         if function:
             (path / "train.py").write_text(f"import time\n\n\ndef train(trial):\n{FUNCTION}")

@@ -65,7 +65,7 @@ def compare(
     tally.lost += len(rows[1].keys() - rows[0].keys())
     tally.differing += sum(rows[0][key] != rows[1][key] for key in rows[0].keys() & rows[1].keys())
     keys = here.metrics[["trial", "replicate", "examples"]]
-    tally.duplicated += len(keys) - len(keys.drop_duplicates()) + _doubles(disturbed)
+    tally.duplicated += len(keys) - len(keys.drop_duplicates()) + doubles(disturbed)
     complete = {trial.number for trial in _optuna(disturbed) if trial.state.name == "COMPLETE"}
     tally.lost += len(theirs.keys() - {*apart} - complete)
     if tally.traces > before:
@@ -89,7 +89,7 @@ def _metric_rows(
     return dict(zip(keys, zip(rows.train_loss, rows.validation_loss, strict=True), strict=True))
 
 
-def _doubles(run_dir: Path) -> int:
+def doubles(run_dir: Path) -> int:
     """Trials asked or told more than once, reports recorded more than once."""
     counts = Counter(
         (kind, record["trial"], record.get("replicate"), record.get("examples"))

@@ -9,9 +9,11 @@ import pytest
 
 from sweep.driver.steering import channel
 from tests.chaos.harness import Study, describe, kill_drivers
+from tests.chaos.population import check, population
 from tests.chaos.tally import Tally, compare
 from tests.logs import records
 from tests.sweep.conftest import described_here as described_here
+from tests.sweep.conftest import without_compiling as without_compiling
 from tests.sweep.in_process import run
 
 pytestmark = pytest.mark.slow
@@ -79,3 +81,17 @@ def test_no_request_is_lost_or_done_twice_by_a_driver_that_is_killed_as_it_is_as
     assert len(told) == asked[-1].arguments["budget.trials"]
     assert channel.count(study.run_dir) == 0
     assert tally.kills["driver"] >= 2
+
+
+@pytest.mark.usefixtures("described_here", "without_compiling")
+def test_a_population_killed_again_and_again_loses_nothing_and_its_lineage_is_consistent(
+    tmp_path: Path,
+) -> None:
+    tally, size = Tally(), {"members": 6, "epochs": 40}
+    study = population(tmp_path / "population", executor="inline", **size)
+    description = describe(study)
+    kill_drivers(study, description, random.Random(SEED), 2, tally)
+    study.finish(description)
+    check(study.run_dir, tally, **size)
+    assert tally.kills["driver"] == 2
+    assert tally.clean, tally

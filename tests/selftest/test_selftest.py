@@ -15,7 +15,19 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from selftest import exactness, groups, machine, memory, page, records, speed, studies, suite, table
+from selftest import (
+    exactness,
+    groups,
+    machine,
+    memory,
+    page,
+    population,
+    records,
+    speed,
+    studies,
+    suite,
+    table,
+)
 from selftest.models import MODELS
 from selftest.results import Result, Status, agreement
 from train_core import device
@@ -203,6 +215,16 @@ def test_invariant_13_a_study_on_ray_listens_on_loopback_only_and_loses_nothing_
     assert all(result.status is not Status.RED for result in results.values()), results
     assert results["loopback"].status is Status.GREEN
     assert "no worker process was found" not in results["killed worker"].saw
+
+
+@pytest.mark.slow
+def test_a_population_that_is_killed_keeps_its_members_and_its_lineage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MLX_DISABLE_COMPILE", "1")
+    results = list(population.population(quick=True))
+    assert [result.name for result in results] == ["killed driver", "lineage", "replay"]
+    assert all(result.status is not Status.RED for result in results), results
 
 
 @pytest.mark.parametrize("other", [float("nan"), float("inf")])

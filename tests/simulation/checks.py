@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runlog import layout
+from runlog.integrity.descent import contradictions
 from runlog.layout import CheckpointName
 from runlog.reader import read_batches
 from runlog.records import Record
@@ -147,6 +148,8 @@ def _check_decisions(history: History, log: list[dict[str, Any]]) -> None:
     recipe = history.recipe
     if recipe.sampler != "pbt":
         return
+    wrong = next(contradictions(log), None)
+    require(wrong is None, f"decisions fit the reports: {wrong}")
     reported: dict[int, int] = {}
     judged: dict[int, int] = {}
     interval = recipe.interval * EVERY
