@@ -14,7 +14,7 @@ from sweep.errors import SpecError
 from sweep.spec.against_task import missing_files
 from sweep.spec.conditions import entry_text
 from sweep.spec.given import Study, study_of
-from sweep.spec.order import lag_of, waits_for_nobody
+from sweep.spec.order import is_together, lag_of, waits_for_nobody
 from sweep.spec.plans import MAX_PROGRAMS, listed_values, longest, programs
 from sweep.spec.points import Points
 from sweep.spec.resolve import with_fixed
@@ -128,7 +128,9 @@ class Check:
     def _order_text(self) -> Iterator[str]:
         """What a fixed order lets run at once."""
         lag = lag_of(self.spec)
-        if lag is not None and waits_for_nobody(self.spec):
+        if is_together(self.spec):
+            yield "order: fixed: members wait for each other at each interval"
+        elif lag is not None and waits_for_nobody(self.spec):
             yield "order: fixed"
         elif lag is not None:
             yield (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sweep.executors.sharing.messages import Share
 from sweep.scheduler import Aim, Constraint, Limits, Patience
-from sweep.spec.order import INDEPENDENT, lag_of, waits_for_nobody
+from sweep.spec.order import INDEPENDENT, is_together, lag_of, waits_for_nobody
 from sweep.spec.plans import programs
 from sweep.spec.population.settings import interval_of, population_of
 from sweep.spec.resolve import keeps_best_report, value_of
@@ -67,6 +67,7 @@ def limits(
         compares_running=study.compares_running,
         patience=None if patience is None else Patience(patience.reports, patience.min_delta),
         interval=interval_of(spec, description),
+        together=is_together(spec),
     )
 
 

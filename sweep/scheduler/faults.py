@@ -12,6 +12,7 @@ from __future__ import annotations
 from sweep.scheduler import endings, feeding, placement, queues, widths
 from sweep.scheduler.live import LiveRun, QueueKey
 from sweep.scheduler.messages import Instruction, Note, Replace
+from sweep.scheduler.population import together
 from sweep.scheduler.slots import Flight, Slot
 from sweep.scheduler.state import Phase, State
 from sweep.vocabulary.turn import Loss, SlotLost, TurnResult
@@ -138,6 +139,9 @@ def requeue(state: State, run: LiveRun, now: float, *, limit: int | None) -> Non
     run.attempt += 1
     if limit is not None:
         run.key = QueueKey(run.key.signature, min(limit, run.key.limit or limit))
+    if run.id.trial in state.standing:
+        together.park(state, run)
+        return
     if state.limits.interval is not None and run.id.trial in state.unjudged:
         state.paused[run.id] = now
         return

@@ -25,6 +25,8 @@ def ask(state: State, out: list[Instruction]) -> None:
     lanes = widths.lanes_wanted(state)
     store = lanes * min(limits.programs, STORED_PROGRAMS) if limits.ahead else len(state.slots)
     want = -(-(lanes + store) // limits.replicates) - state.training
+    if limits.together:  # they wait for each other: all must be there
+        want = limits.trials
     if limits.max_concurrent is not None:
         want = min(want, limits.max_concurrent - state.training)
     want = int(min(want, limits.trials - state.used, state.may_be_asked))

@@ -55,9 +55,9 @@ class Limits:
     how often in a row, with no report in between, a run may take its worker with it; `grace_s` is added to a
     time-out before a silent worker is given up. `retries` is how often a run that failed by itself is tried
     again, with no report in between; after `stop_after` trials in a row that broke the study stops, None
-    never. `interval` is how far members of a population train between two decisions, in examples. `stop_s` is
-    how long after an interruption turns may still come back. `saving` is how workers save their runs where
-    that was changed since they started.
+    never. `interval` is how far members of a population train between two decisions, in examples; with
+    `together` they wait for each other there. `stop_s` is how long after an interruption turns may still come
+    back. `saving` is how workers save their runs where that was changed since they started.
 
     `in_order` says that nothing may depend on what arrives first. Then a trial is asked for once all up to
     `lag` numbers before it have ended, None where that need not be; numbers below `asked` were asked for by
@@ -82,6 +82,7 @@ class Limits:
     stop_after: int | None = None
     patience: Patience | None = None
     interval: int | None = None
+    together: bool = False
     grace_s: float = 60.0
     stop_s: float = math.inf
     saving: Saving | None = None

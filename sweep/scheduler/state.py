@@ -9,6 +9,7 @@ from enum import Enum
 
 from sweep.scheduler.limits import Limits
 from sweep.scheduler.live import LiveRun, LiveTrial, QueueKey
+from sweep.scheduler.messages import Judge
 from sweep.scheduler.slots import Flight, LaneTime, Slot
 from sweep.scheduler.validation import invariants
 from sweep.scheduler.validation.transition_log import TransitionLog
@@ -38,6 +39,7 @@ class State:
     moved          transition, endings, in_order  in a fixed order: trials of which something is to be entered
     held           in_order, endings    in a fixed order: trials whose verdict waits for trials before them
     next_number    transition           above all numbers of trials that were entered
+    standing       population           members that wait at a boundary for all others, and what they reported
     saved          population           snapshots that a member of a population may yet copy, by path
     open_slots     turns                slots that could take a further turn
     starved_slots  turns                slots with a turn out that only a waiting run could give a further one
@@ -73,6 +75,7 @@ class State:
     moved: set[int] = field(default_factory=set)
     held: set[int] = field(default_factory=set)
     next_number: int = 0
+    standing: dict[int, Judge] = field(default_factory=dict)
     saved: dict[str, Snapshot] = field(default_factory=dict)
     open_slots: dict[str, None] = field(default_factory=dict)
     starved_slots: dict[str, None] = field(default_factory=dict)

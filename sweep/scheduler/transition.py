@@ -37,7 +37,7 @@ from sweep.scheduler.messages import (
     Tell,
     Tick,
 )
-from sweep.scheduler.population import checkpoints, evolving
+from sweep.scheduler.population import checkpoints, evolving, together
 from sweep.scheduler.slots import Flight, Slot
 from sweep.scheduler.state import Phase, State
 from sweep.vocabulary.trial import Report, RunId, Snapshot, TrialPlan
@@ -80,6 +80,7 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
                 in_order.judged(state, event, out)
             if state.limits.interval is not None:
                 evolving.enter(state, event, now)
+                together.decided(state, event.judged)
             for number in () if state.limits.in_order else event.pruned:
                 endings.prune(state, number, out)
         case Collected():
@@ -106,6 +107,8 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
         endings.finish_those_that_wait(state, out)
     if state.limits.in_order:
         in_order.settle(state, out)
+    if state.limits.together:
+        together.settle(state, out)
     _give_up(state, out)
     feeding.ask(state, out)
     feeding.feed(state, now, out)
@@ -188,7 +191,12 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
         endings.complete(state, trial, out)
     elif event.undecided:
         last = trial.passed[-1]
-        out.append(Judge(event.plan.number, run.reported, last.means, last.each, last=False))
+        judge = Judge(event.plan.number, run.reported, last.means, last.each, last=False)
+        if state.limits.together:
+            together.arrive(state, judge)
+            together.park(state, run)
+            return
+        out.append(judge)
         state.unjudged.add(event.plan.number)
 
 
@@ -287,7 +295,11 @@ def _report(state: State, report: Report, out: list[Instruction]) -> None:
         return
     endings.follow_patience(state, trial)
     last = report.examples >= run.length.examples
-    out.append(Judge(report.trial, report.examples, passed.means, passed.each, last))
+    judge = Judge(report.trial, report.examples, passed.means, passed.each, last)
+    if state.limits.together and state.limits.evolves(run.length, report.examples):
+        together.arrive(state, judge)
+        return
+    out.append(judge)
     if endings.out_of_patience(state, trial):
         endings.complete(state, trial, out)
     elif state.limits.is_verdict_due(run.length, report.examples):

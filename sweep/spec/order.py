@@ -29,11 +29,14 @@ RESOURCES = ("min_resource", "max_resource")
 
 def lag_of(spec: StudySpec) -> int | None:
     """By how many numbers what a proposal sees is behind it; None where it sees all that has arrived."""
-    if isinstance(spec.order, FixedOrder):
-        return spec.order.lag
-    if spec.order == "free":
+    if spec.order == "free" or population_of(spec) is not None:
         return None
-    return default_lag(spec)
+    return spec.order.lag if isinstance(spec.order, FixedOrder) else default_lag(spec)
+
+
+def is_together(spec: StudySpec) -> bool:
+    """Whether members of a population wait for each other at their boundaries: their fixed order."""
+    return spec.order != "free" and population_of(spec) is not None
 
 
 def default_lag(spec: StudySpec) -> int:
@@ -49,7 +52,7 @@ def waits_for_nobody(spec: StudySpec) -> bool:
 
 def settled(spec: StudySpec, lag: int | None = None) -> StudySpec:
     """The study with its lag as a number: the one that its run has, whatever became of its budget."""
-    if spec.order != "fixed":
+    if spec.order != "fixed" or population_of(spec) is not None:
         return spec
     return spec.model_copy(update={"order": FixedOrder(lag=lag or default_lag(spec))})
 
@@ -64,14 +67,13 @@ def idle_notes(spec: StudySpec, slots: int) -> Iterator[str]:
 
 def problems(spec: StudySpec) -> list[Problem]:
     """What cannot be the same twice, and so not in a fixed order."""
-    return list(_problems(spec)) if lag_of(spec) is not None else []
+    return list(_problems(spec)) if spec.order != "free" else []
 
 
 def _problems(spec: StudySpec) -> Iterator[Problem]:
     say = spec.document.problem
     if population_of(spec) is not None:
-        what = "pbt compares members as they come, and `order: fixed` goes by numbers alone"
-        yield say(("order",), what, "", "write order: free, or use another sampler")
+        yield from _population_problems(spec)
     for name in spec.constraints:
         if name in LEDGER:
             what = f"{name} differs from one run to the next, and `order: fixed` repeats what depends on it"
@@ -81,6 +83,17 @@ def _problems(spec: StudySpec) -> Iterator[Problem]:
             if arguments.get(name) == "auto":
                 what = "auto goes by whichever trial completes first, and `order: fixed` by numbers alone"
                 yield say((*path, name), what, "", "write a length, such as {epochs: 1}, or remove it")
+
+
+def _population_problems(spec: StudySpec) -> Iterator[Problem]:
+    say = spec.document.problem
+    if isinstance(spec.order, FixedOrder):
+        what = "members of a population are decided on together, without a lag"
+        yield say(("order",), what, "", "write order: fixed")
+    members, most = spec.budget.trials, spec.max_concurrent
+    if isinstance(most, int) and members is not None and most < members:
+        what = f"is less than the {members} members, who wait for each other in a fixed order"
+        yield say(("max_concurrent",), what, None, "remove it: fewer lanes than members are enough")
 
 
 def _pruners(path: Path, arguments: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:

@@ -223,7 +223,7 @@ def _check_order(history: History, log: list[dict[str, Any]]) -> None:
     """In a fixed order all trials are as they are where nothing goes wrong, on one worker with one lane."""
     recipe = history.recipe
     found = _table(log)
-    if recipe.lag is None or history.to_blame:
+    if (recipe.lag is None and not recipe.together) or history.to_blame:
         return
     quiet = Recipe(
         0,
@@ -237,7 +237,9 @@ def _check_order(history: History, log: list[dict[str, Any]]) -> None:
     require(len(found) == len(expected), f"{len(expected)} trials must be asked, not {len(found)}")
 
 
-SAME = ("replicates", "reports", "programs", "sampler", "pruner", "patience")
+SAME = (
+    "replicates", "reports", "programs", "sampler", "pruner", "patience", "fixed", "interval", "together",
+)  # fmt: skip
 """What of a recipe a study in a fixed order depends on, beside its trials and its lag."""
 
 

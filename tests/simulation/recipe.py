@@ -140,6 +140,7 @@ class Recipe:
     stop_after: int | None = 5
     lag: int | None = None
     interval: int = 0
+    together: bool = False
     faults: tuple[Fault, ...] = field(default=())
     deaths: tuple[Death, ...] = field(default=())
     edits: tuple[Edit, ...] = field(default=())
@@ -178,7 +179,21 @@ class Recipe:
         """The history of a seed, its trials members of a population."""
         return cls._of_trials(seed)._as_population()
 
-    def _as_population(self) -> Self:
+    @classmethod
+    def of_population_in_order(cls, seed: int) -> Self:
+        """A history of a population in a fixed order: its members wait for each other."""
+        found = cls._of_trials(seed)._as_population(together=True)
+        return replace(
+            found,
+            raise_to=0,
+            timeout_s=None,
+            retry=2,
+            max_concurrent="auto",
+            edits=tuple(each for each in found.edits if each.kind in ("lanes", "slots", "checkpoints")),
+            requests=tuple(each for each in found.requests if each.verb in HARMLESS_REQUESTS),
+        )
+
+    def _as_population(self, *, together: bool = False) -> Self:
         """The same with trials that copy each other; what a population can not have is left out."""
         chance = random.Random(f"population {self.seed}")
         return replace(
@@ -186,6 +201,7 @@ class Recipe:
             trials=chance.choice((2, 4, 4, 6, 8, 9)),
             reports=chance.choice((2, 3, 4, 6)),
             interval=chance.choice((1, 1, 1, 2)),
+            together=together,
             lanes=chance.choice((1, 2, 4, "auto", "auto")),
             sampler="pbt",
             pruner="none",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from sweep.spec.parse import parse
 from sweep.spec.schema import Choices, Extent, FixedOrder, FloatRange, Pruner, Sampler, Stop, StudySpec
@@ -84,7 +84,7 @@ def study(recipe: Recipe, *, trials: int | None = None) -> StudySpec:
         "lanes": recipe.lanes,
         "max_concurrent": recipe.max_concurrent,
         "sampler": _sampler(recipe),
-        "order": "free" if recipe.lag is None else FixedOrder(lag=recipe.lag),
+        "order": _order(recipe),
         "pruner": _pruner(recipe.pruner),
         "budget": base.budget.model_copy(update={"trials": recipe.trials if trials is None else trials}),
         "stop": Stop(patience=recipe.patience),
@@ -98,6 +98,12 @@ def study(recipe: Recipe, *, trials: int | None = None) -> StudySpec:
         ),
     }
     return base.model_copy(update=changes)
+
+
+def _order(recipe: Recipe) -> Literal["free", "fixed"] | FixedOrder:
+    if recipe.lag is not None:
+        return FixedOrder(lag=recipe.lag)
+    return "fixed" if recipe.together else "free"
 
 
 def _sampler(recipe: Recipe) -> Sampler:

@@ -9,6 +9,8 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.scheduler import State, in_order
+from sweep.scheduler.messages import Instruction
+from sweep.scheduler.population import together
 from sweep.search.wrappers.in_order import InOrder
 from tests.simulation.__main__ import Batch, failure, play_batch, show
 from tests.simulation.checks import play
@@ -62,6 +64,23 @@ def test_every_history_of_a_population_ends_well(start: int) -> None:
     for seed in range(start, start + 20):
         found = failure(Recipe.of_population(seed))
         assert found is None, f"{found}; Recipe.of_population({seed})"
+
+
+@pytest.mark.parametrize("start", range(0, 40, 20))
+def test_a_population_in_a_fixed_order_is_the_same_whatever_happens(start: int) -> None:
+    for seed in range(start, start + 20):
+        found = failure(Recipe.of_population_in_order(seed))
+        assert found is None, f"{found}; Recipe.of_population_in_order({seed})"
+
+
+def _ask_for_all(state: State, out: list[Instruction]) -> None:
+    out += [state.standing.pop(number) for number in sorted(state.standing)]
+
+
+def test_members_that_do_not_wait_for_each_other_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "settle", _ask_for_all)
+    kinds = (failure(Recipe.of_population_in_order(seed)) for seed in range(60))
+    assert next((kind for kind in kinds if kind is not None), None) is not None
 
 
 FOUND = (

@@ -11,6 +11,7 @@ from runlog.lineage import Lineage
 from runlog.study import read_study
 from sweep.api.replaying.replay import replay
 from sweep.rundir.rundir import RunDir
+from tests.logs import records
 from tests.sweep.conftest import Folder
 from tests.sweep.in_process import Killed, kill_at, run
 from tests.sweep.studies.line import Line
@@ -88,6 +89,21 @@ def test_a_population_that_was_killed_comes_to_the_same(
     run(folder)
     assert values(folder.runs / "again") == killed
     assert lineage_of(folder.runs / "again").changes == was.changes
+
+
+def test_in_a_fixed_order_a_population_is_the_same_with_fewer_lanes_than_members(folder: Folder) -> None:
+    """Members that wait for the others give up their lanes; where all have one, none is saved."""
+    fixed = ("budget:", "order: fixed\nbudget:")
+    folder.write(*PBT, fixed)
+    run(folder)
+    together, was = values(folder.run_dir), lineage_of(folder.run_dir)
+    assert was.changes
+    assert not [each for each in records(folder.run_dir, "checkpoint") if not each["final"]]
+    text = folder.study.read_text().replace("name: line", "name: again").replace("lanes: auto", "lanes: 2")
+    folder.study.write_text(text)
+    run(folder)
+    assert values(folder.runs / "again") == together
+    assert sorted(lineage_of(folder.runs / "again").changes, key=repr) == sorted(was.changes, key=repr)
 
 
 def test_a_member_is_replayed_by_its_lineage(undisturbed: Folder) -> None:

@@ -99,7 +99,17 @@ def test_an_interval_in_another_unit_is_compared_once_the_task_is_known() -> Non
     assert validate_against(parse(text.replace("3000", "2874"), "study.yaml"), PLAIN) == []
 
 
-def test_a_fixed_order_is_refused() -> None:
-    problem = only(order.problems(parse(TEXT + "order: fixed\n", "study.yaml")))
+def test_in_a_fixed_order_members_wait_for_each_other_and_a_lag_is_refused() -> None:
+    spec = parse(TEXT + "order: fixed\n", "study.yaml")
+    assert order.is_together(spec)
+    assert order.problems(spec) == []
+    assert not order.is_together(parse(TEXT, "study.yaml"))
+    problem = only(order.problems(parse(TEXT + "order: {lag: 16}\n", "study.yaml")))
     assert problem.key == "order"
-    assert "as they come" in str(problem)
+    assert "without a lag" in str(problem)
+
+
+def test_in_a_fixed_order_all_members_may_run_at_once() -> None:
+    problem = only(order.problems(parse(TEXT + "order: fixed\nmax_concurrent: 2\n", "study.yaml")))
+    assert problem.key == "max_concurrent"
+    assert "wait for each other" in str(problem)
