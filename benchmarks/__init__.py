@@ -13,11 +13,12 @@ first_report    how long until the first report
 concurrency     what trials in flight cost a model-based sampler
 order           what a fixed order costs
 pruning         what each sampler and pruner finds for how many examples
+population      what copies among lanes cost, what a population finds, and Ray Tune's beside it
 search          what the search finds beside Optuna's default and random points
 finetune        fine-tuning of a language model beside mlx-lm's trainer
 analysis_load   how long opening a large run takes
 scaling         several nodes beside one
 cluster         doctor, up and down over ten machines
 
-measure, ours, search_objectives, small_models, toy, toy_function are what those share.
+measure, ours, population_tune, search_objectives, small_models, toy, toy_function are what those share.
 """

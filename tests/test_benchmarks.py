@@ -15,6 +15,7 @@ PARTS = {
     "__init__",
     "measure",
     "ours",
+    "population_tune",
     "realistic_loops",
     "realistic_models",
     "realistic_torch",
