@@ -12,6 +12,7 @@ doctor/         what is wrong on each node, and what to type
 lifecycle/      `up`, `down` and `status`
 sync            the project and its environment copied to every node
 connection      how a driver joins a cluster that is up
+reserve         a node that is its owner's for a while, and no study's
 remote_job      a study's command that runs on the head
 report          tables and lines for the terminal
 commands        the verbs of `python -m sweep cluster`

@@ -161,6 +161,52 @@ def status(inventory: LabFile, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def reserve(
+    inventory: LabFile,
+    node: Annotated[
+        str | None, typer.Argument(metavar="[NODE]", help="A node's name. Default: list all reservations.")
+    ] = None,
+    lasts: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="How long, such as 2h or 1h30m.")
+    ] = None,
+    release: Annotated[bool, typer.Option("--release", help="Give it back before its time.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Reserve a Mac for its owner: studies save what runs there and leave; after it they come back.
+
+    \b
+    sweep cluster reserve lab.yaml mini1 --for 2h
+    sweep cluster reserve lab.yaml mini1 --release
+    sweep cluster reserve lab.yaml
+    """
+    import json
+    from dataclasses import asdict
+
+    from clusters import reserve as module
+    from clusters.addresses import with_addresses
+    from clusters.inventory import load
+
+    with _errors_end_the_command():
+        module.check_asked(node, lasts, release=release)
+        lab = load(inventory)
+        if node is None:
+            found = module.reservations(with_addresses(lab))
+        elif release:
+            found = [module.release(lab, node)]
+        else:
+            found = [module.reserve(lab, node, module.seconds_of(lasts or ""))]
+    if as_json:
+        print(json.dumps({"nodes": [asdict(each) for each in found]}))
+    else:
+        for each in found:
+            print(each)
+            if each.note:
+                print(each.note, file=sys.stderr)
+    if any(each.error for each in found):
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _errors_end_the_command() -> Iterator[None]:
     from clusters.errors import ClusterError

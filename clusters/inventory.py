@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from clusters.errors import InventoryError
-from clusters.schema import Environment, InventoryFile, NodeEntry, Ports, Section
+from clusters.schema import Environment, InventoryFile, NodeEntry, OwnerFirst, Ports, Section
 from configfile import validation, yamlfile
 from configfile.problems import ConfigError, Problem
 from configfile.yamlfile import Document
@@ -29,7 +29,11 @@ LAUNCH_KEYS = ("ssh", "ips", "rdma")
 
 @dataclass(frozen=True)
 class Node:
-    """One Mac of the inventory; `ssh` is how it is reached, `ip` how the others reach it."""
+    """One Mac of the inventory; `ssh` is how it is reached, `ip` how the others reach it.
+
+    `quiet` are stretches of its day in minutes, `idle_s` how long its owner must have left it alone: outside
+    of both no study runs there.
+    """
 
     name: str
     ssh: str | None
@@ -38,6 +42,8 @@ class Node:
     slots: int = 1
     tags: tuple[str, ...] = ()
     reserve_bytes: int = 4_000_000_000
+    quiet: tuple[tuple[int, int], ...] = ()
+    idle_s: float | None = None
 
     @property
     def address(self) -> str:
@@ -124,6 +130,7 @@ def _from_inventory(document: Document) -> InventoryFile:
 _SECTIONS: dict[str, type[Section]] = {
     "": InventoryFile,
     "nodes": NodeEntry,
+    "nodes.owner_first": OwnerFirst,
     **{
         name: kind
         for name, field in InventoryFile.model_fields.items()
@@ -224,6 +231,8 @@ def _inventory(path: Path, file: InventoryFile) -> Inventory:
             slots=node.slots,
             tags=node.tags,
             reserve_bytes=node.reserve_bytes,
+            quiet=node.quiet,
+            idle_s=node.owner_first.idle_s if node.owner_first else None,
         )
         for index, node in enumerate(file.nodes)
     )

@@ -3,8 +3,9 @@
 ~/.sweep/env/             the environment, where it is ours
 ~/.sweep/project/         the packages of this project, from `sync`
 ~/.sweep/r/               Ray's own files
-~/.sweep/clusters/lab/    what belongs to the cluster of this name: token, tls/, agent.lock, agent.log, and of
-                          a daemon daemon.py, order.json, state.json, install.sh, remove.sh, daemon.log
+~/.sweep/clusters/lab/    what belongs to the cluster of this name: token, tls/, agent.lock, agent.log,
+                          reserved.json, and of a daemon daemon.py, order.json, state.json, install.sh,
+                          remove.sh, daemon.log
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import ray_contract
 from clusters.inventory import Inventory, Node
+from ray_contract.owner import RESERVATION
 
 
 def project(inventory: Inventory) -> str:
@@ -53,6 +55,11 @@ def lock(inventory: Inventory) -> str:
 
 DAEMON = "a daemon"
 """The holder of a node that runs Ray as its own service; every other holder is a supervisor."""
+
+def reservation(inventory: Inventory) -> str:
+    """Says that a node is its owner's for a while."""
+    return f"{own(inventory)}/{RESERVATION}"
+
 
 HEALTH_CHECK = {
     "RAY_health_check_period_ms": "2000",

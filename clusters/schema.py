@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from configfile.quantities import parse_size
+from configfile.quantities import parse_duration, parse_size
 from configfile.validation import broken, quantity
 
 
@@ -46,6 +46,20 @@ def _target(value: object) -> object:
     return value
 
 
+def _quiet(value: object) -> object:
+    """`22:00-07:00` as minutes of the day."""
+    if not isinstance(value, str):
+        return value
+    found = re.fullmatch(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})", value.strip())
+    hours = [int(part) for part in found.groups()] if found else []
+    if not hours or max(hours[0], hours[2]) > 23 or max(hours[1], hours[3]) > 59:
+        raise broken("must be two times of day such as 22:00-07:00")
+    start, stop = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
+    if start == stop:
+        raise broken("must end at another time than it begins", "take the node out to leave it alone all day")
+    return start, stop
+
+
 def _folder(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(r"(?:~/|/)[\w./+-]*[\w+-]", value):
         raise broken("must be a path from `~/` or `/` on, of letters, digits, `_`, `-`, `.`, `+`")
@@ -57,6 +71,8 @@ Address = Annotated[str, BeforeValidator(_ip)]
 Target = Annotated[str, BeforeValidator(_target)]
 NodePath = Annotated[str, BeforeValidator(_folder)]
 Bytes = Annotated[int, quantity(parse_size, "8 GB")]
+Seconds = Annotated[float, quantity(parse_duration, "10m")]
+Quiet = Annotated[tuple[int, int], BeforeValidator(_quiet)]
 Port = Annotated[int, Field(ge=1024, le=65_000)]
 
 
@@ -64,6 +80,12 @@ class Section(BaseModel):
     """A mapping of the inventory."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class OwnerFirst(Section):
+    """The Mac is its owner's while it is typed at, and until it has been left alone for `idle`."""
+
+    idle_s: Seconds = Field(alias="idle")
 
 
 class NodeEntry(Section):
@@ -76,6 +98,8 @@ class NodeEntry(Section):
     slots: Annotated[int, Field(ge=1, le=64)] = 1
     tags: Annotated[tuple[Name, ...], Field(strict=False)] = ()
     reserve_bytes: Bytes = Field(4_000_000_000, alias="reserve")
+    quiet: Annotated[tuple[Quiet, ...], Field(strict=False)] = ()
+    owner_first: OwnerFirst | None = None
 
 
 class Environment(Section):

@@ -3,7 +3,8 @@
 Nodes run them under any Python of their own, so they import nothing but that Python, Ray and MLX.
 
 doctor/      for `doctor`: peer, pinned, burn
-lifecycle/   for `up`, `down`, `status`: agent, stop, meet, settle, daemon, outcome, node_status, ray_status
+lifecycle/   for `up`, `down`, `status`: agent, stop, meet, settle, daemon, outcome, node_status, ray_status,
+             reserve
 remote_job   a study's command on the head, and what is asked of it from elsewhere
 parts/       what several programs have in common; never sent alone
 """

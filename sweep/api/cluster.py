@@ -44,6 +44,7 @@ def joined(spec: StudySpec) -> Cluster | None:
     inventory = inventory_of(spec)
     if inventory is None or not traits(spec).uses_cluster:
         return None
+    from clusters import paths
     from clusters.connection import connection, here
     from clusters.errors import ClusterError
     from sweep.executors.cluster import Cluster, ClusterNode
@@ -55,7 +56,9 @@ def joined(spec: StudySpec) -> Cluster | None:
         raise SweepError(str(error)) from error
     assert own is not None, "there is a connection on a node of the cluster alone"
     nodes = [
-        ClusterNode(node.name, node.address, node.slots, node.tags, node.reserve_bytes)
+        ClusterNode(
+            node.name, node.address, node.slots, node.tags, node.reserve_bytes, node.quiet, node.idle_s
+        )
         for node in found.nodes
     ]
     return Cluster(
@@ -66,6 +69,7 @@ def joined(spec: StudySpec) -> Cluster | None:
         _usable(spec, nodes),
         spec.require.min_memory_bytes or 0,
         takes_others=not spec.require.tags,
+        owner_folder=paths.own(inventory),
     )
 
 

@@ -144,3 +144,28 @@ def test_a_list_whose_only_node_is_wrong_is_not_called_empty() -> None:
     with pytest.raises(InventoryError) as raised:
         parse("nodes: [{name: a, ip: 127.0.0.1}]\n", Path("lab.yaml"))
     assert [problem.key for problem in raised.value.problems] == ["nodes[0].ip"]
+
+
+def test_when_a_mac_is_its_owners() -> None:
+    hours = 'quiet: ["22:00-07:00", "12:30 - 13:00"]'
+    lab = read(LAB.replace("tags: [fast]", f"{hours}, owner_first: {{idle: 10m}}"))
+    assert lab.node("b").quiet == ((1320, 420), (750, 780))
+    assert lab.node("b").idle_s == 600.0
+    assert (lab.node("a").quiet, lab.node("a").idle_s) == ((), None)
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ('quiet: ["22-7"]', "quiet[0]: must be two times of day such as 22:00-07:00, got `22-7`"),
+        ('quiet: ["24:00-07:00"]', "quiet[0]: must be two times of day such as 22:00-07:00"),
+        ('quiet: ["07:00-07:00"]', "quiet[0]: must end at another time than it begins"),
+        ("quiet: at night", "quiet: must be a list"),
+        ("owner_first: {idle: soon}", "owner_first.idle: must be a duration above zero"),
+        ("owner_first: {idel: 10m}", "owner_first.idel: unknown key. Did you mean `idle`?"),
+        ("owner_first: true", "owner_first: must be a mapping"),
+    ],
+)
+def test_a_bad_time_is_one_line(new: str, said: str) -> None:
+    found = refused(LAB.replace("tags: [fast]", new))
+    assert any(f"lab.yaml:4: nodes[1].{said}" in line for line in found), found

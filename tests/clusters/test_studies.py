@@ -15,7 +15,7 @@ from sweep.api.run import run_study
 from sweep.driver.monitor.progress import Quiet
 from sweep.spec.parse import load
 from tests.clusters.lab import Lab, reason_against
-from tests.clusters.studylab import MEETING, StudyLab
+from tests.clusters.studylab import MEETING, StudyLab, write_program
 from tests.logs import records
 from tests.processes import wait_for
 
@@ -61,6 +61,12 @@ space: {learning_rate: {low: 1.0e-2, high: 0.4, log: true}}
 sampler: {name: random}
 budget: {trials: 9}
 """
+
+IOREG = """\
+#!/bin/sh
+echo "\\"HIDIdleTime\\" = $(cat "$HOME/idle")000000000"
+"""
+"""What a Mac says of when it was last typed at."""
 
 pytestmark = [
     pytest.mark.cluster,
@@ -185,3 +191,48 @@ def test_invariant_3_one_cut_one_killed_one_added_one_back_end_with_the_undistur
     }, "a trial goes on from its last snapshot: what was reported before is not made twice"
 
     assert list(table.trials.value) == locally(cluster, "disturbed", monkeypatch)
+
+
+def test_machines_that_are_reserved_or_typed_at_are_left_and_used_again_and_no_value_differs(
+    cluster: StudyLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, idle = cluster.lab, cluster.lab.tree("c") / "idle"
+    write_program(lab.tree("c") / "bin" / "ioreg", IOREG)
+    idle.write_text("900")
+    cluster.up("a", "b", "c")
+    inventory = cluster.folder / "lab.yaml"
+    ip = f"ip: {lab.ip('c')}"
+    inventory.write_text(inventory.read_text().replace(ip, f"{ip}, owner_first: {{idle: 5m}}"))
+    run_dir = cluster.write("owned", ("trials: 9", "trials: 20"))
+    driver = cluster.begin("run", "owned.yaml", "--no-report", "--json")
+
+    def workers(name: str) -> list[str]:
+        return [line for line in lab.processes(name) if f"owned/{name}/{name}-" in line]
+
+    def reserve(*arguments: str) -> str:
+        done = lab.cluster("reserve", *arguments)
+        return done.stdout + done.stderr
+
+    wait_for(lambda: in_mid_trial(run_dir, "b") and in_mid_trial(run_dir, "c"), driver)
+    assert reserve("b", "--for", "1h").startswith("b: reserved by ")
+    idle.write_text("3")
+    assert "b: is already reserved for another " in reserve("b", "--for", "1h")
+    wait_for(lambda: not workers("b") and not workers("c"), driver)
+    assert workers("a")
+    reported = len(records(run_dir, "report"))
+    assert reserve("b", "--release") == "b: free\n"
+    idle.write_text("900")
+    wait_for(lambda: workers("b") and workers("c"), driver)
+    out, _ = driver.communicate(timeout=300)
+    assert driver.returncode == 0, out
+
+    said = [record["text"] for record in records(run_dir, "message")]
+    for text in ("b is left to its owner: reserved by", "c is left to its owner: its owner is at the key"):
+        assert any(line.startswith(text) for line in said), said
+    assert {"b is used again", "c is used again"} <= set(said)
+    table = analysis.load(run_dir)
+    after = table.metrics[reported:]
+    assert {"b", "c"} <= set(after.host), "they trained again"
+    assert set(table.trials.state) == {"COMPLETE"}
+    assert len(table.metrics) == 20 * 6
+    assert list(table.trials.value) == locally(cluster, "owned", monkeypatch)

@@ -10,6 +10,7 @@ nodes         the nodes that Ray has, as plain values
 own           a Ray of this study's own, on this machine
 start_errors  why that did not start
 joined        a cluster's Ray, joined
+owners        which nodes are their owners' now
 queue         the queue of a cluster's studies
 seats         slots that are shared with other studies
 deadline      calls to Ray that may not answer

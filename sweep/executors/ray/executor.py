@@ -16,6 +16,7 @@ from sweep.executors.ray.actor import start_actor, training_worker
 from sweep.executors.ray.calls import Call, ChunkCall, Hello, PendingCalls, Ping, TurnCall
 from sweep.executors.ray.deadline import call_with_timeout
 from sweep.executors.ray.nodes import ClusterSnapshot, RayCluster, RayNode, first_line
+from sweep.executors.ray.owners import Owners
 from sweep.executors.ray.restarts import DelayedStart, DelayedStarts, RestartPolicy, SuspectedLoss
 from sweep.executors.ray.setup import ActorUnavailableError, RayError, RayTaskError, ray
 from sweep.executors.ray.transfers import Transfers
@@ -51,7 +52,8 @@ class RayExecutor:
     A node that leaves takes its slots with it; one that comes, or comes back, brings its own. On a node
     where workers crash again and again before a turn is done, no more are started.
 
-    With a `seat` it has only as many workers as its share of the slots lets it.
+    With a `seat` it has only as many workers as its share of the slots lets it. Nodes that
+    are their `owners`' have none.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class RayExecutor:
         name: str = "sweep",
         make_worker: Callable[[WorkerSettings], Any] = training_worker,
         seat: Seat | None = None,
+        owners: Owners | None = None,
     ) -> None:
         self._settings = settings
         self._cluster = cluster
@@ -69,6 +72,9 @@ class RayExecutor:
         self._name = name
         self._make_worker = make_worker
         self._seat = seat
+        self._owners = owners
+        self._taken: dict[str, str] = {}
+        self._blind: set[str] = set()
         self._parked: list[tuple[RayNode, int]] = []
         self._nodes: dict[str, RayNode] = {}
         self._slots: dict[str, _Slot] = {}
@@ -123,6 +129,8 @@ class RayExecutor:
         elif not self._ready:
             time.sleep(timeout_s)
         self._poll()
+        if self._owners is not None:
+            self._leave_to_owners(self._owners)
         if self._seat is not None:
             self._keep_to_share(self._seat)
         events = list(self._ready)
@@ -135,9 +143,9 @@ class RayExecutor:
             left = [slot.actor.leave.remote() for slot in slots.values()]
             if left:
                 ray.wait(left, num_returns=len(left), timeout=LEAVE_S)
-        self._cluster.close()
         if self._seat is not None:
-            self._seat.close()
+            self._seat.close()  # while Ray is there: it carries the word
+        self._cluster.close()
 
     # Slots that are shared with other studies
 
@@ -160,29 +168,31 @@ class RayExecutor:
 
     def _keep_to_share(self, seat: Seat) -> None:
         """Start workers where the study may have more, and have some end where it may have fewer."""
-        seat.see({node.name: node.slots for node in self._nodes.values()})
+        seat.see({node.name: node.slots for id, node in self._nodes.items() if id not in self._taken})
         self._ready += [Said(text) for text in seat.notes()]
         for node, place in list(self._parked):
-            if seat.has_room(node.name):
+            if node.id not in self._taken and seat.has_room(node.name):
                 self._parked.remove((node, place))
                 self._delayed.add(DelayedStart(time.monotonic(), node, place))
         for node in self._nodes.values():
             for slot in self._least_needed(node)[: seat.too_many(node.name)]:
-                self._give_back(slot, seat)
+                self._give_back(slot, seat.reason())
 
     def _least_needed(self, node: RayNode) -> list[_Slot]:
         """Those that have not joined first, then those that do nothing, then the latest."""
         here = [slot for slot in self._slots.values() if slot.node.id == node.id and not slot.leaves]
         return sorted(reversed(here), key=lambda slot: (slot.joined, bool(slot.unanswered)))
 
-    def _give_back(self, slot: _Slot, seat: Seat) -> None:
+    def _give_back(self, slot: _Slot, reason: str) -> None:
         if not slot.joined:  # the scheduler has not heard of it
             self.release(slot.id)
             return
         slot.leaves = True
-        seat.give(slot.node.name)
+        if self._seat is not None:
+            self._seat.give(slot.node.name)
+        share = Share() if self._seat is None else self._seat.share
         slot.actor.cut_short.remote()
-        self._ready.append(SlotReclaimed(slot.id, seat.reason(), seat.share.give_up_within_s))
+        self._ready.append(SlotReclaimed(slot.id, reason, share.give_up_within_s))
 
     def _has_gone(self, slot: _Slot) -> None:
         if self._seat is not None:
@@ -192,6 +202,40 @@ class RayExecutor:
         """The place waits until the study may have a slot there again."""
         if node.id in self._nodes:
             self._parked.append((node, place))
+
+    # Nodes that are their owners'
+
+    def _leave_to_owners(self, owners: Owners) -> None:
+        """Have workers end where a node's owner comes first, and start them again where that is over."""
+        looks = owners.poll(self._nodes)
+        for id, node in self._nodes.items():
+            look = looks.get(id)
+            if look is None:
+                continue
+            if look.taken is not None:
+                self._leave_to_owner(node, look.taken.why)
+            elif self._taken.pop(id, None) is not None:
+                self._ready.append(Said(f"{node.name} is used again"))
+                if self._seat is None:
+                    self._unpark(node)
+            if look.blind and id not in self._blind:
+                self._blind.add(id)
+                text = (
+                    f"{node.name}: it cannot be told when it was last typed at: `owner_first` does not count"
+                )
+                self._ready.append(Said(text))
+
+    def _leave_to_owner(self, node: RayNode, why: str) -> None:
+        if self._taken.get(node.id) != why:
+            self._taken[node.id] = why
+            self._ready.append(Said(f"{node.name} is left to its owner: {why}"))
+        for slot in [each for each in self._slots.values() if each.node.id == node.id and not each.leaves]:
+            self._give_back(slot, why)
+
+    def _unpark(self, node: RayNode) -> None:
+        for place in [place for parked, place in self._parked if parked.id == node.id]:
+            self._parked.remove((node, place))
+            self._delayed.add(DelayedStart(time.monotonic(), node, place))
 
     # Nodes that come and go
 
@@ -218,6 +262,7 @@ class RayExecutor:
 
     def _node_left(self, node: RayNode) -> None:
         self._parked = [each for each in self._parked if each[0].id != node.id]
+        self._taken.pop(node.id, None)
         for slot in [slot for slot in self._slots.values() if slot.node.id == node.id]:
             self._drop(slot.id, Loss.NODE, f"Ray's node {node.name} has ended or does not answer")
 
@@ -231,7 +276,9 @@ class RayExecutor:
         due = deque(self._delayed.take(snapshot.began, self._nodes.keys()))
         while due:
             start = due.popleft()
-            if self._seat is not None and not self._seat.take(start.node.name):
+            if start.node.id in self._taken or (
+                self._seat is not None and not self._seat.take(start.node.name)
+            ):
                 self._park(start.node, start.place)
             elif not self._begin(start.node, start.place):
                 if self._seat is not None:

@@ -39,6 +39,7 @@ class RayFactory:
         from sweep.executors.ray.executor import RayExecutor
         from sweep.executors.ray.joined import JoinedRayCluster
         from sweep.executors.ray.own import OwnRayCluster
+        from sweep.executors.ray.owners import Owners
         from sweep.executors.ray.seats import seat_of
 
         settings, study = assignment.settings, assignment.study
@@ -49,4 +50,5 @@ class RayFactory:
         package = StudyPackage(folder, (folder / "runs", assignment.runs))
         there = replace(settings, task=replace(settings.task, folder="."))
         joined = JoinedRayCluster(assignment.cluster, package)
-        return RayExecutor(there, joined, name=study, seat=seat_of(assignment))
+        owners = Owners(assignment.cluster.owner_rules)
+        return RayExecutor(there, joined, name=study, seat=seat_of(assignment), owners=owners)

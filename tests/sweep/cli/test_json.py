@@ -16,6 +16,7 @@ from clusters.doctor.finding import Finding, Status
 from clusters.lifecycle.bringup import Ended
 from clusters.lifecycle.states import NodeProgress, Phase
 from clusters.lifecycle.status import ClusterStatus, NodeStatus
+from clusters.reserve import Reservation
 from clusters.sync import Synced
 from sweep.api.exporting.schedule import ExportedSchedule
 from sweep.api.exporting.tables import ExportedAdapter
@@ -95,7 +96,7 @@ LOCAL = {
 RUNS = ("prune", "finish", "pause", "resume", "stop")
 """Verbs that a run which has ended refuses: their answers are made up."""
 
-CLUSTER = ("doctor", "up", "down", "sync", "status")
+CLUSTER = ("doctor", "up", "down", "sync", "status", "reserve")
 ELSEWHERE = {
     "selftest": "takes a minute: its recorded results are looked at",
     "mcp": "speaks its own protocol",
@@ -163,6 +164,7 @@ STATES = {
     "clusters.lifecycle.bringup.up": [NodeProgress("mac", Phase.UP, 1, 1.0)],
     "clusters.lifecycle.bringup.down": [Ended("mac", True)],
     "clusters.sync.sync": [Synced("mac", ("project",))],
+    "clusters.reserve.reservations": [Reservation("mac", "ann@mac", 60.0, "Sun 17:00")],
     "clusters.lifecycle.status.status": ClusterStatus("mac:1", (NodeStatus("mac", "up", 2),), "d", "t", "k"),
 }
 
