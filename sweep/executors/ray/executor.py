@@ -138,13 +138,17 @@ class RayExecutor:
         return events
 
     def close(self) -> None:
+        if self._seat is not None:
+            self._seat.end()
         slots, self._slots = self._slots, {}
         with suppress(RayError):
             left = [slot.actor.leave.remote() for slot in slots.values()]
             if left:
                 ray.wait(left, num_returns=len(left), timeout=LEAVE_S)
-        if self._seat is not None:
-            self._seat.close()  # while Ray is there: it carries the word
+        if self._seat is not None:  # while Ray is there: its broker is asked through it
+            for slot in slots.values():
+                ray.kill(slot.actor, no_restart=True)
+            self._seat.leave()
         self._cluster.close()
 
     # Slots that are shared with other studies

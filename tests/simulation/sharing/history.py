@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -156,11 +155,10 @@ class Line:
         history = self.history
         if history.broker is None:
             raise BrokerError("the broker is dead")
-        answer = history.broker.answer(json.loads(json.dumps(said)), history.ray.now)
+        answer = history.broker.answer(said, history.ray.now)
         if history.ray.now < self.study.silent_until:
             raise BrokerError("the answer is lost")
-        found: Mapping[str, Any] = json.loads(json.dumps(answer))
-        return found
+        return answer
 
     def close(self) -> None: ...
 
