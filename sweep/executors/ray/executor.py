@@ -146,8 +146,9 @@ class RayExecutor:
             if left:
                 ray.wait(left, num_returns=len(left), timeout=LEAVE_S)
         if self._seat is not None:  # while Ray is there: its broker is asked through it
-            for slot in slots.values():
-                ray.kill(slot.actor, no_restart=True)
+            with suppress(RayError):
+                for slot in slots.values():
+                    ray.kill(slot.actor, no_restart=True)
             self._seat.leave()
         self._cluster.close()
 

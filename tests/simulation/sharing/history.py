@@ -103,7 +103,7 @@ def _recipe(chance: random.Random) -> Recipe:
         reports=chance.choice((1, 2, 4)),
         programs=chance.choice((1, 1, 2)),
         lanes=chance.choice((1, 1, 2)),
-        run_s=chance.choice((2.0, 6.0, 20.0)),
+        run_s=chance.choice((1.0, 4.0, 10.0)),
         transfer_s=chance.choice((0.0, 0.5, 2.0)),
         every_s=chance.choice((0.5, 5.0, 60.0)),
         keep_best=chance.choice((0, 1)),
