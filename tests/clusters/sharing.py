@@ -3,6 +3,8 @@
 Machines are made of network namespaces, four slots in all. One study has all of them until two others come;
 then the broker is killed, a machine is switched off and on, and a driver is killed and resumed, with
 `sweep queue` in between. At the end every study has the table that it makes alone.
+
+With `--kills` brokers are killed 20 times, drivers 20 times and machines 10 times, in any order.
 """
 
 from __future__ import annotations
@@ -10,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import random
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -31,6 +34,7 @@ from tests.processes import LONG_S, title
 
 WEIGHTS = {"anna": 1, "ben": 1, "carl": 2}
 TRIALS = {"anna": 30, "ben": 16, "carl": 32}
+KILLS = {"broker": 20, "driver": 20, "machine": 10}
 SLOTS = 4
 
 
@@ -41,15 +45,18 @@ def say(text: str) -> None:
 class Sharing:
     """The studies, their drivers on the head, and what was not as it should be."""
 
-    def __init__(self, lab: Lab, cluster: StudyLab) -> None:
-        self.lab, self.head = lab, cluster
+    def __init__(self, lab: Lab, cluster: StudyLab, trials: Mapping[str, int] = TRIALS) -> None:
+        self.lab, self.head, self.trials = lab, cluster, trials
         self.drivers: dict[str, subprocess.Popen[str]] = {}
         self.wrong: list[str] = []
+        self.sessions = 0
         self.runs = {name: self._write(name) for name in WEIGHTS}
 
     def _write(self, name: str) -> Path:
         share = f"cluster_share: {{weight: {WEIGHTS[name]}}}\ncluster: lab.yaml"
-        return self.head.write(name, ("cluster: lab.yaml", share), ("trials: 9", f"trials: {TRIALS[name]}"))
+        return self.head.write(
+            name, ("cluster: lab.yaml", share), ("trials: 9", f"trials: {self.trials[name]}")
+        )
 
     def start(self, name: str) -> None:
         say(f"a$ python -m sweep run {name}.yaml &     # weight {WEIGHTS[name]}")
@@ -92,12 +99,11 @@ class Sharing:
         return lambda: all(self.slots(name) == count for name, count in slots.items())
 
     def kill_broker(self) -> None:
-        found = [process.pid for process in psutil.process_iter() if "BrokerActor" in title(process.pid)]
+        self.wait("there is a broker", lambda: bool(brokers()))
+        found = brokers()
         say(f"the broker is killed (process {', '.join(map(str, found))})")
         for pid in found:
             os.kill(pid, signal.SIGKILL)
-        if not found:
-            self.wrong.append("no broker ran")
 
     def kill_driver(self, name: str) -> None:
         say(f"the driver of {name} is killed")
@@ -107,6 +113,11 @@ class Sharing:
                 child.kill()
         driver.kill()
         driver.wait()
+        self.sessions = len(records(self.runs[name], "opened"))
+
+    def resume(self, name: str) -> None:
+        self.start(name)
+        self.wait("it is resumed", lambda: len(records(self.runs[name], "opened")) > self.sessions)
 
     def alone(self, name: str) -> dict[int, float]:
         """The table that a study makes alone, in this process."""
@@ -128,7 +139,12 @@ class Sharing:
             told = [record["trial"] for record in records(run, "told")]
             same = values(run) == self.alone(name)
             print(f"{name}: exit code {code}, {len(told)} trials, the table that it makes alone: {same}")
-            if code or not same or len(rows) != len(set(rows)) or sorted(told) != list(range(TRIALS[name])):
+            if (
+                code
+                or not same
+                or len(rows) != len(set(rows))
+                or sorted(told) != list(range(self.trials[name]))
+            ):
                 self.wrong.append(f"{name} did not end as it does alone")
 
     def close(self) -> None:
@@ -136,6 +152,10 @@ class Sharing:
         for driver in self.drivers.values():
             driver.kill()
             driver.wait()
+
+
+def brokers() -> list[int]:
+    return [process.pid for process in psutil.process_iter() if "BrokerActor" in title(process.pid)]
 
 
 def values(run: Path) -> dict[int, float]:
@@ -164,9 +184,40 @@ def show(sharing: Sharing) -> None:
     sharing.wait("shares are 1, 1 and 2", sharing.has(anna=1, ben=1, carl=2))
     sharing.kill_driver("ben")
     sharing.queue()
-    sharing.start("ben")
+    sharing.resume("ben")
     sharing.wait("shares are 1, 1 and 2", sharing.has(anna=1, ben=1, carl=2))
     sharing.queue()
+    sharing.finish()
+    sharing.queue()
+
+
+def kill(sharing: Sharing, seed: int = 0) -> None:
+    """Kill brokers, drivers and machines while three studies run."""
+    chance = random.Random(seed)
+    kinds = [kind for kind, count in KILLS.items() for _ in range(count)]
+    chance.shuffle(kinds)
+    for name in WEIGHTS:
+        sharing.start(name)
+    sharing.wait("shares are 1, 1 and 2", sharing.has(anna=1, ben=1, carl=2))
+    for number, kind in enumerate(kinds, 1):
+        print(f"\nkill {number} of {len(kinds)}", flush=True)
+        match kind:
+            case "broker":
+                sharing.kill_broker()
+            case "driver":
+                name = chance.choice(list(WEIGHTS))
+                sharing.kill_driver(name)
+                sharing.resume(name)
+            case "machine":
+                name = chance.choice("bc")
+                say(f"{name} is switched off and on")
+                sharing.lab.kill(name)
+                time.sleep(chance.uniform(0.0, 4.0))
+                sharing.lab.boot(name)
+                sharing.lab.cluster("up")
+        time.sleep(chance.uniform(0.0, 4.0))
+    sharing.queue()
+    sharing.wait("shares are 1, 1 and 2", sharing.has(anna=1, ben=1, carl=2))
     sharing.finish()
     sharing.queue()
 
@@ -179,9 +230,10 @@ def main() -> int:
         return 2
     with Lab(("a", "b", "c")) as lab, StudyLab(lab) as cluster:
         print(cluster.up("a", "b", "c", changes=((f"{lab.ip('a')}}}", f"{lab.ip('a')}, slots: 2}}"),)))
-        sharing = Sharing(lab, cluster)
+        kills = "--kills" in sys.argv
+        sharing = Sharing(lab, cluster, {name: 200 * WEIGHTS[name] for name in WEIGHTS} if kills else TRIALS)
         try:
-            show(sharing)
+            (kill if kills else show)(sharing)
         finally:
             sharing.close()
             for name in WEIGHTS:

@@ -176,6 +176,8 @@ class History:
         self.transitions = 0
         self.ticks = 0
         self.held_s: dict[str, float] = {}
+        self.together_s: dict[str, float] = {}
+        """The same while all studies run."""
         self.studies = [
             Participant(
                 f"study-{index}", recipe, plan.shares[index], plan.usable[index], root / str(index), begins
@@ -333,7 +335,10 @@ class History:
         for each in self.studies:
             if each.driver is not None and each.seat is not None:
                 held.update(+each.seat._held)
-                self.held_s[each.name] = self.held_s.get(each.name, 0.0) + TICK_S * (+each.seat._held).total()
+                held_s = TICK_S * (+each.seat._held).total()
+                self.held_s[each.name] = self.held_s.get(each.name, 0.0) + held_s
+                if all(other.driver is not None for other in self.studies):
+                    self.together_s[each.name] = self.together_s.get(each.name, 0.0) + held_s
         for name, machine in self.ray.machines.items():
             running = self.ray.running(name)
             if running > machine.slots:
