@@ -86,7 +86,7 @@ def test_a_share_that_is_set_while_the_study_runs_is_asked_for() -> None:
 
 
 def test_an_executor_that_shares_nothing_is_asked_nothing() -> None:
-    releasing = Releasing(SimpleNamespace(), Mock(), lambda: 0.0)  # type: ignore[arg-type]
+    releasing = Releasing(SimpleNamespace(), Mock(), lambda: 0.0)
     releasing.look(State(Limits(8, (Aim("value"),))))
     releasing.steer(parse(f"{STUDY}cluster_share: {{}}\n", "study.yaml"))
 
