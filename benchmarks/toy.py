@@ -84,7 +84,7 @@ class ToyWorker:
         if not turn.advance:
             return TurnResult(turn.number)
         if self.advance_s:
-            time.sleep(self.advance_s)
+            time.sleep(self.advance_s * turn.reports)
         idle_s = began - self._idle_since if self._idle_since is not None else 0.0
         result = self._advance(turn, idle_s)
         self._idle_since = time.perf_counter()
@@ -96,20 +96,22 @@ class ToyWorker:
     def _advance(self, turn: Turn, idle_s: float) -> TurnResult:
         reports: list[Report] = []
         finished: list[RunId] = []
-        for index, lane in list(self._lanes.items()):
-            lane.seen += 1
-            reports.append(_report(turn, lane))
-            if lane.seen == lane.load.plan.length.examples:
-                finished.append(lane.load.run)
-                del self._lanes[index]
+        seconds = self.advance_s * turn.reports
+        spent = Spent(train_s=seconds, idle_s=idle_s, examples=turn.reports)
+        runs = {lane.load.run: spent for lane in self._lanes.values()}
+        for _ in range(turn.reports):
+            for index, lane in list(self._lanes.items()):
+                lane.seen += 1
+                reports.append(_report(turn, lane))
+                if lane.seen == lane.load.plan.length.examples:
+                    finished.append(lane.load.run)
+                    del self._lanes[index]
         return TurnResult(
             turn.number,
             reports=tuple(reports),
             finished=tuple(finished),
-            spent={
-                report.run: Spent(train_s=self.advance_s, idle_s=idle_s, examples=1) for report in reports
-            },
-            turn_s=self.advance_s,
+            spent=runs,
+            turn_s=seconds,
         )
 
 

@@ -26,11 +26,10 @@ class Occupant:
     seen: int
     saved_at: float
 
-    @property
-    def next_boundary(self) -> int:
-        """Where it reports next."""
+    def boundary(self, reports: int) -> int:
+        """Where it gives the last of so many reports."""
         length = self.load.plan.length
-        return min((self.seen // length.report_every + 1) * length.report_every, length.examples)
+        return min((self.seen // length.report_every + reports) * length.report_every, length.examples)
 
     @property
     def is_own(self) -> bool:
@@ -102,7 +101,7 @@ class SimulatedWorker:
         if not turn.advance:
             return 0.0
         alone = (
-            (each.next_boundary - each.seen) / each.load.plan.length.examples * run_s(each.load.run)
+            (each.boundary(turn.reports) - each.seen) / each.load.plan.length.examples * run_s(each.load.run)
             for each in self.lanes.values()
         )
         return float(max(alone, default=0.0) * turn.width ** (1 - GAIN))
@@ -119,16 +118,18 @@ class SimulatedWorker:
         reports: list[Report] = []
         finished: list[RunId] = []
         snapshots = list(self.saved_before)
-        spent: dict[RunId, Spent] = {}
-        for lane, occupant in list(self.lanes.items()):
-            run, before = occupant.load.run, occupant.seen
+        before = {each.load.run: each.seen for each in self.lanes.values()}
+        after = dict(before)
+        for lane, occupant in list(self.lanes.items()) * turn.reports:
+            run = occupant.load.run
             self.advance(occupant)
+            after[run] = occupant.seen
             reports.append(self._report(lane, occupant, turn.width, now))
-            spent[run] = Spent(train_s=seconds, examples=occupant.seen - before)
             snapshots += self.saved(occupant, now)
             if occupant.finished:
                 finished.append(run)
                 del self.lanes[lane]
+        spent = {run: Spent(train_s=seconds, examples=after[run] - seen) for run, seen in before.items()}
         return TurnResult(
             turn.number, tuple(reports), tuple(finished), (), tuple(snapshots), spent, turn_s=seconds
         )
@@ -150,7 +151,7 @@ class SimulatedWorker:
 
     def advance(self, occupant: Occupant) -> None:
         """Train a run to its next boundary."""
-        occupant.seen = occupant.next_boundary
+        occupant.seen = occupant.boundary(1)
 
     def _report(self, lane: int, occupant: Occupant, width: int, now: float) -> Report:
         run, plan = occupant.load.run, occupant.load.plan

@@ -255,20 +255,24 @@ class RunDir:
         What a run has reported before (it resumed from an earlier snapshot), and what a trial reports
         that was told meanwhile, is not recorded again.
         """
-        new = []
-        for report in reports:
-            keys = self._keys.get(report.trial)
-            key = (report.replicate, report.examples)
-            if keys is None and report.trial not in self._told:
+        return [report for report in reports if self.record_report(report, lane_s)]
+
+    def record_report(self, report: Report, lane_s: float | None) -> bool:
+        """Record one, if it is new, and say whether it was."""
+        keys = self._keys.get(report.trial)
+        if keys is None:
+            if report.trial not in self._told:
                 raise ValueError(f"trial {report.trial} reports but was never asked")
-            if keys is not None and key not in keys:
-                keys.add(key)
-                fields = report.as_fields()
-                if lane_s is not None:
-                    fields["lane_s"] = round(lane_s, 3)
-                self._log.record("report", fields.pop("time"), fields)
-                new.append(report)
-        return new
+            return False
+        key = (report.replicate, report.examples)
+        if key in keys:
+            return False
+        keys.add(key)
+        fields = report.as_fields()
+        if lane_s is not None:
+            fields["lane_s"] = round(lane_s, 3)
+        self._log.record("report", fields.pop("time"), fields)
+        return True
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Record how a trial ended; once."""

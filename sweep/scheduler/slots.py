@@ -22,13 +22,15 @@ class PlannedLane:
 class Flight:
     """A turn that is out: its width, and the runs in it with the attempt that each was at.
 
-    `probes` says that it measures widths of that program, `ends` that it trains nothing and ends runs.
+    Each lane trains for so many `reports`. `probes` says that it measures widths of that program, `ends`
+    that it trains nothing and ends runs.
     """
 
     width: int
     runs: Mapping[RunId, int]
     probes: Signature | None = None
     ends: bool = False
+    reports: int = 1
 
 
 @dataclass
@@ -62,6 +64,7 @@ class Slot:
     in_flight      turns, transition        turns that are out, oldest first, at most two
     holding        turns, endings, faults   runs whose end has not come back: those in lanes, or in a turn out
     started        turns, transition        since when the worker has been busy with its oldest turn
+    advance_s      transition               how long a report took in the last turn, None before the first
     waits          transition               an advance outlasts `advance_outlasts`: it waits for verdicts
     drained        turns                    it was given its final snapshot turn: it leaves, or all stop
     leave_by       leaving                  until when it may save its runs, which train no further there
@@ -84,6 +87,7 @@ class Slot:
     in_flight: dict[int, Flight] = field(default_factory=dict)
     holding: dict[RunId, None] = field(default_factory=dict)
     started: float = 0.0
+    advance_s: float | None = None
     waits: bool = True
     drained: bool = False
     leave_by: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import assert_never
 
 from sweep.scheduler import (
@@ -218,7 +219,8 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     state.longest_turn_s = max(state.longest_turn_s, now - slot.started)
     slot.started = now
     if not flight.ends:
-        slot.waits = result.turn_s > slot.advance_outlasts
+        slot.advance_s = result.turn_s / flight.reports
+        slot.waits = slot.advance_s > slot.advance_outlasts
     feeding.open_slot(state, slot)
     if result.device_lost:
         device_loss.device_lost(state, slot, flight, result, now, out)
@@ -227,17 +229,30 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
         widths.measured(state, slot, flight.probes, result, out)
         return
     out += [Note(text) for text in result.notes]
+    if slot.key is not None and result.error is None:
+        state.device_losses.pop(slot.key.signature, None)
+        placement.measured(state, slot, slot.key.signature, result)
+    if result.error is None or result.reports:
+        _enter_came(state, slot, flight, result, now, out)
     if result.error is not None:
         faults.turn_failed(state, slot, flight, result, now, out)
         return
-    if slot.key is not None:
-        state.device_losses.pop(slot.key.signature, None)
-        placement.measured(state, slot, slot.key.signature, result)
-    _enter_lane_time(state, flight, result)
-    _enter_spent(state, result)
+    for id in result.finished:
+        _finish(state, slot, id, out)
+    faults.check_timeouts(state, result, out)
+
+
+def _enter_came(
+    state: State, slot: Slot, flight: Flight, result: TurnResult, now: float, out: list[Instruction]
+) -> None:
+    """Enter what a turn brought, which may have failed after that: times, reports, snapshots, failed runs."""
+    _enter_times(state, flight, result)
     live = {each.run for each in result.snapshots if state.run(each.run) is not None}
-    for report in result.reports:
-        _report(state, report, out)  # a trial may end here, with a snapshot of this very report
+    if flight.reports == 1:
+        for report in result.reports:
+            _report(state, report, 0.0, out)  # a trial may end here, with a snapshot of this very report
+    else:
+        _enter_several(state, result, out)
     for snapshot in result.snapshots:
         out.append(Collect(slot.id, snapshot) if snapshot.run in live else Discard(slot.id, snapshot))
     for failure in result.failures:
@@ -246,50 +261,53 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
             endings.fail(state, failure.run, failure.reason, out, diverged=True)
         elif run is not None and run.slot == slot.id:
             faults.broke(state, run, failure.reason, now, out, lasting=failure.lasting)
-    for id in result.finished:
-        _finish(state, slot, id, out)
-    faults.check_timeouts(state, result, out)
 
 
-def _enter_lane_time(state: State, flight: Flight, result: TurnResult) -> None:
-    """A lane was useful where its run reported what was not known before, or is on its way to that."""
-    reported = {report.run: report.examples for report in result.reports}
+def _enter_several(state: State, result: TurnResult, out: list[Instruction]) -> None:
+    """Enter several reports of each run: the turn's time is spread evenly over them."""
+    counts, seen = Counter(report.run for report in result.reports), Counter[RunId]()
+    for report in result.reports:
+        seen[report.run] += 1
+        spent = result.spent[report.run]
+        left = 1 - seen[report.run] / counts[report.run]
+        _report(state, report, (spent.train_s + spent.evaluate_s) * left, out)
+
+
+def _enter_times(state: State, flight: Flight, result: TurnResult) -> None:
+    """Time goes to the ledgers; what repeats earlier work counts as lost.
+
+    A lane was useful where its run reported what was not known before, or is on its way to that.
+    """
+    reported = {(report.trial, report.replicate): report.examples for report in result.reports}
     useful = 0
-    for id in {*reported, *result.spent}:
-        run = state.run(id)
-        if run is not None:
-            useful += run.is_new(reported[id]) if id in reported else run.length.open
+    for id, spent in result.spent.items():
+        trial = state.trials.get(id.trial)
+        if trial is None:
+            continue
+        run, examples = trial.runs[id.replicate], reported.get(id)
+        run.lane_s += spent.train_s + spent.evaluate_s
+        is_ahead = examples is not None and run.is_ahead(examples)
+        trial.spend(spent, lost=examples is not None and not is_ahead)
+        useful += is_ahead if examples is not None else run.length.open
     state.lane_time.add(result.turn_s, flight.width, useful)
     if not state.all_asked:
         state.lane_time_while_asking.add(result.turn_s, flight.width, useful)
 
 
-def _enter_spent(state: State, result: TurnResult) -> None:
-    """Time goes to the ledger; what repeats earlier work counts as lost."""
-    repeated = set()
-    for report in result.reports:
-        run = state.run(report.run)
-        if run is not None and not run.is_new(report.examples):
-            repeated.add(report.run)
-    for id, spent in result.spent.items():
-        run = state.run(id)
-        if run is not None:
-            run.lane_s += spent.train_s + spent.evaluate_s
-            state.trials[id.trial].spend(spent, lost=id in repeated)
-
-
-def _report(state: State, report: Report, out: list[Instruction]) -> None:
-    """Write down what is new, and judge once all replicates are there."""
-    run = state.run(report.run)
-    if run is None or run.finished or not run.is_new(report.examples):
+def _report(state: State, report: Report, since_s: float, out: list[Instruction]) -> None:
+    """Write down what is new, and judge once all replicates are there; its run trained `since_s` after it."""
+    trial = state.trials.get(report.trial)
+    if trial is None:
+        return
+    run = trial.runs[report.replicate]
+    if run.finished or not run.is_new(report.examples):
         return
     run.enter(report)
     run.losses = run.retried = 0  # it has come further than where it failed
-    trial = state.trials[report.trial]
     if state.limits.in_order:
-        in_order.arrived(state, trial, report, run.lane_s)
+        in_order.arrived(state, trial, report, run.lane_s - since_s)
         return
-    out.append(Record(report, run.lane_s))
+    out.append(Record(report, run.lane_s - since_s))
     passed = trial.enter_report(report)
     if passed is None:
         return

@@ -12,6 +12,15 @@ from sweep.scheduler.state import Phase, State
 from sweep.vocabulary.trial import RunId
 from sweep.vocabulary.turn import Load, Turn
 
+TURN_S = 0.05
+"""A turn of several reports is meant to last no longer."""
+
+MOST_REPORTS = 256
+"""A turn of several brings no more, all lanes together: a long message makes the others wait."""
+
+SOON_S = TURN_S / MOST_REPORTS
+"""What takes less time than this takes none."""
+
 
 def next_turn(state: State, slot: Slot, now: float) -> Turn | None:
     """The turn that the slot is given next; None where there is none for now."""
@@ -38,10 +47,13 @@ def next_turn(state: State, slot: Slot, now: float) -> Turn | None:
         _open_program(state, slot, key, widths.best_width(rates, widths.runs_for(state, slot, key)))
         moves = ()
     loads = _fill(state, slot, now)
+    if not slot.busy:
+        return None
+    reports = _reports(state, slot)
     for lane in slot.lanes:
         if lane is not None:
-            lane.left -= 1
-    return _turn(state, slot, loads, moves) if slot.busy else None
+            lane.left -= reports
+    return _turn(state, slot, loads, moves, reports=reports)
 
 
 def flight(state: State, slot: Slot, turn: Turn) -> Flight:
@@ -51,7 +63,7 @@ def flight(state: State, slot: Slot, turn: Turn) -> Flight:
     runs = [state.run(lane.run) for lane in slot.lanes if lane is not None]
     runs += [state.run(id) for id in turn.ends]
     attempts = {run.id: run.attempt for run in runs if run is not None}
-    return Flight(len(slot.lanes), attempts, ends=bool(turn.ends))
+    return Flight(len(slot.lanes), attempts, ends=bool(turn.ends), reports=turn.reports)
 
 
 def _take_ends(state: State, slot: Slot) -> tuple[RunId, ...]:
@@ -73,6 +85,7 @@ def _turn(
     *,
     advance: bool = True,
     ends: tuple[RunId, ...] = (),
+    reports: int = 1,
 ) -> Turn:
     assert slot.key is not None
     state.turns += 1
@@ -93,8 +106,27 @@ def _turn(
         loads=loads,
         advance=advance,
         ends=ends,
+        reports=reports,
         saving=state.limits.saving,
     )
+
+
+def _reports(state: State, slot: Slot) -> int:
+    """How many reports of each lane the next turn brings: several where they come quickly.
+
+    Nothing may depend on one of them: with a pruner, patience or a population each is waited for, and so it
+    is where a run has just failed. No lane ends within a turn, and none stands idle.
+    """
+    limits = state.limits
+    if slot.advance_s is None or limits.prunes or limits.patience is not None or limits.interval is not None:
+        return 1
+    lanes = [lane for lane in slot.lanes if lane is not None]
+    runs = [state.run(lane.run) for lane in lanes]
+    if any(run is None or run.length.open or run.losses or run.retried for run in runs):
+        return 1
+    left = min((lane.left for lane in lanes), default=1)
+    quick = int(TURN_S / max(slot.advance_s, SOON_S))
+    return max(1, min(left, quick, MOST_REPORTS // max(1, len(lanes))))
 
 
 def _probe(state: State, slot: Slot, key: QueueKey) -> Turn | None:

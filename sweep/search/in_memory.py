@@ -22,10 +22,16 @@ class TrialsInMemory(optuna.storages.InMemoryStorage):
             trials.append(trial)
         return self._max_trial_id
 
-    def enter_report(self, trial_id: int, step: int, value: float) -> None:
-        """Add a value to a running trial in place: Optuna copies the trial, and all its values, for each."""
+    def enter_report(self, trial_id: int, step: int, value: float) -> bool:
+        """Add a value to a running trial in place: Optuna copies the trial, and all its values, for each.
+
+        Whether it is new: of two at a step the first one stays.
+        """
         with self._lock:
-            self._get_trial(trial_id).intermediate_values[step] = value
+            values = self._get_trial(trial_id).intermediate_values
+            is_new = step not in values
+            values.setdefault(step, value)
+        return is_new
 
 
 class InMemoryStorage(TrialsInMemory):

@@ -13,6 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,19 @@ _BATCH_BYTES = 1 << 17
 
 _as_json = json_writer(allow_nan=True)
 
+_REPORT = b'{"op_code":%d,"worker_id":"%s","trial_id":%%d,"step":%%d,"intermediate_value":%%s}\n' % (
+    JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
+    WORKER.encode(),
+)
+"""The record of a report, of which there are more than of all others: what `_write` makes of it, sooner."""
+
+_ASKED = (
+    f'{{"op_code":{JournalOperation.CREATE_TRIAL:d},"worker_id":"{WORKER}","study_id":%d,"datetime_start":%s,'
+    f'"state":{TrialState.RUNNING:d},"value":null,"values":null,"distributions":%s,"params":%s,'
+    '"user_attrs":{},"system_attrs":{},"intermediate_values":{}}\n'
+)
+"""The record of a trial that was asked for with all its hyperparameters, in the same way."""
+
 
 class Journal(TrialsInMemory):
     """The storage whose every change is on disk once `commit` returns; what the file holds is there at once.
@@ -61,6 +75,7 @@ class Journal(TrialsInMemory):
             self._max_trial_id = stored.created[JournalOperation.CREATE_TRIAL] - 1
         self._log = LogWriter(path, size=size)
         self._written: dict[int, tuple[BaseDistribution, str]] = {}
+        self._texts: dict[tuple[str, ...], tuple[dict[str, BaseDistribution], str]] = {}
 
     @property
     def dirty(self) -> bool:
@@ -103,18 +118,20 @@ class Journal(TrialsInMemory):
 
     def enter_running(self, study_id: int, trial: FrozenTrial) -> int:
         trial_id = super().enter_running(study_id, trial)
-        self._write_created(study_id, trial, self._template(trial))
+        its = trial.distributions
+        params = {name: its[name].to_internal_repr(value) for name, value in trial.params.items()}
+        stamp = _as_json(_stamp(trial.datetime_start))
+        text = _ASKED % (study_id, stamp, self._as_text(its), _as_json(params))
+        self._log.append(text.encode())
         return trial_id
 
-    def enter_report(self, trial_id: int, step: int, value: float) -> None:
+    def enter_report(self, trial_id: int, step: int, value: float) -> bool:
         """A report of a running trial, as `set_trial_intermediate_value` writes it; no trial is copied."""
-        super().enter_report(trial_id, step, value)
-        self._write(
-            JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
-            trial_id=trial_id,
-            step=step,
-            intermediate_value=value,
-        )
+        is_new = super().enter_report(trial_id, step, value)
+        if is_new:
+            number = float.__repr__(value) if isfinite(value) else _as_json(value)
+            self._log.append(_REPORT % (trial_id, step, number.encode()))
+        return is_new
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: BaseDistribution
@@ -189,6 +206,15 @@ class Journal(TrialsInMemory):
             if len(self._written) > MOST_WRITTEN:
                 self._written.clear()
             known = self._written[id(distribution)] = (distribution, distribution_to_json(distribution))
+        return known[1]
+
+    def _as_text(self, distributions: Mapping[str, BaseDistribution]) -> str:
+        """Distributions within a record; a study's trials have few sets of them."""
+        names = tuple(distributions)
+        known = self._texts.get(names)
+        if known is None or any(known[0][name] is not distributions[name] for name in names):
+            text = _as_json({name: self._as_json(each) for name, each in distributions.items()})
+            known = self._texts[names] = (dict(distributions), text)
         return known[1]
 
     def _write(self, operation: JournalOperation, **fields: Any) -> None:

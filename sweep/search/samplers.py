@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 
 from sweep.errors import Problem, SpecError
 from sweep.search import hub, space
 from sweep.search.grid import Grid
-from sweep.search.optuna_internals import random_states
+from sweep.search.optuna_internals import random_states, single_value
 from sweep.search.pbt.sampler import PopulationSampler
 from sweep.search.tpe.sampler import TPESampler
 from sweep.spec.named import classes
@@ -106,6 +107,41 @@ def reseed(sampler: optuna.samplers.BaseSampler, seed: int, number: int) -> None
     words = np.random.SeedSequence([seed, number]).generate_state(4)
     for rng in random_states(sampler):
         rng.seed(words)
+
+
+def random_points(
+    sampler: optuna.samplers.RandomSampler,
+    seed: int,
+    numbers: range,
+    space: Mapping[str, BaseDistribution],
+    conditional: Mapping[str, Callable[[Mapping[str, Any]], bool]],
+) -> list[dict[str, Any]]:
+    """The points of the trials of these numbers; each follows from the seed and its number alone.
+
+    `space` has the order in which a trial is given its hyperparameters.
+    """
+    return [_random_point(sampler, seed, number, space, conditional) for number in numbers]
+
+
+def _random_point(
+    sampler: optuna.samplers.RandomSampler,
+    seed: int,
+    number: int,
+    space: Mapping[str, BaseDistribution],
+    conditional: Mapping[str, Callable[[Mapping[str, Any]], bool]],
+) -> dict[str, Any]:
+    reseed(sampler, seed, number)
+    point: dict[str, Any] = {}
+    for name, its in space.items():
+        if name in conditional and not conditional[name](point):
+            continue
+        if its.single():
+            point[name] = single_value(its)
+            continue
+        # A random sampler looks at neither the study nor the trial.
+        value = sampler.sample_independent(None, None, name, its)  # type: ignore[arg-type]
+        point[name] = its.to_external_repr(its.to_internal_repr(value))
+    return point
 
 
 def quietly() -> warnings.catch_warnings[None]:

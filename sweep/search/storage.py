@@ -96,6 +96,11 @@ class StudyStorage:
         self._own.enter_report(optuna_internals.trial_id(trial), examples, value)
         optuna_internals.note_report(trial, examples, value)
 
+    def enter_report_of(self, trial_id: int, examples: int, value: float) -> None:
+        """The same of a trial that nothing was asked of yet; only where this is `buffered`."""
+        assert self._own is not None
+        self._own.enter_report(trial_id, examples, value)
+
     def trial_id(self, number: int) -> int:
         """The id of a trial."""
         return self.backend.get_trial_id_from_study_id_trial_number(
@@ -164,10 +169,11 @@ class StudyStorage:
             if outcome is not None:
                 self.backend.set_trial_state_values(trial_id, state, ended_with)
 
-    def enter_asked(
-        self, params: Mapping[str, Scalar], distributions: Mapping[str, BaseDistribution]
-    ) -> None:
-        """Enter a new trial whose hyperparameters are known, in one record; only where this is `buffered`."""
+    def enter_asked(self, params: Mapping[str, Scalar], distributions: Mapping[str, BaseDistribution]) -> int:
+        """Enter a new trial whose hyperparameters are known, in one record; gives its id.
+
+        Only where this is `buffered`.
+        """
         assert self._own is not None
         trial = FrozenTrial(
             number=-1,  # the storage knows it
@@ -182,8 +188,8 @@ class StudyStorage:
             system_attrs={},
             intermediate_values={},
         )
-        self._own.enter_running(optuna_internals.study_id(self._study), trial)
         self.count += 1
+        return self._own.enter_running(optuna_internals.study_id(self._study), trial)
 
     def check_against(self, params: Mapping[int, Mapping[str, Scalar]], told: Mapping[int, Outcome]) -> None:
         """Compare the journal's trials with the log's, by number, and complete what a kill cut short.

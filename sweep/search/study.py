@@ -115,7 +115,7 @@ class Study:
         self._distributions = space.distributions(spec)
         self._conditions = space.conditions(spec)
         self._trials: dict[int, optuna.Trial] = {}
-        self._unopened: set[int] = set()
+        self._unopened: dict[int, int] = {}
         self._retries = self._that_fit(retries or {})
         self._asked_for = self._untried(points or {})
 
@@ -189,25 +189,34 @@ class Study:
 
     def _ask_together(self, count: int) -> list[Proposal]:
         """Proposals that a sampler makes at once, each as if asked for alone; none where it does not."""
-        sampler = self._study.sampler
         number = self.storage.count
         has_point = self._asked_for or self._retries or self._point(number) is not None
-        is_given = has_point or self._extends(number) is not None
-        if is_given or not isinstance(sampler, TPESampler) or not self.storage.buffered:
+        if has_point or self._extends(number) is not None or not self.storage.buffered:
             return []
-        if self._in_order is not None:
-            count = 1  # each sees other trials
-        with self._proposing(number):
-            proposed = sampler.propose(self._study, count, self._distributions, self._conditions)
         proposals = []
-        for params in proposed:
+        for params in self._points_together(number, count):
             if self._adapter is not None:
                 self._adapter.enter(self.storage.count)
             proposals.append(Proposal(self.storage.count, params, {}))
-            self._unopened.add(self.storage.count)
-            self.storage.enter_asked(params, self._distributions)
+            number = self.storage.count
+            self._unopened[number] = self.storage.enter_asked(params, self._distributions)
             self._points.enter(params)
         return proposals
+
+    def _points_together(self, number: int, count: int) -> list[dict[str, Any]]:
+        """The points of up to `count` trials from this number on."""
+        sampler = self._study.sampler
+        if isinstance(sampler, TPESampler):
+            if self._in_order is not None:
+                count = 1  # each sees other trials
+            with self._proposing(number):
+                return sampler.propose(self._study, count, self._distributions, self._conditions)
+        if type(sampler) is optuna.samplers.RandomSampler:
+            numbers = range(number, number + count)
+            return samplers.random_points(
+                sampler, self._spec.seed, numbers, self._distributions, self._conditions
+            )
+        return []
 
     def restore(
         self,
@@ -271,8 +280,7 @@ class Study:
     def _live(self, number: int) -> optuna.Trial:
         """A trial that was asked for and not told."""
         if number in self._unopened:
-            self._unopened.remove(number)
-            self._trials[number] = self._unsampled(self.storage.trial_id(number))
+            self._trials[number] = self._unsampled(self._unopened.pop(number))
         return self._trials[number]
 
     def _unsampled(self, trial_id: int) -> optuna.Trial:
@@ -290,10 +298,16 @@ class Study:
         self._report(number, row)
 
     def _report(self, number: int, row: BoundaryRow) -> None:
-        trial = self._live(number)
         examples, values = row
-        if not self._several:
-            self.storage.enter_report(trial, examples, float(sum(values) / len(values)))
+        value = None if self._several else float(sum(values) / len(values))
+        trial_id = self._unopened.get(number) if self._in_order is None else None
+        if trial_id is not None:
+            if value is not None:
+                self.storage.enter_report_of(trial_id, examples, value)
+            return
+        trial = self._live(number)
+        if value is not None:
+            self.storage.enter_report(trial, examples, value)
 
     def should_prune(self, number: int, examples: int) -> bool:
         """Whether the pruner ends the trial at its last report, which is at so many examples."""
@@ -313,6 +327,9 @@ class Study:
     def tell(self, outcome: Outcome) -> None:
         """End a trial, unless that was done before a kill."""
         number = outcome.number
+        has_notes = outcome.reason or outcome.diverged or outcome.constraints or outcome.replicates
+        if not has_notes:
+            self._unopened.pop(number, None)
         trial = self._live(number) if number in self._trials or number in self._unopened else None
         self._trials.pop(number, None)
         if trial is not None:

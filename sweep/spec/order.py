@@ -20,6 +20,12 @@ SHARE = 4
 LEAST, MOST = 8, 64
 """Between these: fewer trials keep few machines busy, more make the sampler wait too long for results."""
 
+LEAST_AT_RUNGS = 16
+"""At least so many where a pruner keeps few trials: one of them may train long after the next ended."""
+
+AT_RUNGS = ("hyperband", "successive_halving")
+"""Such pruners. Others compare with complete trials, and none of the first, as many as the lag, is pruned."""
+
 INDEPENDENT = ("random", "qmc", "grid", "pbt")
 """Samplers whose proposals do not depend on results, so that any number of trials may run at once."""
 
@@ -41,7 +47,8 @@ def is_together(spec: StudySpec) -> bool:
 
 def default_lag(spec: StudySpec) -> int:
     """The lag where the study file gives none: it must follow from the file, whatever there is to run on."""
-    return min(max((spec.budget.trials or MOST * SHARE) // SHARE, LEAST), MOST)
+    least = LEAST_AT_RUNGS if spec.pruner.name in AT_RUNGS else LEAST
+    return min(max((spec.budget.trials or MOST * SHARE) // SHARE, least), MOST)
 
 
 def waits_for_nobody(spec: StudySpec) -> bool:

@@ -1,7 +1,7 @@
 """What passes between the scheduler and a worker: a turn, and what came of it. Plain values that pickle.
 
 A turn is one round trip: lanes are dropped and loaded, then every loaded lane trains to its next
-report. The worker has no other channel, so a turn says all that it must know.
+report, or several. The worker has no other channel, so a turn says all that it must know.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ class Turn:
     `saves` are lanes whose state others may copy, `changes` what becomes of lanes: both as the turn
     before left them, and by the states of then. Where the width changes under the same program,
     `moves` say which old lane becomes which new one.
+    Every lane trains for so many `reports`, which no run of the turn has fewer of left.
     A turn with a `probe` trains nothing: it measures how many lanes pay. Runs that it `ends` are complete
     where they stand: their final snapshots are taken and their lanes are free. `saving` replaces how the
     worker saves, from this turn on.
@@ -159,6 +160,7 @@ class Turn:
     probe: Probe | None = None
     ends: tuple[RunId, ...] = ()
     saving: Saving | None = None
+    reports: int = 1
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
@@ -217,10 +219,10 @@ class TurnResult:
     """What came of a turn.
 
     `error` is set where the turn as a whole failed: then all its lanes are lost, and it is not known which
-    trial caused it. `out_of_memory` and `device_lost` tell two kinds of failure from the others: the second
-    says that the GPU refuses this worker's process from now on. `notes` are for people: what went wrong
-    beside training. `rates` answers a probe: examples per second at each width that was worth measuring.
-    `output` is what commands printed, as far as it is kept.
+    trial caused it; what they reported before counts. `out_of_memory` and `device_lost` tell two kinds of
+    failure from the others: the second says that the GPU refuses this worker's process from now on. `notes`
+    are for people: what went wrong beside training. `rates` answers a probe: examples per second at each
+    width that was worth measuring. `output` is what commands printed, as far as it is kept.
     """
 
     number: int

@@ -14,6 +14,14 @@ from sweep.vocabulary.turn import Load, Spent, Turn, TurnResult
 from train_core import keys
 
 
+class PartlyDone(Exception):
+    """A turn failed after some of its reports: `result` holds those; the cause is why."""
+
+    def __init__(self, result: TurnResult) -> None:
+        super().__init__()
+        self.result = result
+
+
 class Content(Protocol):
     """The trainable content of a worker; only one thread calls it, and what it raises fails its turn."""
 

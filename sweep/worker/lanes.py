@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import mlx.core as mx
 
@@ -12,11 +13,33 @@ import train_core
 from sweep.spec.population import stretches
 from sweep.vocabulary.trial import Report, RunId, Signature, Snapshot, TrialPlan
 from sweep.vocabulary.turn import Load, Probe, RunFailure, Spent, Turn, TurnResult, WorkerSettings
-from sweep.worker.content import Occupant, report_of, run_key
+from sweep.worker.content import Occupant, PartlyDone, report_of, run_key
 from sweep.worker.programs import Programs
 from sweep.worker.snapshots import Snapshots
 from sweep.worker.spool import Spool
 from train_core.lanes.lane import Begun
+
+
+@dataclass
+class _Came:
+    """What a turn has brought so far, of these runs."""
+
+    turn: int
+    occupants: Mapping[RunId, Occupant]
+    reports: list[Report] = field(default_factory=list)
+    finished: list[RunId] = field(default_factory=list)
+    failures: list[RunFailure] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+
+    def result(self) -> TurnResult:
+        return TurnResult(
+            self.turn,
+            reports=tuple(self.reports),
+            finished=tuple(self.finished),
+            failures=tuple(self.failures),
+            snapshots=tuple(self.snapshots),
+            spent={run: each.spent for run, each in self.occupants.items()},
+        )
 
 
 class Lanes:
@@ -188,52 +211,52 @@ class Lanes:
         self._lanes[load.lane] = Occupant(load, saved_at=time.perf_counter(), stretch=place)
 
     def _advance(self, turn: Turn, population: train_core.Population) -> TurnResult:
-        """Train every lane to its next report, looking up in between: a snapshot may fall due, or the end."""
-        reports: list[Report] = []
-        finished: list[RunId] = []
-        failures: list[RunFailure] = []
-        snapshots: list[Snapshot] = []
-        awaited = set(self._lanes)
-        occupants = dict(self._lanes)
+        """Train every lane for the turn's reports, looking up in between: a snapshot or the end may be due.
+
+        Raises PartlyDone where it fails after the first of them.
+        """
+        came = _Came(turn.number, {each.run: each for each in self._lanes.values()})
+        awaited = Counter(dict.fromkeys(self._lanes, turn.reports))
         mx.reset_peak_memory()
-        while awaited and not self._is_cut_short():
-            micro_batches = self._snapshots.micro_batches_to_next(self._lanes, self._step_s)
-            advance = population.advance(micro_batches)
-            mx.synchronize()  # raises where the GPU failed: evaluating may not, and reports would be garbage
-            self._enter_spent(advance, population.program.static.micro_batch_size)
-            for report in advance.reports:
-                awaited.discard(report.lane)
-                run = self._lanes[report.lane].run
-                if report.error is not None:
-                    failures.append(RunFailure(run, report.error, diverged=report.diverged))
-                else:
-                    occupant = self._lanes[report.lane]
-                    reports.append(
-                        report_of(
-                            occupant.load,
-                            turn,
-                            report,
-                            lane=report.lane,
-                            tokens_per_s=_tokens_per_s(occupant, report),
-                        )
-                    )
-                    if self._is_own(population, report.lane):
-                        snapshots += self._snapshots.save_report(population, self._lanes, report)
-                if report.finished and report.error is None:
-                    finished.append(run)
-                if report.finished or report.error is not None:
-                    population.unload(report.lane)
-                    del self._lanes[report.lane]
-            own = {lane: each for lane, each in self._lanes.items() if self._is_own(population, lane)}
-            snapshots += self._snapshots.save_due(population, own)
-        return TurnResult(
-            turn.number,
-            reports=tuple(reports),
-            finished=tuple(finished),
-            failures=tuple(failures),
-            snapshots=tuple(snapshots),
-            spent={occupant.run: occupant.spent for occupant in occupants.values()},
-        )
+        try:
+            while awaited and not self._is_cut_short():
+                for report in self._advanced(population):
+                    awaited[report.lane] -= 1
+                    if awaited[report.lane] <= 0 or report.finished or report.error is not None:
+                        del awaited[report.lane]
+                    self._enter(turn, population, report, came)
+                own = {lane: each for lane, each in self._lanes.items() if self._is_own(population, lane)}
+                came.snapshots += self._snapshots.save_due(population, own)
+        except Exception as error:
+            if came.reports:
+                raise PartlyDone(came.result()) from error
+            raise
+        return came.result()
+
+    def _advanced(self, population: train_core.Population) -> Sequence[train_core.LaneReport]:
+        """Train until a lane reports, or one may have to be saved."""
+        advance = population.advance(self._snapshots.micro_batches_to_next(self._lanes, self._step_s))
+        mx.synchronize()  # raises where the GPU failed: evaluating may not, and reports would be garbage
+        self._enter_spent(advance, population.program.static.micro_batch_size)
+        return advance.reports
+
+    def _enter(
+        self, turn: Turn, population: train_core.Population, report: train_core.LaneReport, came: _Came
+    ) -> None:
+        """Enter what a lane reports; one whose run has ended is free."""
+        lane, occupant = report.lane, self._lanes[report.lane]
+        if report.error is not None:
+            came.failures.append(RunFailure(occupant.run, report.error, diverged=report.diverged))
+        else:
+            tokens_per_s = _tokens_per_s(occupant, report)
+            came.reports.append(report_of(occupant.load, turn, report, lane=lane, tokens_per_s=tokens_per_s))
+            if self._is_own(population, lane):
+                came.snapshots += self._snapshots.save_report(population, self._lanes, report)
+            if report.finished:
+                came.finished.append(occupant.run)
+        if report.finished or report.error is not None:
+            population.unload(lane)
+            del self._lanes[lane]
 
     def _enter_spent(self, advance: train_core.Advance, micro_batch_size: int) -> None:
         """A lane's time is the population's: all lanes are in the same step. Traces go to the first."""

@@ -20,7 +20,7 @@ import train_core
 from sweep.vocabulary.turn import Trainable, Turn, TurnResult, WorkerSettings
 from sweep.worker import width_cache
 from sweep.worker.command.session import commands
-from sweep.worker.content import Content
+from sweep.worker.content import Content, PartlyDone
 from sweep.worker.footprint import footprint_bytes
 from sweep.worker.lanes import Lanes
 from sweep.worker.memory_guard import MemoryGuard
@@ -83,6 +83,9 @@ class Worker:
         try:
             with self._guard.watching():
                 result = self._content.carry_out(turn, waited_s)
+        except PartlyDone as partly:
+            self._content.forget()
+            result = self._failed_after(partly, turn)
         except Exception as error:
             # What the task's code raises is a failure of its trials; the scheduler decides of which.
             self._content.forget()
@@ -99,6 +102,19 @@ class Worker:
         self._guard.close()
         self.spool.close()
         mx.set_cache_limit(self._cache_before)
+
+    def _failed_after(self, partly: PartlyDone, turn: Turn) -> TurnResult:
+        """A turn that failed after some of its reports: these count."""
+        error = partly.__cause__
+        assert isinstance(error, Exception)
+        failed, before = self._failed(turn, error), partly.result
+        return replace(
+            failed,
+            reports=before.reports,
+            failures=before.failures,
+            snapshots=before.snapshots,
+            spent=before.spent,
+        )
 
     def _failed(self, turn: Turn, error: Exception) -> TurnResult:
         if self._guard.found is not None:

@@ -234,7 +234,7 @@ class Recipe:
             every_s=chance.choice((0.5, 5.0, 60.0)),
             slots=slots,
             hosts=chance.randint(1, slots),
-            run_s=chance.choice((1.0, 10.0, 100.0)),
+            run_s=chance.choice((0.01, 10.0, 100.0)),
             jitter=chance.choice((0.0, 0.3, 3.0)),
             round_trip_s=chance.choice((0.0, 0.0, 0.01, 1.0)),
             transfer_s=chance.choice((0.0, 0.1, 5.0)),

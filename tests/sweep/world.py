@@ -57,6 +57,7 @@ class Worker:
     values: list[float] = field(default_factory=list)
     lanes: dict[int, Lane] = field(default_factory=dict)
     turns: list[Turn] = field(default_factory=list)
+    turn_s: float = 1.0
 
     def carry_out(self, turn: Turn, checkpoints: dict[str, int], failing: frozenset[RunId]) -> TurnResult:
         if turn.probe is not None:
@@ -75,7 +76,9 @@ class Worker:
             assert load.lane not in self.lanes, "a lane must be free before it is loaded"
             self.lanes[load.lane] = Lane(load, checkpoints[load.checkpoint] if load.checkpoint else 0)
         reports, finished, failures, snapshots = [], [], [], []
-        for index, lane in list(self.lanes.items()):
+        for index, lane in list(self.lanes.items()) * turn.reports:
+            if self.lanes.get(index) is not lane:
+                continue  # its run has ended in this turn
             if not turn.advance:
                 snapshots.append(_snapshot(lane, final=False))
                 continue
@@ -92,8 +95,9 @@ class Worker:
                 del self.lanes[index]
         spent = {report.run: Spent(train_s=1.0) for report in reports}
         return TurnResult(
-            turn.number, tuple(reports), tuple(finished), tuple(failures), tuple(snapshots), spent, turn_s=1.0
-        )
+            turn.number, tuple(reports), tuple(finished), tuple(failures), tuple(snapshots), spent,
+            turn_s=self.turn_s,
+        )  # fmt: skip
 
     def _ended(self, turn: Turn) -> TurnResult:
         ends = {index: lane for index, lane in self.lanes.items() if lane.load.run in turn.ends}
@@ -147,6 +151,7 @@ class World:
     prunes: frozenset[int] = frozenset()
     failing: frozenset[RunId] = frozenset()
     round_trip_s: float = 0.0
+    turn_s: float = 1.0
     workers: dict[str, Worker] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
     told: dict[int, Tell] = field(default_factory=dict)
@@ -172,7 +177,7 @@ class World:
     def join(self, chip: str = "chip", memory_bytes: int = 0) -> None:
         self.joined += 1
         slot = f"slot-{self.joined}"
-        self.workers[slot] = Worker(rates=self.rates, values=self.values)
+        self.workers[slot] = Worker(rates=self.rates, values=self.values, turn_s=self.turn_s)
         self.enter(SlotJoined(slot, "here", chip, self.round_trip_s, memory_bytes))
 
     def lose(self, slot: str, loss: Loss = Loss.PROCESS) -> None:

@@ -34,6 +34,7 @@ def kept(folder: Folder) -> set[tuple[int, int]]:
     return set(zip(found.trial, found.examples, strict=True))
 
 
+@pytest.mark.usefixtures("one_report_a_turn")
 @pytest.mark.parametrize("kind", STUDIES)
 def test_a_killed_study_ends_as_one_that_was_not(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, kind: str

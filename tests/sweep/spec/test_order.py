@@ -37,6 +37,12 @@ def test_a_run_keeps_its_lag_whatever_becomes_of_its_budget() -> None:
     assert lag_of(settled(study_of("order: {lag: 5}"), 12)) == 5, "which a resume refuses"
 
 
+@pytest.mark.parametrize(("pruner", "lag"), [("hyperband", 16), ("median", 8), ("none", 8)])
+def test_where_few_trials_train_on_more_may_run(pruner: str, lag: int) -> None:
+    assert lag_of(study_of(f"pruner: {{name: {pruner}}}", "order: fixed", trials=24)) == lag
+    assert lag_of(study_of(f"pruner: {{name: {pruner}}}", "order: fixed", trials=100)) == 25
+
+
 @pytest.mark.parametrize(
     ("order", "said"),
     [

@@ -179,3 +179,25 @@ def test_a_function_that_is_cut_short_is_not_asked_for_its_next_report(tmp_path:
     made.cut_short()
     assert made.turn(Turn(1, (), 1)).reports == ()
     made.close()
+
+
+def test_several_reports_in_one_turn_are_those_of_several_turns(worker: Worker) -> None:
+    load = Load(0, PLAN, 0, 1)
+    together = worker.turn(Turn(0, SIGNATURE, 1, loads=(load,), reports=3))
+    alone = [
+        worker.turn(Turn(number, SIGNATURE, 1, loads=(load,) if number == 1 else ())) for number in (1, 2, 3)
+    ]
+    assert together.finished == alone[-1].finished == (RunId(0, 0),)
+    found = [(each.examples, each.metrics) for each in together.reports]
+    assert found == [(each.examples, each.metrics) for result in alone for each in result.reports]
+    assert together.spent[RunId(0, 0)].examples == 192
+
+
+def test_what_was_reported_before_a_turn_failed_counts(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mx, "synchronize", failing_after(2, mx.synchronize))
+    result = worker.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, PLAN, 0, 1),), reports=3))
+    assert [each.examples for each in result.reports] == [64, 128]
+    assert result.finished == ()
+    assert WATCHDOG in (result.error or "")
