@@ -16,6 +16,7 @@ from collections.abc import Iterator
 import pytest
 
 import analysis
+import sweep
 from tests.clusters.drivers import ASK, driver
 from tests.clusters.lab import Lab, reason_against
 from tests.clusters.studylab import MEETING, Laptop, StudyLab
@@ -67,7 +68,14 @@ def test_drivers_join_by_tls_and_who_has_no_certificate_does_not(laptop: Laptop)
     assert knock(lab) == "TLS: closed"
 
 
-def test_a_laptops_study_outlives_it_is_stopped_resumed_and_fetched(laptop: Laptop) -> None:
+STEERED = (
+    ("set", "budget.trials=22"),
+    ("enqueue", "learning_rate=0.03125", "accumulation_steps=1"),
+    ("note", "from a laptop"),
+)
+
+
+def test_a_laptops_study_outlives_it_is_steered_stopped_resumed_and_fetched(laptop: Laptop) -> None:
     run_dir = laptop.write("away", ("trials: 9", "trials: 20"), MEETING)
     begun = laptop.sweep("run", "away.yaml", "--detach")
     assert begun.returncode == 0, begun.stderr
@@ -88,6 +96,13 @@ def test_a_laptops_study_outlives_it_is_stopped_resumed_and_fetched(laptop: Lapt
 
     (there,) = (laptop.cluster.lab.tree("a") / "s" / "studies").glob("*/runs/away")
     wait_until(lambda: records(there, "told"))
+    for verb, *asked in STEERED:
+        done = laptop.sweep(verb, "away.yaml", *asked)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("away on a: ")
+    refused = laptop.sweep("set", "away.yaml", "seed=4")
+    assert refused.returncode == 2
+    assert "seed may not change" in refused.stderr
     fetched = laptop.sweep("fetch", "away.yaml")
     assert fetched.returncode == 0, fetched.stderr
     assert records(run_dir, "told")
@@ -101,7 +116,9 @@ def test_a_laptops_study_outlives_it_is_stopped_resumed_and_fetched(laptop: Lapt
     ended = laptop.sweep("run", "away.yaml")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     table = analysis.load(run_dir)
-    assert list(table.trials.state) == ["COMPLETE"] * 20
+    assert list(table.trials.state) == ["COMPLETE"] * 22
+    assert list(table.trials.params_learning_rate).count(0.03125) == 1
+    assert sweep.status(run_dir).notes == ("from a laptop",)
     assert set(table.metrics.host) == {"a", "b"}
     assert ended.stdout.count("results: runs/away") == 1
 
