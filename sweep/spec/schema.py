@@ -230,7 +230,7 @@ class Bound(Section):
         return self
 
 
-_LOGGER_RULE = "must be the name of a logger, such as tensorboard, mlflow or wandb, or package.module:Class"
+_LOGGER_RULE = "must be the name of a logger, such as tensorboard or mlflow, or package.module:Class"
 LoggerName = Annotated[str, matching(r"\w+(?:(?:\.\w+)*:\w+)?", _LOGGER_RULE)]
 
 
@@ -238,7 +238,7 @@ class LoggerChoice(Choice):
     """Where else trials are logged; further keys are the class's own arguments."""
 
     name: LoggerName
-    """`tensorboard`, `mlflow`, `wandb`, or `package.module:Class`."""
+    """`tensorboard`, `mlflow`, `wandb`, `comet`, or `package.module:Class`."""
 
 
 def _named(value: object) -> object:
@@ -499,7 +499,7 @@ class StudySpec(Section):
     test: Test = Test()
     """What is tested on the part of the data that no trial has seen."""
     loggers: tuple[OneLogger, ...] = ()
-    """Where else trials are logged: a list of `tensorboard`, `mlflow`, `wandb` or `{name, ...}`."""
+    """Where else trials are logged: a list of `tensorboard`, `mlflow`, `wandb`, `comet` or `{name, ...}`."""
     notify: tuple[OneNotify, ...] = Field((), exclude=True)  # an address belongs to a person: no copy has it
     """Whom to tell how it goes: a list of `macos`, `{webhook: URL}`, `{ntfy: TOPIC}`, `{command: [...]}`."""
 

@@ -236,7 +236,8 @@ def test_a_logger_added_to_a_study_that_is_finished_gets_all_of_it(
 
 
 @pytest.mark.parametrize(
-    ("logger", "package"), [("mlflow", "mlflow.entities"), ("tensorboard", "tensorboardX")]
+    ("logger", "package"),
+    [("mlflow", "mlflow.entities"), ("tensorboard", "tensorboardX"), ("comet", "comet_ml")],
 )
 def test_a_missing_package_is_an_error_that_names_the_extra(
     logger: str, package: str, monkeypatch: pytest.MonkeyPatch
@@ -252,7 +253,7 @@ def test_a_missing_package_is_an_error_that_names_the_extra(
 
 def test_each_of_our_loggers_has_an_extra_of_its_name() -> None:
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
-    assert sorted(choosing.registry().entries) == ["mlflow", "tensorboard", "wandb"]
+    assert sorted(choosing.registry().entries) == ["comet", "mlflow", "tensorboard", "wandb"]
     assert choosing.registry().entries.keys() <= project["optional-dependencies"].keys()
 
 
@@ -299,7 +300,7 @@ def test_a_new_logger_is_one_source_file(
 @pytest.mark.parametrize(
     ("loggers", "said"),
     [
-        ("[neptune]", "must be one of mlflow, tensorboard, wandb, or package.module:Class"),
+        ("[neptune]", "must be one of comet, mlflow, tensorboard, wandb, or package.module:Class"),
         ("[{name: tensorboard, folders: here}]", "TensorBoardLogger has no argument `folders`"),
         ("[{name: tensorboard, run: here}]", "cannot be given here"),
         ("[{name: tensorboard, folder: 3}]", "must be text or null"),

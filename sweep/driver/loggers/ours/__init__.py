@@ -1,5 +1,6 @@
 """Our own loggers: a module each, called as the study file calls it, with its class as LOGGER.
 
+comet         an experiment for each trial, and one of the study
 mlflow        a run for each trial
 tensorboard   a folder for each trial
 wandb         a run for each trial, and one of the study

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sweep.rundir.rundir import RunDir
-from sweep.vocabulary.trial import Outcome, TrialState
-from tests.run_dirs import accuracy, ask, begin, open_run, outcome, plan, report
+from tests.run_dirs import accuracy, open_run, plan
 from tests.sweep.driver.loggers.fake_wandb import KEY, FakeRun, FakeWandb
-from tests.sweep.driver.loggers.fed import follow
+from tests.sweep.driver.loggers.fed import begun, continued, follow
 
 pytestmark = pytest.mark.slow
 
@@ -27,29 +25,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeWandb]:
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     yield made
     made.close()
-
-
-def begun(root: Path) -> None:
-    """A session with one whole trial, and two that have begun."""
-    with open_run(root) as run:
-        begin(run)
-        ask(run, 0, 1, 2)
-        for examples in (100, 200, 300):
-            run.record_reports([report(0, examples, metrics={"accuracy": 0.5, "acc@5": examples / 1000})])
-        run.record_outcome(outcome(0))
-        run.record_reports([report(1, 100), report(2, 100)])
-        run.commit()
-
-
-def continued(run: RunDir) -> None:
-    """The session after it: two trials end, one is pruned."""
-    begin(run)
-    run.record_reports([report(1, 100), report(1, 200), report(1, 300), report(2, 200)])
-    run.record_outcome(outcome(1))
-    run.record_outcome(Outcome(2, TrialState.FAIL, None, "loss is nan", {}))
-    ask(run, 3)
-    run.record_reports([report(3, 100, metrics={"loss": math.nan, "accuracy": 0.5})])
-    run.record_outcome(outcome(3, TrialState.PRUNED))
 
 
 def by_name(server: FakeWandb) -> dict[str, FakeRun]:
