@@ -11,6 +11,9 @@ from sweep.api.status import Status, read_status
 from sweep.errors import RunDirError
 from sweep.rundir.naming import runs_folder
 
+NONSENSE = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
+"""What values of another kind end in that someone wrote into a log of format 1: it has no checksums."""
+
 
 @dataclass(frozen=True)
 class Listed:
@@ -51,3 +54,6 @@ def _listed(path: Path) -> Listed:
         return Listed(path, None, str(error))
     except OSError as error:  # it was taken away, or closed to us, while it was read
         return Listed(path, None, f"{path}: cannot be read: {error.strerror or error}")
+    except NONSENSE as error:
+        what = f"a record of its log makes no sense ({type(error).__name__})"
+        return Listed(path, None, f"{path}: {what}. Look: python -m sweep verify {path}")

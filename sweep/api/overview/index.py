@@ -177,7 +177,10 @@ def _doing(status: Status) -> str:
 
 
 def _when(seconds: float | None) -> str | None:
-    return None if seconds is None else f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"
+    try:
+        return None if seconds is None else f"{datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M}"
+    except (OverflowError, OSError, ValueError):  # no time that a calendar has
+        return f"{seconds:g} s"
 
 
 def _nodes(found: Sequence[Listed]) -> list[NodeCost]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from runlog.integrity import checksum
 from sweep.api.overview.index import write_index
 from sweep.api.status import read_status
 from sweep.cli import app
@@ -81,6 +82,26 @@ def test_each_run_has_a_row_and_no_damaged_one_hides_another(folder: Path) -> No
     assert "<i>" not in text
     assert 'src="http' not in text
     assert 'href="http' not in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"constraints":{}', b'"constraints":1'),
+        (b'"params":{', b'"params":"x","p":{'),
+        (b'"time":17', b'"time":-1e99,"t":17'),
+    ],
+)
+def test_a_record_that_makes_no_sense_ends_its_own_run_alone(tmp_path: Path, old: bytes, new: bytes) -> None:
+    """A log of format 1 has no checksums that would tell."""
+    run_in(tmp_path, 1)
+    log = shutil.copytree(tmp_path / "study", tmp_path / "other") / "log.jsonl"
+    text = b"".join(checksum.unsealed(line) + b"\n" for line in log.read_bytes().splitlines())
+    log.write_bytes(text.replace(b'"format":2', b'"format":1').replace(old, new))
+    written = write_index(tmp_path)
+    assert written.runs == 2
+    assert '"study","finished"' in written.path.read_text()
+    assert all(f"{tmp_path}/other" in each for each in written.problems)
 
 
 def test_what_is_running_is_named_with_its_workers(tmp_path: Path) -> None:
