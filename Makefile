@@ -10,7 +10,7 @@ FAST := not slow and not cluster and not gpu
 # Where this is set every process compiles our modules anew, and the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast bench chaos simulate damage mutate docs lint lock check-lock clean
+.PHONY: help run test test-fast bench chaos repeats simulate damage mutate docs lint lock check-lock clean
 
 help:
 	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-fast  run the tests that take a moment each: no Ray, no machines, no training; under a minute"
 	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
 	@echo "make chaos   kill drivers, workers and machines of studies 200 times, of populations 50 times"
+	@echo "make repeats run one parallel study in a fixed order 20 times with 10 kills each; all must be equal"
 	@echo "make simulate   play 10000 histories in which everything goes wrong, or more: make simulate SEEDS=100000 JOBS=16"
 	@echo "make damage  damage a run directory 10000 times, or more: make damage DAMAGES=100000 JOBS=16"
 	@echo "make mutate  read 10000 mutated study files, or more: make mutate FILES=100000 JOBS=16"
@@ -47,6 +48,9 @@ bench: $(INSTALLED)
 chaos: $(INSTALLED)
 	$(PYTHON) -m tests.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),0)
 	$(PYTHON) -m tests.chaos --population --kills $(or $(POPULATION_KILLS),50) --seed $(or $(SEED),0)
+
+repeats: $(INSTALLED)
+	$(PYTHON) -m tests.chaos.repeats --times $(or $(TIMES),20) --kills $(or $(KILLS),10) --seed $(or $(SEED),0)
 
 simulate: $(INSTALLED)
 	$(PYTHON) -m tests.simulation --seeds $(or $(SEEDS),10000) --start $(or $(START),0) $(IN)

@@ -103,11 +103,14 @@ class Study:
         lanes: int | str = 1,
         function: bool = False,
         changes: Sequence[tuple[str, str]] = (),
+        slots: int | None = None,
     ) -> None:
+        """`slots`: so many workers, whatever cores there are."""
         path.mkdir(parents=True)
         self.folder = Folder(path)
         self.trials = trials
         self.executor = executor
+        self.slots = slots
         self.said = path / "said.txt"
         self.folder.write(
             *STUDY_CHANGES,
@@ -127,6 +130,7 @@ class Study:
     def start(self, description: Path) -> subprocess.Popen[bytes]:
         """One session, in a process group of its own."""
         command = [sys.executable, "-m", "tests.chaos.session", "study.yaml", "runs", str(description)]
+        command += [] if self.slots is None else [str(self.slots)]
         with self.said.open("ab") as said:
             return subprocess.Popen(
                 command,
