@@ -56,6 +56,7 @@ def lock(inventory: Inventory) -> str:
 DAEMON = "a daemon"
 """The holder of a node that runs Ray as its own service; every other holder is a supervisor."""
 
+
 def reservation(inventory: Inventory) -> str:
     """Says that a node is its owner's for a while."""
     return f"{own(inventory)}/{RESERVATION}"

@@ -21,7 +21,7 @@ from sweep.executors.ray.executor import RayExecutor
 from sweep.executors.ray.nodes import RayNode
 from sweep.executors.sharing.broker import LEASE_S, Broker
 from sweep.executors.sharing.messages import BrokerError, Share, Standing
-from sweep.executors.sharing.seat import Seat
+from sweep.executors.sharing.seat import FIRST_ANSWER_S, Seat
 from sweep.rundir.rundir import RunDir
 from sweep.scheduler import State, transition
 from sweep.scheduler.messages import Event, Instruction, Tick
@@ -175,6 +175,8 @@ class History:
         self.broker: Broker | None = None
         self.broker_at = 0.0
         self.brokers = 0
+        self.answered = 0.0
+        self.were_alone = False
         self.transitions = 0
         self.ticks = 0
         self.held_s: dict[str, float] = {}
@@ -329,8 +331,14 @@ class History:
                 pass
 
     def _check(self) -> None:
-        """No slot is held twice: no driver has a worker that waits for another's to end."""
-        suspended = any(each.kind in ("suspend", "lost") for each in self.plan.troubles)
+        """No slot is held twice: no driver has a worker that waits for another's to end.
+
+        Where a driver is suspended, or long without an answer, it may have: Ray lets that worker wait.
+        """
+        if self.broker is not None:
+            self.answered = self.ray.now
+        self.were_alone = self.were_alone or self.ray.now - self.answered >= FIRST_ANSWER_S
+        suspended = self.were_alone or any(each.kind in ("suspend", "lost") for each in self.plan.troubles)
         held: Counter[str] = Counter()
         for each in self.studies:
             if each.driver is not None and each.seat is not None:
