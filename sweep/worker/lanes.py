@@ -75,7 +75,7 @@ class Lanes:
             self.forget()
             return self._probed(turn, turn.probe)
         saved = self._save(turn.saves)
-        if turn.advance and self._is_cut_short():  # what its lanes were given before has not ended yet
+        if turn.advance and self._lanes and self._is_cut_short():  # what was given before has not ended yet
             return TurnResult(turn.number, snapshots=tuple(saved))
         self._change(turn)
         if turn.ends:

@@ -161,6 +161,27 @@ def test_a_turn_that_is_cut_short_ends_before_its_report_and_is_saved_where_it_s
     assert [examples for examples, _ in reported[0]] == [3 * 64]
 
 
+def test_a_turn_after_one_that_is_cut_short_drops_no_lane(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next turn was given out while this one trained: its lanes are planned to be free by then."""
+    monkeypatch.setattr("sweep.worker.snapshots.FIRST_MICRO_BATCHES", 2)
+    plan = replace(PLAN, length=Length(3 * 64, 3 * 64))
+    plain = mx.synchronize
+
+    def interrupted() -> None:
+        plain()
+        worker.cut_short()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mx, "synchronize", interrupted)
+        worker.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, plan, 0, 1),)))
+    another = (*SIGNATURE[:-1], ("slow", 0.001))
+    worker.turn(Turn(1, another, 1, loads=(Load(0, replace(plan, number=1), 0, 1),)))
+    (saved,) = worker.turn(Turn(2, another, 1, advance=False)).snapshots
+    assert (saved.trial, saved.examples) == (0, 2 * 16)
+
+
 def test_a_function_that_is_cut_short_is_not_asked_for_its_next_report(tmp_path: Path) -> None:
     (tmp_path / "count.py").write_text(
         "def train(trial):\n"
