@@ -38,6 +38,31 @@ def started(folder: Folder) -> subprocess.Popen[str]:
     return driver
 
 
+LOOKED_AT = """\
+import time
+from pathlib import Path
+
+Path(__file__).with_name("looked-at").touch()
+time.sleep(300)
+
+
+class Line: ...
+"""
+
+
+def test_ctrl_c_while_a_task_is_looked_at_prints_no_traceback(folder: Folder) -> None:
+    """It goes to the whole group of the terminal; the process that loads the task is in one of its own."""
+    (folder.path / "slow.py").write_text(LOOKED_AT)
+    folder.write(("line.py:Line", "slow.py:Line"))
+    process = folder.start("check", "study.yaml")
+    wait_for(lambda: (folder.path / "looked-at").exists(), process)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+
+
 def test_a_signal_to_end_saves_what_runs_and_the_same_command_resumes(folder: Folder) -> None:
     folder.write(("slow: 0.0", "slow: 0.2"), ("trials: 4", "trials: 12"))
     for number in (signal.SIGTERM, signal.SIGHUP):
