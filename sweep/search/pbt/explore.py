@@ -34,7 +34,7 @@ def drawn(entry: Entry, chance: Random) -> Scalar:
     value = (
         math.exp(chance.uniform(math.log(low), math.log(high))) if entry.log else chance.uniform(low, high)
     )
-    return _within(entry, value)
+    return within(entry, value)
 
 
 def perturbed(entry: Entry, value: Scalar, factor: float, chance: Random) -> Scalar:
@@ -47,10 +47,10 @@ def perturbed(entry: Entry, value: Scalar, factor: float, chance: Random) -> Sca
         return _neighbour(entry, value, up=up)
     assert isinstance(value, int | float), "a range holds numbers"
     if value == 0:  # which no factor moves
-        return _within(entry, (factor - 1) * (entry.high if up else entry.low))
-    moved = _within(entry, value * factor if up else value / factor)
+        return within(entry, (factor - 1) * (entry.high if up else entry.low))
+    moved = within(entry, value * factor if up else value / factor)
     if moved == value and entry.step is not None:  # less than a step
-        moved = _within(entry, value + entry.step if up == (value > 0) else value - entry.step)
+        moved = within(entry, value + entry.step if up == (value > 0) else value - entry.step)
     return moved
 
 
@@ -63,6 +63,7 @@ def _neighbour(entry: Choices, value: Scalar, *, up: bool) -> Scalar:
     return ordered[1] if place < 0 else ordered[-2] if place == len(ordered) else ordered[place]
 
 
-def _within(entry: IntRange | FloatRange, value: float) -> int | float:
+def within(entry: IntRange | FloatRange, value: float) -> int | float:
+    """The nearest value that the entry may have."""
     held = min(max(value, entry.low), entry.high)
     return held if entry.step is None else to_step(entry, held)

@@ -18,6 +18,8 @@ class PopulationSampler(optuna.samplers.RandomSampler):
         quantile: float = 0.25,
         perturb: float = 1.2,
         resample: float = 0.25,
+        select: str = "truncation",
+        explore: str = "perturb",
         seed: int | None = None,
     ) -> None:
         super().__init__(seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, FiniteFloat
 
@@ -32,6 +32,10 @@ class Population(Section):
     """By what a number of a copied member is multiplied or divided."""
     resample: Annotated[FiniteFloat, Field(ge=0, le=1)] = 0.25
     """How likely a hyperparameter is drawn again instead."""
+    select: Literal["truncation", "tournament", "oldest"] = "truncation"
+    """Which members copy which."""
+    explore: Literal["perturb", "pb2"] = "perturb"
+    """How the numbers of a copied member are chosen."""
 
 
 def population_of(spec: StudySpec) -> Population | None:

@@ -79,3 +79,25 @@ def test_the_micro_batch_that_reaches_a_boundary_may_go_beyond() -> None:
     text = TEXT.replace("96", "100")
     decided = decide(decisions(text), {number: float(number) for number in range(8)}, 100)
     assert {change.seen for change in decided.changes} == {128}
+
+
+def test_the_oldest_are_those_that_copied_longest_ago() -> None:
+    found = decisions(TEXT.replace("pbt,", "pbt, select: oldest,"))
+    first = decide(found, {number: float(number) for number in range(8)})
+    assert [change.trial for change in first.changes] == [0, 1], "of equal age the worse ones"
+    second = decide(found, {number: float(number) for number in range(8)}, 2 * EVERY)
+    assert [change.trial for change in second.changes] == [2, 3]
+
+
+def test_by_pb2_the_numbers_of_copied_members_follow_what_intervals_brought() -> None:
+    """Members with high rates become better by far: from the second boundary on copies have high ones."""
+    found = decisions(TEXT.replace("pbt,", "pbt, explore: pb2,"))
+    rates = {number: 10 ** (-4 + 3 * number / 15) for number in range(16)}
+    found.lineage.asked = lambda number: {"learning_rate": rates[number]}
+    values = {number: 1.0 + number / 100 for number in range(16)}
+    assert decide(found, values).changes != ()
+    gained = {number: value + (10.0 if number >= 12 else 0.0) for number, value in values.items()}
+    after = [change.after["learning_rate"] for change in decide(found, gained, 2 * EVERY).changes]
+    assert after != []
+    assert all(isinstance(each, float) and 1e-4 <= each <= 1e-1 for each in after)
+    assert sorted(after)[len(after) // 2] > 0.01  # type: ignore[operator]

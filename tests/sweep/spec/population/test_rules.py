@@ -39,6 +39,8 @@ def test_the_members_are_the_trials() -> None:
         ("interval: {epochs: 2}", "quantile: 0.6", "sampler.quantile", "at most 0.5"),
         ("interval: {epochs: 2}", "perturb: 1.0", "sampler.perturb", "above 1"),
         ("interval: {epochs: 2}", "intervall: {epochs: 2}", "sampler.intervall", "unknown key"),
+        ("interval: {epochs: 2}", "select: best", "sampler.select", "must be one of truncation, tournament"),
+        ("interval: {epochs: 2}", "explore: pb", "sampler.explore", "must be one of perturb, pb2"),
         ("interval: {epochs: 2}", "interval: {epoch: 2}", "sampler.interval.epoch", "unknown key"),
         ("interval: {epochs: 2}", "interval: {epochs: 1.5}", "sampler.interval", "no multiple"),
         ("budget:", "pruner: {name: median}\nbudget:", "pruner.name", "copy better ones"),
