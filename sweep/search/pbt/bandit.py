@@ -25,7 +25,7 @@ Array = npt.NDArray[np.float64]
 Range = FloatRange | IntRange
 
 MOST = 64
-"""Of so many results the process is made, the latest. With more, LAPACK's threads cost more than they gain."""
+"""Of so many results the process is made, the latest: with more, LAPACK takes threads, which cost more."""
 
 LEAST = 4
 """With fewer results there is nothing to go by."""
