@@ -100,4 +100,4 @@ def test_by_pb2_the_numbers_of_copied_members_follow_what_intervals_brought() ->
     after = [change.after["learning_rate"] for change in decide(found, gained, 2 * EVERY).changes]
     assert after != []
     assert all(isinstance(each, float) and 1e-4 <= each <= 1e-1 for each in after)
-    assert sorted(after)[len(after) // 2] > 0.01  # type: ignore[operator]
+    assert sorted(after)[len(after) // 2] > 0.01
