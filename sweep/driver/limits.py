@@ -78,10 +78,10 @@ def saving_of(spec: StudySpec) -> Saving:
 
 
 def share_of(spec: StudySpec) -> Share | None:
-    """How the study shares slots with others; None where it does not."""
+    """How the study shares slots: on a cluster it does, on this machine where its file says so."""
     given = spec.cluster_share
     if given is None:
-        return None
+        return None if spec.cluster == "local" else Share()
     return Share(given.priority, given.weight, given.max_slots, given.give_up_within_s)
 
 

@@ -483,7 +483,7 @@ class StudySpec(Section):
     require: Require = Require.model_validate({})
     """Which of the cluster's nodes may be used."""
     cluster_share: ClusterShare | None = None
-    """How slots are shared with other studies that run at the same time; without it none are."""
+    """How slots are shared with other studies; on this machine none are without it."""
     executor: OneExecutor = ExecutorChoice()
     """`ray`; `inline`: in the command's own process, one step at a time; or `package.module:Class`."""
     lanes: CountOrAuto = "auto"

@@ -25,6 +25,9 @@ from sweep.executors.sharing.seat import Seat
 from sweep.vocabulary.trial import Snapshot
 from sweep.vocabulary.turn import Loss, SlotJoined, SlotLost, SlotReclaimed, Turn, TurnDone, WorkerSettings
 
+LATE_S = 60.0
+"""How long a worker may take to start before this is said."""
+
 LEAVE_S = 1.0
 """How long workers have at the end to remove their files; what is left then goes with the next worker."""
 
@@ -44,6 +47,8 @@ class _Slot:
     unanswered: deque[Any] = field(default_factory=deque)
     joined: bool = False
     leaves: bool = False
+    begun: float = field(default_factory=time.monotonic)
+    is_late: bool = False
 
 
 class RayExecutor:
@@ -138,13 +143,18 @@ class RayExecutor:
         return events
 
     def close(self) -> None:
+        if self._seat is not None:
+            self._seat.end()
         slots, self._slots = self._slots, {}
         with suppress(RayError):
             left = [slot.actor.leave.remote() for slot in slots.values()]
             if left:
                 ray.wait(left, num_returns=len(left), timeout=LEAVE_S)
-        if self._seat is not None:
-            self._seat.close()  # while Ray is there: it carries the word
+        if self._seat is not None:  # while Ray is there: its broker is asked through it
+            with suppress(RayError):
+                for slot in slots.values():
+                    ray.kill(slot.actor, no_restart=True)
+            self._seat.leave()
         self._cluster.close()
 
     # Slots that are shared with other studies
@@ -174,9 +184,22 @@ class RayExecutor:
             if node.id not in self._taken and seat.has_room(node.name):
                 self._parked.remove((node, place))
                 self._delayed.add(DelayedStart(time.monotonic(), node, place))
+        self._say_who_is_late()
         for node in self._nodes.values():
             for slot in self._least_needed(node)[: seat.too_many(node.name)]:
                 self._give_back(slot, seat.reason())
+
+    def _say_who_is_late(self) -> None:
+        """A study that knows no broker keeps slots that are free by the broker's count: say so, once each."""
+        for slot in self._slots.values():
+            if not slot.joined and not slot.is_late and time.monotonic() - slot.begun > LATE_S:
+                slot.is_late = True
+                self._ready.append(
+                    Said(
+                        f"worker {slot.id} has not started for {LATE_S:.0f} s. A program that does not share "
+                        f"may have its slot, such as a study of an older sweep-mlx on {slot.node.name}"
+                    )
+                )
 
     def _least_needed(self, node: RayNode) -> list[_Slot]:
         """Those that have not joined first, then those that do nothing, then the latest."""

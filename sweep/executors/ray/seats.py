@@ -17,7 +17,7 @@ from typing import Any
 
 from sweep.executors.base import Assignment
 from sweep.executors.ray.nodes import first_line
-from sweep.executors.ray.setup import GetTimeoutError, RayActorError, RayError, ray
+from sweep.executors.ray.setup import RayActorError, ray
 from sweep.executors.sharing.broker import Broker
 from sweep.executors.sharing.local import LocalLine
 from sweep.executors.sharing.messages import BrokerError, Share, Standing
@@ -80,15 +80,15 @@ class ActorLine:
     def call(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
         """Raises BrokerError where it does not answer."""
         with self._lock:
-            if self._actor is None and said.get("call") == "left":
-                raise BrokerError("there is no broker to leave")
+            if not ray.is_initialized() or (self._actor is None and said.get("call") == "left"):
+                raise BrokerError("there is no broker to ask")  # Ray would start one of its own
             try:
                 self._actor = self._actor or self._found()
                 answer: Mapping[str, Any] = ray.get(self._actor.answer.remote(said), timeout=ANSWERS_WITHIN_S)
             except RayActorError as error:
                 self._actor = None
                 raise BrokerError("the broker has died; another is started") from error
-            except (RayError, GetTimeoutError, ValueError, TimeoutError) as error:
+            except Exception as error:  # Ray raises many kinds where an actor, or its head, is not there
                 self._actor = None
                 raise BrokerError(f"the cluster's broker does not answer: {first_line(error)}") from error
             return answer

@@ -27,7 +27,6 @@ from ray._private.ray_constants import PROCESS_TYPE_GCS_SERVER, PROCESS_TYPE_RAY
 from ray._raylet import GcsClient as GcsClient  # type: ignore[attr-defined]  # its types lack both
 from ray._raylet import setproctitle as setproctitle  # type: ignore[attr-defined]
 from ray.exceptions import ActorUnavailableError as ActorUnavailableError
-from ray.exceptions import GetTimeoutError as GetTimeoutError
 from ray.exceptions import RayActorError as RayActorError
 from ray.exceptions import RayError as RayError
 from ray.exceptions import RayTaskError as RayTaskError

@@ -52,8 +52,10 @@ class Broker:
         since = before.since if before is not None else now - standing.age_s
         known = _Known(standing, now, since, dict(standing.held))
         self._studies[standing.study] = known
-        known.may = self._allowed(known, now)
-        return Answer(self._id, known.may, self._slots().total(), self.queue(now), self._is_new(now))
+        shares = self._shares()
+        known.may = self._allowed(known, shares[standing.study], now)
+        queue = self._queue(shares, now)
+        return Answer(self._id, known.may, self._slots().total(), queue, self._is_new(now))
 
     def left(self, study: str, session: str) -> None:
         """A driver has ended, and all its workers with it."""
@@ -64,7 +66,9 @@ class Broker:
     def queue(self, now: float) -> tuple[Queued, ...]:
         """Each study with what it has and what is its share, the first in rank first."""
         self._forget_the_silent(now)
-        shares = self._shares()
+        return self._queue(self._shares(), now)
+
+    def _queue(self, shares: Mapping[str, Mapping[str, int]], now: float) -> tuple[Queued, ...]:
         ranked = sorted(self._studies.values(), key=lambda known: _claim(known).rank)
         return tuple(
             _queued(known, sum(shares[known.standing.study].values()), now - known.since) for known in ranked
@@ -104,7 +108,7 @@ class Broker:
         """The most slots that a study may have now: it may have acted on its last answer, or not yet."""
         return Counter(known.may) | Counter(known.standing.held)
 
-    def _allowed(self, known: _Known, now: float) -> dict[str, int]:
+    def _allowed(self, known: _Known, share: Mapping[str, int], now: float) -> dict[str, int]:
         """Its share, as far as it has it or no other study may have it."""
         held = Counter(known.standing.held)
         if self._is_new(now):
@@ -114,7 +118,6 @@ class Broker:
             if other is not known:
                 taken.update(self._taken_by(other))
         slots = self._slots()
-        share = self._shares()[known.standing.study]
         free = {node: max(0, slots[node] - taken[node] - held[node]) for node in share}
         may = {node: min(count, held[node] + free[node]) for node, count in share.items()}
         return {node: count for node, count in may.items() if count}

@@ -6,7 +6,7 @@ No moment in time is in them, only how long ago things were: clocks may differ.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Self
 
@@ -55,7 +55,7 @@ class Standing:
     def as_plain(self) -> dict[str, Any]:
         """What `of_plain` reads."""
         wants = None if self.wants == inf else self.wants
-        return {"version": VERSION, **asdict(self), "wants": wants}
+        return {"version": VERSION, **vars(self), "share": dict(vars(self.share)), "wants": wants}
 
     @classmethod
     def of_plain(cls, said: Mapping[str, Any]) -> Self:
@@ -123,8 +123,8 @@ class Answer:
 
     def as_plain(self) -> dict[str, Any]:
         """What `of_plain` reads."""
-        queue = [{**asdict(each), "wants": None if each.wants == inf else each.wants} for each in self.queue]
-        return {"version": VERSION, **asdict(self), "queue": queue}
+        queue = [{**vars(each), "wants": None if each.wants == inf else each.wants} for each in self.queue]
+        return {"version": VERSION, **vars(self), "queue": queue}
 
     @classmethod
     def of_plain(cls, said: Mapping[str, Any]) -> Self:

@@ -24,6 +24,9 @@ FIRST_ANSWER_S = 15.0
 ALONE_AFTER_S = 30.0
 """How long a broker may not answer before a study trains as if there were none."""
 
+ENDS_WITHIN_S = 6.0
+"""How long an answer may still be awaited at the end."""
+
 SAY_WAITING_EVERY_S = 60.0
 """How often a study that waits says so where nothing has changed."""
 
@@ -38,7 +41,7 @@ class Line(Protocol):
 
 
 class Seat:
-    """The slots of one study in one session. All but `begin` and `close` return at once.
+    """The slots of one study in one session. All but `begin`, `end` and `leave` return at once.
 
     No slot is taken while an answer is awaited: what the broker was told must hold until it has answered.
     """
@@ -70,12 +73,15 @@ class Seat:
         """Begin to ask."""
         self._thread.start()
 
-    def close(self) -> None:
-        """All slots are given back, once the workers are gone."""
+    def end(self) -> None:
+        """Ask no more."""
         self._ended.set()
         self._wake.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=5.0)
+            self._thread.join(timeout=ENDS_WITHIN_S)
+
+    def leave(self) -> None:
+        """All slots are given back: the workers are gone. Called last."""
         with suppress(BrokerError):
             self._line.call(
                 {"call": "left", "study": self._standing.study, "session": self._standing.session}

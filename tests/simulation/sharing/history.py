@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -104,7 +103,7 @@ def _recipe(chance: random.Random) -> Recipe:
         reports=chance.choice((1, 2, 4)),
         programs=chance.choice((1, 1, 2)),
         lanes=chance.choice((1, 1, 2)),
-        run_s=chance.choice((2.0, 6.0, 20.0)),
+        run_s=chance.choice((1.0, 4.0, 10.0)),
         transfer_s=chance.choice((0.0, 0.5, 2.0)),
         every_s=chance.choice((0.5, 5.0, 60.0)),
         keep_best=chance.choice((0, 1)),
@@ -156,11 +155,10 @@ class Line:
         history = self.history
         if history.broker is None:
             raise BrokerError("the broker is dead")
-        answer = history.broker.answer(json.loads(json.dumps(said)), history.ray.now)
+        answer = history.broker.answer(said, history.ray.now)
         if history.ray.now < self.study.silent_until:
             raise BrokerError("the answer is lost")
-        found: Mapping[str, Any] = json.loads(json.dumps(answer))
-        return found
+        return answer
 
     def close(self) -> None: ...
 
@@ -180,6 +178,8 @@ class History:
         self.transitions = 0
         self.ticks = 0
         self.held_s: dict[str, float] = {}
+        self.together_s: dict[str, float] = {}
+        """The same while all studies run."""
         self.studies = [
             Participant(
                 f"study-{index}", recipe, plan.shares[index], plan.usable[index], root / str(index), begins
@@ -343,7 +343,10 @@ class History:
         for each in self.studies:
             if each.driver is not None and each.seat is not None:
                 held.update(+each.seat._held)
-                self.held_s[each.name] = self.held_s.get(each.name, 0.0) + TICK_S * (+each.seat._held).total()
+                held_s = TICK_S * (+each.seat._held).total()
+                self.held_s[each.name] = self.held_s.get(each.name, 0.0) + held_s
+                if all(other.driver is not None for other in self.studies):
+                    self.together_s[each.name] = self.together_s.get(each.name, 0.0) + held_s
         for name, machine in self.ray.machines.items():
             running = self.ray.running(name)
             if running > machine.slots:

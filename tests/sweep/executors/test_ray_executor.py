@@ -365,7 +365,9 @@ class Share:
 
     def begin(self) -> None: ...
 
-    def close(self) -> None: ...
+    def end(self) -> None: ...
+
+    def leave(self) -> None: ...
 
     def see(self, nodes: dict[str, int]) -> None:
         self.nodes = nodes
@@ -427,7 +429,9 @@ def test_a_study_has_as_many_workers_as_its_share_and_gives_up_those_that_do_lea
     executor.release("slot-0")
     assert (seat.held, seat.gives, ray.kill.call_count) == (1, 0, 1)
     assert (more(1), start.call_count) == ([], 2)
+    monkeypatch.setattr("sweep.executors.ray.executor.LATE_S", -1.0)
     more(2)
     assert start.call_args.args[1] == "sweep//slot-2", "the place that waits longest"
+    assert more(2) == [], "it is said once that a worker is late"
     assert more(1) == [], "one that has not joined ends, and the scheduler hears of none"
     assert (seat.held, ray.kill.call_count) == (1, 2)
