@@ -390,6 +390,8 @@ class Driver:
         tells: list[Outcome] = []
         judges: list[Judge] = []
         asks = 0
+        if any(isinstance(instruction, Record) for instruction in instructions):
+            self._notifier.reported()
         for instruction in instructions:
             match instruction:
                 case RunTurn():
@@ -397,7 +399,6 @@ class Driver:
                     self._executor.submit(instruction.slot, instruction.turn)
                 case Record():
                     self._run.record_reports([instruction.report], lane_s=instruction.lane_s)
-                    self._notifier.reported()
                 case Note():
                     self._run.record_message("warning", instruction.text)
                     self._progress.note(instruction.text)
