@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -61,13 +62,20 @@ class _There:
 
 
 class _Remote:
-    """A Comet experiment that is open. Its rows are counted, and those that it has are not written again."""
+    """A Comet experiment, opened once there is something new. Rows that it has are not written again."""
 
-    def __init__(self, id: str, experiment: Any, there: int) -> None:
+    def __init__(self, id: str, start: Callable[[], Any], there: int) -> None:
         self.id = id
-        self.experiment = experiment
         self.rows = 0
+        self.is_open = False
+        self._start = start
         self._there = there
+
+    @cached_property
+    def experiment(self) -> Any:
+        """Comet's own."""
+        self.is_open = True
+        return self._start()
 
     def log(self, values: Mapping[str, float], *, step: int, epoch: float | None = None) -> None:
         """Write one row."""
@@ -110,7 +118,7 @@ class CometLogger:
         self._pool = ThreadPoolExecutor(AT_ONCE, "comet")
         self._ending: list[Future[None]] = []
         self._trials: dict[int, _Remote] = {}
-        self._overview = self._open("study", run.study)
+        self._overview = self._remote("study", run.study)
 
     def whole(self) -> Collection[int]:
         """None: the experiment of the study needs the ends of all."""
@@ -119,7 +127,7 @@ class CometLogger:
     def asked(self, row: TrialRow) -> None:
         id = f"{row.number:05d}"
         if not self._has(id).is_whole:
-            self._trials[row.number] = self._open(id, f"trial-{id}", row.hyperparameters)
+            self._trials[row.number] = self._remote(id, f"trial-{id}", row.hyperparameters)
 
     def reported(self, report: Report) -> None:
         if (found := self._trials.get(report.trial)) is not None:
@@ -151,18 +159,27 @@ class CometLogger:
 
     def close(self) -> None:
         """Trials that are not at their end are to be continued; so is the study's experiment."""
-        if self._best.row is not None:
+        if self._best.row is not None and self._overview.is_open:
             best = {"best_trial": self._best.row.number, "best": self._best.value, **self._best.row.params}
             self._overview.experiment.log_others(best)
         for found in (*self._trials.values(), self._overview):
-            self._end(found, whole=False)
+            if found.is_open:
+                self._end(found, whole=False)
         self._pool.shutdown()
         self.flush()
 
     # Experiments
 
-    def _open(self, id: str, name: str, hyperparameters: Mapping[str, Any] | None = None) -> _Remote:
+    def _remote(self, id: str, name: str, hyperparameters: Mapping[str, Any] | None = None) -> _Remote:
+        """An experiment, opened at once where there is none yet."""
         there = self._has(id)
+        is_new = there.archive is None
+        found = _Remote(id, lambda: self._start(id, name, hyperparameters if is_new else None), there.rows)
+        if is_new:
+            _ = found.experiment
+        return found
+
+    def _start(self, id: str, name: str, hyperparameters: Mapping[str, Any] | None) -> Any:
         set_global_experiment(None)  # or it would end the one that was opened before
         experiment = comet_ml.start(
             workspace=self._workspace,
@@ -174,9 +191,9 @@ class CometLogger:
                 **QUIET, name=name, tags=[self._study.study], offline_directory=str(self._folder)
             ),
         )
-        if hyperparameters and there.archive is None:
+        if hyperparameters:
             experiment.log_parameters(dict(hyperparameters))
-        return _Remote(id, experiment, there.rows)
+        return experiment
 
     def _end(self, found: _Remote, *, whole: bool) -> None:
         self._ending.append(self._pool.submit(self._end_now, found, whole))

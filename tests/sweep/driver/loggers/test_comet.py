@@ -91,8 +91,10 @@ def test_a_session_that_resumes_continues_its_experiments_and_writes_nothing_twi
         agree(run.path)
         assert uploaded(run.path)["trial-00001"].key == first["trial-00001"].key
         assert uploaded(run.path)["trial-00000"].archives == 1
+        before = sorted((run.path / "comet").iterdir())
         follow(run, OFFLINE)
         agree(run.path)
+        assert sorted((run.path / "comet").iterdir()) == before, "there was nothing new"
 
 
 def test_archives_of_a_session_that_was_killed_before_it_noted_them_are_written_again(tmp_path: Path) -> None:
