@@ -73,7 +73,7 @@ def show_status(found: ClusterStatus, console: Console) -> None:
         ]  # of a supervisor: user and host, without its folder
         table.add_row(node.node, state, held_by, busy, node.chip or "unknown", node.heat or "unknown")
     console.print(table)
-    lines = [node.says for node in found.nodes if node.says]
+    lines = [text for node in found.nodes for text in (node.says, node.reserved) if text]
     if any(node.state == "up" for node in found.nodes):
         lines += [
             f"Ray's head: {found.address}",

@@ -8,8 +8,9 @@ from __future__ import annotations
 import getpass
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from clusters import paths
 from clusters.addresses import with_addresses
@@ -39,6 +40,12 @@ class Reservation:
     until: str | None = None
     note: str = ""
     error: str = ""
+
+    @classmethod
+    def of(cls, node: str, said: Mapping[str, Any] | None, note: str = "") -> Self:
+        """What a program of `nodeside` says of a node's reservation."""
+        found = said or {}
+        return cls(node, found.get("by"), found.get("left_s"), found.get("until"), note)
 
     def __str__(self) -> str:
         if self.error:
@@ -127,13 +134,12 @@ def _ask(inventory: Inventory, node: Node, do: str, **more: Any) -> dict[str, An
 
 
 def _reservation(node: Node, said: dict[str, Any]) -> Reservation:
-    found = said["reserved"] or {}
     ahead_s = said["ahead_s"]
     note = ""
     if abs(ahead_s) > CLOCKS_S:
         way = "ahead of" if ahead_s > 0 else "behind"
         note = f"{node.name}: its clock is {lasting(abs(ahead_s))} {way} this machine's; it counts by its own"
-    return Reservation(node.name, found.get("by"), found.get("left_s"), found.get("until"), note)
+    return Reservation.of(node.name, said["reserved"], note)
 
 
 def _here() -> str:

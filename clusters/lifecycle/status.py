@@ -16,7 +16,9 @@ from clusters.inventory import Inventory, Node
 from clusters.lifecycle import daemons, joining, states
 from clusters.lifecycle.states import NodeProgress, Phase
 from clusters.remote import on_all, shell_path
+from clusters.reserve import Reservation
 from ray_contract import SLOT_RESOURCE
+from ray_contract.owner import RESERVATION
 
 SEE_S = 25.0
 LOOK_S = 40.0
@@ -27,7 +29,8 @@ PROBES = ("heat", "hardware", "machine")
 class NodeStatus:
     """One node. `state` is up, starting, down, failed or unreachable; `says` what is wrong.
 
-    `busy` of its `slots` are taken by a study; `heat` is None where it cannot be read.
+    `busy` of its `slots` are taken by a study; `heat` is None where it cannot be read; `reserved` says for
+    whom and how long, where it is.
     """
 
     node: str
@@ -38,6 +41,7 @@ class NodeStatus:
     heat: str | None = None
     held_by: str | None = None
     says: str = ""
+    reserved: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,13 @@ def status(inventory: Inventory) -> ClusterStatus:
 
 def _see(inventory: Inventory, node: Node) -> dict[str, Any]:
     script = probes.script(head=inventory.head.address, folder=shell_path(inventory.folder), only=PROBES)
-    config = {"lock": paths.lock(inventory), "probes": script, "folder": paths.own(inventory)}
+    folder = paths.own(inventory)
+    config = {
+        "lock": paths.lock(inventory),
+        "probes": script,
+        "folder": folder,
+        "reservation": RESERVATION,
+    }
     return ask(inventory, node, "lifecycle.node_status", config, deadline_s=SEE_S)
 
 
@@ -136,7 +146,9 @@ def _node(
         busy = int(in_ray["resources"].get(SLOT_RESOURCE, 0) - in_ray["free"].get(SLOT_RESOURCE, 0))
     held_by = holder.get("by") if holder else None
     says = "" if state == "up" else trouble.says
-    return NodeStatus(node.name, state, node.slots, busy, facts.chip, facts.heat, held_by, says)
+    kept = Reservation.of(node.name, seen["reserved"])
+    reserved = str(kept) if kept.by else ""
+    return NodeStatus(node.name, state, node.slots, busy, facts.chip, facts.heat, held_by, says, reserved)
 
 
 def _unreachable(node: Node, error: HostError) -> NodeStatus:

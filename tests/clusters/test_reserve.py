@@ -13,6 +13,7 @@ from clusters import ask as asking
 from clusters import reserve
 from clusters.errors import ClusterError
 from clusters.inventory import Inventory, parse
+from clusters.lifecycle.status import status
 from clusters.remote import Local
 from ray_contract.owner import OwnerRules, taken
 
@@ -55,6 +56,13 @@ def test_a_node_is_reserved_once_seen_by_what_looks_there_and_released(
     assert taken(rules(tmp_path), now=time.time(), idle_s=None) is None
     with pytest.raises(ClusterError, match="a: is not reserved, so there is nothing to release"):
         reserve.release(lab, "a")
+
+
+def test_the_status_says_for_whom_a_node_is_reserved(lab: Inventory) -> None:
+    made = reserve.reserve(lab, "b", 7200.0)
+    found = {each.node: each.reserved for each in status(lab).nodes}
+    for name, text in found.items():  # they are one machine here
+        assert text.startswith(f"{name}: reserved by {made.by} for 2 h 00 min, until ")
 
 
 def test_one_that_is_over_makes_room_and_a_damaged_one_is_released(lab: Inventory, tmp_path: Path) -> None:

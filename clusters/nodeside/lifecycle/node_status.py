@@ -1,15 +1,17 @@
 """Run on every node by `status`: which process holds the agent's lock, and what the probes print.
 
 Its one argument is a JSON object: lock, probes, folder. It prints a line of JSON: holder, null for none;
-probes; order, whether there is one for a daemon; state, what a daemon last said.
+probes; order, whether there is one for a daemon; state, what a daemon last said; reserved, null for not.
 """
 
 import json
 import os
 import subprocess
 import sys
+import time
 
 from clusters.nodeside.parts.holding import held_by
+from clusters.nodeside.parts.reserving import reservation
 from clusters.nodeside.parts.starting import read_json
 
 
@@ -24,6 +26,7 @@ def main():
         "probes": probes.stdout,
         "order": os.path.exists(f"{folder}/order.json"),
         "state": read_json(f"{folder}/state.json"),
+        "reserved": reservation(f"{folder}/{config['reservation']}", time.time()),
     }
 
 

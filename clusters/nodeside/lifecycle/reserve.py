@@ -11,22 +11,8 @@ import os
 import sys
 import time
 
-from clusters.nodeside.parts.starting import read, write_private
-
-
-def found(path, now):
-    """The reservation that holds; a damaged one holds, too."""
-    text = read(path)
-    if text is None:
-        return None
-    try:
-        said = json.loads(text)
-        until, by = float(said["until"]), str(said["by"])
-    except (ValueError, KeyError, TypeError):
-        return {"by": "a file that cannot be read", "left_s": None, "until": None}
-    if until <= now:
-        return None
-    return {"by": by, "left_s": until - now, "until": time.strftime("%a %H:%M", time.localtime(until))}
+from clusters.nodeside.parts.reserving import reservation
+from clusters.nodeside.parts.starting import write_private
 
 
 def main():
@@ -34,11 +20,11 @@ def main():
     path, now = os.path.expanduser(config["file"]), time.time()
     said = {"ahead_s": now - config["clock"], "done": False}
     if config["do"] == "look":
-        return {**said, "reserved": found(path, now)}
+        return {**said, "reserved": reservation(path, now)}
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     with open(f"{path}.lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        before = found(path, now)
+        before = reservation(path, now)
         if config["do"] == "release":
             if before is not None:
                 os.remove(path)
@@ -46,7 +32,7 @@ def main():
         if before is not None:
             return {**said, "reserved": before}
         write_private(path, json.dumps({"until": now + config["seconds"], "by": config["by"]}))
-        return {**said, "done": True, "reserved": found(path, now)}
+        return {**said, "done": True, "reserved": reservation(path, now)}
 
 
 print(json.dumps(main()), flush=True)
