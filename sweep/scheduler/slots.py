@@ -22,8 +22,8 @@ class PlannedLane:
 class Flight:
     """A turn that is out: its width, and the runs in it with the attempt that each was at.
 
-    Each lane trains for so many `reports`. `probes` says that it measures widths of that program, `ends`
-    that it trains nothing and ends runs.
+    Each lane trains for so many `reports`, of the program of `key`. `probes` says that it measures widths of
+    that program, `ends` that it trains nothing and ends runs.
     """
 
     width: int
@@ -31,6 +31,7 @@ class Flight:
     probes: Signature | None = None
     ends: bool = False
     reports: int = 1
+    key: QueueKey | None = None
 
 
 @dataclass
@@ -64,7 +65,7 @@ class Slot:
     in_flight      turns, transition        turns that are out, oldest first, at most two
     holding        turns, endings, faults   runs whose end has not come back: those in lanes, or in a turn out
     started        turns, transition        since when the worker has been busy with its oldest turn
-    advance_s      transition               how long a report took in the last turn, None before the first
+    advance_s      transition               how long a report of its program took last, None before the first
     waits          transition               an advance outlasts `advance_outlasts`: it waits for verdicts
     drained        turns                    it was given its final snapshot turn: it leaves, or all stop
     leave_by       leaving                  until when it may save its runs, which train no further there

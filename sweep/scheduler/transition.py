@@ -219,8 +219,10 @@ def _turn_done(state: State, slot_id: str, result: TurnResult, now: float, out: 
     state.longest_turn_s = max(state.longest_turn_s, now - slot.started)
     slot.started = now
     if not flight.ends:
-        slot.advance_s = result.turn_s / flight.reports
-        slot.waits = slot.advance_s > slot.advance_outlasts
+        advance_s = result.turn_s / flight.reports
+        slot.waits = advance_s > slot.advance_outlasts
+        if flight.key == slot.key:
+            slot.advance_s = advance_s
     feeding.open_slot(state, slot)
     if result.device_lost:
         device_loss.device_lost(state, slot, flight, result, now, out)

@@ -63,7 +63,7 @@ def flight(state: State, slot: Slot, turn: Turn) -> Flight:
     runs = [state.run(lane.run) for lane in slot.lanes if lane is not None]
     runs += [state.run(id) for id in turn.ends]
     attempts = {run.id: run.attempt for run in runs if run is not None}
-    return Flight(len(slot.lanes), attempts, ends=bool(turn.ends), reports=turn.reports)
+    return Flight(len(slot.lanes), attempts, ends=bool(turn.ends), reports=turn.reports, key=slot.key)
 
 
 def _take_ends(state: State, slot: Slot) -> tuple[RunId, ...]:
@@ -176,6 +176,8 @@ def _open_program(state: State, slot: Slot, key: QueueKey, width: int) -> None:
     if population != (key.signature, width):
         slot.drops.clear()  # the lanes they belonged to are gone; another limit alone keeps them
         slot.saves.clear()
+    if population is None or population[0] != key.signature:
+        slot.advance_s = None  # another program may take far longer
     slot.key, slot.lanes = key, [None] * width
     widths.recompute_wanted(state, slot)
 

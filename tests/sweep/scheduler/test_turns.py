@@ -43,6 +43,22 @@ def test_quick_reports_come_several_a_turn_and_each_is_recorded_once() -> None:
     assert taken[-1] == REPORTS, "a whole trial is one message"
 
 
+def test_of_another_program_nothing_is_known() -> None:
+    found = World.of(Limits(trials=6, objectives=(Aim("value"),)), length=Length(REPORTS, 1), turn_s=0.001)
+    found.programs = 2
+    found.join()
+    taken = list[tuple[object, int]]()
+    while turns := found.workers["slot-1"].turns:
+        taken.append((turns[0].signature, turns[0].reports))
+        found.work("slot-1")
+    first = [
+        number for (program, number), (before, _) in zip(taken[1:], taken, strict=False) if program != before
+    ]
+    assert first
+    assert set(first) == {1}
+    assert max(number for _, number in taken) > 1
+
+
 @pytest.mark.parametrize(
     "more",
     [
