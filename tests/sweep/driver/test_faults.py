@@ -254,7 +254,7 @@ def test_a_journal_that_says_other_things_than_the_log_is_set_aside(folder: Fold
     before = optuna_states(folder)
     journal = folder.run_dir / "optuna.journal"
     whole = journal.read_bytes()
-    at = whole.index(b'"param_value_internal":0.') + len(b'"param_value_internal":0.')
+    at = whole.index(b'"learning_rate":0.') + len(b'"learning_rate":0.')
     journal.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
     folder.write(("trials: 4", "trials: 5"))
     run(folder)
@@ -267,11 +267,14 @@ def test_a_journal_that_says_other_things_than_the_log_is_set_aside(folder: Fold
 def test_a_journal_that_ends_before_a_trials_last_parameter_is_completed_from_the_log(
     folder: Folder, lines: int
 ) -> None:
+    """Of a sampler that is asked for one after another: each is a record of its own."""
+    one_by_one = ("{name: random}", "{name: nsgaii}")
+    folder.write(one_by_one)
     run(folder)
     expected = analysis.load(folder.run_dir).trials.params_learning_rate[0]
     journal = folder.run_dir / "optuna.journal"
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:lines]))
-    folder.write(("trials: 4", "trials: 5"))
+    folder.write(one_by_one, ("trials: 4", "trials: 5"))
     run(folder)
     storage = JournalStorage(JournalFileBackend(str(journal)))
     trial = optuna.load_study(study_name="line", storage=storage).trials[0]
