@@ -8,5 +8,6 @@ daemons        `up` where each node holds Ray itself, as a service of its system
 joining        what a node must be before Ray starts there, and what it is given
 raystart       the arguments of `ray start`
 certificates   the cluster's own certificate authority, for `tls: auto`
+looking        what a node says of itself: who holds it, whether it is reserved
 status         `status`
 """

@@ -24,6 +24,7 @@ from clusters.facts.node import Facts, read_facts
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import joining, raystart, states
 from clusters.lifecycle.certificates import Authority, authority
+from clusters.lifecycle.looking import look
 from clusters.lifecycle.states import NodeProgress, Phase
 from clusters.lifecycle.supervisor import identity
 from clusters.remote import Local, on_all, runner, shell_path
@@ -208,10 +209,7 @@ class _Up:
 
 def require_none(inventory: Inventory) -> None:
     """Raise ClusterError where a node that answers is held by a daemon."""
-    config = {"lock": paths.lock(inventory), "probes": "true", "folder": paths.own(inventory)}
-    seen, _ = on_all(
-        inventory.nodes, lambda node: ask(inventory, node, "lifecycle.node_status", config, deadline_s=MEET_S)
-    )
+    seen, _ = on_all(inventory.nodes, lambda node: look(inventory, node, "true", deadline_s=MEET_S))
     held = [name for name, said in seen.items() if (said["holder"] or {}).get("by") == paths.DAEMON]
     if held:
         raise ClusterError(

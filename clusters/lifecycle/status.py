@@ -14,11 +14,11 @@ from clusters.facts import probes
 from clusters.facts.node import read_facts
 from clusters.inventory import Inventory, Node
 from clusters.lifecycle import daemons, joining, states
+from clusters.lifecycle.looking import look
 from clusters.lifecycle.states import NodeProgress, Phase
 from clusters.remote import on_all, shell_path
 from clusters.reserve import Reservation
 from ray_contract import SLOT_RESOURCE
-from ray_contract.owner import RESERVATION
 
 SEE_S = 25.0
 LOOK_S = 40.0
@@ -88,14 +88,7 @@ def status(inventory: Inventory) -> ClusterStatus:
 
 def _see(inventory: Inventory, node: Node) -> dict[str, Any]:
     script = probes.script(head=inventory.head.address, folder=shell_path(inventory.folder), only=PROBES)
-    folder = paths.own(inventory)
-    config = {
-        "lock": paths.lock(inventory),
-        "probes": script,
-        "folder": folder,
-        "reservation": RESERVATION,
-    }
-    return ask(inventory, node, "lifecycle.node_status", config, deadline_s=SEE_S)
+    return look(inventory, node, script, deadline_s=SEE_S)
 
 
 def _look(inventory: Inventory) -> dict[str, Any]:

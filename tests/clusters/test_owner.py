@@ -12,7 +12,17 @@ import pytest
 
 from ray_contract.owner import RESERVATION, OwnerRules, Taken, ask_idle, idle_seconds, is_within, taken
 
-RECORDED = Path(__file__).parents[1] / "data" / "mac" / "idle-macos-part.txt"
+IOREG = """\
++-o IOHIDSystem  <class IOHIDSystem, id 0x100000342, registered, matched, active, busy 0 (0 ms), retain 17>
+    {
+      "IOClass" = "IOHIDSystem"
+      "HIDIdleTime" = 754385917
+      "IOProviderClass" = "IOResources"
+      "HIDParameters" = {"HIDMouseAcceleration"=45056,"HIDF12EjectDelay"=250}
+    }
+"""
+"""What `ioreg -rd1 -c IOHIDSystem` prints by its documented form, in part: it was not taken from a Mac."""
+
 NIGHT = ((22 * 60, 7 * 60),)
 
 
@@ -68,9 +78,8 @@ def test_what_is_typed_takes_a_node_until_it_was_left_alone_for_long_enough(tmp_
 
 
 def test_what_ioreg_says_is_read_and_unknown_where_it_says_nothing() -> None:
-    text = RECORDED.read_text()
-    assert idle_seconds(text) == pytest.approx(0.754385917)
-    assert idle_seconds(text.partition('"HIDIdleTime"')[0]) is None
+    assert idle_seconds(IOREG) == pytest.approx(0.754385917)
+    assert idle_seconds(IOREG.partition('"HIDIdleTime"')[0]) is None
     assert idle_seconds('"HIDIdleTime" = ') is None
     assert idle_seconds('"HIDIdleTime" = 9000000000\n"HIDIdleTime" = 2000000000\n') == 2.0
 
@@ -78,8 +87,9 @@ def test_what_ioreg_says_is_read_and_unknown_where_it_says_nothing() -> None:
 def test_a_machine_is_asked_and_one_without_ioreg_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stand_in = tmp_path / "ioreg"
-    stand_in.write_text(f'#!/bin/sh\n[ "$*" = "-rd1 -c IOHIDSystem" ] && cat {RECORDED}\n')
+    printed, stand_in = tmp_path / "printed", tmp_path / "ioreg"
+    printed.write_text(IOREG)
+    stand_in.write_text(f'#!/bin/sh\n[ "$*" = "-rd1 -c IOHIDSystem" ] && cat {printed}\n')
     stand_in.chmod(stand_in.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert ask_idle() == pytest.approx(0.754385917)
