@@ -45,6 +45,9 @@ SAMPLE_S = {"cpu": 0.01, "gpu": 0.1}
 Longer on a GPU: there a short stretch of wide steps is mostly the host's work around it.
 """
 
+LEAST_STEPS = {"cpu": 1, "gpu": 4}
+"""Steps of a stretch, however long they take: of one alone the host's work and the device's do not overlap."""
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -189,7 +192,8 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
     compile_s = population.advance(k).compile_s
     population.at_widest = False
     compile_s += population.advance(k).compile_s if program.data.train_buckets is not None else 0.0
-    steps, timed_s, host_s = k, 0.0, 0.0
+    least = LEAST_STEPS[device.kind()] * k
+    steps, timed_s, host_s = least, 0.0, 0.0
     taken: list[float] = []
     sample_s = SAMPLE_S[device.kind()]
     while len(taken) < SAMPLES and timed_s < SAMPLES * sample_s:
@@ -198,7 +202,7 @@ def _measure(program: Program, hyperparameters: Mapping[str, object], width: int
         host_s += time.thread_time()
         taken.append(train_s / steps)
         timed_s += train_s
-        steps = max(1, round(sample_s / max(min(taken), 1e-9) / k)) * k
+        steps = max(least, round(sample_s / max(min(taken), 1e-9) / k) * k)
     return Measurement(
         width=width,
         examples_per_s=width * size / min(taken),  # what else runs here only ever adds to a time
