@@ -271,8 +271,9 @@ class RayExecutor:
         for id in self._nodes.keys() - snapshot.nodes.keys():
             self._node_left(self._nodes.pop(id))
         self._settle_suspected(snapshot)
-        for id in snapshot.nodes.keys() - self._nodes.keys():
-            self._node_came(snapshot.nodes[id], snapshot)
+        for id, node in snapshot.nodes.items():  # in Ray's order: a set's differs from process to process
+            if id not in self._nodes:
+                self._node_came(node, snapshot)
         self._begin_delayed(snapshot)
         if not self._nodes and self._cluster.restart():
             self._may_restart("", "Ray's own process on this machine has ended")
