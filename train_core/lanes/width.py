@@ -46,7 +46,7 @@ Longer on a GPU: there a short stretch of wide steps is mostly the host's work a
 """
 
 LEAST_STEPS = {"cpu": 1, "gpu": 4}
-"""Steps of a stretch, however long they take: of one alone the host's work and the device's do not overlap."""
+"""Steps of a stretch, however long: of one alone the host's work and the device's do not overlap."""
 
 
 @dataclass(frozen=True)

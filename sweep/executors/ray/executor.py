@@ -271,7 +271,7 @@ class RayExecutor:
         for id in self._nodes.keys() - snapshot.nodes.keys():
             self._node_left(self._nodes.pop(id))
         self._settle_suspected(snapshot)
-        for id, node in snapshot.nodes.items():  # in Ray's order: a set's differs from process to process
+        for id, node in snapshot.nodes.items():  # in Ray's order: that of a set differs by process
             if id not in self._nodes:
                 self._node_came(node, snapshot)
         self._begin_delayed(snapshot)
