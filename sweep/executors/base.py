@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -68,8 +69,11 @@ class Executor(Protocol):
 class SharedExecutor(Protocol):
     """An executor that shares slots with other studies; one of them is taken back by `SlotReclaimed`."""
 
-    def want(self, slots: float, ends_in_s: float | None) -> None:
-        """How many slots the study has work for, and when it ends, as far as that is known."""
+    def want(self, slots: float, ends_in_s: float | None, idle: Collection[str]) -> None:
+        """How many slots the study has work for, and when it ends, as far as that is known.
+
+        Those of `idle` hold no trial: they are given back first.
+        """
 
     def release(self, slot: str) -> None:
         """End a worker whose runs are saved, and give its slot back; nothing more is heard of it."""

@@ -57,14 +57,15 @@ class Releasing:
         return [SlotReleased(slot) for slot in over]
 
     def look(self, state: State) -> None:
-        """Say how many slots the study has work for, and about when it ends."""
+        """Say how many slots the study has work for, which have none, and about when it ends."""
         now = self._clock()
         if self._shared is None or now - self._looked < LOOK_EVERY_S:
             return
         self._looked = now
         left = state.limits.trials - state.limits.told - state.told
         ends_in_s = left * (now - self._began) / state.told if state.told else None
-        self._shared.want(state.slots_wanted, ends_in_s)
+        idle = [slot.id for slot in state.slots.values() if not slot.holding]
+        self._shared.want(state.slots_wanted, ends_in_s, idle)
 
     def steer(self, spec: StudySpec) -> None:
         """The study may have another share."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -78,6 +78,7 @@ class RayExecutor:
         self._make_worker = make_worker
         self._seat = seat
         self._owners = owners
+        self._idle: Collection[str] = ()
         self._taken: dict[str, str] = {}
         self._blind: set[str] = set()
         self._parked: list[tuple[RayNode, int]] = []
@@ -159,9 +160,11 @@ class RayExecutor:
 
     # Slots that are shared with other studies
 
-    def want(self, slots: float, ends_in_s: float | None) -> None:
+    def want(self, slots: float, ends_in_s: float | None, idle: Collection[str]) -> None:
+        self._idle = idle
         if self._seat is not None:
-            self._seat.want(slots, ends_in_s)
+            spare = [slot for slot in self._slots.values() if not (slot.leaves or self._is_busy(slot))]
+            self._seat.want(slots, ends_in_s, Counter(slot.node.name for slot in spare))
 
     def ask_for(self, share: Share) -> None:
         if self._seat is not None:
@@ -204,7 +207,11 @@ class RayExecutor:
     def _least_needed(self, node: RayNode) -> list[_Slot]:
         """Those that have not joined first, then those that do nothing, then the latest."""
         here = [slot for slot in self._slots.values() if slot.node.id == node.id and not slot.leaves]
-        return sorted(reversed(here), key=lambda slot: (slot.joined, bool(slot.unanswered)))
+        return sorted(reversed(here), key=lambda slot: (slot.joined, self._is_busy(slot)))
+
+    def _is_busy(self, slot: _Slot) -> bool:
+        """Whether it holds a trial; between two turns none is unanswered."""
+        return slot.joined and (bool(slot.unanswered) or slot.id not in self._idle)
 
     def _give_back(self, slot: _Slot, reason: str) -> None:
         if not slot.joined:  # the scheduler has not heard of it

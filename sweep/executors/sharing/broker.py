@@ -130,6 +130,7 @@ def _claim(known: _Known) -> Claim:
         frozenset(standing.nodes),
         wants=standing.wants,
         held=Counter(standing.held) - Counter(standing.gives),
+        idle=standing.idle,
         priority=share.priority,
         weight=share.weight,
         max_slots=share.max_slots,

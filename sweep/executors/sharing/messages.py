@@ -35,8 +35,9 @@ class Standing:
     """A study as its driver sees it.
 
     `study` tells it from all others, `session` from its own earlier ones. `nodes` are the slots of each node
-    that it may use, `held` those that it has, `gives` those of them that it is giving back; `wants` is how
-    many it has work for. It came `age_s` ago, and ends in about `ends_in_s`, None where that is unknown.
+    that it may use, `held` those that it has, `gives` those of them that it is giving back, `idle` those that
+    do nothing; `wants` is how many it has work for. It came `age_s` ago, and ends in about `ends_in_s`, None
+    where that is unknown.
     """
 
     study: str
@@ -48,6 +49,7 @@ class Standing:
     nodes: Mapping[str, int] = field(default_factory=dict)
     held: Mapping[str, int] = field(default_factory=dict)
     gives: Mapping[str, int] = field(default_factory=dict)
+    idle: Mapping[str, int] = field(default_factory=dict)
     wants: float = inf
     age_s: float = 0.0
     ends_in_s: float | None = None
@@ -66,12 +68,15 @@ class Standing:
                 "Use one version of sweep-mlx for all studies that share"
             )
         try:
+            said = {"idle": {}, **said}  # drivers of before do not say it
             values = {name: said[name] for name in cls.__dataclass_fields__}
             values["share"] = share = Share(**values["share"])
             values["wants"] = inf if values["wants"] is None else values["wants"]
             found = cls(**values)
             positive = share.weight > 0 and share.weight < inf and found.wants >= 0 and found.age_s >= 0
-            counts = [*found.nodes.values(), *found.held.values(), *found.gives.values()]
+            counts = [
+                count for of in (found.nodes, found.held, found.gives, found.idle) for count in of.values()
+            ]
             if not positive or any(not isinstance(count, int) or count < 0 for count in counts):
                 raise ValueError("weights are above 0, counts not below")
         except (KeyError, TypeError, ValueError, AttributeError) as error:

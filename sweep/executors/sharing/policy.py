@@ -22,14 +22,16 @@ Slots = Mapping[str, int]
 class Claim:
     """What one study asks for.
 
-    `nodes` are those that it may use, `wants` is how many slots it has work for, `held` what it has. Of
-    studies that are equal otherwise the one with the least `since` comes first; in seconds on one clock.
+    `nodes` are those that it may use, `wants` is how many slots it has work for, `held` what it has, `idle`
+    what of that does nothing. Of studies that are equal otherwise the one with the least `since` comes first;
+    in seconds on one clock.
     """
 
     study: str
     nodes: frozenset[str]
     wants: float = inf
     held: Slots = field(default_factory=dict)
+    idle: Slots = field(default_factory=dict)
     priority: int = 0
     weight: float = 1.0
     max_slots: int | None = None
@@ -88,11 +90,17 @@ class _Places:
         return self.given[claim.study].total()
 
     def keep(self, counts: Mapping[str, int]) -> None:
-        """Give each study what it holds of nodes that it may use, more than its count as well."""
+        """Give each study what it holds of nodes that it may use, more than its count as well.
+
+        What it has above its count and does nothing is free at once, so that no slot that trains goes for it.
+        """
         self._counts = counts
         for claim in self._ranked:
+            above = max(0, sum(claim.held.values()) - counts[claim.study])
             for node, held in sorted(claim.held.items()):
-                kept = min(held, self.free[node]) if node in claim.nodes else 0
+                spare = min(above, held, claim.idle.get(node, 0))
+                above -= spare
+                kept = min(held - spare, self.free[node]) if node in claim.nodes else 0
                 self.given[claim.study][node] += kept
                 self.free[node] -= kept
 

@@ -97,12 +97,15 @@ class Seat:
                 self._standing = replace(self._standing, nodes=dict(nodes))
                 self._wake.set()
 
-    def want(self, slots: float, ends_in_s: float | None) -> None:
-        """How many slots the study has work for, and in how many seconds it ends, as far as that is known."""
+    def want(self, slots: float, ends_in_s: float | None, idle: Mapping[str, int]) -> None:
+        """How many slots the study has work for, and in how many seconds it ends, as far as that is known.
+
+        Of each node so many do nothing.
+        """
         with self._lock:
             if (slots > 0) != (self._standing.wants > 0):
                 self._wake.set()
-            self._standing = replace(self._standing, wants=slots, ends_in_s=ends_in_s)
+            self._standing = replace(self._standing, wants=slots, ends_in_s=ends_in_s, idle=idle)
 
     def ask_for(self, share: Share) -> None:
         """The study has another share."""

@@ -372,6 +372,9 @@ class Share:
     def see(self, nodes: dict[str, int]) -> None:
         self.nodes = nodes
 
+    def want(self, slots: float, ends_in_s: float | None, idle: dict[str, int]) -> None:
+        self.idle = idle
+
     def notes(self) -> list[str]:
         return []
 
@@ -423,8 +426,12 @@ def test_a_study_has_as_many_workers_as_its_share_and_gives_up_those_that_do_lea
     for slot in executor._slots.values():
         slot.joined = True
     executor.submit("slot-1", Turn(1, (), 1))
+    executor.want(1, None, ["slot-0", "slot-1"])
+    assert seat.idle == {"slot": 1}, "the other one was given a trial meanwhile"
     assert more(1) == [SlotReclaimed("slot-0", "for another study", 7.0)], "the other one trains"
     assert more(1) == [], "once"
+    executor.want(1, None, ["slot-0"])
+    assert seat.idle == {}, "it is on its way back already"
     assert (seat.held, seat.gives) == (2, 1)
     executor.release("slot-0")
     assert (seat.held, seat.gives, ray.kill.call_count) == (1, 0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -12,7 +13,9 @@ from sweep.driver.steering.settings import with_values
 from sweep.executors.sharing.messages import Share
 from sweep.scheduler import Aim, Limits, State
 from sweep.scheduler.messages import SlotReleased
+from sweep.scheduler.slots import Slot
 from sweep.spec.parse import parse
+from sweep.vocabulary.trial import RunId
 from tests.sweep.conftest import STUDY
 
 
@@ -22,8 +25,8 @@ class Executor:
     def __init__(self) -> None:
         self.said: list[Any] = []
 
-    def want(self, slots: float, ends_in_s: float | None) -> None:
-        self.said.append((slots, ends_in_s))
+    def want(self, slots: float, ends_in_s: float | None, idle: Collection[str]) -> None:
+        self.said.append((slots, ends_in_s, *idle))
 
     def release(self, slot: str) -> None:
         self.said.append(slot)
@@ -73,9 +76,11 @@ def test_other_studies_hear_how_much_work_is_left() -> None:
     begun = Begun()
     state = State(Limits(8, (Aim("value"),)))
     state.told, begun.now = 2, 10.0
+    state.slots = {id: Slot(id, "here", "", 0.0) for id in ("slot-0", "slot-1")}
+    state.slots["slot-0"].holding[RunId(0, 0)] = None
     begun.releasing.look(state)
     begun.releasing.look(state)
-    assert begun.executor.said == [(6, 6 * 10.0 / 2)]
+    assert begun.executor.said == [(6, 6 * 10.0 / 2, "slot-1")]
 
 
 def test_a_share_that_is_set_while_the_study_runs_is_asked_for() -> None:

@@ -93,8 +93,21 @@ def test_a_study_that_waits_says_for_whom() -> None:
     assert waits_for(answer, "x") is None
 
 
+def test_slots_that_do_nothing_are_given_back_before_those_that_train() -> None:
+    broker = Broker("one", -NEW_S)
+    x = standing("x", held={"a": 1, "b": 1}, wants=1, idle={"a": 1})
+    assert broker.heard(x, 0.0).may == {"b": 1}
+    assert broker.heard(replace(x, gives={"a": 1}, idle={}), 0.1).may == {"b": 1}
+
+
+def test_a_driver_that_does_not_say_what_is_idle_is_understood() -> None:
+    said = standing("x", held={"a": 1}).as_plain()
+    del said["idle"]
+    assert Standing.of_plain(said) == standing("x", held={"a": 1})
+
+
 def test_what_is_said_travels_as_plain_values() -> None:
-    said = standing("x", held={"a": 1}, wants=inf, share=Share(2, 0.5, 3, 1.0), ends_in_s=3.0)
+    said = standing("x", held={"a": 1}, idle={"a": 1}, wants=inf, share=Share(2, 0.5, 3, 1.0), ends_in_s=3.0)
     assert Standing.of_plain(said.as_plain()) == said
     broker = Broker("one", -NEW_S)
     answer = broker.answer({"call": "say", "standing": said.as_plain()}, 0.0)

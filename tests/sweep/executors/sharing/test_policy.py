@@ -53,6 +53,15 @@ def test_slots_stay_where_they_are() -> None:
     assert allot(FOUR, [x, y]) == {"x": {"b": 2}, "y": {"a": 2}}
 
 
+def test_of_what_a_study_has_no_work_for_the_idle_slots_go() -> None:
+    held = {"a": 1, "b": 2}
+    assert allot(FOUR, [claim("x", held=held, wants=2, idle={"a": 1})]) == {"x": {"b": 2}}
+    assert allot(FOUR, [claim("x", held=held, wants=2, idle={"b": 1})]) == {"x": {"a": 1, "b": 1}}
+    assert allot(FOUR, [claim("x", held=held, wants=3, idle={"b": 1})]) == {"x": held}, "work is on its way"
+    with_another = [claim("x", held=held, wants=2, idle={"b": 1}), claim("y")]
+    assert allot(FOUR, with_another) == {"x": {"a": 1, "b": 1}, "y": {"a": 1, "b": 1}}
+
+
 def test_a_study_moves_to_another_node_for_one_that_has_no_choice() -> None:
     only_a = claim("y", nodes=frozenset("a"), priority=1)
     assert allot({"a": 1, "b": 1}, [claim("x", held={"a": 1}), only_a]) == {"x": {"b": 1}, "y": {"a": 1}}
@@ -69,6 +78,7 @@ CLAIMS = st.lists(
         nodes=st.frozensets(st.sampled_from(NODES)),
         wants=st.sampled_from((0, 1, 2, 5, float("inf"))),
         held=st.dictionaries(st.sampled_from(NODES), st.integers(0, 3)),
+        idle=st.dictionaries(st.sampled_from(NODES), st.integers(0, 3)),
         priority=st.integers(0, 2),
         weight=st.sampled_from((0.5, 1.0, 2.0, 3.0)),
         max_slots=st.sampled_from((None, None, 1, 2)),
