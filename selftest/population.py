@@ -22,6 +22,7 @@ space: {{learning_rate: {{low: 1.0e-3, high: 1.0e-1, log: true}}}}
 fixed: {{dropout: 0.1, optimizer: sgd}}
 trial: {{micro_batch_size: 32, length: {{epochs: 8}}}}
 sampler: {{name: pbt}}
+order: fixed
 budget: {{trials: {trials}}}
 lanes: {trials}
 checkpoints: {{every: 1s}}

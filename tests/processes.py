@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import subprocess
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +33,18 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen[Any]) ->
         return False
 
     wait_until(holds)
+
+
+def read_until(process: subprocess.Popen[Any], text: str) -> str:
+    """What a process prints up to a text; `communicate` gives the rest."""
+    assert process.stdout is not None
+    pipe, said = process.stdout.fileno(), ""
+    while text not in said:
+        assert select.select([pipe], [], [], LONG_S)[0], f"waited for {LONG_S:.0f} s for {text!r}: {said}"
+        more = os.read(pipe, 1 << 16)
+        assert more, f"it ended without {text!r}: {said}"
+        said += more.decode(errors="replace")
+    return said
 
 
 def children(pid: int) -> list[int]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from sweep.vocabulary.turn import TaskRef
+from tests.gate import Gate
 
 STUDIES = Path(__file__).parent / "studies"
 ROOT = Path(__file__).parent.parent.parent
@@ -38,6 +39,9 @@ budget: {trials: 4}
 ON_RAY = "executor: {name: ray, dashboard: false}\n"
 """Ray's dashboard costs seconds a start; tests that need it say `executor: ray`."""
 
+GATED = ("line.py:Line", "gated.py:Line")
+"""Holds the study's trials at `Folder.gate` while that is shut, so that a test can act on them."""
+
 
 class Folder:
     """Where a study lies and its runs go."""
@@ -46,7 +50,9 @@ class Folder:
         self.path = path
         self.study = path / "study.yaml"
         self.runs = path / "runs"
-        shutil.copy(STUDIES / "line.py", path / "line.py")
+        self.gate = Gate(path)
+        for name in ("line.py", "gated.py"):
+            shutil.copy(STUDIES / name, path)
         self.python_path = [str(ROOT)]
         self._started: list[subprocess.Popen[str]] = []
         self.write()

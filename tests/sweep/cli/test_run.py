@@ -17,7 +17,7 @@ import analysis
 from sweep.cli import app
 from tests.logs import records
 from tests.processes import wait_for
-from tests.sweep.conftest import Folder
+from tests.sweep.conftest import GATED, Folder
 from tests.sweep.in_process import sweep
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncompiled")]
@@ -128,10 +128,11 @@ def test_an_objective_that_the_task_does_not_report(folder: Folder) -> None:
 
 
 def test_a_run_directory_that_another_process_writes_is_refused_with_its_pid(folder: Folder) -> None:
-    folder.write(("slow: 0.0", "slow: 0.3"), ("trials: 4", "trials: 40"))
+    folder.write(GATED)
+    folder.gate.shut(after=0)
     running = folder.start("run", "study.yaml")
     try:
-        wait_for(lambda: records(folder.run_dir, "opened"), running)
+        wait_for(folder.gate.held, running)
         said = refused(folder, "run", "study.yaml")
         assert str(running.pid) in said
     finally:
@@ -140,21 +141,23 @@ def test_a_run_directory_that_another_process_writes_is_refused_with_its_pid(fol
 
 
 def test_ctrl_c_saves_what_runs_and_the_same_command_goes_on(folder: Folder) -> None:
-    folder.write(("slow: 0.0", "slow: 0.2"), ("trials: 4", "trials: 8"))
+    folder.write(GATED)
+    folder.gate.shut(after=4)
     running = folder.start("run", "study.yaml")
-    wait_for(lambda: records(folder.run_dir, "told"), running)
+    wait_for(folder.gate.held, running)
     os.kill(running.pid, signal.SIGINT)
+    folder.gate.open()
     said, _ = running.communicate(timeout=300)
     assert running.returncode == 130, said
     assert "Traceback" not in said
     assert "Resume with: python -m sweep run study.yaml" in said
-    folder.write(("trials: 4", "trials: 8"))
+    folder.write(GATED, ("slow: 0.0", "slow: 0.2"))
     ended = sweep(folder, "run", "study.yaml", "--accept-changed-task")
     assert ended.exit_code == 2
     assert "fixed.slow" in ended.stderr
-    folder.write(("slow: 0.0", "slow: 0.2"), ("trials: 4", "trials: 8"))
+    folder.write(GATED)
     ended = sweep(folder, "run", "study.yaml", "--json")
-    assert json.loads(ended.stdout)["trials"]["COMPLETE"] == 8
+    assert json.loads(ended.stdout)["trials"]["COMPLETE"] == 4
     metrics = analysis.load(folder.run_dir).metrics
     assert not metrics.duplicated(["trial", "replicate", "examples"]).any()
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO
@@ -23,18 +22,19 @@ from sweep.driver.signals import interrupting
 from sweep.executors.inline import InlineExecutor
 from sweep.spec.parse import load
 from tests.logs import records
-from tests.processes import actors, wait_for, wait_until
-from tests.sweep.conftest import ON_RAY, Folder
+from tests.processes import actors, children, read_until, title, wait_for, wait_until
+from tests.sweep.conftest import GATED, ON_RAY, Folder
 from tests.sweep.ten_trials import check_whole
 
 pytestmark = pytest.mark.slow
 
 
-def started(folder: Folder) -> subprocess.Popen[str]:
-    """A study of which a trial has ended and others run."""
+def started(folder: Folder, *, after: int = 4) -> subprocess.Popen[str]:
+    """A study of which a trial has ended and others are held at the gate after their first reports."""
     before = len(records(folder.run_dir, "told"))
+    folder.gate.shut(after=after)
     driver = folder.start("run", "study.yaml")
-    wait_for(lambda: len(records(folder.run_dir, "told")) > before, driver)
+    wait_for(lambda: len(records(folder.run_dir, "told")) > before and folder.gate.held(), driver)
     return driver
 
 
@@ -64,10 +64,11 @@ def test_ctrl_c_while_a_task_is_looked_at_prints_no_traceback(folder: Folder) ->
 
 
 def test_a_signal_to_end_saves_what_runs_and_the_same_command_resumes(folder: Folder) -> None:
-    folder.write(("slow: 0.0", "slow: 0.2"), ("trials: 4", "trials: 12"))
+    folder.write(GATED)
     for number in (signal.SIGTERM, signal.SIGHUP):
         driver = started(folder)
         os.kill(driver.pid, number)
+        folder.gate.open()
         said, _ = driver.communicate(timeout=300)
         assert driver.returncode == 130, said
         assert "Resume with: python -m sweep run study.yaml" in said
@@ -86,12 +87,14 @@ main()
 
 
 def test_invariant_13_a_signal_that_was_ignored_at_the_start_stays_ignored(folder: Folder) -> None:
-    folder.write(("slow: 0.0", "slow: 0.1"), ("trials: 4", "trials: 6"))
+    folder.write(GATED)
+    folder.gate.shut(after=4)
     driver = folder.start_python("-c", IGNORING, "run", "study.yaml")
-    wait_for(lambda: records(folder.run_dir, "told"), driver)
+    wait_for(folder.gate.held, driver)
     for number in (signal.SIGHUP, signal.SIGINT) * 2:
         os.kill(driver.pid, number)
-    said, _ = driver.communicate(timeout=90)
+    folder.gate.open()
+    said, _ = driver.communicate(timeout=300)
     assert driver.returncode == 0, said
     assert "stopping" not in said
     assert records(folder.run_dir, "closed")[-1]["reason"] == "finished"
@@ -155,7 +158,8 @@ main()
 
 def test_a_terminal_that_is_closed_leaves_what_runs_saved(folder: Folder) -> None:
     """Its output raised an error, which ended the study before anything was saved."""
-    folder.write(("slow: 0.0", "slow: 0.2"), ("trials: 4", "trials: 12"))
+    folder.write(GATED)
+    folder.gate.shut(after=4)
     screen, terminal = pty.openpty()
     driver = subprocess.Popen(
         [sys.executable, "-c", IN_A_TERMINAL, "run", "study.yaml"],
@@ -168,10 +172,11 @@ def test_a_terminal_that_is_closed_leaves_what_runs_saved(folder: Folder) -> Non
     )
     os.close(terminal)
     with ThreadPoolExecutor(1) as thread, os.fdopen(screen, "rb", buffering=0) as shown:
-        emptied = thread.submit(_emptied, shown, until=lambda: bool(records(folder.run_dir, "told")))
-        emptied.result(timeout=120)
+        emptied = thread.submit(_emptied, shown, until=lambda: bool(folder.gate.held()))
+        emptied.result(timeout=300)
+    folder.gate.open()
     try:
-        driver.wait(timeout=60)
+        driver.wait(timeout=300)
     finally:
         driver.kill()
         driver.wait()
@@ -232,22 +237,19 @@ def test_a_study_runs_off_the_main_thread_and_leaves_signals_alone(
 @pytest.fixture
 def ray_folder(folder: Folder) -> Folder:
     folder.write(
-        ("executor: inline\n", ON_RAY),
-        ("slow: 0.0", "slow: 0.3"),
-        ("epochs: 3", "epochs: 6"),
-        ("trials: 4", "trials: 10"),
+        GATED, ("executor: inline\n", ON_RAY), ("epochs: 3", "epochs: 6"), ("trials: 4", "trials: 10")
     )
     return folder
 
 
 def test_ctrl_c_twice_in_a_terminal_reaches_ray_too_and_loses_nothing(ray_folder: Folder) -> None:
     """Once: tests/selftest/test_selftest.py, with Ray as on macOS tests/sweep/executors/test_ray_own.py."""
-    driver = started(ray_folder)
-    group = os.getpgid(driver.pid)
-    for _ in range(2):
-        os.killpg(group, signal.SIGINT)
-        time.sleep(0.05)
-    said, _ = driver.communicate(timeout=300)
+    driver = started(ray_folder, after=8)
+    os.killpg(driver.pid, signal.SIGINT)
+    said = read_until(driver, "stopping: finishing the current steps")
+    os.killpg(driver.pid, signal.SIGINT)
+    said += driver.communicate(timeout=300)[0]
+    ray_folder.gate.open()
     assert driver.returncode == 130, said
     assert "Traceback" not in said
     assert not actors(driver.pid)
@@ -275,12 +277,11 @@ def test_a_hung_trial_is_ended_from_outside_and_the_study_goes_on(ray_folder: Fo
 
 
 def test_ray_killed_under_a_study_loses_nothing(ray_folder: Folder) -> None:
-    driver = started(ray_folder)
-    raylet = subprocess.run(
-        ["pgrep", "-P", str(driver.pid), "-f", "raylet/raylet"], capture_output=True, text=True, check=True
-    )
-    for pid in raylet.stdout.split():
-        os.kill(int(pid), signal.SIGKILL)
+    driver = started(ray_folder, after=8)
+    (raylet,) = [pid for pid in children(driver.pid) if "/raylet/raylet" in title(pid).split("\0")[0]]
+    assert len(records(ray_folder.run_dir, "told")) < 10
+    os.kill(raylet, signal.SIGKILL)
+    ray_folder.gate.open()
     driver.communicate(timeout=300)
     if len(records(ray_folder.run_dir, "told")) < 10:
         ray_folder.without_ray()

@@ -13,8 +13,8 @@ import pytest
 
 import tests.mac
 from tests.logs import records
-from tests.processes import actors, children, title, wait_for, wait_until, wait_until_gone
-from tests.sweep.conftest import ON_RAY, Folder
+from tests.processes import actors, children, read_until, title, wait_for, wait_until, wait_until_gone
+from tests.sweep.conftest import GATED, ON_RAY, Folder
 
 AS_ON_MACOS = Path(tests.mac.__file__).parent / "ray_as_on_macos"
 TERMINAL = "import pty, sys; pty.spawn(sys.argv[1:])"
@@ -25,8 +25,9 @@ CTRL_C = "\x03"
 
 @pytest.fixture
 def on_a_mac(folder: Folder) -> Folder:
-    folder.write(("executor: inline\n", ON_RAY), ("slow: 0.0", "slow: 0.3"), ("trials: 4", "trials: 1000"))
+    folder.write(GATED, ("executor: inline\n", ON_RAY), ("trials: 4", "trials: 10"))
     folder.python_path.insert(0, str(AS_ON_MACOS))
+    folder.gate.shut(after=1)
     return folder
 
 
@@ -38,13 +39,18 @@ def test_ctrl_c_in_a_terminal_under_make_ends_a_study_where_ray_is_as_on_macos(
     monkeypatch.setenv("TERM", "dumb")  # without a live view, which would fill the pipe
     (on_a_mac.path / "Makefile").write_text(f"run:\n\t{shlex.join(on_a_mac.command('run', 'study.yaml'))}\n")
     terminal = on_a_mac.start_command(sys.executable, "-c", TERMINAL, "make", "run", stdin=subprocess.PIPE)
-    wait_for(lambda: records(on_a_mac.run_dir, "told"), terminal)
+    wait_for(on_a_mac.gate.held, terminal)
     left = children(terminal.pid)
     (make,) = [pid for pid in left if title(pid).startswith("make\0")]
     reapers = [pid for pid in left if "ray_process_reaper.py" in title(pid)]
     assert reapers, "Ray is not as on macOS"
     assert os.getpgid(reapers[0]) != os.getpgid(make), "with the driver Ray ends its own group, not make's"
-    said, _ = terminal.communicate(CTRL_C)
+    assert terminal.stdin is not None
+    terminal.stdin.write(CTRL_C)
+    terminal.stdin.flush()
+    said = read_until(terminal, "stopping: finishing the current steps")
+    on_a_mac.gate.open()
+    said += terminal.communicate(timeout=300)[0]
     assert "Resume with: python -m sweep run study.yaml" in said
     assert "Traceback" not in said
     assert records(on_a_mac.run_dir, "checkpoint"), "what ran is saved"
@@ -55,8 +61,8 @@ def test_ctrl_c_in_a_terminal_under_make_ends_a_study_where_ray_is_as_on_macos(
 @pytest.mark.slow
 def test_a_killed_driver_takes_its_workers_with_it_where_ray_is_as_on_macos(on_a_mac: Folder) -> None:
     driver = on_a_mac.start("run", "study.yaml")
-    wait_for(lambda: records(on_a_mac.run_dir, "told"), driver)
+    wait_for(on_a_mac.gate.held, driver)
     workers = actors(driver.pid)
-    assert workers
+    assert set(on_a_mac.gate.held()) <= set(workers)
     driver.kill()
     wait_until(lambda: not any(map(psutil.pid_exists, workers)), what="workers to end")

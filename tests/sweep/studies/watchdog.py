@@ -1,4 +1,4 @@
-"""The line task on a Mac whose GPU watchdog strikes once, in the process that has evaluated CALLS times.
+"""The gated line task on a Mac whose GPU watchdog strikes once, in a process that has evaluated CALLS times.
 
 From then on all that this process submits is refused. A file beside this one marks that it has struck.
 """
@@ -12,9 +12,9 @@ from typing import Any
 import mlx.core as mx
 
 sys.path.insert(0, str(Path(__file__).parent))
-from line import Line as Line  # type: ignore[import-not-found]
+from gated import Line as Line  # type: ignore[import-not-found]
 
-CALLS = 25
+CALLS = 15
 MARK = Path(__file__).with_name("struck")
 HEAD = "[METAL] Command buffer execution failed: "
 STRIKE = HEAD + "Impacting Interactivity (0000000e:kIOGPUCommandBufferCallbackErrorImpactingInteractivity)."

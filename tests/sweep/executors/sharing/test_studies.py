@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sweep.driver.build import cores
 from tests.logs import records
 from tests.processes import actors, wait_for
 from tests.sweep.conftest import ON_RAY, Folder
@@ -16,22 +17,35 @@ pytestmark = pytest.mark.slow
 
 TRAIN = """\
 import time
+from pathlib import Path
+
+from tests import gate
+
+
+def low(trial):
+    for report in train(trial):
+        time.sleep(0.1)
+        yield report
+
+
+def high(trial):
+    for report in train(trial):
+        gate.wait(Path(__file__).parent)
+        yield report
 
 
 def train(trial):
     x, step = 2.0, 0
     if trial.checkpoint is not None:
         x, step = trial.checkpoint["x"], trial.checkpoint["step"]
-    while step < 20:
+    while step < 5:
         step += 1
         x -= trial.params["learning_rate"] * x
         trial.save(x=x, step=step)
-        time.sleep(0.1)
         yield {"examples": step, "validation_loss": x * x}
 """
 
 CHANGES = (
-    ("line.py:Line", "train.py:train"),
     ("trial: {micro_batch_size: 16, length: {epochs: 3}}\n", ""),
     ("fixed: {optimizer: sgd, slow: 0.0}\n", ""),
     ("  accumulation_steps: {choices: [1, 2]}\n", ""),
@@ -45,6 +59,7 @@ def write(folder: Folder, name: str, trials: int, share: str) -> Path:
     """A study file beside the others; its run directory."""
     text = folder.write(
         *CHANGES,
+        ("line.py:Line", f"train.py:{name}"),
         ("trials: 4", f"trials: {trials}"),
         ("name: line", f"name: {name}"),
         (SHARE[0], f"{SHARE[1]}{share}"),
@@ -67,17 +82,20 @@ def test_a_study_of_higher_priority_takes_a_slot_and_gives_it_back_and_nothing_i
     (folder.path / "train.py").write_text(TRAIN)
     low, high = write(folder, "low", 1000, "{}"), write(folder, "high", 3, "{priority: 1, max_slots: 1}")
     first = start(folder, "low")
-    wait_for(lambda: len(records(low, "report")) > 3, first)
-    slots = len(actors(first.pid))
+    slots = cores()
+    wait_for(lambda: len(actors(first.pid)) == slots and records(low, "report"), first)
+    folder.gate.shut(after=1)
     second = start(folder, "high")
     wait_for(lambda: records(high, "report"), second)
     assert len(actors(first.pid)) == slots - 1
     said = folder.sweep("queue").stdout
     assert said.index("high") < said.index("low"), said
     assert f"{slots} of {slots} slots are used" in said
+    folder.gate.open()
     out, _ = second.communicate(timeout=300)
     assert second.returncode == 0, out
     wait_for(lambda: len(actors(first.pid)) == slots, first)
+    wait_for(lambda: values(high).keys() <= values(low).keys(), first)
     first.send_signal(signal.SIGINT)
     out, _ = first.communicate(timeout=300)
     assert first.returncode == 130, out
@@ -85,6 +103,5 @@ def test_a_study_of_higher_priority_takes_a_slot_and_gives_it_back_and_nothing_i
     for run in (low, high):
         rows = [(row["trial"], row["examples"]) for row in records(run, "report")]
         assert len(rows) == len(set(rows)), "no report was trained for twice"
-    both = values(low).keys() & values(high).keys()
-    assert len(both) >= 2
-    assert all(values(low)[each] == values(high)[each] for each in both), "a share changes no result"
+    assert values(high).keys() == {0, 1, 2}
+    assert values(high).items() <= values(low).items(), "a share changes no result"
