@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from math import inf
 
 from sweep.driver.checkpoint_store import Refused, Removed, Stored, StoreThread
@@ -14,10 +15,10 @@ from sweep.rundir.checkpoints import CheckpointWriter, stored_name
 from sweep.rundir.null import NullRunDir, NullWriter
 from sweep.rundir.retention import superseded
 from sweep.rundir.rundir import RunDir
-from sweep.scheduler.messages import Collected
+from sweep.scheduler.messages import Collected, Kept, Unsaved
 from sweep.spec.resolve import keeps_best_report
 from sweep.spec.schema import Checkpoints, StudySpec
-from sweep.vocabulary.trial import Outcome, Snapshot
+from sweep.vocabulary.trial import Outcome, RunId, Snapshot
 from sweep.vocabulary.turn import Turn
 
 
@@ -29,13 +30,24 @@ def policy_of(spec: StudySpec) -> Checkpoints:
 Arriving = tuple[str, str]
 """A slot and a path on its host."""
 
+SHOULD_BE = Snapshot(trial=-1, replicate=-1, examples=-1, path="", bytes=0, sha256="", final=True)
+"""Stands for a final snapshot of which nothing is known but whose it is."""
+
+
+@dataclass
+class Ending:
+    """What a trial that has ended waits for, and the replicates whose snapshots were lost."""
+
+    coming: set[Arriving]
+    lost: set[int]
+
 
 class CheckpointCollector:
     """Receives snapshots chunk by chunk.
 
-    A final one waits until its trial is told: only then is it known whether it will be kept. `told` are the
-    trials that ended before; `trial_told` brings the others. `needed` gives paths of checkpoints
-        that stay in any case.
+    A final one waits until its trial has ended: only then is it known whether it will be kept. `told` are the
+    trials that ended before; `keep` and `trial_told` bring the others. `needed` gives paths of checkpoints
+    that stay in any case.
     """
 
     def __init__(
@@ -62,6 +74,8 @@ class CheckpointCollector:
         self._arriving: dict[Arriving, CheckpointWriter | NullWriter] = {}
         self._final: dict[int, list[tuple[str, Snapshot]]] = {}
         self._coming: dict[Arriving, Snapshot] = {}
+        self._here: set[RunId] = set()
+        self._ending: dict[int, Ending] = {}
         self._lost: set[str] = set()
         self._loading: dict[tuple[str, int], frozenset[str]] = {}
         self._untidy = False
@@ -90,9 +104,48 @@ class CheckpointCollector:
         else:
             self._fetch(slot, snapshot)
 
-    def trial_told(self, outcome: Outcome) -> None:
-        """A trial has ended: its final snapshots are fetched where they will be kept, others are dropped."""
+    def keep(self, outcome: Outcome, finals: Mapping[int, int]) -> None:
+        """A trial has ended: what will be kept of it is fetched, and `settled` says when it is here.
+
+        `finals` are where runs ended of which a final snapshot should be there, by replicate, in examples.
+        """
+        number = outcome.number
+        with self._as_if_told(outcome):
+            offered = {snapshot.run for _, snapshot in self._final.get(number, ())}
+            coming = {each.run for each in self._coming.values() if each.final}
+            lost = [
+                replicate
+                for replicate, examples in finals.items()
+                if RunId(number, replicate) not in self._here | offered | coming
+                and self._would_stay(replace(SHOULD_BE, trial=number, replicate=replicate, examples=examples))
+            ]
+            self._settle_final(number)
+            awaited = {
+                key for key, each in self._coming.items() if each.trial == number and self._would_stay(each)
+            }
+        self._ending[number] = Ending(awaited, set(lost))
+
+    def settled(self) -> list[Kept | Unsaved]:
+        """Which trials that have ended wait for nothing any more."""
+        answers: list[Kept | Unsaved] = []
+        for number in [number for number, each in self._ending.items() if not each.coming]:
+            lost = self._ending.pop(number).lost
+            answers.append(Unsaved(number, tuple(sorted(lost))) if lost else Kept(number))
+        return answers
+
+    @contextmanager
+    def _as_if_told(self, outcome: Outcome) -> Iterator[None]:
+        """What stays is decided as it will be once the trial is told; nothing goes before it is."""
         self._told[outcome.number] = outcome
+        try:
+            yield
+        finally:
+            del self._told[outcome.number]
+
+    def trial_told(self, outcome: Outcome) -> None:
+        """A trial is told: its final snapshots are fetched where they will be kept, others are dropped."""
+        self._told[outcome.number] = outcome
+        self._here = {run for run in self._here if run.trial != outcome.number}
         self._settle_final(outcome.number)
 
     def steer(self, policy: Checkpoints, starred: frozenset[int]) -> None:
@@ -132,12 +185,17 @@ class CheckpointCollector:
             writer.write(chunk.data)
             return None
         del self._arriving[key], self._coming[key]
+        number = chunk.snapshot.trial
+        if number in self._ending:
+            self._ending[number].coming.discard(key)
         try:
             stored = writer.commit()
         except CheckpointError as error:
             self._run.record_message("warning", str(error))
             return None
         self._untidy = True
+        if stored.final and number not in self._told:
+            self._here.add(stored.run)
         return Collected(replace(stored, path=self._lies_at(stored)))
 
     def slot_lost(self, slot: str) -> None:
@@ -147,7 +205,11 @@ class CheckpointCollector:
             del self._loading[turn]
         for key in [key for key in self._arriving if key[0] == slot]:
             self._arriving.pop(key).abandon()
-            del self._coming[key]
+            snapshot = self._coming.pop(key)
+            ending = self._ending.get(snapshot.trial)
+            if ending is not None and key in ending.coming:
+                ending.coming.remove(key)
+                ending.lost.add(snapshot.replicate)
         for number, offers in list(self._final.items()):
             self._final[number] = [offer for offer in offers if offer[0] != slot]
 

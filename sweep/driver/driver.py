@@ -44,6 +44,7 @@ from sweep.scheduler.messages import (
     Instruction,
     Interrupted,
     Judge,
+    Keep,
     Limited,
     NoMoreAsks,
     Note,
@@ -182,7 +183,7 @@ class Driver:
     @property
     def live(self) -> int:
         """How many trials were asked for and not told."""
-        return len(self._state.trials)
+        return self._state.untold
 
     @property
     def told(self) -> Mapping[int, Outcome]:
@@ -224,7 +225,7 @@ class Driver:
         return DriverResult(
             told=dict(self._trials.told),
             params={number: self._trials.final_params(number) for number in self._trials.params},
-            running=len(state.trials),
+            running=state.untold,
             interrupted=state.phase is Phase.STOPPING,
             stopped_by=self._stopped_by,
             gave_up=state.gave_up,
@@ -265,7 +266,7 @@ class Driver:
         self._enter_interrupt()  # before turns that were cut short by it
         self._ledger.look(self._state)
         with self._warnings.heard():
-            self._settle([*self._translate(happened), *self._released()])
+            self._settle([*self._translate(happened), *self._released(), *self._collector.settled()])
             self._steer()
         self._releasing.look(self._state)
         self._collector.tidy()
@@ -388,6 +389,7 @@ class Driver:
     def _perform(self, instructions: Sequence[Instruction]) -> list[Event]:
         """Perform in the order that loses nothing; the answers come back as events."""
         tells: list[Outcome] = []
+        ended: list[Keep] = []
         judges: list[Judge] = []
         asks = 0
         if any(isinstance(instruction, Record) for instruction in instructions):
@@ -410,6 +412,8 @@ class Driver:
                     self._executor.replace(instruction.slot, instruction.reason)
                 case Release():
                     self._releasing.begin(instruction.slot)
+                case Keep():
+                    ended.append(instruction)
                 case Tell():
                     tells.append(instruction.outcome)
                 case Judge():
@@ -418,9 +422,11 @@ class Driver:
                     asks += instruction.count
                 case _:
                     assert_never(instruction)
-        return self._conclude(tells, judges, asks)
+        return self._conclude(ended, tells, judges, asks)
 
-    def _conclude(self, tells: Sequence[Outcome], judges: Sequence[Judge], asks: int) -> list[Event]:
+    def _conclude(
+        self, ended: Sequence[Keep], tells: Sequence[Outcome], judges: Sequence[Judge], asks: int
+    ) -> list[Event]:
         """Record ends, and only then let Optuna judge, hear of them and propose."""
         for outcome in tells:
             self._run.record_outcome(outcome)
@@ -429,6 +435,10 @@ class Driver:
         else:
             self._run.commit()
         answers: list[Event] = []
+        for each in ended:
+            self._collector.keep(each.outcome, each.finals)
+        if ended:
+            answers += self._collector.settled()
         if judges:
             with self._ledger.doing("judge"):
                 answers.append(self._trials.judge(judges, prunes=self._state.limits.prunes))

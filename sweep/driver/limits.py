@@ -68,6 +68,7 @@ def limits(
         patience=None if patience is None else Patience(patience.reports, patience.min_delta),
         interval=interval_of(spec, description),
         together=is_together(spec),
+        keeps=spec.checkpoints.keep_best > 0,
     )
 
 

@@ -106,6 +106,8 @@ class Resuming:
         for snapshot in [each for each in self._run.checkpoints.kept if each.trial == found.number]:
             if not is_covered(snapshot):
                 self._run.checkpoints.remove(snapshot.path)
+        if not length.open:
+            self._run.checkpoints.mark_final(found.number, at=length.examples)
         members = self._trials.members
         if members is not None:
             last = self._run.checkpoints.last_sound(

@@ -32,6 +32,7 @@ class Trials:
         self._extension = None if spec.extends is None else Extension(spec)
         self.members = None if population_of(spec) is None else Members(spec, description, run)
         self._metric = spec.pruner.metric or spec.objective[0].metric
+        self._strays = {each.trial for each in run.checkpoints.kept} - run.history.study.trials.keys()
         self.told: dict[int, Outcome] = {}
         self.params: dict[int, Mapping[str, Scalar]] = {
             number: row.params for number, row in run.history.study.trials.items()
@@ -57,7 +58,13 @@ class Trials:
         return made if self._extension is None else self._extension.apply(made)
 
     def record_asked(self, trial_plan: TrialPlan, proposal: Proposal) -> None:
-        """Record a new trial, and the one that it extends or tries again."""
+        """Record a new trial, and the one that it extends or tries again.
+
+        A power cut may have taken the record of an earlier trial of its number and left its checkpoints.
+        """
+        if proposal.number in self._strays:
+            for each in [each for each in self._run.checkpoints.kept if each.trial == proposal.number]:
+                self._run.checkpoints.remove(each.path)
         extension = self._extension
         parent = None if extension is None else extension.parents[proposal.number]
         origin = None if parent is None else (parent.run, parent.trial)

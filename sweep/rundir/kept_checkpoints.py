@@ -68,11 +68,15 @@ class KeptCheckpoints:
         self._append("checkpoint_removed", path=path)
         self._going.append(path)
 
-    def mark_final(self, number: int) -> None:
-        """A trial has ended where its last checkpoints are: record them as the final ones."""
+    def mark_final(self, number: int, *, at: int | None = None) -> None:
+        """A trial has ended where its last checkpoints are: record them as the final ones.
+
+        With `at`, only those that stand there, in examples: of what a killed driver had received and not
+        recorded, no more is known than where it stands.
+        """
         last = {each.run: each for each in sorted(self.kept, key=lambda each: each.examples)}
         for snapshot in last.values():
-            if snapshot.trial == number and not snapshot.final:
+            if snapshot.trial == number and not snapshot.final and at in (None, snapshot.examples):
                 self._record(replace(snapshot, final=True))
 
     def sound(

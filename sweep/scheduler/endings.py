@@ -1,16 +1,20 @@
-"""How trials end: each is told once and leaves the state."""
+"""How trials end: each is told once and leaves the state.
+
+One that is COMPLETE is told once the checkpoints that stay of it have arrived. Where the driver dies before,
+the next session finds the trial unfinished, and makes again what is missing.
+"""
 
 from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sweep.scheduler import feeding
 from sweep.scheduler.limits import Aim, Constraint
 from sweep.scheduler.live import Boundary, Failure, LiveRun, LiveTrial
-from sweep.scheduler.messages import Instruction, Tell
+from sweep.scheduler.messages import Instruction, Keep, Tell
 from sweep.scheduler.queues import unqueue
 from sweep.scheduler.state import State
 from sweep.vocabulary.trial import LEDGER, Outcome, RunId, TrialState
@@ -36,7 +40,33 @@ def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
             _tell(state, trial, TrialState.FAIL, out, reason, diverged=True)
             return
     by_hand = trial.plan.number in state.finishing
-    _tell(state, trial, TrialState.COMPLETE, out, FINISHED_BY_HAND if by_hand else None)
+    trial.outcome = _outcome(state, trial, TrialState.COMPLETE, FINISHED_BY_HAND if by_hand else None)
+    _withdraw(state, trial)
+    if not state.limits.keeps:
+        _tell_complete(state, trial, out)
+        return
+    state.ending[trial.plan.number] = trial
+    out.append(Keep(trial.outcome, {} if by_hand else trial.finals()))
+
+
+def kept(state: State, number: int, out: list[Instruction]) -> None:
+    """What stays of a trial that has ended is there: now it is told."""
+    trial = state.ending.pop(number, None)
+    if trial is not None:
+        _tell_complete(state, trial, out)
+
+
+def unsaved(state: State, number: int, replicates: Collection[int]) -> list[LiveRun]:
+    """The runs whose last checkpoints were lost: their trial is live again until they have made them anew."""
+    trial = state.ending.pop(number, None)
+    if trial is None:
+        return []
+    state.trials[number] = trial
+    state.trials = dict(sorted(state.trials.items()))
+    runs = [trial.runs[replicate] for replicate in replicates]
+    for run in runs:
+        run.finished = run.final = False
+    return runs
 
 
 def finish(state: State, number: int) -> None:
@@ -105,6 +135,10 @@ def fail(state: State, id: RunId, reason: str, out: list[Instruction], *, diverg
     trial = state.trials.get(id.trial)
     if trial is None:
         return
+    if trial.outcome is not None:  # it had come to its end: only the checkpoint is lost
+        _withdraw(state, trial)
+        _tell_complete(state, trial, out)
+        return
     if not state.limits.in_order:
         _tell(state, trial, TrialState.FAIL, out, reason, diverged=diverged)
         return
@@ -130,14 +164,25 @@ def _tell(
     *,
     diverged: bool = False,
 ) -> None:
-    """A told trial leaves: its lanes are dropped with the next turn, what it still reports is ignored."""
     out.append(Tell(replace(_outcome(state, trial, end, reason), diverged=diverged)))
+    _withdraw(state, trial)
+    state.told += 1
+    state.broken = state.broken + 1 if end is TrialState.FAIL and not diverged else 0
+
+
+def _tell_complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
+    assert trial.outcome is not None
+    out.append(Tell(trial.outcome))
+    state.told += 1
+    state.broken = 0
+
+
+def _withdraw(state: State, trial: LiveTrial) -> None:
+    """It leaves what is live: its lanes are dropped with the next turn, what it still reports is ignored."""
     del state.trials[trial.plan.number]
     state.unjudged.discard(trial.plan.number)
     state.finishing.discard(trial.plan.number)
     state.held.discard(trial.plan.number)
-    state.told += 1
-    state.broken = state.broken + 1 if end is TrialState.FAIL and not diverged else 0
     for run in trial.runs.values():
         _leave(state, run)
 

@@ -57,7 +57,8 @@ class Limits:
     again, with no report in between; after `stop_after` trials in a row that broke the study stops, None
     never. `interval` is how far members of a population train between two decisions, in examples; with
     `together` they wait for each other there. `stop_s` is how long after an interruption turns may still come
-    back. `saving` is how workers save their runs where that was changed since they started.
+    back. `saving` is how workers save their runs where that was changed since they started; `keeps` says that
+    checkpoints of complete trials stay, so that their ends wait for them.
 
     `in_order` says that nothing may depend on what arrives first. Then a trial is asked for once all up to
     `lag` numbers before it have ended, None where that need not be; numbers below `asked` were asked for by
@@ -86,6 +87,7 @@ class Limits:
     grace_s: float = 60.0
     stop_s: float = math.inf
     saving: Saving | None = None
+    keeps: bool = False
     in_order: bool = False
     lag: int | None = None
     asked: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
-from sweep.vocabulary.trial import UNBOUNDED, Length, Report, RunId, Signature, Snapshot, TrialPlan
+from sweep.vocabulary.trial import UNBOUNDED, Length, Outcome, Report, RunId, Signature, Snapshot, TrialPlan
 from sweep.vocabulary.turn import Spent
 
 ONLY = 0
@@ -52,6 +52,7 @@ class LiveRun:
     retried      faults, transition (back to 0)  times that it was tried again, since its last report
     finished     transition, endings             all its reports are recorded, or it failed
     waiting      turns                           it stands in `State.waiting[key]`, once
+    final        transition, endings             it was saved at its end, or should have been
     failure      endings                         in a fixed order: why it failed, until its trial is told
     lane_s       transition                      its own lane time over all attempts, in seconds
     """
@@ -70,6 +71,7 @@ class LiveRun:
     retried: int = 0
     finished: bool = False
     waiting: bool = False
+    final: bool = False
     failure: Failure | None = None
     lane_s: float = 0.0
 
@@ -92,11 +94,13 @@ class LiveRun:
 
     def is_new(self, examples: int) -> bool:
         """Whether a report there is the next to be written down, and repeats none that was."""
-        return examples >= self.expected() if self.length.open else examples == self.expected()
+        if self.length.open:
+            return examples >= self.expected()
+        return self.recorded < self.length.reports and examples == self.expected()
 
     def is_ahead(self, examples: int) -> bool:
         """Whether what it trained up to there was not written down before."""
-        return examples >= self.expected()
+        return (self.length.open or self.recorded < self.length.reports) and examples >= self.expected()
 
     def enter(self, report: Report) -> None:
         """Count a report that was written down."""
@@ -132,6 +136,7 @@ class LiveTrial:
     best         endings               the least cost so far that patience goes by
     stalled      endings               reports since then
     ledger       turns, transition, faults   where its time went, in seconds, beside counts
+    outcome      endings               what it has come to, where it runs again for a checkpoint that was lost
     """
 
     plan: TrialPlan
@@ -145,6 +150,7 @@ class LiveTrial:
     best: float = math.inf
     stalled: int = 0
     ledger: dict[str, float] = field(default_factory=dict)
+    outcome: Outcome | None = None
 
     def add(self, name: str, amount: float) -> None:
         """Enter an amount in the ledger."""
@@ -187,6 +193,10 @@ class LiveTrial:
         if len(ends) > 1 and all(run.latest for run in self.runs.values()):
             self.boundaries.clear()
             self.passed.append(Boundary.of(self.runs[replicate].latest for replicate in sorted(self.runs)))
+
+    def finals(self) -> dict[int, int]:
+        """Where runs ended that were saved there or should have been, by replicate, in examples."""
+        return {replicate: run.reported for replicate, run in self.runs.items() if run.final}
 
     @property
     def finished(self) -> bool:

@@ -67,6 +67,21 @@ class Collected:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """Answers `Keep`: what stays of the trial is in the run directory, or will not come."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Unsaved:
+    """Answers `Keep`: checkpoints of these replicates would stay, and were lost with their workers."""
+
+    number: int
+    replicates: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Tick:
     """Time has passed: deadlines are looked at."""
 
@@ -119,6 +134,8 @@ Event = (
     | Taken
     | Judged
     | Collected
+    | Kept
+    | Unsaved
     | Tick
     | NoMoreAsks
     | Limited
@@ -170,6 +187,17 @@ class Judge:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """A trial has come to its end; `Kept` or `Unsaved` answers, before it is told.
+
+    `finals` say where runs ended that were saved there or should have been, by replicate, in examples.
+    """
+
+    outcome: Outcome
+    finals: Mapping[int, int]
+
+
+@dataclass(frozen=True)
 class Tell:
     """A trial has ended; it is told once."""
 
@@ -214,4 +242,4 @@ class Note:
     text: str
 
 
-Instruction = Ask | RunTurn | Record | Judge | Tell | Collect | Discard | Replace | Release | Note
+Instruction = Ask | RunTurn | Record | Judge | Keep | Tell | Collect | Discard | Replace | Release | Note

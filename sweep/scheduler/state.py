@@ -30,7 +30,8 @@ class State:
 
     field          changed by           what holds (`validate` checks it)
     phase          transition           goes forward, or back from FINISHING where limits change
-    trials         transition, endings  every trial asked and not told
+    trials         transition, endings  every trial asked that has not ended
+    ending         endings              trials that have ended, to be told once their checkpoints are there
     slots          transition, faults   every worker that joined and was not lost
     waiting        turns, placement     runs in no slot and not finished, each in one queue; no queue is empty
     paused         faults, endings      runs that failed, until when they wait to be tried again
@@ -55,7 +56,7 @@ class State:
     device_losses  device_loss, transition (removed)  times in a row that a program lost its GPU
     lane_time, lane_time_while_asking   transition: the latter ends with the last ask
     widest         turns                the widest turn given out
-    entered, told  transition, endings  trials entered and told in this session: they differ by the live ones
+    entered, told  transition, endings  trials entered and told in this session: they differ by the others
     asking         turns, transition    an `Ask` is out
     broken         endings              trials that broke, in a row
     gave_up        transition           why the study stops by itself
@@ -67,6 +68,7 @@ class State:
     limits: Limits
     phase: Phase = Phase.RUNNING
     trials: dict[int, LiveTrial] = field(default_factory=dict)
+    ending: dict[int, LiveTrial] = field(default_factory=dict)
     slots: dict[str, Slot] = field(default_factory=dict)
     waiting: dict[QueueKey, deque[RunId]] = field(default_factory=dict)
     paused: dict[RunId, float] = field(default_factory=dict)
@@ -103,13 +105,18 @@ class State:
 
     @property
     def used(self) -> int:
-        """Trials that count against the budget: told ones of all sessions, and live ones."""
-        return self.limits.told + self.told + len(self.trials)
+        """Trials that count against the budget: told ones of all sessions, and all others."""
+        return self.limits.told + self.told + self.untold
+
+    @property
+    def untold(self) -> int:
+        """How many trials were asked for and not told."""
+        return len(self.trials) + len(self.ending)
 
     @property
     def training(self) -> int:
-        """Live trials without those that have trained to their end and wait for a verdict."""
-        return len(self.trials) - sum(self.trials[number].finished for number in self.held)
+        """Trials that are not told, without those that have trained to their end and wait for a verdict."""
+        return self.untold - sum(self.trials[number].finished for number in self.held)
 
     @property
     def may_be_asked(self) -> float:
@@ -117,7 +124,8 @@ class State:
         if self.limits.lag is None:
             return math.inf
         following = max(self.next_number, self.limits.asked)
-        return next(iter(self.trials), following) + self.limits.lag - following
+        first = min(next(iter(self.trials), following), min(self.ending, default=following))
+        return first + self.limits.lag - following
 
     @property
     def may_ask(self) -> bool:
@@ -138,7 +146,7 @@ class State:
     def ended(self) -> bool:
         """Nothing is in flight and nothing further will be started; widths that are measured do not count."""
         stopping = self.phase is Phase.STOPPING
-        if not stopping and (self.trials or not self.all_asked):
+        if not stopping and (self.untold or not self.all_asked):
             return False
         flights = [flight for slot in self.slots.values() for flight in slot.in_flight.values()]
         if any(flight.probes is None or not stopping for flight in flights):
@@ -170,9 +178,10 @@ class State:
     @property
     def needed(self) -> set[str]:
         """Paths of the checkpoints that members of a population resume from, or may copy."""
-        if self.limits.interval is None or (self.all_asked and not self.trials):
+        if self.limits.interval is None or (self.all_asked and not self.untold):
             return set()
-        runs = (run for trial in self.trials.values() for run in trial.runs.values())
+        trials = (*self.trials.values(), *self.ending.values())
+        runs = (run for trial in trials for run in trial.runs.values())
         return {*self.saved, *(run.checkpoint.path for run in runs if run.checkpoint is not None)}
 
     def still_in(self, flight: Flight) -> list[LiveRun]:
@@ -192,6 +201,7 @@ class State:
         invariants.check_looked_at(self.slots, self.open_slots, self.starved_slots, self.idle_slots)
         invariants.check_counts(
             trials=self.trials,
+            ending=self.ending,
             slots=self.slots,
             unjudged=self.unjudged | self.held,
             wanted=self.wanted,

@@ -28,6 +28,7 @@ from sweep.scheduler.messages import (
     Interrupted,
     Judge,
     Judged,
+    Kept,
     Limited,
     NoMoreAsks,
     Note,
@@ -37,6 +38,7 @@ from sweep.scheduler.messages import (
     Taken,
     Tell,
     Tick,
+    Unsaved,
 )
 from sweep.scheduler.population import checkpoints, evolving, together
 from sweep.scheduler.slots import Flight, Slot
@@ -86,6 +88,11 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
                 endings.prune(state, number, out)
         case Collected():
             _collected(state, event.snapshot)
+        case Kept():
+            endings.kept(state, event.number, out)
+        case Unsaved():
+            for run in endings.unsaved(state, event.number, event.replicates):
+                faults.requeue(state, run, now, limit=None)
         case Tick():
             faults.resume_paused(state, now)
             faults.check_deadlines(state, now, out)
@@ -184,6 +191,7 @@ def _take_up(state: State, event: Taken, now: float, out: list[Instruction]) -> 
         trial.add("train_s", run.lane_s)  # the log has the time up to a report, evaluation and all
         ended = run.checkpoint is not None and run.checkpoint.final
         run.finished = ended if run.length.open else run.recorded >= run.length.reports
+        run.final = run.finished and not ended and run.reports_left() > 0
         if run.finished:
             queues.unqueue(state, run)
     if state.limits.in_order:
@@ -256,6 +264,9 @@ def _enter_came(
     else:
         _enter_several(state, result, out)
     for snapshot in result.snapshots:
+        run = state.run(snapshot.run)
+        if run is not None and snapshot.final:
+            run.final = True
         out.append(Collect(slot.id, snapshot) if snapshot.run in live else Discard(slot.id, snapshot))
     for failure in result.failures:
         run = state.run(failure.run)
@@ -344,6 +355,7 @@ def _collected(state: State, snapshot: Snapshot) -> None:
     if state.limits.interval is not None:
         checkpoints.collected(state, snapshot)
         return
-    run = state.run(snapshot.run)
+    trial = state.trials.get(snapshot.trial) or state.ending.get(snapshot.trial)
+    run = trial.runs[snapshot.replicate] if trial is not None else None
     if run is not None and snapshot.examples >= run.seen:
         run.checkpoint = snapshot

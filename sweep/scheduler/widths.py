@@ -31,7 +31,9 @@ def rates_for(state: State, slot: Slot, key: QueueKey) -> Mapping[int, float] | 
         if width is None and _fair_share(state) > 1 and key.limit is None:
             return None
         rates = _assumed(state, width or key.limit or 1)
-    most = key.limit or max(rates)
+    most = min(
+        key.limit or max(rates), state.limits.width or max(rates)
+    )  # a person may have set it meanwhile
     return {width: rate for width, rate in rates.items() if width <= most} or {1: 1.0}
 
 

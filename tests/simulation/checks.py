@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from runlog import layout
+from runlog import layout, ranking
 from runlog.integrity.descent import contradictions
 from runlog.layout import CheckpointName
 from runlog.reader import read_batches
@@ -24,7 +24,7 @@ from sweep.spec.edited import edits as editing
 from sweep.spec.plans import longest
 from sweep.spec.points import Points
 from sweep.spec.schema import StudySpec
-from sweep.vocabulary.trial import Outcome, RunId, TrialState
+from sweep.vocabulary.trial import Outcome, RunId, Snapshot, TrialState
 from tests.simulation import steering
 from tests.simulation.history import Failed, History, folder, without_tables
 from tests.simulation.recipe import Recipe
@@ -75,6 +75,7 @@ def _check_run(history: History) -> None:
     _check_grid(history, found.study)
     _check_order(history, log)
     _check_checkpoints(history, found.checkpoints, found.told)
+    _check_best_are_kept(history, found.checkpoints, found.told)
 
 
 def _log(run: Path) -> list[dict[str, Any]]:
@@ -304,6 +305,25 @@ def _as_recorded(history: History, spec: StudySpec, edits: list[Record]) -> Stud
     """The study with its space as the log has it last."""
     values = edits[-1]["after"] if edits else history.first_space
     return editing.with_values(spec, values) if values else spec
+
+
+def _check_best_are_kept(history: History, recorded: dict[str, Snapshot], told: dict[int, Outcome]) -> None:
+    """The best trials have their final checkpoints, whoever died between a trial's end and their arrival."""
+    recipe = history.recipe
+    is_excused = (
+        recipe.patience is not None  # a trial that ends early has none
+        or recipe.timeout_s is not None  # to make it again takes lane time, too
+        or any(each.kind in ("corrupt", "double") for each in recipe.faults)  # a transfer is damaged
+        or any(each.kind in ("remove", "checkpoints") for each in recipe.edits)
+        or any(each.verb in ("keep", "finish") for each in recipe.requests)
+    )
+    if is_excused:
+        return
+    finals = {each.run for each in recorded.values() if each.final}
+    best = ranking.best(list(told.values()), ["minimize"])[: recipe.keep_best]
+    for number in {each.number for each in best} - history.to_blame:
+        runs = {RunId(number, replicate) for replicate in range(recipe.replicates)}
+        require(runs <= finals, f"trial {number} is one of the best, its final checkpoints are {finals}")
 
 
 def _check_checkpoints(history: History, recorded: dict[str, Any], told: dict[int, Outcome]) -> None:

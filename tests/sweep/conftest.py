@@ -147,12 +147,6 @@ def without_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def one_report_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For studies that end in the midst of a trial, however quick it is."""
-    monkeypatch.setattr("sweep.scheduler.turns.TURN_S", 0.0)
-
-
-@pytest.fixture
 def uncompiled(without_compiling: None, described_here: None) -> None:
     """Both: for studies of which neither is what is tested."""
 

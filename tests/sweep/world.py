@@ -16,6 +16,7 @@ from sweep.scheduler.messages import (
     Instruction,
     Judge,
     Judged,
+    Keep,
     Note,
     Record,
     Release,
@@ -161,6 +162,7 @@ class World:
     notes: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
     releasing: list[str] = field(default_factory=list)
+    keeping: list[Keep] = field(default_factory=list)
     now: float = 0.0
     joined: int = 0
     rates: dict[int, float] = field(default_factory=lambda: {1: 1.0, 2: 0.9, 4: 3.0})
@@ -230,6 +232,8 @@ class World:
                 case Tell(outcome):
                     assert outcome.number not in self.told, "a trial must be told once"
                     self.told[outcome.number] = instruction
+                case Keep():
+                    self.keeping.append(instruction)
                 case Collect(slot, snapshot):
                     assert slot in self.workers
                     self.arriving.append(snapshot)

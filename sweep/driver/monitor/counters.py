@@ -61,7 +61,7 @@ class Counters:
         slots = state.slots.values()
         return StudyView(
             ended=dict(self._ended),
-            running=len(state.trials),
+            running=state.untold,
             budget=state.limits.trials if self._budget is not None else None,
             slots=len(slots),
             lanes=sum(len(slot.lanes) for slot in slots),

@@ -25,7 +25,7 @@ from sweep.search.study import Study
 from sweep.spec.resolve import resolved_text
 from sweep.spec.schema import StudySpec
 from sweep.spec.task_description import Description
-from sweep.vocabulary.trial import Outcome
+from sweep.vocabulary.trial import Outcome, TrialState
 
 LOOK_EVERY_S = 0.1
 """How often requests are looked for: a folder is listed, which is mostly not there."""
@@ -156,10 +156,11 @@ class Steering:
             run=str(self._run.path),
             spec=self._spec,
             steered=self._run.history.study.steered,
-            ended={number: outcome.state.value for number, outcome in self._steered.told.items()},
+            ended={number: outcome.state.value for number, outcome in self._steered.told.items()}
+            | dict.fromkeys(state.ending, TrialState.COMPLETE.value),
             live={number: _has_value(trial) for number, trial in state.trials.items()},
             used=state.used,
-            ended_in_budget=state.limits.told + state.told,
+            ended_in_budget=state.limits.told + state.told + len(state.ending),
             saved={each.trial for each in self._run.checkpoints.kept},
             runs=state.phase is not Phase.STOPPING,
             waits=self.pausing,

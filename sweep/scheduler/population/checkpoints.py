@@ -13,7 +13,7 @@ from sweep.vocabulary.trial import Snapshot, TrialPlan
 def collected(state: State, snapshot: Snapshot) -> None:
     """A snapshot has arrived: those whose lineage passed it can resume from it."""
     state.saved[snapshot.path] = snapshot
-    for trial in state.trials.values():
+    for trial in (*state.trials.values(), *state.ending.values()):
         run = trial.runs[ONLY]
         if run.length.boundaries(snapshot.examples) <= run.recorded:
             run.checkpoint = last_passed(trial.plan, [run.checkpoint, snapshot])

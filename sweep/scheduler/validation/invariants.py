@@ -145,13 +145,25 @@ def check_looked_at(slots: Slots, opened: Group, starved: Group, idle: Group) ->
 
 
 def check_counts(
-    *, trials: Trials, slots: Slots, unjudged: set[int], wanted: int | None, entered: int, told: int
+    *,
+    trials: Trials,
+    ending: Trials,
+    slots: Slots,
+    unjudged: set[int],
+    wanted: int | None,
+    entered: int,
+    told: int,
 ) -> None:
     """Counters equal what is counted."""
     if not unjudged <= trials.keys():
         broken("only live trials await a verdict", unjudged - trials.keys())
-    if entered != told + len(trials):
-        broken("trials entered are told or live", (entered, told, len(trials)))
+    if trials.keys() & ending.keys():
+        broken("a trial that has ended is live no more", trials.keys() & ending.keys())
+    for trial in ending.values():
+        if trial.outcome is None or any(run.slot is not None for run in trial.runs.values()):
+            broken("a trial that has ended has an outcome, and is in no slot", trial.plan.number)
+    if entered != told + len(trials) + len(ending):
+        broken("trials entered are live, have ended or are told", (entered, told, len(trials), len(ending)))
     if wanted is not None and wanted != sum(slot.wanted for slot in slots.values()):
         broken("wanted lanes are the sum over slots", wanted)
 

@@ -34,7 +34,6 @@ def kept(folder: Folder) -> set[tuple[int, int]]:
     return set(zip(found.trial, found.examples, strict=True))
 
 
-@pytest.mark.usefixtures("one_report_a_turn")
 @pytest.mark.parametrize("kind", STUDIES)
 def test_a_killed_study_ends_as_one_that_was_not(
     folder: Folder, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -53,6 +52,19 @@ def test_a_killed_study_ends_as_one_that_was_not(
         epochs = analysis.load(folder.run_dir).trials.set_index("number").params_epochs
         assert lengths == {number: 64 * each for number, each in epochs.items()}
         assert len(set(lengths.values())) > 1
+
+
+@pytest.mark.parametrize(("event", "count"), [("report", 3), ("checkpoint", 1), ("told", 1), ("told", 4)])
+def test_whenever_the_driver_dies_the_best_trials_have_their_final_checkpoints(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, event: str, count: int
+) -> None:
+    stop_after(folder, monkeypatch, event, count)
+    run(folder)
+    found = analysis.load(folder.run_dir)
+    best = found.best(3).number
+    assert len(best) == 3
+    assert set(found.checkpoints.trial[found.checkpoints.final]) >= set(best)
+    assert not found.metrics.duplicated(["trial", "replicate", "examples"]).any()
 
 
 def test_the_model_of_a_trial_is_that_of_its_best_report_where_its_value_is(folder: Folder) -> None:

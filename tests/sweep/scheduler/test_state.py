@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from sweep.scheduler import Aim, Limits, State, feeding, placement
-from sweep.scheduler.live import Boundary, QueueKey
+from sweep.scheduler.live import Boundary, LiveTrial, QueueKey
 from sweep.scheduler.slots import Flight, PlannedLane
 from sweep.scheduler.validation.transition_log import KEPT
 from sweep.vocabulary.trial import Length, RunId, Snapshot
@@ -64,6 +64,11 @@ def forgotten(state: State) -> None:
 def all_finished(state: State) -> None:
     for run in state.trials[0].runs.values():
         run.finished = True
+
+
+def ended_without_outcome(state: State) -> None:
+    state.ending[9] = LiveTrial(replace(state.trials[0].plan, number=9), {})
+    state.entered += 1
 
 
 def row_of_all(state: State) -> None:
@@ -131,7 +136,11 @@ BREAKS: dict[str, Callable[[State], object]] = {
     "groups of slots name slots that there are": lambda state: state.open_slots.update({"gone": None}),
     "an idle slot has no turn out": lambda state: state.idle_slots.update({"slot-1": None}),
     "only live trials await a verdict": lambda state: state.unjudged.add(99),
-    "trials entered are told or live": lambda state: setattr(state, "told", state.told + 1),
+    "a trial that has ended is live no more": lambda state: state.ending.update(
+        dict(list(state.trials.items())[:1])
+    ),
+    "a trial that has ended has an outcome, and is in no slot": ended_without_outcome,
+    "trials entered are live, have ended or are told": lambda state: setattr(state, "told", state.told + 1),
     "wanted lanes are the sum over slots": lambda state: setattr(state, "wanted", (state.wanted or 0) + 1),
     "a trial whose runs are all finished is told": all_finished,
     "a boundary waits only until all replicates reach it": row_of_all,
