@@ -31,9 +31,8 @@ def rates_for(state: State, slot: Slot, key: QueueKey) -> Mapping[int, float] | 
         if width is None and _fair_share(state) > 1 and key.limit is None:
             return None
         rates = _assumed(state, width or key.limit or 1)
-    most = min(
-        key.limit or max(rates), state.limits.width or max(rates)
-    )  # a person may have set it meanwhile
+    # A person may have set a width while wider ones were measured.
+    most = min(key.limit or max(rates), state.limits.width or max(rates))
     return {width: rate for width, rate in rates.items() if width <= most} or {1: 1.0}
 
 

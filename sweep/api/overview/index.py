@@ -19,7 +19,7 @@ from runlog import layout
 from sweep.api.list_runs import Listed, is_run, list_runs
 from sweep.api.overview.workers import hours_text
 from sweep.api.status import Status, liveness
-from sweep.errors import SweepError
+from sweep.errors import RunDirError, SweepError
 
 if TYPE_CHECKING:
     from analysis.page.index import Cell, Index, NodeCost
@@ -42,10 +42,15 @@ class Written:
 
 
 def is_folder_of_runs(path: Path) -> bool:
-    """Whether a folder is no run itself and holds some."""
+    """Whether a folder is no run itself and holds some. Raises RunDirError for a folder that is neither."""
     if not path.is_dir() or is_run(path, empty=False):
         return False
-    return any(is_run(each, empty=False) for each in path.iterdir())
+    if any(is_run(each, empty=False) for each in path.iterdir()):
+        return True
+    raise RunDirError(
+        f"{path}: is no run, it has no {layout.LOG}, and none of its folders is one. "
+        "Give a run, such as runs/digits, or the folder that holds runs"
+    )
 
 
 def write_index(folder: Path) -> Written:

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from runlog.integrity import checksum
-from sweep.api.overview.index import write_index
+from sweep.api.overview.index import is_folder_of_runs, write_index
 from sweep.api.status import read_status
 from sweep.cli import app
-from sweep.errors import SweepError
+from sweep.errors import RunDirError, SweepError
 from tests.browser import browser, needs_browser
 from tests.run_dirs import START, Clock, ask, begin, complete, open_run
 
@@ -174,3 +174,9 @@ def test_fifty_runs_in_a_browser(folder: Path, tmp_path: Path) -> None:
         chrome.find_element(By.LINK_TEXT, "run-00").click()
         assert chrome.title == "a report"
         assert chrome.get_log("browser") == []
+
+
+def test_a_folder_without_runs_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "plots").mkdir()
+    with pytest.raises(RunDirError, match=r"is no run, it has no log\.jsonl, and none of its folders is one"):
+        is_folder_of_runs(tmp_path)
