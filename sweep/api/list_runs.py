@@ -28,9 +28,7 @@ def list_runs(folder: str | Path = "runs", *, tag: str | None = None) -> list[Li
     """Every run directory in `folder`, by name, or those with a tag. Raises RunDirError without a folder."""
     folder = runs_folder(folder, "folder")
     if not folder.is_dir():
-        raise RunDirError(
-            f"{folder}: there is no such folder of runs. Give one, such as runs"
-        )
+        raise RunDirError(f"{folder}: there is no such folder of runs. Give one, such as runs")
     found = [_listed(path) for path in sorted(folder.iterdir()) if is_run(path)]
     return [each for each in found if tag is None or (each.status is not None and tag in each.status.tags)]
 

@@ -70,7 +70,9 @@ def unsaved(state: State, number: int, replicates: Collection[int]) -> list[Live
 
 
 def finish(state: State, number: int) -> None:
-    """A person ends a trial, unless it has ended meanwhile: runs in slots end with a turn of their own."""
+    """A person ends a trial, unless it is told already: runs in slots end with a turn of their own."""
+    if (ended := state.ending.get(number)) is not None and ended.outcome is not None:
+        ended.outcome = replace(ended.outcome, reason=FINISHED_BY_HAND)
     if number in state.trials:
         state.finishing.add(number)
         for slot in state.slots.values():
@@ -121,7 +123,12 @@ def out_of_patience(state: State, trial: LiveTrial) -> bool:
 
 
 def prune(state: State, number: int, out: list[Instruction], reason: str | None = None) -> None:
-    """The pruner, or a person, ends a trial, unless it has ended meanwhile."""
+    """The pruner, or a person, ends a trial, unless it has ended meanwhile.
+
+    A person who pruned it in a session that was killed did so before it ended in this one.
+    """
+    if reason == PRUNED_BY_HAND and number in state.ending:
+        state.trials[number] = state.ending.pop(number)
     trial = state.trials.get(number)
     if trial is not None:
         _tell(state, trial, TrialState.PRUNED, out, reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sweep.scheduler import Aim, Limits
+from sweep.scheduler.endings import FINISHED_BY_HAND, PRUNED_BY_HAND
 from sweep.scheduler.messages import Finish, Interrupted, Kept, Prune, Taken, Unsaved
 from sweep.vocabulary.trial import Report, Snapshot, TrialState
 from sweep.vocabulary.turn import Loss
@@ -89,13 +90,14 @@ def test_it_is_complete_also_where_making_it_again_fails() -> None:
     assert home.told[0].outcome.state is TrialState.COMPLETE
 
 
-def test_a_trial_that_has_ended_is_neither_pruned_nor_finished_by_hand() -> None:
-    home = ended(world())
+def test_a_request_on_record_of_a_killed_session_is_done_where_the_end_only_waits() -> None:
+    home = ended(world(trials=2))
     home.enter(Prune(0))
-    home.enter(Finish(0))
-    home.enter(Kept(0))
-    assert home.told[0].outcome.state is TrialState.COMPLETE
-    assert home.told[0].outcome.reason is None
+    home.enter(Finish(1))
+    for number in (0, 1):
+        home.enter(Kept(number))
+    ends = [(home.told[number].outcome.state, home.told[number].outcome.reason) for number in (0, 1)]
+    assert ends == [(TrialState.PRUNED, PRUNED_BY_HAND), (TrialState.COMPLETE, FINISHED_BY_HAND)]
 
 
 def test_one_that_a_person_ends_is_not_made_again() -> None:
