@@ -144,9 +144,9 @@ class History:
         return "finished"
 
     def _on_disk(self) -> str:
-        spec = self.spec()
-        with RunDir.open(self.root, spec.name, clock=self.wall) as run:
-            spec = in_effect(spec, run, lambda text: None)
+        written = self.spec()
+        with RunDir.open(self.root, written.name, clock=self.wall) as run:
+            spec = in_effect(written, run, lambda text: None)
             self.last_budget = spec.budget.trials or 0
             if run.history.study.steered.paused is not None:
                 self.people.resume(run, spec)
@@ -172,7 +172,7 @@ class History:
             finally:
                 search.storage.close()
             # A request may have changed it on the way.
-            self.last_budget = in_effect(spec, run, lambda text: None).budget.trials or 0
+            self.last_budget = in_effect(written, run, lambda text: None).budget.trials or 0
             run.close(end)
             return end
 
