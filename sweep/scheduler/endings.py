@@ -57,7 +57,7 @@ def kept(state: State, number: int, out: list[Instruction]) -> None:
 
 
 def unsaved(state: State, number: int, replicates: Collection[int]) -> list[LiveRun]:
-    """The runs whose last checkpoints were lost: their trial is live again until they have made them anew."""
+    """The runs whose last checkpoints were lost: their trial is live until they have made them again."""
     trial = state.ending.pop(number, None)
     if trial is None:
         return []

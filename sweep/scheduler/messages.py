@@ -188,7 +188,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class Keep:
-    """A trial has come to its end; `Kept` or `Unsaved` answers, before it is told.
+    """A trial has ended; `Kept` or `Unsaved` answers, before it is told.
 
     `finals` say where runs ended that were saved there or should have been, by replicate, in examples.
     """
