@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 
+from clusters.nodeside.parts.raycommand import ray_command
+
 DASHBOARD_S = 40
 SUBMIT_S = 60
 BEGIN_S = 60
@@ -68,7 +70,8 @@ def start(config):
     environment = {name: os.path.expanduser(value) for name, value in config["environment"].items()}
     order = json.dumps({**config, "do": "run"})
     submit = [
-        *(sys.executable, "-m", "ray.scripts.scripts", "job", "submit", "--no-wait"),
+        *ray_command("ray.dashboard.modules.job.cli"),
+        *("job", "submit", "--no-wait"),
         *("--address", f"http://127.0.0.1:{config['dashboard']}", "--submission-id", config["id"], "--"),
         *(sys.executable, place(config, "remote_job.py"), order),
     ]

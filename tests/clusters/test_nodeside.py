@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from clusters import nodeside
+from clusters.nodeside.parts.raycommand import ray_command
 
 FOLDER = Path(nodeside.__file__).parent
 FILES = [file.relative_to(FOLDER) for file in sorted(FOLDER.rglob("*.py")) if file.name != "__init__.py"]
@@ -31,3 +34,19 @@ def test_every_program_is_in_the_list_of_its_package() -> None:
         *folders, module = name.split(".")
         documented = (FOLDER.joinpath(*folders) / "__init__.py").read_text().partition('"""\n')[0]
         assert module in documented, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("needed", "verb"), [((), ("start",)), (("ray.dashboard.modules.job.cli",), ("job", "submit"))]
+)
+def test_rays_command_imports_no_more_than_its_verb_needs(
+    needed: tuple[str, ...], verb: tuple[str, ...]
+) -> None:
+    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
+    command = [*ray_command(*needed), *verb, "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert f"{' '.join(verb)} [OPTIONS]" in done.stdout
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "ray.scripts" in imported
+    assert not imported & {"ray.serve", "pandas", "fastapi"}

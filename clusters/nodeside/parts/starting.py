@@ -8,7 +8,8 @@ import os
 import resource
 import socket
 import subprocess
-import sys
+
+from clusters.nodeside.parts.raycommand import ray_command
 
 STARTED = "Ray runtime started"
 OPEN_FILES = (65_536, 49_152, 24_576, 10_240)
@@ -59,7 +60,7 @@ def start(order, log, lock):
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH")]))
     with open(log, "w") as said:
         return subprocess.Popen(
-            [sys.executable, "-m", "ray.scripts.scripts", "start", *arguments],
+            [*ray_command(), "start", *arguments],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=said,
