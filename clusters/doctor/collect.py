@@ -168,6 +168,8 @@ def _peers(
         reached, _ = on_all(answered, lambda node: talks[node.name].answer(deadline_s=PEER_S))
     finally:
         for talk in talks.values():
+            talk.hang_up()
+        for talk in talks.values():
             talk.close()
     return {
         node.name: replace(

@@ -20,13 +20,14 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 import psutil
 
-from tests.processes import title, wait_until
+from tests.processes import children, title, wait_until
 
 ROOT = Path(__file__).parents[2]
 FIRST_ID = 4242
@@ -209,11 +210,20 @@ class Lab:
         self._start(name)
         self._wait_for_ssh(name)
 
+    def mend(self) -> None:
+        """Switch on what is off, and plug in what was cut: a test that failed may have left it so."""
+        for name in self.names:
+            self.plug(name)
+            if name not in self._sshds:
+                self.boot(name)
+
     def close(self) -> None:
-        for kept in self.path.glob("*/.sweep/clusters/*/supervisor.json"):  # of a test that broke off
+        for kept in self.path.glob("*/.sweep/clusters/*/supervisor.json"):
             pid = json.loads(kept.read_text())["pid"]
             if str(self.path) in title(pid):
-                os.kill(pid, signal.SIGKILL)
+                for each in (pid, *children(pid)):  # with its connections, which would wait for answers
+                    with suppress(ProcessLookupError):
+                        os.kill(each, signal.SIGKILL)
         for name in list(self._sshds):
             self.kill(name)
         for namespace in (*(f"{self.switch}-{name}" for name in self.names), self.switch):

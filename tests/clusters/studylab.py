@@ -4,19 +4,25 @@ with Lab(("a", "b", "c")) as lab, StudyLab(lab) as cluster:
     cluster.up("a", "b")                   # from a laptop on their network; again with more to add some
     cluster.write("whole")                 # a study file on the first of them
     cluster.sweep("run", "whole.yaml")     # its driver there
+
+A test that acts on a running study holds it where it must stand (GATED, `shut`), and then lets it go on.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from tests.clusters.lab import ROOT, Lab
+from tests.gate import Gate
+from tests.processes import wait_for
 
 TASKS = (ROOT / "tests/sweep/studies/line.py", ROOT / "tests/clusters/studies/pausing.py")
 
@@ -40,9 +46,12 @@ checkpoints: {every: 1s}
 MEETING = (":Pausing", ":Meeting")
 """Changes a study so that all machines report."""
 
+GATED = (":Pausing", ":Gated")
+"""Changes a study so that it waits at the gates of its machines, too."""
+
 PYTHON = """\
 #!/bin/sh
-export MLX_DISABLE_COMPILE=1 MEET={meet} PATH="$HOME/bin:$PATH"
+export MLX_DISABLE_COMPILE=1 MEET={meet} GATES={gates} PAUSE_S={pause_s} PATH="$HOME/bin:$PATH"
 exec {python} "$@"
 """
 CAFFEINATE = """\
@@ -53,23 +62,29 @@ exec tail --pid="$3" -f /dev/null
 
 
 class StudyLab:
-    """The first machine is the head, and where studies are started; all are ended at the end."""
+    """The first machine is the head, and where studies are started; all of it ends with the machines.
 
-    def __init__(self, lab: Lab) -> None:
+    A report takes `pause_s`.
+    """
+
+    def __init__(self, lab: Lab, *, pause_s: float = 0.5) -> None:
         self.lab = lab
         self.head = lab.names[0]
         self.folder = lab.tree(self.head) / "study"
-        self.meet = lab.path / "meet"
+        self.meet, self.gates = lab.path / "meet", lab.path / "gates"
+        self._gates = {name: Gate(self.gates / name) for name in lab.names}
+        self._pause_s = pause_s
+        self._begun: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> StudyLab:
+        python = PYTHON.format(python=sys.executable, meet=self.meet, gates=self.gates, pause_s=self._pause_s)
         for name in self.lab.names:
-            write_program(
-                self.lab.tree(name) / "python", PYTHON.format(python=sys.executable, meet=self.meet)
-            )
+            write_program(self.lab.tree(name) / "python", python)
             write_program(self.lab.tree(name) / "bin" / "caffeinate", CAFFEINATE)
         self.folder.mkdir()
-        self.meet.mkdir()
-        self.meet.chmod(0o777)
+        for folder in (self.meet, *(self.gates / name for name in self.lab.names)):
+            folder.mkdir(parents=True)
+            folder.chmod(0o777)
         for task in TASKS:
             shutil.copy(task, self.folder)
         for name in self.lab.names:
@@ -79,7 +94,28 @@ class StudyLab:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.lab.cluster("down")
+        self.end_what_began()
+
+    def shut(self, *names: str, after: int) -> None:
+        """Have each worker of these machines make so many reports more, and wait at its gate."""
+        for name in names:
+            self._gates[name].shut(after=after)
+
+    def open(self, *names: str) -> None:
+        """Let what waits on these machines go on, on all of them unless some are named."""
+        for name in names or self.lab.names:
+            self._gates[name].open()
+
+    def wait_until_held(self, driver: subprocess.Popen[str], *names: str) -> None:
+        """Until a worker of each of these machines waits at its gate: it is in the midst of a trial."""
+        for name in names:  # of workers that were killed
+            for mark in self._marks(name):
+                mark.unlink(missing_ok=True)
+        wait_for(lambda: all(map(self._marks, names)), driver)
+
+    def _marks(self, name: str) -> list[Path]:
+        """Of processes that wait there, as their machine numbers them."""
+        return list((self.gates / name).glob("held.*"))
 
     def up(self, *names: str, changes: tuple[tuple[str, str], ...] = ()) -> str:
         """Bring up the cluster of these machines, or make the one that is up theirs; what `up` said."""
@@ -122,15 +158,38 @@ class StudyLab:
         )
 
     def begin(self, *arguments: str, output: IO[bytes] | int = subprocess.PIPE) -> subprocess.Popen[str]:
-        """The same, without waiting for its end."""
-        return subprocess.Popen(
-            self.command(*arguments),
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        """The same, without waiting for its end; what is left at the end of the test is killed."""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return self.started(self.command(*arguments), environment, output=output)
+
+    def started(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        *,
+        output: IO[bytes] | int = subprocess.PIPE,
+        cwd: Path | None = None,
+    ) -> subprocess.Popen[str]:
+        """A command that runs, until `end_what_began` at the latest."""
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=cwd,
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
         )
+        self._begun.append(process)
+        return process
+
+    def end_what_began(self) -> None:
+        """Kill what `begin` started and a test that failed has left, and open all gates."""
+        self.open()
+        while self._begun:
+            with self._begun.pop() as process, suppress(ProcessLookupError):
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def command(self, *arguments: str) -> list[str]:
         """The command line that runs `python -m sweep ...` there."""
@@ -165,15 +224,8 @@ class Laptop:
         )
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments),
-            cwd=self.folder,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        command = self.cluster.lab.outside(sys.executable, "-m", "sweep", *arguments)
+        return self.cluster.started(command, self._environment, cwd=self.folder)
 
 
 def write_program(path: Path, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -28,12 +29,16 @@ LAB = parse("nodes: [{name: a, ssh: me@a, ip: 10.1.1.1}]", Path("lab.yaml"))
 class Daemon:
     """One that runs, in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *changes: tuple[str, str]) -> None:
         write_fake(folder)
         self.folder = folder
         self._ids = 0
         program = folder / "daemon.py"
-        program.write_text(nodeside.program("lifecycle.daemon"))
+        text = nodeside.program("lifecycle.daemon")
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        program.write_text(text)
         environment = {**os.environ, "PYTHONPATH": f"{folder}/fake"}
         self.process = subprocess.Popen([sys.executable, str(program)], env=environment)
 
@@ -153,6 +158,19 @@ def test_a_ray_that_does_not_come_up_is_tried_again(daemon: Daemon) -> None:
     daemon.order("fail")
     assert daemon.comes_to(phase="ended", failed=2, why="ended with exit code 1", log="no room\n")
     assert daemon.comes_to(order=daemon.order(), phase="up"), "and another order is taken up at once"
+
+
+@pytest.mark.slow
+def test_a_ray_that_lasted_is_started_again_at_once(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path, ("RETRY_S, LASTED_S = 10.0, 10.0", "RETRY_S, LASTED_S = 3600.0, 0.0"))
+    try:
+        assert daemon.comes_to(order=daemon.order(), phase="up")
+        before = pids(daemon.folder)
+        os.kill(before[0], signal.SIGKILL)
+        assert soon(lambda: pids(daemon.folder) != before)
+    finally:
+        daemon.process.terminate()
+        assert daemon.process.wait(300) == 0
 
 
 @pytest.mark.slow

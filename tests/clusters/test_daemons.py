@@ -42,7 +42,6 @@ def lab() -> Iterator[SystemdLab]:
         write_program(machines.tree("c") / "bin" / "sudo", SUDO)
         (machines.tree("c") / "bin" / "sitecustomize.py").write_text(NOT_ROOT)
         yield machines
-        machines.cluster("down")
 
 
 def write_program(path: Path, text: str) -> None:

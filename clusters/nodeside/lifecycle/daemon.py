@@ -1,8 +1,8 @@
 """Keeps Ray up on a node as a system service: follows order.json beside it, without a login.
 
-With an order, Ray is started once a head elsewhere answers, and started again when it ends. With another
-order, Ray is ended and started by that one. Without one, it only waits for one. state.json holds its state;
-SIGTERM ends Ray, and then this program.
+With an order, Ray is started once a head elsewhere answers, and started again when it ends, at once where it
+lasted. With another order, Ray is ended and started by that one. Without one, it only waits for one.
+state.json holds its state; SIGTERM ends Ray, and then this program.
 """
 
 import json
@@ -16,7 +16,7 @@ from clusters.nodeside.parts.holding import DAEMON, end_holder, end_ray, holder,
 from clusters.nodeside.parts.starting import has_started, start, tail, write_private
 
 LOOK_EVERY_S = 0.5
-RETRY_S = 10.0
+RETRY_S, LASTED_S = 10.0, 10.0
 CONNECT_S = 3.0
 START_S = 150.0
 ASK_HEAD_S, SILENT_HEAD_S = 1.0, 15.0
@@ -60,8 +60,10 @@ class Work:
             try:
                 failed = 0
                 while True:
+                    began = time.monotonic()
                     failed = 0 if self._once(lock, failed) else failed + 1
-                    if failed != 1:  # on a very busy machine a second try may succeed at once
+                    lasted = failed == 0 and time.monotonic() - began > LASTED_S
+                    if failed != 1 and not lasted:  # on a very busy machine a second try may succeed at once
                         self._pause(RETRY_S)
             finally:
                 write_holder(lock, {})
