@@ -19,6 +19,7 @@ from clusters.connection import is_held
 from clusters.errors import HostError
 from clusters.remote import Conversation, Local
 from tests.clusters.fakeray import lives, pids, write_fake
+from tests.processes import LONG_S
 
 FILES = {"lock": "agent.lock", "log": "agent.log", "token": "token"}
 
@@ -27,7 +28,7 @@ class Agent:
     """A conversation with an agent, and what it was told."""
 
     def __init__(
-        self, folder: Path, *, by: str = "me", silence_s: float = 20.0, before: str = "true"
+        self, folder: Path, *, by: str = "me", silence_s: float = LONG_S, before: str = "true"
     ) -> None:
         script, source = nodeside.held(sys.executable, "lifecycle.agent", "sweep-agent-test")
         path = f"PYTHONPATH={folder}/fake"
@@ -39,7 +40,7 @@ class Agent:
         self.talk.say(json.dumps(config))
 
     def heard(self) -> dict[str, Any]:
-        said: dict[str, Any] = json.loads(self.talk.answer(deadline_s=20))
+        said: dict[str, Any] = json.loads(self.talk.answer(deadline_s=LONG_S))
         return said
 
     def go(self, *arguments: str) -> None:
@@ -67,7 +68,7 @@ def agent(folder: Path) -> Iterator[Agent]:
 
 def all_end(folder: Path, before: list[int]) -> bool:
     """Whether all that was started ends soon, and the lock is free."""
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + LONG_S
     while any(lives(pid) for pid in before) or is_held(folder / "own" / "agent.lock"):
         if time.monotonic() > deadline:
             return False
@@ -133,7 +134,7 @@ def test_its_own_supervisor_takes_it_over_and_another_does_not(agent: Agent) -> 
 def stop(folder: Path, by: str) -> dict[str, Any]:
     service = {"cluster": "none", "folder": f"{folder}/own", "python": sys.executable}
     config = json.dumps({"lock": f"{folder}/own/agent.lock", "by": by, **service})
-    done = Local("here").run(nodeside.command(sys.executable, "lifecycle.stop", config), deadline_s=60)
+    done = Local("here").run(nodeside.command(sys.executable, "lifecycle.stop", config), deadline_s=LONG_S)
     said: dict[str, Any] = json.loads(done.out)
     return said
 

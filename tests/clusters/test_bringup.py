@@ -75,6 +75,19 @@ def fetched(lab: Lab, url: str, token: str) -> int:
     return int(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
 
 
+def idle_status(lab: Lab) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """What `status` says once the slots of a driver that has ended are free."""
+    seen = []
+
+    def is_idle() -> bool:
+        done = lab.cluster("status", "--json")
+        seen.append((done, json.loads(done.stdout)))
+        return not any(node["busy"] for node in seen[-1][1]["nodes"])
+
+    wait_until(is_idle)
+    return seen[-1]
+
+
 def raylet(lab: Lab, name: str) -> str:
     (line,) = [line for line in lab.processes(name) if "/raylet/raylet " in line]
     return line.split()[0]
@@ -149,8 +162,7 @@ def test_a_driver_on_a_node_finds_all_by_label(lab: Lab) -> None:
 
 
 def test_status_says_how_each_node_stands_and_how_to_reach_the_dashboard(lab: Lab) -> None:
-    done = lab.cluster("status", "--json")
-    said = json.loads(done.stdout)
+    done, said = idle_status(lab)
     assert (done.returncode, said["is_up"], said["address"]) == (0, True, f"{lab.ip('a')}:6379")
     assert [(node["node"], node["state"], node["busy"], node["slots"]) for node in said["nodes"]] == [
         ("a", "up", 0, 1),

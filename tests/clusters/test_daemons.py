@@ -106,7 +106,7 @@ def test_nothing_of_the_laptop_holds_it(lab: SystemdLab) -> None:
     assert not (lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "supervisor.json").exists()
     here = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(lab.ssh_config) not in here
-    assert pids(lab, "sshd: root@") == dict.fromkeys(lab.names, "[]")
+    wait_until(lambda: pids(lab, "sshd: root@") == dict.fromkeys(lab.names, "[]"))
     said = json.loads(lab.cluster("status", "--json").stdout)
     assert {node["held_by"] for node in said["nodes"]} == {"a daemon"}
 
