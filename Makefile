@@ -5,17 +5,20 @@ PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 BENCHMARKS ?= step memory lanes
 IN := $(if $(JOBS),--jobs $(JOBS))
+COVERS := tests/runlog tests/simulation tests/analysis/test_damage.py tests/analysis/test_load.py \
+	$(addprefix tests/sweep/,rundir scheduler driver api cli)
 FAST := not slow and not cluster and not gpu
 
 # Where this is set every process compiles our modules anew, and the tests start hundreds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test test-fast bench chaos repeats simulate damage mutate docs lint lock check-lock clean
+.PHONY: help run test test-fast coverage bench chaos repeats simulate damage mutate docs lint lock check-lock clean
 
 help:
 	@echo "make run     run the example study, or another: make run STUDY=path/to/study.yaml"
 	@echo "make test    run all tests"
 	@echo "make test-fast  run the tests that take a moment each: no Ray, no machines, no training; under a minute"
+	@echo "make coverage  print which branches of what decides what a study does no test takes"
 	@echo "make bench   run the benchmarks of training; minutes each, on a machine that does nothing else"
 	@echo "make chaos   kill drivers, workers and machines of studies 200 times, of populations 50 times"
 	@echo "make repeats run one parallel study in a fixed order 20 times with 10 kills each; all must be equal"
@@ -36,11 +39,14 @@ test-fast: $(INSTALLED)
 	$(PYTHON) -m pytest -n 2 --dist loadfile -m "$(FAST)" tests/train_core
 
 # Three at a time, a file's tests together, long files first: most wait for other processes. The core has processes
-# of its own: whether MLX compiles is settled once a process, and tests of studies do without. COVERAGE=--cov prints
-# which branches of what decides what a study does were not taken.
+# of its own: whether MLX compiles is settled once a process, and tests of studies do without.
 test: $(INSTALLED)
-	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25 $(COVERAGE) --ignore=tests/train_core
+	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25 --ignore=tests/train_core
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/train_core
+
+# Apart from `make test`: these tests take half as long again while it is measured.
+coverage: $(INSTALLED)
+	$(PYTHON) -m pytest -n 3 --cov --dist loadfile --no-loadscope-reorder $(COVERS)
 
 bench: $(INSTALLED)
 	for script in $(BENCHMARKS); do $(PYTHON) -m benchmarks.$$script || exit 1; done

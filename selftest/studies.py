@@ -52,6 +52,7 @@ def study(*, quick: bool) -> Iterator[Result]:
             before = place.told("disturbed")
             place.wait(lambda: place.told("disturbed") >= before + 1, driver)
             yield _interrupted(driver)
+        place.write("disturbed", "{name: ray, dashboard: false}")
         place.finish("disturbed")
         yield _compared(place, killed=killed)
         yield _report(place)

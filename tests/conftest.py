@@ -22,28 +22,13 @@ resource.setrlimit = _keep_open_files
 LONG_FIRST = ("cluster", "slow")
 """Marks of files that take minutes: begun last they would be waited for alone."""
 
-COVERS = (
-    "tests/runlog",
-    "tests/simulation",
-    "tests/analysis/test_damage",
-    "tests/analysis/test_load",
-    *(f"tests/sweep/{package}" for package in ("rundir", "scheduler", "driver", "api", "cli")),
-)
-"""Tests of the packages whose coverage is measured, and those that play whole studies."""
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order files by what they are marked as; with --no-loadscope-reorder they are given out so.
-
-    Other tests than those of the measured packages do without coverage, under which Python is half as fast.
-    """
+    """Order files by what they are marked as; with --no-loadscope-reorder they are given out so."""
     ranks: dict[object, int] = {}
     for item in items:
         marks = [index for index, name in enumerate(LONG_FIRST) if item.get_closest_marker(name)]
         ranks[item.path] = min([*marks, ranks.get(item.path, len(LONG_FIRST))])
-    for item in items:
-        if not item.nodeid.startswith(COVERS):
-            item.add_marker("no_cover")
     items.sort(key=lambda item: ranks[item.path])
 
 

@@ -86,7 +86,7 @@ def _filters_points_and_opens(chrome: Chrome, run: analysis.Run) -> None:
     dialog = chrome.find_element(By.ID, "trial")
     assert dialog.find_element(By.TAG_NAME, "h2").text == f"Trial {best}"
     charts = "return document.querySelectorAll('#trial .charts .uplot').length"
-    wait_until(lambda: chrome.execute_script(charts) == len(run.metric_names), timeout_s=60)
+    wait_until(lambda: chrome.execute_script(charts) == len(run.metric_names))
     dialog.find_element(By.TAG_NAME, "button").click()
     assert not dialog.is_displayed()
 
@@ -167,15 +167,15 @@ def test_the_page_is_fit_for_every_screen_and_the_printer_gets_the_pictures(
             chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
             emulate("screen", scheme)
             chrome.execute_script("openTrial(run.order[0])")
-            wait_until(lambda: chrome.execute_script("return !waiting && opened.length > 0"), timeout_s=60)
-            wait_until(lambda: not chrome.execute_script(BEYOND), timeout_s=60)  # charts follow the window
+            wait_until(lambda: chrome.execute_script("return !waiting && opened.length > 0"))
+            wait_until(lambda: not chrome.execute_script(BEYOND))  # charts follow the window
             assert chrome.execute_script("return document.documentElement.scrollWidth <= innerWidth")
             assert chrome.execute_script("return getComputedStyle(document.body).backgroundColor") == back
             ratio, *text = chrome.execute_script(CONTRASTS)
             assert ratio >= 4.5, (width, scheme, text)
             for chart, colour in COLOURS.items():
                 painted = partial(chrome.execute_script, PAINTED, chart, colour)
-                wait_until(painted, what=f"{chart} in {colour}", timeout_s=60)
+                wait_until(painted, what=f"{chart} in {colour}")
             assert shows("#history")
             assert not shows("#still-history")
             chrome.save_screenshot(str(tmp_path / f"{scheme}-{width}.png"))

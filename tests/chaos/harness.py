@@ -18,16 +18,17 @@ import psutil
 from tests.chaos.people import People
 from tests.chaos.tally import Tally
 from tests.processes import actors, children, title
-from tests.sweep.conftest import Folder
+from tests.sweep.conftest import GATED, Folder
 
 STUDY_CHANGES = (
+    GATED,
     ("epochs: 3", "epochs: 4"),
     ("slow: 0.0", "slow: 0.02"),
     ("sampler: {name: random}", "sampler: {name: random}\ncheckpoints: {every: 0.05s}"),
 )
 
 FUNCTION_CHANGES = (
-    ("line.py:Line", "train.py:train"),
+    (GATED[1], "train.py:train"),
     ("trial: {micro_batch_size: 16, length: {epochs: 4}}\n", ""),
     ("fixed: {optimizer: sgd, slow: 0.02}\n", ""),
 )
@@ -78,6 +79,13 @@ class Watch:
 
 
 FUNCTION = """\
+import time
+from pathlib import Path
+
+from tests import gate
+
+
+def train(trial):
     x, step = 2.0, 0
     if trial.checkpoint is not None:
         x, step = trial.checkpoint["x"], trial.checkpoint["step"]
@@ -86,6 +94,7 @@ FUNCTION = """\
         x -= 10 * trial.params["learning_rate"] * x / trial.params["accumulation_steps"]
         trial.save(x=x, step=step)
         time.sleep(0.002)
+        gate.wait(Path(__file__).parent)
         yield {"examples": 16 * step, "validation_loss": x * x, "train_loss": x}
 """
 """A function as the task: it saves each step, and where it resumes it continues."""
@@ -121,7 +130,7 @@ class Study:
             *changes,
         )
         if function:
-            (path / "train.py").write_text(f"import time\n\n\ndef train(trial):\n{FUNCTION}")
+            (path / "train.py").write_text(FUNCTION)
 
     @property
     def run_dir(self) -> Path:
@@ -154,25 +163,28 @@ def kill_drivers(
     kills: int,
     tally: Tally,
     *,
+    reports: int,
     ask: Callable[[], None] = lambda: None,
 ) -> None:
-    """Kill the driver at random moments after it begins to write; a session that ends first kills nothing.
+    """Kill the driver at random moments after it begins to write, and before it makes so many reports more.
 
     Just before, something may be asked of the study by hand.
     """
     watch = Watch(study.run_dir, study.said)
     for _ in range(kills):
         before = watch.log_bytes()
+        study.folder.gate.shut(after=reports)
         process = study.start(description)
         grown = chance.choice((1, 1, 400, 2000))
-        while process.poll() is None and watch.log_bytes() < before + grown:
+        while watch.log_bytes() < before + grown and not study.folder.gate.held():
+            assert process.poll() is None, watch.said()
             time.sleep(0.002)
         ask()
         time.sleep(chance.random() * 0.1)
-        if process.poll() is None:
-            process.kill()
-            tally.kills["driver"] += 1
-        process.wait()
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, watch.said()
+        tally.kills["driver"] += 1
+    study.folder.gate.open()
 
 
 class OwnRayChaos:

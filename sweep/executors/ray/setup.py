@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ os.environ.update(
         **ENVIRONMENT,
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a cluster sets "1"; without one Ray stays on loopback
         "RAY_RUNTIME_ENV_IGNORE_GITIGNORE": "1",  # the study's folder is sent whole: git often ignores data
+        "RAY_gcs_server_port_wait_time_s": "120",  # 30 s are too few on a busy machine
         "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # we report what happens to nodes and workers ourselves
         **os.environ,
     }
@@ -35,6 +37,9 @@ from ray.util.metrics import Counter as Counter
 from ray.util.metrics import Gauge as Gauge
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as NodeAffinitySchedulingStrategy
 
+START_S = 180.0
+"""How long a node may take to start. Ray gives it 30 s, which are too few on a busy machine."""
+
 
 def init(**options: Any) -> Any:
     """`ray.init`, with this process's signal handlers and its process group kept.
@@ -48,6 +53,7 @@ def init(**options: Any) -> Any:
         with (
             _processes_in_a_group_of_their_own(),
             _without_idle_processes(dashboard=options.get("include_dashboard") is not False),
+            _with_time_to_start(),
         ):
             return ray.init(**options)
     finally:
@@ -74,6 +80,39 @@ def _without_idle_processes(*, dashboard: bool) -> Iterator[None]:
     finally:
         for name, method in kept.items():
             setattr(node, name, method)
+
+
+@contextmanager
+def _with_time_to_start() -> Iterator[None]:
+    """Have Ray wait for a node that it starts until START_S, or until that node's raylet has ended."""
+    services: Any = ray._private.services
+    node: Any = ray._private.node.Node
+    start, look = node.start_ray_processes, services.get_node
+    starting: list[Any] = []
+    deadline = time.monotonic() + START_S
+
+    def noted(self: Any) -> None:
+        starting.append(self)
+        start(self)
+
+    def waits() -> bool:
+        raylets = [each.process for node in starting for each in node.all_processes[PROCESS_TYPE_RAYLET]]
+        return bool(raylets) and time.monotonic() < deadline and all(each.poll() is None for each in raylets)
+
+    def patient(*arguments: Any) -> Any:
+        while True:
+            try:
+                return look(*arguments)
+            except RuntimeError:  # it is not there yet
+                if not waits():
+                    raise
+            time.sleep(0.1)
+
+    node.start_ray_processes, services.get_node = noted, patient
+    try:
+        yield
+    finally:
+        node.start_ray_processes, services.get_node = start, look
 
 
 def shut_down() -> None:

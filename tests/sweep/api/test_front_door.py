@@ -100,7 +100,7 @@ def test_a_study_runs_in_a_thread_and_the_process_ends_well(folder: Folder) -> N
         "thread.join()\n"
     )
     running = folder.start_python("-c", program)
-    said, _ = running.communicate(timeout=120)
+    said, _ = running.communicate(timeout=300)
     assert running.returncode == 0, said
     assert re.search(r"^trial \d, validation_loss 0\.\d+: ", said, re.MULTILINE), said
 

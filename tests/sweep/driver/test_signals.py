@@ -144,7 +144,7 @@ def test_a_signal_in_the_midst_of_a_print_ends_a_study_in_order() -> None:
             read = thread.submit(signal_and_read)
             print("x" * 200_000, file=shown, flush=True)
             printed.set()
-            read.result(timeout=60)
+            read.result(timeout=300)
     assert interrupts == [1]
 
 
@@ -229,7 +229,7 @@ def test_a_study_runs_off_the_main_thread_and_leaves_signals_alone(
     with ThreadPoolExecutor(1) as thread:
         summary = thread.submit(
             lambda: run_study(load(folder.study), runs=folder.runs, progress=Quiet())
-        ).result(timeout=120)
+        ).result(timeout=300)
     assert summary.counts["COMPLETE"] == 4
     assert signal.getsignal(signal.SIGINT) is before
 

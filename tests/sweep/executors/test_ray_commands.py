@@ -58,7 +58,7 @@ def test_invariant_3_commands_are_pruned_resumed_and_ended_wherever_their_proces
     assert told == {0: "COMPLETE", 1: "PRUNED", 2: "COMPLETE"}
     assert len(living(started(folder.path, 3))) == 3
     os.kill(driver.pid, signal.SIGINT)
-    assert driver.wait(timeout=60) == 130, driver.communicate()
+    assert driver.wait(timeout=300) == 130, driver.communicate()
     wait_until(lambda: not living(started(folder.path, 3)), what="the stopped commands to end")
     folder.without_ray()
     ended = folder.sweep("run", "study.yaml", "--json")

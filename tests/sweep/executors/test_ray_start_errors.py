@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from sweep.errors import SweepError
+from sweep.executors.ray import setup
 from sweep.executors.ray.own import OwnRayCluster
 from sweep.executors.ray.start_errors import why_not_started
 
@@ -47,3 +50,37 @@ def test_invariant_10_rays_folder_of_another_user_is_named_with_its_owner(tmp_pa
 def test_only_where_it_took_too_long_is_waiting_the_advice() -> None:
     assert "wait and run the same command" in why_not_started(Exception("The current node timed out"))
     assert "wait" not in why_not_started(Exception("no such thing"))
+
+
+@pytest.mark.parametrize(("exit_code", "looks"), [(None, 3), (1, 1)])
+def test_a_node_is_waited_for_on_a_busy_machine_while_its_raylet_lives(
+    exit_code: int | None, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself gives it 30 s."""
+    services: Any = setup.ray._private.services
+    node: Any = setup.ray._private.node.Node
+    looked: list[str] = []
+
+    def look(address: str) -> str:
+        looked.append(address)
+        if len(looked) < 3:
+            raise RuntimeError("no such node")
+        return "there"
+
+    def init(**_: object) -> Any:
+        process = SimpleNamespace(poll=lambda: exit_code)
+        node.start_ray_processes(
+            SimpleNamespace(all_processes={"raylet": [SimpleNamespace(process=process)]})
+        )
+        return services.get_node("here")
+
+    monkeypatch.setattr(services, "get_node", look)
+    monkeypatch.setattr(node, "start_ray_processes", lambda self: None)
+    monkeypatch.setattr("sweep.executors.ray.setup.ray.init", init)
+    if exit_code is None:
+        assert setup.init() == "there"
+    else:
+        with pytest.raises(RuntimeError, match="no such node"):
+            setup.init()
+    assert looked == ["here"] * looks
+    assert services.get_node is look

@@ -64,7 +64,7 @@ def test_the_page_follows_its_study_by_small_answers(tmp_path: Path) -> None:
             chrome.execute_script("window.same = true")
             complete(run, 2, 3)
             run.commit()
-            wait_until(lambda: chrome.execute_script(count) == "4 trials, the best first", timeout_s=60)
+            wait_until(lambda: chrome.execute_script(count) == "4 trials, the best first")
             assert "4 complete" in chrome.execute_script(
                 "return document.getElementById('summary').innerText"
             )
@@ -77,7 +77,7 @@ def test_the_page_follows_its_study_by_small_answers(tmp_path: Path) -> None:
             assert max(answers) < 2000
             chrome.execute_script("openTrial(3)")
             charts = "return document.querySelectorAll('#trial .charts canvas').length"
-            wait_until(lambda: chrome.execute_script(charts) >= 2, timeout_s=60)
+            wait_until(lambda: chrome.execute_script(charts) >= 2)
             assert chrome.get_log("browser") == []
 
 

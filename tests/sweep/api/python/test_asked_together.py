@@ -248,7 +248,7 @@ def test_a_port_that_another_program_has_by_now_is_no_owner(
         with stranger:
             stranger.sendall(greets)
             with pytest.raises(OwnerGone):
-                joined.result(timeout=30)
+                joined.result(timeout=300)
 
 
 def test_an_owner_of_another_version_is_named(tmp_path: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
+from copy import deepcopy
 from pathlib import Path
 
 import nbformat
@@ -21,17 +18,25 @@ from tests.logs import records
 NOTEBOOK = Path(__file__).parents[4] / "examples" / "notebook" / "study.ipynb"
 
 
-def killing(client: NotebookClient, run_dir: Path) -> threading.Thread:
-    """Kill the kernel as soon as the study has some reports."""
+KILLED = """\
+import os
+import signal
 
-    def kill() -> None:
-        while len(records(run_dir, "report")) < 30:
-            time.sleep(0.005)
-        os.kill(client.km.provisioner.process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+from sweep.rundir.rundir import RunDir
 
-    thread = threading.Thread(target=kill, daemon=True)
-    thread.start()
-    return thread
+record, records = RunDir.record_reports, []
+
+
+def recording(run, reports, *arguments, **named):
+    record(run, reports, *arguments, **named)
+    records.extend(reports)
+    if len(records) >= 30:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+RunDir.record_reports = recording
+"""
+"""A cell that has its kernel killed in the midst of the study."""
 
 
 @pytest.mark.slow
@@ -41,11 +46,11 @@ def test_the_notebook_runs_and_resumes_after_its_kernel_was_killed(
     for name, value in {**environment(), "MLX_DISABLE_COMPILE": "1"}.items():
         monkeypatch.setenv(name, value)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3")
-    killer = killing(client, tmp_path / "runs" / "fit")
+    killed = deepcopy(notebook)
+    killed.cells.insert(0, nbformat.v4.new_code_cell(KILLED))
     with pytest.raises(DeadKernelError):
-        client.execute(cwd=str(tmp_path))
-    killer.join()
+        NotebookClient(killed, timeout=300, kernel_name="python3").execute(cwd=str(tmp_path))
+    assert 0 < len(records(tmp_path / "runs" / "fit", "report")) < 160
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute(cwd=str(tmp_path))
     _check_resumed(sweep.load(tmp_path / "runs" / "fit"))
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]

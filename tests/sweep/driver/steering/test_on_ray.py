@@ -112,6 +112,7 @@ def test_every_verb_steers_a_study_on_ray_that_is_killed_and_resumed(folder: Fol
     second.communicate()
     wait_until_gone(left)
 
+    folder.without_ray()
     third = begin(folder)
     wait_for(lambda: victim in told(run), third)
     assert [each["id"] for each in records(run, "request")].count(asked.id) == 1
@@ -127,7 +128,6 @@ def test_every_verb_steers_a_study_on_ray_that_is_killed_and_resumed(folder: Fol
     for number in live(run):
         assert sweep.prune(run, number).answer.endswith("when the study is next run")
     assert sweep.set(run, {"budget.trials": len(told(run)) + len(live(run))}).answered
-    folder.without_ray()
     fourth = folder.sweep("run", "study.yaml", "--no-report", "--quiet")
     assert fourth.returncode == 0, fourth.stderr
     assert server.events.count("end") == 1
