@@ -44,7 +44,7 @@ test: $(INSTALLED)
 	$(PYTHON) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25 --ignore=tests/train_core
 	$(PYTHON) -m pytest -n 2 --dist loadfile tests/train_core
 
-# Apart from `make test`: these tests take half as long again while it is measured.
+# Apart from `make test`: Python is half as fast while it is measured.
 coverage: $(INSTALLED)
 	$(PYTHON) -m pytest -n 3 --cov --dist loadfile --no-loadscope-reorder $(COVERS)
 
