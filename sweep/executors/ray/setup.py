@@ -41,6 +41,10 @@ START_S = 180.0
 """How long a node may take to start. Ray gives it 30 s, which are too few on a busy machine."""
 
 
+class RayletEnded(Exception):
+    """A node's raylet ended as it started: it waits 15 s for a process that a busy machine delays."""
+
+
 def init(**options: Any) -> Any:
     """`ray.init`, with this process's signal handlers and its process group kept.
 
@@ -84,7 +88,7 @@ def _without_idle_processes(*, dashboard: bool) -> Iterator[None]:
 
 @contextmanager
 def _with_time_to_start() -> Iterator[None]:
-    """Have Ray wait for a node that it starts until START_S, or until that node's raylet has ended."""
+    """Have Ray wait for a node that it starts until START_S, or raise RayletEnded once that is in vain."""
     services: Any = ray._private.services
     node: Any = ray._private.node.Node
     start, look = node.start_ray_processes, services.get_node
@@ -95,17 +99,18 @@ def _with_time_to_start() -> Iterator[None]:
         starting.append(self)
         start(self)
 
-    def waits() -> bool:
-        raylets = [each.process for node in starting for each in node.all_processes[PROCESS_TYPE_RAYLET]]
-        return bool(raylets) and time.monotonic() < deadline and all(each.poll() is None for each in raylets)
-
     def patient(*arguments: Any) -> Any:
         while True:
             try:
                 return look(*arguments)
-            except RuntimeError:  # it is not there yet
-                if not waits():
+            except RuntimeError as error:  # it is not there yet
+                if not starting or time.monotonic() > deadline:
                     raise
+                if any(
+                    each.process.poll() is not None for each in starting[0].all_processes[PROCESS_TYPE_RAYLET]
+                ):
+                    starting[0].kill_all_processes(check_alive=False)
+                    raise RayletEnded("its raylet timed out, or broke, as it started") from error
             time.sleep(0.1)
 
     node.start_ray_processes, services.get_node = noted, patient

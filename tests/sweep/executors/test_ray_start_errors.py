@@ -52,6 +52,18 @@ def test_only_where_it_took_too_long_is_waiting_the_advice() -> None:
     assert "wait" not in why_not_started(Exception("no such thing"))
 
 
+class Starting:
+    """Stands for a node whose raylet has ended, or has not."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        raylet = SimpleNamespace(process=SimpleNamespace(poll=lambda: exit_code))
+        self.all_processes = {"raylet": [raylet]}
+        self.killed = 0
+
+    def kill_all_processes(self, **_: object) -> None:
+        self.killed += 1
+
+
 @pytest.mark.parametrize(("exit_code", "looks"), [(None, 3), (1, 1)])
 def test_a_node_is_waited_for_on_a_busy_machine_while_its_raylet_lives(
     exit_code: int | None, looks: int, monkeypatch: pytest.MonkeyPatch
@@ -59,7 +71,7 @@ def test_a_node_is_waited_for_on_a_busy_machine_while_its_raylet_lives(
     """Ray itself gives it 30 s."""
     services: Any = setup.ray._private.services
     node: Any = setup.ray._private.node.Node
-    looked: list[str] = []
+    starting, looked = Starting(exit_code), list[str]()
 
     def look(address: str) -> str:
         looked.append(address)
@@ -68,10 +80,7 @@ def test_a_node_is_waited_for_on_a_busy_machine_while_its_raylet_lives(
         return "there"
 
     def init(**_: object) -> Any:
-        process = SimpleNamespace(poll=lambda: exit_code)
-        node.start_ray_processes(
-            SimpleNamespace(all_processes={"raylet": [SimpleNamespace(process=process)]})
-        )
+        node.start_ray_processes(starting)
         return services.get_node("here")
 
     monkeypatch.setattr(services, "get_node", look)
@@ -80,7 +89,29 @@ def test_a_node_is_waited_for_on_a_busy_machine_while_its_raylet_lives(
     if exit_code is None:
         assert setup.init() == "there"
     else:
-        with pytest.raises(RuntimeError, match="no such node"):
+        with pytest.raises(setup.RayletEnded):
             setup.init()
     assert looked == ["here"] * looks
+    assert starting.killed == (exit_code is not None), "what is left of it ends"
     assert services.get_node is look
+
+
+@pytest.mark.parametrize("ends", [2, 3])
+def test_ray_whose_raylet_ends_as_it_starts_is_started_again_some_times(
+    ends: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+
+    def init(**_: object) -> None:
+        started.append(None)
+        if len(started) <= ends:
+            raise setup.RayletEnded("its raylet timed out, or broke, as it started")
+
+    monkeypatch.setattr("sweep.executors.ray.own.init", init)
+    monkeypatch.setattr("sweep.executors.ray.own.head", lambda: "head")
+    if ends < 3:
+        OwnRayCluster(slots=1, gpus=0).start()
+    else:
+        with pytest.raises(SweepError, match=r"its raylet timed out, .* very busy, wait"):
+            OwnRayCluster(slots=1, gpus=0).start()
+    assert len(started) == 3
