@@ -189,6 +189,7 @@ class Recipe:
             timeout_s=None,
             retry=2,
             max_concurrent="auto",
+            faults=tuple(each for each in found.faults if each.kind != "limit"),  # all must be there at once
             edits=tuple(each for each in found.edits if each.kind in ("lanes", "slots", "checkpoints")),
             requests=tuple(each for each in found.requests if each.verb in HARMLESS_REQUESTS),
         )

@@ -107,6 +107,25 @@ FOUND = (
     # A checkpoint that a later member copies was deleted while no member was live.
     '{"seed":1151,"trials":4,"reports":2,"sampler":"pbt","max_concurrent":1,"timeout_s":15.0,"every_s":5.0,'
     '"interval":1,"faults":[{"kind":"hang","at":9,"pick":45}]}',
+    # Finals that a killed driver had received and not recorded were not the final ones.
+    '{"seed":20584,"replicates":3,"keep_best":3,"deaths":[{"kind":"kill","at":57,"share":0.7884851646344864}],'
+    '"requests":[{"verb":"prune","at":2,"pick":59}]}',
+    # Fewer lanes were asked for while more were measured: the slot opened those, and was never filled.
+    '{"seed":31230,"trials":5,"programs":2,"lanes":"auto","keep_best":1,"raise_to":4,"deaths":[{"kind":"power",'
+    '"at":46,"share":0.06966923533517655}],"requests":[{"verb":"lanes","at":6,"pick":97}]}',
+    # A trial that ran again for its final checkpoint resumed from one that had gone for a later one.
+    '{"seed":31588,"trials":5,"reports":4,"keep_best":1,"every_s":0.5,"slots":4,"transfer_s":5.0,"retry":0,'
+    '"faults":[{"kind":"node","at":18,"pick":55},{"kind":"error","at":3,"pick":53}],"deaths":[{"kind":"power",'
+    '"at":108,"share":0.6190015720150182}],"requests":[{"verb":"budget","at":23,"pick":50}]}',
+    # A power cut left checkpoints of a trial that the log no longer had, and its number was asked for again.
+    '{"seed":33712,"trials":4,"replicates":3,"reports":4,"lanes":2,"keep_best":1,"run_s":0.01,"faults":'
+    '[{"kind":"worker","at":23,"pick":45}],"deaths":[{"kind":"power","at":112,"share":0.19570813750606098}],'
+    '"requests":[{"verb":"lanes","at":3,"pick":50}]}',
+    # A trial that a person had pruned was killed before that was told, and completed in the next session.
+    '{"seed":41595,"trials":4,"reports":3,"pruner":"hyperband","keep_best":3,"run_s":0.01,"transfer_s":5.0,'
+    '"faults":[{"kind":"worker","at":16,"pick":85},{"kind":"corrupt","at":2,"pick":15}],"deaths":[{"kind":'
+    '"kill","at":72,"share":0.1461004025505529}],"requests":[{"verb":"pause","at":6,"pick":64},{"verb":"prune",'
+    '"at":17,"pick":29},{"verb":"tag","at":3,"pick":17},{"verb":"enqueue","at":8,"pick":7}]}',
 )
 """Histories that failed once, made smaller."""
 
