@@ -14,7 +14,8 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any, Literal
@@ -198,3 +199,16 @@ def _line(facts: Mapping[str, object]) -> str:
 def _verdict(one: Check) -> str:
     verdict = {True: "holds", False: "DOES NOT HOLD", None: one.reason}[one.holds]
     return f"{one.name}: {one.value:.4g}, bound {one.bound:g}: {verdict}"
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Ray Tune prints whatever `verbose` says; the result stands alone on stdout."""
+    kept = os.dup(1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)

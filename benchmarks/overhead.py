@@ -10,13 +10,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
-import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -92,25 +90,12 @@ def tune(sampler: str, *, trials: int, reports: int, reuse_actors: bool) -> floa
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        with _silent():
+        with measure.silent():
             results = tuner.fit()
         assert not results.num_errors, "every trial must end well"
         seconds = time.perf_counter() - (started.at or 0.0)
     ray.shutdown()
     return seconds
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Ray Tune prints whatever `verbose` says; the result stands alone on stdout."""
-    kept = os.dup(1)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
 
 
 def train(config: dict[str, float]) -> None:

@@ -12,13 +12,14 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks import measure
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -107,26 +108,13 @@ def run(settings: Settings, *, seed: int) -> Found:
                 verbose=0,
             ),
         )
-        with _silent():
+        with measure.silent():
             results = tuner.fit()
         assert not results.num_errors, "every member must end well"
         ends = [results[place].metrics for place in range(len(results))]
         best = min(float(each[settings.metric]) for each in ends if each is not None)
     ray.shutdown()
     return Found(reports, best)
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Ray Tune prints whatever `verbose` says; the result stands alone on stdout."""
-    kept = os.dup(1)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
 
 
 if is_there():

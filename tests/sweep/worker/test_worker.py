@@ -12,7 +12,7 @@ import mlx.core as mx
 import pytest
 
 from sweep.vocabulary.trial import Length, RunId, Scalar, TrialPlan
-from sweep.vocabulary.turn import Load, Probe, TaskRef, Trainable, Turn, WorkerSettings
+from sweep.vocabulary.turn import Load, Probe, TaskRef, Trainable, Turn, TurnResult, WorkerSettings
 from sweep.worker import width_cache
 from sweep.worker.worker import Worker
 from tests.sweep.conftest import STUDIES
@@ -130,21 +130,28 @@ def test_cudas_caches_of_plans_end_no_study(cuda: bool, monkeypatch: pytest.Monk
     assert set_here == {"MLX_CUDA_FFT_CACHE_SIZE": "7", **also}
 
 
-def test_a_turn_that_is_cut_short_ends_before_its_report_and_is_saved_where_it_stands(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C must not wait for the next report of a slow model. The steps on the way change no bit."""
-    monkeypatch.setattr("sweep.worker.snapshots.FIRST_MICRO_BATCHES", 2)
-    plan = replace(PLAN, length=Length(3 * 64, 3 * 64))
+LONG = replace(PLAN, length=Length(3 * 64, 3 * 64))
+
+
+def cut_short_turn(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> TurnResult:
+    """A first turn of a long trial that is cut short after two micro-batches."""
     plain = mx.synchronize
 
     def interrupted() -> None:
         plain()
         worker.cut_short()  # as the actor's other thread does, in the midst of the turn
 
+    monkeypatch.setattr("sweep.worker.snapshots.FIRST_MICRO_BATCHES", 2)
     with monkeypatch.context() as patch:
         patch.setattr(mx, "synchronize", interrupted)
-        cut = worker.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, plan, 0, 1),)))
+        return worker.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, LONG, 0, 1),)))
+
+
+def test_a_turn_that_is_cut_short_ends_before_its_report_and_is_saved_where_it_stands(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C must not wait for the next report of a slow model. The steps on the way change no bit."""
+    cut = cut_short_turn(worker, monkeypatch)
     assert (cut.error, cut.reports, cut.finished) == (None, (), ())
     assert cut.spent[RunId(0, 0)].examples == 2 * 16
     after = worker.turn(Turn(1, SIGNATURE, 1))
@@ -154,7 +161,7 @@ def test_a_turn_that_is_cut_short_ends_before_its_report_and_is_saved_where_it_s
     reported = []
     for checkpoint in (None, saved.path):
         other = Worker(WorkerSettings(TaskRef(str(STUDIES), "line.py:Line"), None, keep_final=False))
-        result = other.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, plan, 0, 1, checkpoint),)))
+        result = other.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, LONG, 0, 1, checkpoint),)))
         reported.append([(each.examples, each.metrics) for each in result.reports])
         other.close()
     assert reported[0] == reported[1]
@@ -165,19 +172,9 @@ def test_a_turn_after_one_that_is_cut_short_drops_no_lane(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next turn was given out while this one trained: its lanes are planned to be free by then."""
-    monkeypatch.setattr("sweep.worker.snapshots.FIRST_MICRO_BATCHES", 2)
-    plan = replace(PLAN, length=Length(3 * 64, 3 * 64))
-    plain = mx.synchronize
-
-    def interrupted() -> None:
-        plain()
-        worker.cut_short()
-
-    with monkeypatch.context() as patch:
-        patch.setattr(mx, "synchronize", interrupted)
-        worker.turn(Turn(0, SIGNATURE, 1, loads=(Load(0, plan, 0, 1),)))
+    cut_short_turn(worker, monkeypatch)
     another = (*SIGNATURE[:-1], ("slow", 0.001))
-    worker.turn(Turn(1, another, 1, loads=(Load(0, replace(plan, number=1), 0, 1),)))
+    worker.turn(Turn(1, another, 1, loads=(Load(0, replace(LONG, number=1), 0, 1),)))
     (saved,) = worker.turn(Turn(2, another, 1, advance=False)).snapshots
     assert (saved.trial, saved.examples) == (0, 2 * 16)
 
