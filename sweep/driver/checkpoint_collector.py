@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -67,6 +66,7 @@ class CheckpointCollector:
         self._policy = policy
         self._directions = directions
         self._told = {outcome.number: outcome for outcome in told}
+        self._ended = dict(self._told)
         self._starred = run.history.study.steered.starred
         self._store = store
         self._needed = needed
@@ -110,41 +110,32 @@ class CheckpointCollector:
         `finals` are where runs ended of which a final snapshot should be there, by replicate, in examples.
         """
         number = outcome.number
-        with self._as_if_told(outcome):
-            offered = {snapshot.run for _, snapshot in self._final.get(number, ())}
-            coming = {each.run for each in self._coming.values() if each.final}
-            lost = [
-                replicate
-                for replicate, examples in finals.items()
-                if RunId(number, replicate) not in self._here | offered | coming
-                and self._would_stay(replace(SHOULD_BE, trial=number, replicate=replicate, examples=examples))
-            ]
-            self._settle_final(number)
-            awaited = {
-                key for key, each in self._coming.items() if each.trial == number and self._would_stay(each)
-            }
-        self._ending[number] = Ending(awaited, set(lost))
+        self._ended[number] = outcome
+        offered = {snapshot.run for _, snapshot in self._final.get(number, ())}
+        coming = {key: each for key, each in self._coming.items() if each.trial == number}
+        known = self._here | offered | {each.run for each in coming.values() if each.final}
+        lost = {
+            replicate
+            for replicate, examples in finals.items()
+            if RunId(number, replicate) not in known
+            and self._would_stay(replace(SHOULD_BE, trial=number, replicate=replicate, examples=examples))
+        }
+        awaited = {key for key, each in coming.items() if self._would_stay(each)}
+        self._ending[number] = Ending(awaited | self._settle_final(number), lost)
 
     def settled(self) -> list[Kept | Unsaved]:
         """Which trials that have ended wait for nothing any more."""
         answers: list[Kept | Unsaved] = []
         for number in [number for number, each in self._ending.items() if not each.coming]:
             lost = self._ending.pop(number).lost
+            if lost:
+                del self._ended[number]
             answers.append(Unsaved(number, tuple(sorted(lost))) if lost else Kept(number))
         return answers
 
-    @contextmanager
-    def _as_if_told(self, outcome: Outcome) -> Iterator[None]:
-        """What stays is decided as it will be once the trial is told; nothing goes before it is."""
-        self._told[outcome.number] = outcome
-        try:
-            yield
-        finally:
-            del self._told[outcome.number]
-
     def trial_told(self, outcome: Outcome) -> None:
         """A trial is told: its final snapshots are fetched where they will be kept, others are dropped."""
-        self._told[outcome.number] = outcome
+        self._told[outcome.number] = self._ended[outcome.number] = outcome
         self._here = {run for run in self._here if run.trial != outcome.number}
         self._settle_final(outcome.number)
 
@@ -153,13 +144,17 @@ class CheckpointCollector:
         self._policy, self._starred = policy, starred
         self._untidy = True
 
-    def _settle_final(self, number: int) -> None:
+    def _settle_final(self, number: int) -> set[Arriving]:
+        """Fetch what was offered and stays; what is coming now."""
+        coming = set()
         for slot, snapshot in self._final.pop(number, []):
             if self._would_stay(snapshot):
                 self._fetch(slot, snapshot)
+                coming.add((slot, snapshot.path))
             else:
                 self._executor.discard(slot, snapshot)
         self._untidy = True
+        return coming
 
     def turn_out(self, slot: str, turn: Turn) -> None:
         """A worker was given a turn: what its runs resume from stays until the turn has come back."""
@@ -242,8 +237,10 @@ class CheckpointCollector:
         self._executor.gather(slot, snapshot)
 
     def _would_stay(self, snapshot: Snapshot) -> bool:
+        """As it will be once all that have ended are told, and what is coming of them is here."""
         stored = replace(snapshot, path=stored_name(snapshot))
-        return stored not in self._superseded([*self._run.checkpoints.kept, stored])
+        coming = [each for each in self._coming.values() if each.trial in self._ended and each != stored]
+        return stored not in self._superseded([*self._run.checkpoints.kept, *coming, stored], self._ended)
 
     def look_at_store(self) -> None:
         """Enter what the store has done since the last look."""
@@ -276,7 +273,7 @@ class CheckpointCollector:
         """
         checkpoints = self._run.checkpoints.kept
         coming = [each for each in self._coming.values() if each.trial in self._told]
-        superseded = self._superseded([*checkpoints, *coming])
+        superseded = self._superseded([*checkpoints, *coming], self._told)
         loading = frozenset(self._needed()).union(*self._loading.values())
         gone = [each for each in superseded if each in checkpoints and self._lies_at(each) not in loading]
         self._untidy = any(self._lies_at(each) in loading for each in superseded)
@@ -297,10 +294,10 @@ class CheckpointCollector:
     def _lies_at(self, snapshot: Snapshot) -> str:
         return str(self._run.path / snapshot.path)
 
-    def _superseded(self, checkpoints: Sequence[Snapshot]) -> list[Snapshot]:
+    def _superseded(self, checkpoints: Sequence[Snapshot], told: Mapping[int, Outcome]) -> list[Snapshot]:
         return superseded(
             checkpoints,
-            told=self._told,
+            told=told,
             directions=self._directions,
             keep_best=self._policy.keep_best,
             keep_best_report=self._policy.keep_best_report,

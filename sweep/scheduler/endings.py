@@ -56,10 +56,13 @@ def kept(state: State, number: int, out: list[Instruction]) -> None:
         _tell_complete(state, trial, out)
 
 
-def unsaved(state: State, number: int, replicates: Collection[int]) -> list[LiveRun]:
+def unsaved(state: State, number: int, replicates: Collection[int], out: list[Instruction]) -> list[LiveRun]:
     """The runs whose last checkpoints were lost: their trial is live until they have made them again."""
     trial = state.ending.pop(number, None)
     if trial is None:
+        return []
+    if trial.outcome is not None and trial.outcome.reason == FINISHED_BY_HAND:
+        _tell_complete(state, trial, out)  # it ends where it stands: with its last checkpoint that is there
         return []
     state.trials[number] = trial
     state.trials = dict(sorted(state.trials.items()))

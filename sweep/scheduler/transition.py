@@ -91,7 +91,7 @@ def transition(state: State, event: Event, now: float) -> list[Instruction]:
         case Kept():
             endings.kept(state, event.number, out)
         case Unsaved():
-            for run in endings.unsaved(state, event.number, event.replicates):
+            for run in endings.unsaved(state, event.number, event.replicates, out):
                 faults.requeue(state, run, now, limit=None)
         case Tick():
             faults.resume_paused(state, now)

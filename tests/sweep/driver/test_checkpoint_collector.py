@@ -204,3 +204,22 @@ def test_a_final_checkpoint_that_came_before_its_trial_ended_counts(tmp_path: Pa
         collector.slot_lost("far")
         collector.keep(outcome(0), {0: 300})
         assert collector.settled() == [Kept(0)]
+
+
+def test_of_trials_that_end_together_those_that_the_others_surpass_are_not_fetched(tmp_path: Path) -> None:
+    """Of a thousand lanes that end in one step a thousand checkpoints came, to keep three."""
+    with RunDir.open(tmp_path, "study") as run:
+        collector = collecting(run, keep_best=1)
+        better, worse = BETTER_FIRST
+        for number in BETTER_FIRST:
+            collector.offer("far", snapshot(number, 300, final=True))
+        collector.keep(outcome(better), {0: 300})
+        collector.keep(outcome(worse), {0: 300})
+        assert collector.settled() == [Kept(worse)]
+
+        collector.slot_lost("far")
+        assert collector.settled() == [Unsaved(better, (0,))]
+        collector.offer("near", snapshot(worse, 300, final=True))
+        collector.keep(outcome(worse), {0: 300})
+        assert collector.settled() == [], "nothing surpasses it any more"
+        collector.close()

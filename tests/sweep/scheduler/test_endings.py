@@ -106,6 +106,8 @@ def test_one_that_a_person_ends_is_not_made_again() -> None:
     home.enter(Finish(0))
     ended(home)
     assert home.keeping[0].finals == {}
+    home.enter(Unsaved(0, (0,)))
+    assert home.told[0].outcome.reason == FINISHED_BY_HAND
 
 
 def test_after_an_interruption_it_is_told_if_its_checkpoint_comes_and_else_left() -> None:
