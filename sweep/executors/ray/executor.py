@@ -16,7 +16,7 @@ from sweep.executors.ray.actor import start_actor, training_worker
 from sweep.executors.ray.calls import Call, ChunkCall, Hello, PendingCalls, Ping, TurnCall
 from sweep.executors.ray.deadline import call_with_timeout
 from sweep.executors.ray.nodes import ClusterSnapshot, RayCluster, RayNode, first_line
-from sweep.executors.ray.owners import Owners
+from sweep.executors.ray.owners import LeftNodes, Owners
 from sweep.executors.ray.restarts import DelayedStart, DelayedStarts, RestartPolicy, SuspectedLoss
 from sweep.executors.ray.setup import ActorUnavailableError, RayError, RayTaskError, ray
 from sweep.executors.ray.transfers import Transfers
@@ -77,10 +77,8 @@ class RayExecutor:
         self._name = name
         self._make_worker = make_worker
         self._seat = seat
-        self._owners = owners
+        self._left = LeftNodes(owners)
         self._idle: Collection[str] = ()
-        self._taken: dict[str, str] = {}
-        self._blind: set[str] = set()
         self._parked: list[tuple[RayNode, int]] = []
         self._nodes: dict[str, RayNode] = {}
         self._slots: dict[str, _Slot] = {}
@@ -135,10 +133,10 @@ class RayExecutor:
         elif not self._ready:
             time.sleep(timeout_s)
         self._poll()
-        if self._owners is not None:
-            self._leave_to_owners(self._owners)
+        self._leave_to_owners()
         if self._seat is not None:
             self._keep_to_share(self._seat)
+        self._unpark()
         events = list(self._ready)
         self._ready.clear()
         return events
@@ -181,12 +179,8 @@ class RayExecutor:
 
     def _keep_to_share(self, seat: Seat) -> None:
         """Start workers where the study may have more, and have some end where it may have fewer."""
-        seat.see({node.name: node.slots for id, node in self._nodes.items() if id not in self._taken})
+        seat.see({node.name: node.slots for id, node in self._nodes.items() if id not in self._left.why})
         self._ready += [Said(text) for text in seat.notes()]
-        for node, place in list(self._parked):
-            if node.id not in self._taken and seat.has_room(node.name):
-                self._parked.remove((node, place))
-                self._delayed.add(DelayedStart(time.monotonic(), node, place))
         self._say_who_is_late()
         for node in self._nodes.values():
             for slot in self._least_needed(node)[: seat.too_many(node.name)]:
@@ -235,37 +229,20 @@ class RayExecutor:
 
     # Nodes that are their owners'
 
-    def _leave_to_owners(self, owners: Owners) -> None:
-        """Have workers end where a node's owner comes first, and start them again where that is over."""
-        looks = owners.poll(self._nodes)
-        for id, node in self._nodes.items():
-            look = looks.get(id)
-            if look is None:
-                continue
-            if look.taken is not None:
-                self._leave_to_owner(node, look.taken.why)
-            elif self._taken.pop(id, None) is not None:
-                self._ready.append(Said(f"{node.name} is used again"))
-                if self._seat is None:
-                    self._unpark(node)
-            if look.blind and id not in self._blind:
-                self._blind.add(id)
-                text = (
-                    f"{node.name}: it cannot be told when it was last typed at: `owner_first` does not count"
-                )
-                self._ready.append(Said(text))
+    def _leave_to_owners(self) -> None:
+        """Have workers end where a node's owner comes first."""
+        self._ready += [Said(text) for text in self._left.look(self._nodes)]
+        for slot in [slot for slot in self._slots.values() if not slot.leaves]:
+            if (why := self._left.why.get(slot.node.id)) is not None:
+                self._give_back(slot, why)
 
-    def _leave_to_owner(self, node: RayNode, why: str) -> None:
-        if self._taken.get(node.id) != why:
-            self._taken[node.id] = why
-            self._ready.append(Said(f"{node.name} is left to its owner: {why}"))
-        for slot in [each for each in self._slots.values() if each.node.id == node.id and not each.leaves]:
-            self._give_back(slot, why)
-
-    def _unpark(self, node: RayNode) -> None:
-        for place in [place for parked, place in self._parked if parked.id == node.id]:
-            self._parked.remove((node, place))
-            self._delayed.add(DelayedStart(time.monotonic(), node, place))
+    def _unpark(self) -> None:
+        """Start workers where places waited, and neither an owner nor another study has them any more."""
+        for node, place in list(self._parked):
+            is_free = node.id not in self._left.why
+            if is_free and (self._seat is None or self._seat.has_room(node.name)):
+                self._parked.remove((node, place))
+                self._delayed.add(DelayedStart(time.monotonic(), node, place))
 
     # Nodes that come and go
 
@@ -293,7 +270,7 @@ class RayExecutor:
 
     def _node_left(self, node: RayNode) -> None:
         self._parked = [each for each in self._parked if each[0].id != node.id]
-        self._taken.pop(node.id, None)
+        self._left.why.pop(node.id, None)
         for slot in [slot for slot in self._slots.values() if slot.node.id == node.id]:
             self._drop(slot.id, Loss.NODE, f"Ray's node {node.name} has ended or does not answer")
 
@@ -307,7 +284,7 @@ class RayExecutor:
         due = deque(self._delayed.take(snapshot.began, self._nodes.keys()))
         while due:
             start = due.popleft()
-            if start.node.id in self._taken or (
+            if start.node.id in self._left.why or (
                 self._seat is not None and not self._seat.take(start.node.name)
             ):
                 self._park(start.node, start.place)

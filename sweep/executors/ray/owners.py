@@ -106,3 +106,33 @@ class Owners:
         if done:
             watched.seen = ray.get(watched.asked)
             watched.asked, watched.due = None, self._clock() + LOOK_EVERY_S
+
+
+class LeftNodes:
+    """The nodes that are left to their owners: `why`, by id."""
+
+    def __init__(self, owners: Owners | None) -> None:
+        self._owners = owners
+        self._blind: set[str] = set()
+        self.why: dict[str, str] = {}
+
+    def look(self, nodes: Mapping[str, RayNode]) -> list[str]:
+        """Enter what was seen of the nodes; what to say of it."""
+        looks = {} if self._owners is None else self._owners.poll(nodes)
+        said = []
+        for id, look in looks.items():
+            if id not in nodes:
+                continue
+            name, before = nodes[id].name, self.why.pop(id, None)
+            if look.taken is not None:
+                self.why[id] = look.taken.why
+                if before != look.taken.why:
+                    said.append(f"{name} is left to its owner: {look.taken.why}")
+            elif before is not None:
+                said.append(f"{name} is used again")
+            if look.blind and id not in self._blind:
+                self._blind.add(id)
+                said.append(
+                    f"{name}: it cannot be told when it was last typed at: `owner_first` does not count"
+                )
+        return said
