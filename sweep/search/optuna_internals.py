@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import BaseDistribution, _get_single_value
 from optuna.pruners import HyperbandPruner, PatientPruner, SuccessiveHalvingPruner
 from optuna.samplers._ga import BaseGASampler
@@ -220,6 +221,29 @@ def has_usual_kernels(sampler: optuna.samplers.TPESampler) -> bool:
     usual = optuna.samplers.TPESampler()
     names = ("_parzen_estimator_parameters", "_gamma", "_parzen_estimator_cls")
     return all(getattr(sampler, name) == getattr(usual, name) for name in names)
+
+
+class UniformDraw:
+    """How a random sampler draws some hyperparameters, found out once: it does so at every draw."""
+
+    def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
+        self._order = list(distributions)
+        self._single = {
+            name: single_value(each) for name, each in distributions.items() if each.single()
+        }
+        drawn = {name: each for name, each in distributions.items() if name not in self._single}
+        self._transform = _SearchSpaceTransform(drawn) if drawn else None
+
+    def values(self, rng: np.random.RandomState) -> dict[str, Any]:
+        """One value of each, in their order: those that have only one take no random number."""
+        if self._transform is None:
+            return self._single
+        bounds = self._transform.bounds
+        values = self._transform.untransform(rng.uniform(bounds[:, 0], bounds[:, 1]))
+        if not self._single:
+            return values
+        found = {**values, **self._single}
+        return {name: found[name] for name in self._order}
 
 
 def single_value(distribution: BaseDistribution) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from optuna.exceptions import ExperimentalWarning
 from sweep.errors import Problem, SpecError
 from sweep.search import hub, space
 from sweep.search.grid import Grid
-from sweep.search.optuna_internals import random_states, single_value
+from sweep.search.optuna_internals import UniformDraw, random_states
 from sweep.search.pbt.sampler import PopulationSampler
 from sweep.search.tpe.sampler import TPESampler
 from sweep.spec.named import classes
@@ -109,39 +110,40 @@ def reseed(sampler: optuna.samplers.BaseSampler, seed: int, number: int) -> None
         rng.seed(words)
 
 
-def random_points(
-    sampler: optuna.samplers.RandomSampler,
-    seed: int,
-    numbers: range,
-    space: Mapping[str, BaseDistribution],
-    conditional: Mapping[str, Callable[[Mapping[str, Any]], bool]],
-) -> list[dict[str, Any]]:
-    """The points of the trials of these numbers; each follows from the seed and its number alone.
+class RandomPoints:
+    """What a random sampler proposes; each point follows from the seed and its trial's number alone.
 
-    `space` has the order in which a trial is given its hyperparameters.
+    A random sampler looks at neither the study nor the trial. Asked for each hyperparameter it would find
+    out anew how to draw it; here those that every trial has are drawn together, from the same numbers.
     """
-    return [_random_point(sampler, seed, number, space, conditional) for number in numbers]
 
+    def __init__(
+        self,
+        seed: int,
+        space: Mapping[str, BaseDistribution],
+        conditional: Mapping[str, Callable[[Mapping[str, Any]], bool]],
+    ) -> None:
+        """`space` has the order in which a trial is given its hyperparameters."""
+        self._seed = seed
+        self._space = space
+        self._draws: list[tuple[Callable[[Mapping[str, Any]], bool] | None, UniformDraw]] = []
+        for condition, names in groupby(space, conditional.get):
+            one_by_one = [[name] for name in names] if condition is not None else [list(names)]
+            self._draws += [
+                (condition, UniformDraw({name: space[name] for name in block})) for block in one_by_one
+            ]
 
-def _random_point(
-    sampler: optuna.samplers.RandomSampler,
-    seed: int,
-    number: int,
-    space: Mapping[str, BaseDistribution],
-    conditional: Mapping[str, Callable[[Mapping[str, Any]], bool]],
-) -> dict[str, Any]:
-    reseed(sampler, seed, number)
-    point: dict[str, Any] = {}
-    for name, its in space.items():
-        if name in conditional and not conditional[name](point):
-            continue
-        if its.single():
-            point[name] = single_value(its)
-            continue
-        # A random sampler looks at neither the study nor the trial.
-        value = sampler.sample_independent(None, None, name, its)  # type: ignore[arg-type]
-        point[name] = its.to_external_repr(its.to_internal_repr(value))
-    return point
+    def point(self, sampler: optuna.samplers.RandomSampler, number: int) -> dict[str, Any]:
+        """The hyperparameters of the trial of this number."""
+        reseed(sampler, self._seed, number)
+        (rng,) = random_states(sampler)
+        point: dict[str, Any] = {}
+        for condition, draw in self._draws:
+            if condition is None or condition(point):
+                for name, value in draw.values(rng).items():
+                    its = self._space[name]
+                    point[name] = its.to_external_repr(its.to_internal_repr(value))
+        return point
 
 
 def quietly() -> warnings.catch_warnings[None]:

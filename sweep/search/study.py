@@ -114,6 +114,7 @@ class Study:
         self._order = dependency_order(spec.space)
         self._distributions = space.distributions(spec)
         self._conditions = space.conditions(spec)
+        self._random = samplers.RandomPoints(spec.seed, self._distributions, self._conditions)
         self._trials: dict[int, optuna.Trial] = {}
         self._unopened: dict[int, int] = {}
         self._retries = self._that_fit(retries or {})
@@ -212,10 +213,7 @@ class Study:
             with self._proposing(number):
                 return sampler.propose(self._study, count, self._distributions, self._conditions)
         if type(sampler) is optuna.samplers.RandomSampler:
-            numbers = range(number, number + count)
-            return samplers.random_points(
-                sampler, self._spec.seed, numbers, self._distributions, self._conditions
-            )
+            return [self._random.point(sampler, each) for each in range(number, number + count)]
         return []
 
     def restore(

@@ -62,6 +62,9 @@ PRIVATE = {
     "_get_single_value": Private(
         "optuna.distributions", (INTERNALS,), "take `low`, or the only one of `choices`"
     ),
+    "_SearchSpaceTransform": Private(
+        "optuna._transform", (INTERNALS,), "ask the random sampler: sample_independent, one by one"
+    ),
     "JournalOperation": Private(
         "optuna.storages.journal._storage", (JOURNAL,), "write the new op codes, and read the old ones"
     ),
