@@ -58,13 +58,14 @@ class Actor:
         return self._worker.info()
 
     @ray.method(concurrency_group="turns")
-    def turn(self, place: int, pickled: bytes, *incoming: str) -> bytes:
+    def turn(self, pickled: bytes, *incoming: str) -> bytes:
         """Carry out a turn, pickled both ways: Ray's own way for objects takes several times as long.
 
-        `place` counts the turns before it, since two calls may come in either order. `incoming` are the
-        checkpoint files of the turn's loads, in order, already on this host.
+        What is pickled are its place, which counts the turns before it, since two calls may come in either
+        order, and the turn. `incoming` are the checkpoint files of its loads, in order, already on this host.
         """
-        turn: Turn = pickle.loads(pickled)
+        turn: Turn
+        place, turn = pickle.loads(pickled)
         if incoming:
             turn = turn.with_checkpoints(incoming)
         with self._may_begin:

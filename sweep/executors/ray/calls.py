@@ -62,7 +62,7 @@ class PendingCalls:
     def collect(self, timeout_s: float) -> list[tuple[Call, Any]]:
         """All calls that are answered, with their references, or the first that is within `timeout_s`."""
         references = list(self._calls)
-        done, _ = ray.wait(references, num_returns=1, timeout=timeout_s)
-        if done:
-            done, _ = ray.wait(references, num_returns=len(references), timeout=0)
+        done, _ = ray.wait(references, num_returns=len(references), timeout=0)
+        if not done:
+            done, _ = ray.wait(references, num_returns=1, timeout=timeout_s)
         return [(self._calls.pop(reference), reference) for reference in sorted(done, key=references.index)]

@@ -103,7 +103,7 @@ class RayExecutor:
             return
         to = self._slots[slot]
         incoming = [self._transfers.send(to.actor, path) for path in turn.checkpoints]
-        to.unanswered.append(to.actor.turn.remote(to.turns, pickle.dumps(turn), *incoming))
+        to.unanswered.append(to.actor.turn.remote(pickle.dumps((to.turns, turn)), *incoming))
         to.turns += 1
         self._await_oldest(to)
 

@@ -54,7 +54,7 @@ def actor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Actor:
 
 def give(actor: Actor, place: int, number: int) -> int:
     turn: Any = actor.turn  # Ray's types know it as a remote method alone
-    answer: TurnResult = pickle.loads(turn(place, pickle.dumps(Turn(number, (), 1))))
+    answer: TurnResult = pickle.loads(turn(pickle.dumps((place, Turn(number, (), 1)))))
     return answer.number
 
 
@@ -99,7 +99,7 @@ def test_what_came_for_a_turn_goes_with_it_and_all_else_when_the_worker_leaves(
     came = [calls.write_chunk(f"{number}-examples", number.encode()) for number in ("1", "2")]
     plan: Any = SimpleNamespace(number=0)
     loads = tuple(Load(lane, plan, 0, 1, "in the run directory") for lane in range(2))
-    calls.turn(0, pickle.dumps(Turn(0, (), 2, loads=loads)), *came)
+    calls.turn(pickle.dumps((0, Turn(0, (), 2, loads=loads))), *came)
     assert actor._worker.went_on_from == [b"1", b"2"]
     assert [path.name for path in actor._worker.spool.folder.iterdir()] == ["lock"]
     calls.leave()
