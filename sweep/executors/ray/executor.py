@@ -6,11 +6,12 @@ import pickle
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, assert_never
 
+from runlog import collector
 from sweep.executors.base import Chunk, ExecutorEvent, Said
 from sweep.executors.ray.actor import start_actor, training_worker
 from sweep.executors.ray.calls import Call, ChunkCall, Hello, PendingCalls, Ping, TurnCall
@@ -90,9 +91,11 @@ class RayExecutor:
         self._ready: deque[ExecutorEvent] = deque()
         self._begun: Counter[str] = Counter()
         self._to_cut_short = False
+        self._collecting = ExitStack()
 
     def start(self) -> None:
         """Start or join Ray; workers start as soon as their nodes are seen."""
+        self._collecting.enter_context(collector.seldom())  # nothing large is made here: workers train
         self._cluster.start()
         if self._seat is not None:
             self._seat.begin()
@@ -142,6 +145,7 @@ class RayExecutor:
         return events
 
     def close(self) -> None:
+        self._collecting.close()
         if self._seat is not None:
             self._seat.end()
         slots, self._slots = self._slots, {}

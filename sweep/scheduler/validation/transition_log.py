@@ -11,6 +11,12 @@ from sweep.scheduler.messages import Event, Instruction
 KEPT = 64
 """How many transitions are kept."""
 
+MOST_INSTRUCTIONS = 256
+"""So many instructions are kept, or those of the last transition: what wide slots reported would all grow old.
+
+Python's collector looks through what has grown old, and that took as long as half of all else.
+"""
+
 LINE = 240
 """How many characters of a value are printed."""
 
@@ -27,11 +33,15 @@ class TransitionLog:
     """A bounded log of what was entered and what came of it."""
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=KEPT)
+        self._entries: deque[Entry] = deque()
+        self._instructions = 0
 
     def enter(self, now: float, event: Event, instructions: Sequence[Instruction]) -> None:
         """Keep one transition, and let go of the oldest."""
         self._entries.append(Entry(now, event, instructions))
+        self._instructions += len(instructions)
+        while len(self) > KEPT or (len(self) > 1 and self._instructions > MOST_INSTRUCTIONS):
+            self._instructions -= len(self._entries.popleft().instructions)
 
     def __len__(self) -> int:
         return len(self._entries)

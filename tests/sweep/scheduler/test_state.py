@@ -10,8 +10,9 @@ import pytest
 
 from sweep.scheduler import Aim, Limits, State, feeding, placement
 from sweep.scheduler.live import Boundary, LiveTrial, QueueKey
+from sweep.scheduler.messages import Ask, Tick
 from sweep.scheduler.slots import Flight, PlannedLane
-from sweep.scheduler.validation.transition_log import KEPT
+from sweep.scheduler.validation.transition_log import KEPT, MOST_INSTRUCTIONS, TransitionLog
 from sweep.vocabulary.trial import Length, RunId, Snapshot
 from tests.sweep.world import World
 
@@ -185,6 +186,18 @@ def test_the_log_keeps_the_last_transitions_with_what_they_led_to() -> None:
     assert len(world.state.log) == KEPT
     assert "SlotJoined(slot='slot-1'" not in str(world.state.log)
     assert max(map(len, str(world.state.log).splitlines())) < 300
+
+
+def test_the_log_keeps_the_last_transition_however_much_it_led_to_and_few_instructions_besides() -> None:
+    log, wide = TransitionLog(), [Ask(1)] * MOST_INSTRUCTIONS
+    for now in range(3):
+        log.enter(now, Tick(), wide)
+    assert len(log) == 1
+    log.enter(3, Tick(), [])
+    assert len(log) == 2
+    for now in range(2 * KEPT):
+        log.enter(now, Tick(), [Ask(1)])
+    assert len(log) == KEPT
 
 
 @pytest.mark.parametrize(("ends", "values"), [((30, 30), [5.0, 1.0]), ((20, 30), [5.0, 3.0])])
