@@ -28,13 +28,14 @@ def complete(state: State, trial: LiveTrial, out: list[Instruction]) -> None:
     """The trial has ended, by all its runs or by patience; without a finite number an objective it fails."""
     if trial.finished and trial.plan.length.open and not trial.rows and not out_of_patience(state, trial):
         trial.level()
-    for aim in state.limits.objectives:
-        if not _counted(trial, aim):
+    values = [(aim, _value(trial, aim)) for aim in state.limits.objectives]
+    for aim, value in values:
+        if value is None:
             reason = _missing(trial, aim)
             _tell(state, trial, TrialState.FAIL, out, reason)
             return
-    for aim in state.limits.objectives:
-        if not math.isfinite(value := _value(trial, aim)):
+    for aim, value in values:
+        if value is not None and not math.isfinite(value):
             found = "NaN" if math.isnan(value) else f"{value:+g}"
             reason = f"objective {aim.metric} is {found} in the last report"
             _tell(state, trial, TrialState.FAIL, out, reason, diverged=True)
@@ -209,13 +210,14 @@ def _leave(state: State, run: LiveRun) -> None:
 
 def _outcome(state: State, trial: LiveTrial, end: TrialState, reason: str | None) -> Outcome:
     aims = state.limits.objectives
-    values: tuple[float, ...] | None = None
+    found = [] if end is TrialState.FAIL else [_value(trial, aim) for aim in aims]
+    known = tuple(value for value in found if value is not None)
+    values = known if len(known) == len(aims) else None
     replicates: tuple[tuple[float, ...], ...] = ()
-    if end is not TrialState.FAIL and all(_counted(trial, aim) for aim in aims):
-        values = tuple(_value(trial, aim) for aim in aims)
-        if len(trial.runs) > 1:
-            replicates = tuple(_of_each_replicate(trial, aim) for aim in aims)
-    constraints = {} if end is TrialState.FAIL else _excess(state.limits.constraints, trial, aims[0])
+    if values is not None and len(trial.runs) > 1:
+        replicates = tuple(_of_each_replicate(trial, aim) for aim in aims)
+    constrained = end is not TrialState.FAIL and state.limits.constraints
+    constraints = _excess(state.limits.constraints, trial, aims[0]) if constrained else {}
     return Outcome(trial.plan.number, end, values, reason, dict(trial.ledger), constraints, replicates)
 
 
@@ -227,8 +229,10 @@ def _counted(trial: LiveTrial, aim: Aim) -> list[Boundary]:
     return [having[place] for place in places]
 
 
-def _value(trial: LiveTrial, aim: Aim) -> float:
-    return _mean([each.means[aim.metric] for each in _counted(trial, aim)])
+def _value(trial: LiveTrial, aim: Aim) -> float | None:
+    """An objective's value; None where no report has it."""
+    counted = _counted(trial, aim)
+    return _mean([each.means[aim.metric] for each in counted]) if counted else None
 
 
 def _of_each_replicate(trial: LiveTrial, aim: Aim) -> tuple[float, ...]:
