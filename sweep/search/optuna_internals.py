@@ -228,9 +228,7 @@ class UniformDraw:
 
     def __init__(self, distributions: Mapping[str, BaseDistribution]) -> None:
         self._order = list(distributions)
-        self._single = {
-            name: single_value(each) for name, each in distributions.items() if each.single()
-        }
+        self._single = {name: single_value(each) for name, each in distributions.items() if each.single()}
         drawn = {name: each for name, each in distributions.items() if name not in self._single}
         self._transform = _SearchSpaceTransform(drawn) if drawn else None
 

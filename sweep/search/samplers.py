@@ -127,11 +127,8 @@ class RandomPoints:
         self._seed = seed
         self._space = space
         self._draws: list[tuple[Callable[[Mapping[str, Any]], bool] | None, UniformDraw]] = []
-        for condition, names in groupby(space, conditional.get):
-            one_by_one = [[name] for name in names] if condition is not None else [list(names)]
-            self._draws += [
-                (condition, UniformDraw({name: space[name] for name in block})) for block in one_by_one
-            ]
+        for condition, names in groupby(space, conditional.get):  # each has a condition of its own, or none
+            self._draws.append((condition, UniformDraw({name: space[name] for name in names})))
 
     def point(self, sampler: optuna.samplers.RandomSampler, number: int) -> dict[str, Any]:
         """The hyperparameters of the trial of this number."""

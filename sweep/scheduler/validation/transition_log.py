@@ -12,7 +12,7 @@ KEPT = 64
 """How many transitions are kept."""
 
 MOST_INSTRUCTIONS = 256
-"""So many instructions are kept, or those of the last transition: what wide slots reported would all grow old.
+"""So many instructions are kept, or those of the last transition: all that wide slots report would grow old.
 
 Python's collector looks through what has grown old, and that took as long as half of all else.
 """
