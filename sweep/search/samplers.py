@@ -114,7 +114,7 @@ class RandomPoints:
     """What a random sampler proposes; each point follows from the seed and its trial's number alone.
 
     A random sampler looks at neither the study nor the trial. Asked for each hyperparameter it would find
-    out anew how to draw it; here those that every trial has are drawn together, from the same numbers.
+    out again how to draw it; here those that every trial has are drawn together, from the same numbers.
     """
 
     def __init__(
