@@ -8,8 +8,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from benchmarks import measure
+from benchmarks import before, measure
 from benchmarks.measure import Benchmark
 from sweep.search.study import Study
 from sweep.spec.parse import parse
@@ -75,16 +76,21 @@ def ask_ms(*, trials: int, together: int, rounds: int, sampler: str = "tpe") -> 
             asks.close()
 
 
-def enter(benchmark: Benchmark, *, rounds: int) -> None:
-    """Measure all in turn, round by round, and judge them."""
+def enter(benchmark: Benchmark, *, rounds: int, earlier: Path | None = None) -> None:
+    """Measure all in turn, round by round, and judge them; `earlier` are another commit's files."""
     costs: dict[tuple[str, int, int], list[float]] = {}
     for _ in range(rounds):
         for sampler, trials, together, _bound in ASKS:
-            cost = ask_ms(sampler=sampler, trials=trials, together=together, rounds=20)
-            costs.setdefault((sampler, trials, together), []).append(cost)
+            case: dict[str, Any] = {"sampler": sampler, "trials": trials, "together": together, "rounds": 20}
+            costs.setdefault((sampler, trials, together), []).append(ask_ms(**case))
+            if earlier is not None:
+                cost = before.measured(earlier, f"asks.ask_ms(**{case!r})")
+                costs.setdefault((sampler + before.SUFFIX, trials, together), []).append(cost)
+    for (sampler, trials, together), values in costs.items():
+        row = {"ask of": sampler, "trials": trials, "together": together}
+        benchmark.enter({**row, "cpu_ms": statistics.median(values)})
     for sampler, trials, together, bound in ASKS:
         cost = statistics.median(costs[sampler, trials, together])
-        benchmark.enter({"ask of": sampler, "trials": trials, "together": together, "cpu_ms": cost})
         if bound is not None:
             name = f"{sampler}: ms of CPU an ask at {trials} trials, {together} at once"
             benchmark.checks.append(measure.check(name, cost, bound=bound))
@@ -92,9 +98,10 @@ def enter(benchmark: Benchmark, *, rounds: int) -> None:
 
 def main() -> int:
     """Measure and judge."""
-    arguments = measure.arguments((__doc__ or "").splitlines()[0], rounds=3)
+    arguments = measure.arguments((__doc__ or "").splitlines()[0], rounds=3, before=True)
     benchmark = Benchmark("CPU time of an ask", packages=("optuna", "numpy"))
-    enter(benchmark, rounds=arguments.rounds)
+    with before.tree(arguments.before) as earlier:
+        enter(benchmark, rounds=arguments.rounds, earlier=earlier)
     return benchmark.finish(as_json=arguments.json)
 
 

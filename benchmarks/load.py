@@ -6,13 +6,15 @@ long as an advance is to last.
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
-from benchmarks import measure, ours
+from benchmarks import before, measure, ours
 from benchmarks.measure import Benchmark
 from benchmarks.toy import DESCRIPTION, METRIC, ToyWorker
 from sweep.driver.driver import Driver
@@ -125,28 +127,75 @@ def _fill(run: RunDir, spec: StudySpec, *, trials: int, reports: int) -> None:
     study.storage.close()
 
 
+class Figure(NamedTuple):
+    """What is measured: by which function, of which worker where it takes one; the bound."""
+
+    name: str
+    function: Callable[..., float]
+    worker: type[ToyWorker] | None
+    arguments: Mapping[str, Any]
+    bound: float
+
+    def measure(self, earlier: Path | None = None) -> float:
+        """Here, or by another commit's files."""
+        if earlier is None:
+            return self.function(*([self.worker] if self.worker else []), **self.arguments)
+        first = f"load.{self.worker.__name__}, " if self.worker else ""
+        return before.measured(earlier, f"load.{self.function.__name__}({first}**{self.arguments!r})")
+
+
+FIGURES = (
+    Figure(
+        "reports a second, 64 lanes",
+        reports_a_second,
+        None,
+        {"lanes": 32, "trials": 640, "reports": 80},
+        5_000.0,
+    ),
+    Figure(
+        "reports a second, 1,024 lanes",
+        reports_a_second,
+        None,
+        {"lanes": 512, "trials": 2_048, "reports": 80},
+        20_000.0,
+    ),
+    Figure("idle %, reports 100 ms apart", idle_percent, Quick, {"trials": 20, "reports": 20}, 1.0),
+    Figure("idle %, reports 1 s apart", idle_percent, Slow, {"trials": 8, "reports": 5}, 0.1),
+    Figure(
+        "lost and waiting %, successive halving, reports 100 ms apart",
+        idle_percent,
+        Quick,
+        {"trials": 60, "reports": 20, "pruner": "successive_halving"},
+        3.0,
+    ),
+    Figure("resume of 10,000 trials, s", resume_s, None, {"trials": 10_000, "reports": 1}, 3.0),
+    Figure(
+        "resume of 10,000 trials with 20 reports, s", resume_s, None, {"trials": 10_000, "reports": 20}, 3.0
+    ),
+)
+
+
 def main() -> int:
-    """Measure each once and judge it."""
-    arguments = measure.arguments((__doc__ or "").splitlines()[0])
+    """Measure all in turn, round by round, and judge the medians."""
+    arguments = measure.arguments((__doc__ or "").splitlines()[0], before=True, rounds=1)
     benchmark = Benchmark("The driver under load", packages=("ray", "optuna"))
-    figures = (
-        ("reports a second, 64 lanes", reports_a_second(lanes=32, trials=640, reports=80), 5_000.0),
-        ("reports a second, 1,024 lanes", reports_a_second(lanes=512, trials=2_048, reports=80), 20_000.0),
-        ("idle %, reports 100 ms apart", idle_percent(Quick, trials=20, reports=20), 1.0),
-        ("idle %, reports 1 s apart", idle_percent(Slow, trials=8, reports=5), 0.1),
-        (
-            "lost and waiting %, successive halving, reports 100 ms apart",
-            idle_percent(Quick, trials=60, reports=20, pruner="successive_halving"),
-            3.0,
-        ),
-        ("resume of 10,000 trials, s", resume_s(trials=10_000, reports=1), 3.0),
-        ("resume of 10,000 trials with 20 reports, s", resume_s(trials=10_000, reports=20), 3.0),
-    )
-    for name, value, bound in figures:
-        benchmark.enter({"what": name, "value": value, "bound": bound})
-        more_is_better = bound > 100
+    found: dict[str, list[float]] = {}
+    with before.tree(arguments.before) as earlier:
+        for number in range(arguments.rounds):
+            for figure in FIGURES:
+                measure.say(f"round {number + 1}: {figure.name}")
+                found.setdefault(figure.name, []).append(figure.measure())
+                if earlier is not None:
+                    found.setdefault(figure.name + before.SUFFIX, []).append(figure.measure(earlier))
+    for figure in FIGURES:
+        value = statistics.median(found[figure.name])
+        row = {"what": figure.name, "value": value, "bound": figure.bound}
+        if arguments.before:
+            row["before"] = statistics.median(found[figure.name + before.SUFFIX])
+        benchmark.enter(row)
+        more_is_better = figure.bound > 100
         side: Literal["at least", "at most"] = "at least" if more_is_better else "at most"
-        benchmark.checks.append(measure.check(name, value, bound=bound, side=side))
+        benchmark.checks.append(measure.check(figure.name, value, bound=figure.bound, side=side))
     return benchmark.finish(as_json=arguments.json)
 
 

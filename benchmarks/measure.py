@@ -166,10 +166,17 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def arguments(description: str, *, least_rounds: int = 1, **numbers: int) -> argparse.Namespace:
-    """Parse `--json` and one option for each of `numbers`, its default; quartiles need two `rounds`."""
+def arguments(
+    description: str, *, least_rounds: int = 1, before: bool = False, **numbers: int
+) -> argparse.Namespace:
+    """Parse `--json` and one option for each of `numbers`, its default; quartiles need two `rounds`.
+
+    With `before` another commit can be named, to be measured in turn with this one.
+    """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    if before:
+        add_before(parser)
     for name, default in numbers.items():
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=int, default=default, help="default: %(default)s")
@@ -177,6 +184,11 @@ def arguments(description: str, *, least_rounds: int = 1, **numbers: int) -> arg
     if "rounds" in numbers and told.rounds < least_rounds:
         parser.error(f"--rounds must be at least {least_rounds}, but got {told.rounds}")
     return told
+
+
+def add_before(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the option of a commit to compare with."""
+    parser.add_argument("--before", metavar="COMMIT", help="measure this commit, too, in the same rounds")
 
 
 def say(text: str) -> None:

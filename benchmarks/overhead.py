@@ -19,7 +19,7 @@ from pathlib import Path
 
 import optuna
 
-from benchmarks import asks, measure, ours, toy
+from benchmarks import asks, before, measure, ours, toy
 from benchmarks.measure import Benchmark, Ratio
 from sweep.executors.ray.actor import training_worker
 
@@ -125,7 +125,9 @@ if importlib.util.find_spec("tensorboardX"):
             return True
 
 
-def _rows(benchmark: Benchmark, arguments: argparse.Namespace) -> dict[tuple[str, str, int, int], float]:
+def _rows(
+    benchmark: Benchmark, arguments: argparse.Namespace, earlier: Path | None
+) -> dict[tuple[str, str, int, int], float]:
     """Milliseconds a trial by (system, sampler, trials, reports), medians over the rounds."""
     cases: list[tuple[str, str, int, int]] = [
         *(("ours", "random", trials, 1) for trials in (100, 1_000, 10_000)),
@@ -142,6 +144,12 @@ def _rows(benchmark: Benchmark, arguments: argparse.Namespace) -> dict[tuple[str
         print("Ray Tune is left out: it needs the extra `bench`", file=sys.stderr)
     if arguments.only:
         cases = [case for case in cases if any(word in " ".join(map(str, case)) for word in arguments.only)]
+    if earlier is not None:
+        cases = [
+            (name, *case)
+            for system, *case in cases
+            for name in ((system, system + before.SUFFIX) if system.startswith("ours") else (system,))
+        ]
     costs: dict[tuple[str, str, int, int], list[float]] = {}
     for round_number in range(arguments.rounds):
         for case in cases:
@@ -149,7 +157,11 @@ def _rows(benchmark: Benchmark, arguments: argparse.Namespace) -> dict[tuple[str
             if round_number and (system.startswith("tune") or trials == 10_000):
                 continue
             measure.say(f"round {round_number + 1}: {case}")
-            seconds = _seconds(system, sampler, trials, reports)
+            if earlier is not None and system.endswith(before.SUFFIX):
+                its = (system.removesuffix(before.SUFFIX), sampler, trials, reports)
+                seconds = before.measured(earlier, f"overhead._seconds(*{its!r})")
+            else:
+                seconds = _seconds(system, sampler, trials, reports)
             costs.setdefault(case, []).append(seconds / trials * 1e3)
     for case, values in costs.items():
         names = ("system", "sampler", "trials", "reports")
@@ -184,11 +196,13 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--only", nargs="*", help="cases that hold one of these words")
+    measure.add_before(parser)
     arguments = parser.parse_args()
     benchmark = Benchmark("Cost of a trial beyond its training", packages=("ray", "optuna"))
-    if not arguments.only or "asks" in arguments.only:
-        asks.enter(benchmark, rounds=arguments.rounds)
-    costs = _rows(benchmark, arguments)
+    with before.tree(arguments.before) as earlier:
+        if not arguments.only or "asks" in arguments.only:
+            asks.enter(benchmark, rounds=arguments.rounds, earlier=earlier)
+        costs = _rows(benchmark, arguments, earlier)
     for sampler in ("random", "tpe"):
         function, task = (("ours, function", sampler, 1_000, 1), ("ours", sampler, 1_000, 1))
         if function in costs and task in costs:

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 PARTS = {
     "__init__",
+    "before",
     "measure",
     "ours",
     "population_tune",
