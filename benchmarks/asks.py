@@ -82,10 +82,12 @@ def enter(benchmark: Benchmark, *, rounds: int, earlier: Path | None = None) -> 
     for _ in range(rounds):
         for sampler, trials, together, _bound in ASKS:
             case: dict[str, Any] = {"sampler": sampler, "trials": trials, "together": together, "rounds": 20}
-            costs.setdefault((sampler, trials, together), []).append(ask_ms(**case))
-            if earlier is not None:
-                cost = before.measured(earlier, f"asks.ask_ms(**{case!r})")
-                costs.setdefault((sampler + before.SUFFIX, trials, together), []).append(cost)
+            if earlier is None:
+                costs.setdefault((sampler, trials, together), []).append(ask_ms(**case))
+                continue
+            for suffix, tree in (("", before.ROOT), (before.SUFFIX, earlier)):
+                cost = before.measured(tree, f"asks.ask_ms(**{case!r})")
+                costs.setdefault((sampler + suffix, trials, together), []).append(cost)
     for (sampler, trials, together), values in costs.items():
         row = {"ask of": sampler, "trials": trials, "together": together}
         benchmark.enter({**row, "cpu_ms": statistics.median(values)})

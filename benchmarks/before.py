@@ -1,4 +1,7 @@
-"""What an earlier commit takes for the same, in the same run: `--before COMMIT`."""
+"""What an earlier commit takes for the same, in the same run: `--before COMMIT`.
+
+Both are measured in processes of their own: one that has done other work is slower.
+"""
 
 from __future__ import annotations
 

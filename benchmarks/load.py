@@ -136,12 +136,12 @@ class Figure(NamedTuple):
     arguments: Mapping[str, Any]
     bound: float
 
-    def measure(self, earlier: Path | None = None) -> float:
-        """Here, or by another commit's files."""
-        if earlier is None:
+    def measure(self, tree: Path | None = None) -> float:
+        """In this process, or by a tree's files in one of its own."""
+        if tree is None:
             return self.function(*([self.worker] if self.worker else []), **self.arguments)
         first = f"load.{self.worker.__name__}, " if self.worker else ""
-        return before.measured(earlier, f"load.{self.function.__name__}({first}**{self.arguments!r})")
+        return before.measured(tree, f"load.{self.function.__name__}({first}**{self.arguments!r})")
 
 
 FIGURES = (
@@ -184,7 +184,8 @@ def main() -> int:
         for number in range(arguments.rounds):
             for figure in FIGURES:
                 measure.say(f"round {number + 1}: {figure.name}")
-                found.setdefault(figure.name, []).append(figure.measure())
+                here = None if earlier is None else before.ROOT
+                found.setdefault(figure.name, []).append(figure.measure(here))
                 if earlier is not None:
                     found.setdefault(figure.name + before.SUFFIX, []).append(figure.measure(earlier))
     for figure in FIGURES:

@@ -146,8 +146,8 @@ def _rows(
         cases = [case for case in cases if any(word in " ".join(map(str, case)) for word in arguments.only)]
     if earlier is not None:
         cases = [
-            (name, *case)
-            for system, *case in cases
+            (name, sampler, trials, reports)
+            for system, sampler, trials, reports in cases
             for name in ((system, system + before.SUFFIX) if system.startswith("ours") else (system,))
         ]
     costs: dict[tuple[str, str, int, int], list[float]] = {}
@@ -157,9 +157,10 @@ def _rows(
             if round_number and (system.startswith("tune") or trials == 10_000):
                 continue
             measure.say(f"round {round_number + 1}: {case}")
-            if earlier is not None and system.endswith(before.SUFFIX):
+            if earlier is not None and system.startswith("ours"):
+                tree = earlier if system.endswith(before.SUFFIX) else before.ROOT
                 its = (system.removesuffix(before.SUFFIX), sampler, trials, reports)
-                seconds = before.measured(earlier, f"overhead._seconds(*{its!r})")
+                seconds = before.measured(tree, f"overhead._seconds(*{its!r})")
             else:
                 seconds = _seconds(system, sampler, trials, reports)
             costs.setdefault(case, []).append(seconds / trials * 1e3)

@@ -64,7 +64,6 @@ def problems(draft: Draft) -> Iterator[Problem]:
     if draft.document.has(("extends",)):
         yield say(_AT, "trials that are extended have the keys of others already", "", "remove `extends`")
     yield from _ends(draft, draft.trial.piecewise)
-    yield from _unused(draft, draft.trial.piecewise)
     for index, piece in enumerate(draft.trial.piecewise):
         for name, value in piece.values.items():
             yield from _value(draft, (*_AT, index, "values", name), name, value)
@@ -84,14 +83,6 @@ def _ends(draft: Draft, pieces: tuple[Piece, ...]) -> Iterator[Problem]:
             if before is not None and after is not None and after <= before:
                 what = f"is not after the piece before, which ends at {before:g} {unit}"
                 yield say((*_AT, index, "until"), what, "", "write pieces in order")
-
-
-def _unused(draft: Draft, pieces: tuple[Piece, ...]) -> Iterator[Problem]:
-    """What all pieces set is never what the space proposes."""
-    for name in set.intersection(*(set(piece.values) for piece in pieces)):
-        if draft.document.has(("space", name)):
-            what = "is set by every piece of `trial.piecewise`, so what is proposed here is never used"
-            yield draft.document.problem(("space", name), what, "", "remove it from `space`, or from a piece")
 
 
 def _value(draft: Draft, path: Path, name: str, value: Scalar) -> Iterator[Problem]:

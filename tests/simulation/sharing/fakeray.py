@@ -102,9 +102,9 @@ class Actor:
 
     @property
     def turn(self) -> Method:
-        def call(place: int, pickled: bytes, *incoming: Ref) -> Ref:
-            ref = Ref(self)
-            self.turns.append((pickle.loads(pickled), ref))
+        def call(pickled: bytes, *incoming: Ref) -> Ref:
+            ref, (_place, turn) = Ref(self), pickle.loads(pickled)
+            self.turns.append((turn, ref))
             self.begin()
             return ref
 
