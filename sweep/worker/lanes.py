@@ -91,7 +91,6 @@ class Lanes:
                 population.unload(lane)
         for load in turn.loads:
             self._load(population, load)
-        self._begin_stretches(population)
         result = self._advance(turn, population)
         return replace(result, snapshots=(*saved, *result.snapshots))
 
@@ -220,6 +219,7 @@ class Lanes:
         mx.reset_peak_memory()
         try:
             while awaited and not self._is_cut_short():
+                self._begin_stretches(population)
                 for report in self._advanced(population):
                     awaited[report.lane] -= 1
                     if awaited[report.lane] <= 0 or report.finished or report.error is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import mlx.core as mx
 import pytest
 
-from sweep.vocabulary.trial import Length, RunId, Scalar, TrialPlan
+from sweep.vocabulary.trial import Length, RunId, Scalar, Stretch, TrialPlan
 from sweep.vocabulary.turn import Load, Probe, TaskRef, Trainable, Turn, TurnResult, WorkerSettings
 from sweep.worker import width_cache
 from sweep.worker.worker import Worker
@@ -199,8 +199,12 @@ def test_a_function_that_is_cut_short_is_not_asked_for_its_next_report(tmp_path:
     made.close()
 
 
-def test_several_reports_in_one_turn_are_those_of_several_turns(worker: Worker) -> None:
-    load = Load(0, PLAN, 0, 1)
+IN_PIECES = replace(PLAN, past=(Stretch(128, 5, {**VALUES, "learning_rate": 0.1, "accumulation_steps": 2}),))
+
+
+@pytest.mark.parametrize("plan", [PLAN, IN_PIECES], ids=["plain", "in pieces"])
+def test_several_reports_in_one_turn_are_those_of_several_turns(worker: Worker, plan: TrialPlan) -> None:
+    load = Load(0, plan, 0, 1)
     together = worker.turn(Turn(0, SIGNATURE, 1, loads=(load,), reports=3))
     alone = [
         worker.turn(Turn(number, SIGNATURE, 1, loads=(load,) if number == 1 else ())) for number in (1, 2, 3)
