@@ -72,6 +72,8 @@ def _filters_points_and_opens(chrome: Chrome, run: analysis.Run) -> None:
     value.send_keys(f"<= {median!r}")
     assert count.text == f"{(run.trials['value'] <= median).sum()} of {len(run.trials)} trials"
     best = int(run.best()["number"].iloc[0])
+    drawn = "return !waiting && historyItems.length"
+    wait_until(lambda: chrome.execute_script(drawn))  # charts follow once the person pauses
     over = chrome.find_element(By.CSS_SELECTOR, "#history .u-over")
     chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", over)
     left, top = chrome.execute_script(
@@ -81,9 +83,11 @@ def _filters_points_and_opens(chrome: Chrome, run: analysis.Run) -> None:
     )
     right, down = round(left - over.size["width"] / 2), round(top - over.size["height"] / 2)
     ActionChains(chrome).move_to_element_with_offset(over, right, down).perform()
-    assert chrome.find_element(By.CSS_SELECTOR, "#history .tip").text.startswith(f"trial {best}, complete")
+    tip = chrome.find_element(By.CSS_SELECTOR, "#history .tip")
+    wait_until(lambda: tip.text.startswith(f"trial {best}, complete"), what=f"trial {best} below the pointer")
     ActionChains(chrome).click().perform()
     dialog = chrome.find_element(By.ID, "trial")
+    wait_until(dialog.is_displayed, what="the opened trial")
     assert dialog.find_element(By.TAG_NAME, "h2").text == f"Trial {best}"
     charts = "return document.querySelectorAll('#trial .charts .uplot').length"
     wait_until(lambda: chrome.execute_script(charts) == len(run.metric_names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from sweep.api.status import read_status
 from sweep.cli import app
 from sweep.errors import RunDirError, SweepError
 from tests.browser import browser, needs_browser
+from tests.processes import wait_until
 from tests.run_dirs import START, Clock, ask, begin, complete, open_run
 
 RUNS = 50
@@ -167,12 +169,13 @@ def test_fifty_runs_in_a_browser(folder: Path, tmp_path: Path) -> None:
             for scheme, colour in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(22, 22, 22)")):
                 features = [{"name": "prefers-color-scheme", "value": scheme}]
                 chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-                assert chrome.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+                fits = "return document.documentElement.scrollWidth <= innerWidth"
+                wait_until(partial(chrome.execute_script, fits), what=f"{size['width']} pixels to be enough")
                 back = chrome.execute_script("return getComputedStyle(document.body).backgroundColor")
                 assert back == colour
                 chrome.save_screenshot(str(tmp_path / f"{size['width']}-{scheme}.png"))
         chrome.find_element(By.LINK_TEXT, "run-00").click()
-        assert chrome.title == "a report"
+        wait_until(lambda: chrome.title == "a report", what="the run's report")
         assert chrome.get_log("browser") == []
 
 
