@@ -19,6 +19,11 @@ from sweep.vocabulary.trial import Length, Outcome, TrialState
 
 STUDY = Path(__file__).parents[1] / "examples" / "digits" / "study.yaml"
 LENGTH = Length(100, 10)
+UNCOUNTED = 3
+"""Rounds in which is made what is made once."""
+
+ROUNDS = {1: 20, 64: 9}
+"""By how many are asked for at once: so many that the trials do not become many more."""
 
 ASKS = (
     ("tpe", 1_000, 1, 0.5),
@@ -66,11 +71,12 @@ def _spec(sampler: str) -> StudySpec:
 
 
 def ask_ms(*, trials: int, together: int, rounds: int, sampler: str = "tpe") -> float:
-    """Milliseconds of CPU an ask."""
+    """Milliseconds of CPU an ask; `trials` have ended in the middle of the rounds, which add to them."""
+    first = trials - together * (UNCOUNTED + rounds // 2)
     with tempfile.TemporaryDirectory() as folder:
-        asks = Asks(Path(folder), sampler=sampler, trials=trials)
+        asks = Asks(Path(folder), sampler=sampler, trials=first)
         try:
-            asks.cost_ms(together=together, rounds=3)  # what is made once
+            asks.cost_ms(together=together, rounds=UNCOUNTED)  # what is made once
             return asks.cost_ms(together=together, rounds=rounds)
         finally:
             asks.close()
@@ -81,7 +87,8 @@ def enter(benchmark: Benchmark, *, rounds: int, earlier: Path | None = None) -> 
     costs: dict[tuple[str, int, int], list[float]] = {}
     for _ in range(rounds):
         for sampler, trials, together, _bound in ASKS:
-            case: dict[str, Any] = {"sampler": sampler, "trials": trials, "together": together, "rounds": 20}
+            case: dict[str, Any] = {"sampler": sampler, "trials": trials}
+            case |= {"together": together, "rounds": ROUNDS[together]}
             if earlier is None:
                 costs.setdefault((sampler, trials, together), []).append(ask_ms(**case))
                 continue

@@ -50,3 +50,13 @@ def test_rays_command_imports_no_more_than_its_verb_needs(
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "ray.scripts" in imported
     assert not imported & {"ray.serve", "pandas", "fastapi"}
+
+
+def test_ray_s_command_finds_its_dashboard_without_importing_it() -> None:
+    *command, program = ray_command()
+    look = (
+        "from ray._private.utils import *; print(get_dashboard_dependency_error(), 'aiohttp' in sys.modules)"
+    )
+    program = "; ".join([*program.split("; ")[:-1], look])
+    done = subprocess.run([*command, program], capture_output=True, text=True, check=True)
+    assert done.stdout == "None False\n"

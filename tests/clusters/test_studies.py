@@ -228,6 +228,7 @@ def test_machines_that_are_reserved_or_typed_at_are_left_and_used_again_and_no_v
         return all(any(text.startswith(line) for text in texts) for line in lines)
 
     cluster.wait_until_held(driver, "a", "b", "c")
+    assert [each for each in lab.processes("a") if "ray::IDLE" in each] == []  # where the driver is
     assert reserve("b", "--for", "1h").startswith("b: reserved by ")
     idle.write_text("3")
     assert "b: is already reserved for another " in reserve("b", "--for", "1h")

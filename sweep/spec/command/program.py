@@ -7,11 +7,14 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from configfile.yamlfile import Path as KeyPath
 from sweep.errors import Problem
 from sweep.spec.command.template import Arguments, flat, placeholders
-from sweep.spec.schema import StudySpec
+
+if TYPE_CHECKING:  # workers read no study file: to import its schema takes a sixth of a second
+    from configfile.yamlfile import Path as KeyPath
+    from sweep.spec.schema import StudySpec
 
 SCRIPTS = (".py", ".sh", ".R", ".jl", ".lua", ".pl", ".rb", ".js")
 """Files that an interpreter is given."""

@@ -241,6 +241,21 @@ def test_no_process_is_started_that_would_be_idle(monkeypatch: pytest.MonkeyPatc
     assert [getattr(node, name) for name in names] == plain
 
 
+def test_what_the_dashboard_is_made_of_is_not_imported_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    utils: Any = setup.ray._private.utils
+    found: list[object] = []
+    plain = utils.get_dashboard_dependency_error
+
+    def init(**options: object) -> None:
+        monkeypatch.setitem(sys.modules, "ray.dashboard.optional_deps", None)  # who imports it gets an error
+        found.append(utils.get_dashboard_dependency_error())
+
+    monkeypatch.setattr("sweep.executors.ray.setup.ray.init", init)
+    setup.init()
+    assert found == [None]
+    assert utils.get_dashboard_dependency_error is plain
+
+
 def test_ray_s_own_processes_are_not_asked_one_by_one_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray's monitor takes its second each time, and on a busy machine others do; raylet ends the workers."""
     kinds = ("raylet", "gcs_server", "monitor", "dashboard", "log_monitor", "reaper")
