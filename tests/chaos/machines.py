@@ -6,7 +6,6 @@ so: `run` where a driver was killed, `up` and `run` where the cluster's head was
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import re
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from tests.chaos.harness import Watch
 from tests.chaos.tally import Tally
-from tests.clusters.lab import ROOT, Lab
+from tests.clusters.lab import ROOT
 from tests.clusters.studylab import StudyLab
 
 KINDS = {
@@ -106,7 +105,7 @@ class MachineChaos:
                 self._take_away(head, lab.kill, lab.boot)
                 return True
             case "supervisor":
-                os.kill(_supervisor(lab), signal.SIGKILL)
+                os.kill(lab.supervisor(), signal.SIGKILL)
                 return True
             case "worker" if there:
                 return self._kill_process(self._chance.choice(there), kind)
@@ -142,13 +141,6 @@ class MachineChaos:
         self._bring_back(self._cluster.head)
         if code == 2 or head_was_lost:
             self._lab.cluster("up")
-
-
-def _supervisor(lab: Lab) -> int:
-    """The process on the laptop that holds the cluster up."""
-    kept = lab.path / "laptop" / ".sweep" / "clusters" / "lab" / "supervisor.json"
-    pid: int = json.loads(kept.read_text())["pid"]
-    return pid
 
 
 def undisturbed(cluster: StudyLab, *, trials: int) -> Path:

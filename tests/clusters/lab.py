@@ -173,6 +173,12 @@ class Lab:
         lines = self.run(name, "ps", "-eo", "pid=,args=").splitlines()
         return [line.strip() for line in lines if "ps -eo" not in line]
 
+    def supervisor(self) -> int:
+        """The process on the laptop that holds the cluster up."""
+        kept = self.path / "laptop" / ".sweep" / "clusters" / "lab" / "supervisor.json"
+        pid: int = json.loads(kept.read_text())["pid"]
+        return pid
+
     def outside(self, *command: str, laptop: str = "laptop") -> list[str]:
         """The command line that runs a command beside the machines, on their network: a laptop there."""
         home = f"HOME={self.path}/{laptop}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -253,3 +255,16 @@ def test_machines_that_are_reserved_or_typed_at_are_left_and_used_again_and_no_v
     assert set(table.trials.state) == {"COMPLETE"}
     assert len(table.metrics) == 9 * 6
     assert list(table.trials.value) == locally(cluster, "owned", monkeypatch)
+
+
+def test_a_study_whose_head_is_gone_says_so_before_ray_ends_it(cluster: StudyLab) -> None:
+    """The last test here, as nobody starts that head again. Ray ends a driver a minute after, in its words."""
+    run_dir, lab = cluster.write("headless", ("trials: 9", "trials: 400")), cluster.lab
+    driver = cluster.begin("run", "headless.yaml", "--no-report", "--quiet")
+    wait_for(lambda: records(run_dir, "report"), driver)
+    os.kill(lab.supervisor(), signal.SIGKILL)
+    (head,) = [line.split()[0] for line in lab.processes("a") if "/gcs_server " in line]
+    lab.run("a", "kill", "-9", head)
+    said, _ = driver.communicate(timeout=300)
+    assert driver.returncode == 2, said
+    assert "has not answered for 40 s. Recorded results are safe. Start it again" in said.splitlines()[-1]

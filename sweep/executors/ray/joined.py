@@ -21,8 +21,11 @@ COMES_S = 30.0
 
 NOT_UP = "is not up"
 
-UNANSWERED_S = 45.0
-"""How long a cluster's head may not answer before the study ends; after a minute Ray ends this process."""
+UNANSWERED_S = 40.0
+"""How long a cluster's head may not answer before the study ends; after a minute Ray ends this process.
+
+To end takes up to 12 s then: what is asked of the head has deadlines of its own.
+"""
 
 ANOTHER_HEAD = "WrongClusterID"
 """What Ray says where its head is another one than the study joined."""
@@ -113,7 +116,7 @@ class JoinedRayCluster:
         self._ended.set()
         self._wanted.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=5.0)
+            self._thread.join(timeout=2.0)
         ray.shutdown()
 
     def _usable(self, found: Mapping[str, RayNode]) -> dict[str, RayNode]:

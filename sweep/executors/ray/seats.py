@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.executors.base import Assignment
+from sweep.executors.ray.deadline import call_with_timeout
 from sweep.executors.ray.nodes import first_line
 from sweep.executors.ray.setup import RayActorError, ray
 from sweep.executors.sharing.broker import Broker
@@ -98,11 +99,12 @@ class ActorLine:
 
     def _found(self) -> Any:
         if not self._hosts:
-            return ray.get_actor(NAME, namespace=NAMESPACE)
+            return call_with_timeout(
+                lambda: ray.get_actor(NAME, namespace=NAMESPACE), late=lambda actor: None
+            )
         remote: Any = ray.remote  # its types do not know all of this
         made = remote(num_cpus=0, max_restarts=0, resources=ON_HEAD, enable_task_events=False)
-        return (
-            made(BrokerActor)
-            .options(name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True)
-            .remote()
+        named = made(BrokerActor).options(
+            name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True
         )
+        return call_with_timeout(named.remote, late=lambda actor: None)

@@ -81,11 +81,15 @@ class Seat:
             self._thread.join(timeout=ENDS_WITHIN_S)
 
     def leave(self) -> None:
-        """All slots are given back: the workers are gone. Called last."""
-        with suppress(BrokerError):
-            self._line.call(
-                {"call": "left", "study": self._standing.study, "session": self._standing.session}
-            )
+        """All slots are given back: the workers are gone. Called last.
+
+        Where the thread still awaits an answer nothing is said: to wait for it would hold up the end.
+        """
+        if not self._thread.is_alive():
+            with suppress(BrokerError):
+                self._line.call(
+                    {"call": "left", "study": self._standing.study, "session": self._standing.session}
+                )
         self._line.close()
 
     # What the driver knows

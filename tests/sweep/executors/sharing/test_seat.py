@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sweep.executors.ray import deadline, seats
+from sweep.executors.ray.seats import ActorLine
 from sweep.executors.sharing import local
+from sweep.executors.sharing import seat as seat_module
 from sweep.executors.sharing.broker import NEW_S, Broker
 from sweep.executors.sharing.local import ADDRESS, LocalLine
 from sweep.executors.sharing.messages import BrokerError, Share, Standing
@@ -214,3 +219,52 @@ def test_the_files_are_this_user_s_on_this_machine(monkeypatch: pytest.MonkeyPat
     monkeypatch.delenv("SWEEP_CACHE", raising=False)
     assert local.folder().is_relative_to(Path.home())
     assert socket.gethostname() in local.folder().name
+
+
+def test_where_no_answer_comes_a_study_ends_without_waiting_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's head is gone: it would be waited for until Ray ends the process, without a word of ours."""
+    asked, goes_on = threading.Event(), threading.Event()
+    calls: list[Any] = []
+
+    class Silent(Line):
+        def call(self, said: Mapping[str, Any]) -> Mapping[str, Any]:
+            calls.append(said["call"])
+            asked.set()
+            goes_on.wait()
+            raise BrokerError("there is none")
+
+    monkeypatch.setattr(seat_module, "ENDS_WITHIN_S", 0.01)
+    one = seat("x", Silent(Clock()))
+    one.begin()
+    asked.wait()
+
+    def leave() -> None:
+        one.end()
+        one.leave()
+
+    leaving = threading.Thread(target=leave)
+    leaving.start()
+    leaving.join(timeout=60.0)
+    has_left = not leaving.is_alive()
+    goes_on.set()
+    leaving.join()
+    assert has_left
+    assert calls == ["say"]
+
+
+@pytest.mark.parametrize("hosts", [True, False])
+def test_a_head_that_is_gone_is_not_asked_for_its_broker_for_ever(
+    monkeypatch: pytest.MonkeyPatch, hosts: bool
+) -> None:
+    goes_on = threading.Event()
+    named = SimpleNamespace(remote=lambda: goes_on.wait(60.0))
+    ray = SimpleNamespace(
+        is_initialized=lambda: True,
+        remote=lambda **_: lambda cls: SimpleNamespace(options=lambda **_: named),
+        get_actor=lambda name, namespace: goes_on.wait(60.0),
+    )
+    monkeypatch.setattr(seats, "ray", ray)
+    monkeypatch.setattr(deadline, "CALL_S", 0.01)
+    with pytest.raises(BrokerError, match="does not answer: Ray's head has not answered for "):
+        ActorLine(hosts=hosts).call({"call": "say"})
+    goes_on.set()
