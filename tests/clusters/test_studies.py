@@ -258,7 +258,7 @@ def test_machines_that_are_reserved_or_typed_at_are_left_and_used_again_and_no_v
 
 
 def test_a_study_whose_head_is_gone_says_so_before_ray_ends_it(cluster: StudyLab) -> None:
-    """The last test here, as nobody starts that head again. Ray ends a driver a minute after, in its words."""
+    """The last test here: nobody starts that head again. Ray ends a driver a minute after, in its words."""
     run_dir, lab = cluster.write("headless", ("trials: 9", "trials: 400")), cluster.lab
     driver = cluster.begin("run", "headless.yaml", "--no-report", "--quiet")
     wait_for(lambda: records(run_dir, "report"), driver)
