@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -268,17 +269,20 @@ def test_what_changed_for_all_nodes_is_refused(lab: Lab) -> None:
     )
 
 
+def is_left(lab: Lab, name: str, kept: list[list[str]]) -> bool:
+    """Whether these processes are all of a machine, by how they were started, SSH's left out."""
+    return [line.split()[1:] for line in lab.processes(name) if "sshd" not in line] == kept
+
+
 def test_down_ends_what_up_started_and_nothing_else(lab: Lab) -> None:
     decoy = subprocess.Popen(lab.inside("b", "bash", "-c", "exec -a /x/raylet/raylet sleep 99"))
     try:
         wait_until(lambda: any("raylet 99" in line for line in lab.processes("b")))
         done = lab.cluster("down")
         assert (done.returncode, done.stdout) == (0, "a: down\nb: down\nc: down\n")
-        for name in lab.names:
-            left = [line for line in lab.processes(name) if "sshd" not in line]
-            assert [line.split()[1:] for line in left] == (
-                [["/x/raylet/raylet", "99"]] if name == "b" else []
-            )
+        for name in lab.names:  # a `sleep` whose shell was ended lasts for its seconds
+            kept = [["/x/raylet/raylet", "99"]] if name == "b" else []
+            wait_until(partial(is_left, lab, name, kept), what=f"nothing else on {name}")
         assert decoy.poll() is None
     finally:
         decoy.kill()
