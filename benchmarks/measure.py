@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
+from itertools import groupby
 from typing import Any, Literal
 
 Row = Mapping[str, object]
@@ -157,9 +158,11 @@ class Benchmark:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return rows as aligned text, a column for each name of the first row."""
-    if not rows:
-        return ""
+    """Return rows as aligned text, a column for each name; rows of other names are a table of their own."""
+    return "\n".join(_aligned(list(alike)) for _, alike in groupby(rows, list))
+
+
+def _aligned(rows: Sequence[Row]) -> str:
     cells = [list(rows[0]), *([_text(value) for value in row.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]

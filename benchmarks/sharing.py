@@ -29,37 +29,27 @@ from tests.logs import records
 WEIGHTS = {"anna": 1, "ben": 1, "carl": 2}
 SLOTS = 4
 REPORT_S = 0.5
-EPOCHS = 6
-"""Of a trial: it reports after each."""
 
 
-class Sharing:
-    """What is started on the head, and what its logs say."""
-
-    def __init__(self, cluster: StudyLab) -> None:
-        self._cluster = cluster
-
-    def run(self, studies: Mapping[str, tuple[str, int]], *, apart_s: float = 0.0) -> dict[str, Path]:
-        """Run studies, by name their `cluster_share` and trials, each begun so long after the one before."""
-        runs: dict[str, Path] = {}
-        for name, (share, trials) in studies.items():
-            changes = (
-                ("cluster: lab.yaml", f"cluster: lab.yaml\ncluster_share: {{{share}}}"),
-                ("trials: 9", f"trials: {trials}"),
-                ("epochs: 6", f"epochs: {EPOCHS}"),
-                ("seed: 3", f"seed: {len(runs)}"),
-            )
-            runs[name] = self._cluster.write(name, *changes)
-        begun: dict[str, subprocess.Popen[str]] = {}
-        for name in studies:
-            if begun:
-                time.sleep(apart_s)
-            begun[name] = self._cluster.begin("run", f"{name}.yaml", "--no-report", "--quiet")
-        for name, study in begun.items():
-            said, _ = study.communicate()
-            if study.returncode:
-                raise SystemExit(f"{name} did not end well: {said}")
-        return runs
+def run(
+    cluster: StudyLab, studies: Mapping[str, tuple[str, int]], *, apart_s: float = 0.0
+) -> dict[str, Path]:
+    """Run studies, by name their `cluster_share` and trials, each begun so long after the one before."""
+    runs: dict[str, Path] = {}
+    for name, (share, trials) in studies.items():
+        shared = f"cluster: lab.yaml\ncluster_share: {{{share}}}"
+        changes = ("cluster: lab.yaml", shared), ("trials: 9", f"trials: {trials}")
+        runs[name] = cluster.write(name, *changes, ("seed: 3", f"seed: {len(runs)}"))
+    begun: dict[str, subprocess.Popen[str]] = {}
+    for name in studies:
+        if begun:
+            time.sleep(apart_s)
+        begun[name] = cluster.begin("run", f"{name}.yaml", "--no-report", "--quiet")
+    for name, study in begun.items():
+        said, _ = study.communicate()
+        if study.returncode:
+            raise SystemExit(f"{name} did not end well: {said}")
+    return runs
 
 
 def held(run_dir: Path, begin: float, end: float) -> float:
@@ -89,20 +79,21 @@ def times(run_dir: Path, event: str) -> list[float]:
     return [record["time"] for record in records(run_dir, event)]
 
 
-def shares(benchmark: Benchmark, sharing: Sharing, *, number: int, trials: int) -> tuple[float, float]:
+def shares(benchmark: Benchmark, cluster: StudyLab, *, number: int, trials: int) -> tuple[float, float]:
     """How far from its weight a study's share is at most, by slot-seconds; throughput, to one study's."""
     say(f"round {number + 1}: three studies")
-    runs = sharing.run(
-        {f"{name}-{number}": (f"weight: {weight}", trials * weight) for name, weight in WEIGHTS.items()}
+    runs = run(
+        cluster,
+        {f"{name}-{number}": (f"weight: {weight}", trials * weight) for name, weight in WEIGHTS.items()},
     )
-    begin = max(times(run, "slot")[0] for run in runs.values())
+    begin = max(times(each, "slot")[0] for each in runs.values())
     # From then on a study has no trial left to begin, and gives its slots back.
-    end = min(times(run, "asked")[-1] for run in runs.values())
-    slots = [held(run, begin, end) for run in runs.values()]
-    made = [reports(run, begin, end) for run in runs.values()]
+    end = min(times(each, "asked")[-1] for each in runs.values())
+    slots = [held(each, begin, end) for each in runs.values()]
+    made = [reports(each, begin, end) for each in runs.values()]
     rate = sum(made) / (end - begin)
     say(f"round {number + 1}: one study")
-    (alone,) = sharing.run({f"alone-{number}": ("weight: 1", trials * SLOTS)}).values()
+    (alone,) = run(cluster, {f"alone-{number}": ("weight: 1", trials * SLOTS)}).values()
     first, last = times(alone, "slot")[SLOTS - 1], times(alone, "asked")[-1]
     rate_alone = reports(alone, first, last) / (last - first)
     off = []
@@ -114,45 +105,39 @@ def shares(benchmark: Benchmark, sharing: Sharing, *, number: int, trials: int) 
             {**row, "of the slots": its_slots / sum(slots), "of the reports": its_reports / sum(made)}
         )
     benchmark.enter({"part": "throughput", "reports a second": rate, "one study": rate_alone})
-    benchmark.enter({"part": "free slots", "workers after": _after(alone, "slot")})
-    for run in (*runs.values(), alone):
-        benchmark.checks.append(check(f"{run.name}: examples trained twice", twice(run), bound=0))
+    benchmark.enter({"part": "free slots", "workers after": _after(alone, "slot", times(alone, "opened")[0])})
+    for each in (*runs.values(), alone):
+        benchmark.checks.append(check(f"{each.name}: examples trained twice", twice(each), bound=0))
     return max(off), rate / rate_alone
 
 
 def twice(run_dir: Path) -> int:
     """How many examples a study trained beyond those of its trials."""
-    run = analysis.load(run_dir)
-    return int(run.trials.ledger_examples.sum() - run.metrics.groupby("trial").examples.max().sum())
+    found = analysis.load(run_dir)
+    return int(found.trials.ledger_examples.sum() - found.metrics.groupby("trial").examples.max().sum())
 
 
-def priority(benchmark: Benchmark, sharing: Sharing, *, number: int, trials: int) -> tuple[float, float]:
+def priority(benchmark: Benchmark, cluster: StudyLab, *, number: int, trials: int) -> tuple[float, float]:
     """Seconds from the start of a study of higher priority until all slots but one are given back to it.
 
     And until a worker of its own is on each.
     """
     say(f"round {number + 1}: a study of higher priority")
     low, high = f"low-{number}", f"high-{number}"
-    runs = sharing.run(
-        {low: ("priority: 0", trials * SLOTS), high: ("priority: 1", trials * SLOTS)}, apart_s=15.0
+    runs = run(
+        cluster, {low: ("priority: 0", trials * SLOTS), high: ("priority: 1", trials * SLOTS)}, apart_s=15.0
     )
     began = times(runs[high], "opened")[0]
-    given, had = _after(runs[low], "lost", began), _after(runs[high], "slot")
-    benchmark.enter(
-        {
-            "part": "priority",
-            "given back after": given,
-            "workers after": had,
-            "trained twice": twice(runs[low]),
-        }
-    )
-    benchmark.checks.append(check(f"{low}: examples trained twice", twice(runs[low]), bound=0))
+    given, had = _after(runs[low], "lost", began), _after(runs[high], "slot", began)
+    again = twice(runs[low])
+    row = {"part": "priority", "given back after": given, "workers after": had, "trained twice": again}
+    benchmark.enter(row)
+    benchmark.checks.append(check(f"{low}: examples trained twice", again, bound=0))
     return given[-1], had[-1]
 
 
-def _after(run_dir: Path, event: str, began: float | None = None) -> list[float]:
-    """When the first slots but one were had or lost, in seconds from the session's start on."""
-    began = times(run_dir, "opened")[0] if began is None else began
+def _after(run_dir: Path, event: str, began: float) -> list[float]:
+    """When the first slots but one were had or lost, in seconds from a moment on."""
     return [round(each - began, 2) for each in times(run_dir, event)[: SLOTS - 1]]
 
 
@@ -166,12 +151,11 @@ def main() -> int:
     off, ratios, given, had = [], [], [], []
     with Lab(("a", "b", "c"), subnet="10.213.21") as lab, StudyLab(lab, pause_s=REPORT_S) as cluster:
         cluster.up("a", "b", "c", changes=((f"ip: {lab.ip('c')}", f"ip: {lab.ip('c')}, slots: 2"),))
-        sharing = Sharing(cluster)
         for number in range(options.rounds):
-            its_off, ratio = shares(benchmark, sharing, number=number, trials=options.trials)
+            its_off, ratio = shares(benchmark, cluster, number=number, trials=options.trials)
             off.append(its_off)
             ratios.append(ratio)
-            its_given, its_had = priority(benchmark, sharing, number=number, trials=options.trials)
+            its_given, its_had = priority(benchmark, cluster, number=number, trials=options.trials)
             given.append(its_given)
             had.append(its_had)
     benchmark.checks += [

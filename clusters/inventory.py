@@ -121,6 +121,12 @@ def _from_inventory(document: Document) -> InventoryFile:
         raise InventoryError(
             [document.problem((), "must hold a mapping of keys", remedy="write `nodes: ...`")]
         )
+    if "nodes" not in document.value and document.value.keys() & {"space", "objective"}:
+        what, remedy = (
+            "is a study file, not an inventory",
+            "give the file that names your Macs, such as lab.yaml",
+        )
+        raise InventoryError([Problem(document.file, what, remedy=remedy)])
     try:
         return InventoryFile.model_validate(document.value)
     except ValidationError as error:

@@ -24,3 +24,11 @@ def test_a_row_is_shown_as_soon_as_it_is_measured_and_again_in_the_end(
     assert shown.out == ""
     assert benchmark.finish(as_json=True) == 0
     assert json.loads(capsys.readouterr().out)["rows"] == rows
+
+
+def test_rows_of_other_names_are_a_table_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark = Benchmark("Title", packages=())
+    benchmark.enter({"ask of": "tpe", "ms": 0.5}, {"ask of": "random", "ms": 0.25}, {"seed": 0})
+    assert benchmark.finish(as_json=False) == 0
+    table = "ask of  ms\ntpe     0.5\nrandom  0.25\n\nseed\n0\n"
+    assert table in capsys.readouterr().out

@@ -67,13 +67,14 @@ def check_log(run_dir: Path) -> None:
     try:
         if (run_dir / layout.LOG).is_file():
             return
-        is_folder = run_dir.is_dir()
+        is_folder, is_there = run_dir.is_dir(), run_dir.exists()
     except OSError as error:
         raise RunDirError(f"{run_dir}: cannot be read: {error.strerror}. Make it readable") from error
     obstacle = obstacle_of(run_dir / layout.LOG) if is_folder else None
     if obstacle is not None:
         raise RunDirError(f"{run_dir / layout.LOG}: {obstacle}")
-    what = f"it has no {layout.LOG}" if is_folder else "there is no such folder"
+    no_folder = "it is a file" if is_there else "there is no such folder"
+    what = f"it has no {layout.LOG}" if is_folder else no_folder
     raise RunDirError(f"{run_dir}: is not a run directory: {what}. Give the path of a run")
 
 

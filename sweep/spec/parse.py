@@ -111,6 +111,9 @@ def from_document(document: Document) -> StudySpec:
         raise SpecError(
             [document.problem((), "must be a mapping of keys", remedy="write `name: ...` and the other keys")]
         )
+    if "nodes" in document.value and not document.value.keys() & {"space", "objective"}:
+        what, remedy = "is an inventory of machines, not a study", "give the study file, such as study.yaml"
+        raise SpecError([Problem(document.file, what, remedy=remedy)])
     sections, problems = _sections(document)
     draft = _draft(document, sections)
     for each in (rules, command, population, piecewise):

@@ -8,6 +8,8 @@ import pytest
 
 from clusters.errors import InventoryError
 from clusters.inventory import Inventory, load, parse
+from sweep.errors import SpecError
+from sweep.spec.parse import load as load_study
 
 EXAMPLE = Path(__file__).parents[2] / "clusters" / "lab.example.yaml"
 LAB = """\
@@ -125,6 +127,18 @@ def test_a_node_must_be_reached_somehow() -> None:
 def test_an_inventory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match=r"none\.yaml: must be a file that can be read, .*lab\.example"):
         load(tmp_path / "none.yaml")
+
+
+def test_a_study_file_in_place_of_an_inventory_is_one_line_and_the_other_way_round() -> None:
+    root = Path(__file__).parents[2]
+    with pytest.raises(InventoryError) as raised:
+        load(root / "examples/digits/study.yaml")
+    (problem,) = raised.value.problems
+    assert "is a study file, not an inventory" in str(problem)
+    with pytest.raises(SpecError) as refused_study:
+        load_study(root / "clusters/lab.example.yaml")
+    (problem,) = refused_study.value.problems
+    assert "is an inventory of machines, not a study" in str(problem)
 
 
 @pytest.mark.parametrize(

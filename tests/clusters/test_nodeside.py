@@ -54,9 +54,8 @@ def test_rays_command_imports_no_more_than_its_verb_needs(
 
 def test_ray_s_command_finds_its_dashboard_without_importing_it() -> None:
     *command, program = ray_command()
-    look = (
-        "from ray._private.utils import *; print(get_dashboard_dependency_error(), 'aiohttp' in sys.modules)"
-    )
+    imports, says = "import ray._private.utils as utils", "utils.get_dashboard_dependency_error()"
+    look = f"{imports}; print({says}, 'aiohttp' in sys.modules)"
     program = "; ".join([*program.split("; ")[:-1], look])
     done = subprocess.run([*command, program], capture_output=True, text=True, check=True)
     assert done.stdout == "None False\n"

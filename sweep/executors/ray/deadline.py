@@ -11,7 +11,7 @@ CALL_S = 10.0
 """How long such a call may take."""
 
 
-def call_with_timeout(call: Callable[[], Any], *, late: Callable[[Any], None]) -> Any:
+def call_with_timeout(call: Callable[[], Any], *, late: Callable[[Any], None] | None = None) -> Any:
     """What `call` returns; raises its error, or TimeoutError: then `late` gets the value once it comes."""
     answer: Future[Any] = Future()
 
@@ -27,5 +27,6 @@ def call_with_timeout(call: Callable[[], Any], *, late: Callable[[Any], None]) -
     try:
         return answer.result(CALL_S)
     except TimeoutError:
-        answer.add_done_callback(lambda done: None if done.exception() else late(done.result()))
+        if late is not None:
+            answer.add_done_callback(lambda done: None if done.exception() else late(done.result()))
         raise TimeoutError(f"Ray's head has not answered for {CALL_S:g} s") from None

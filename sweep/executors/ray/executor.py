@@ -135,8 +135,7 @@ class RayExecutor:
                 self._enter(call, reference)
         elif not self._ready:
             time.sleep(timeout_s)
-        self._poll()
-        self._leave_to_owners()
+        self._leave_to_owners(head_answers=self._poll())
         if self._seat is not None:
             self._keep_to_share(self._seat)
         self._unpark()
@@ -233,9 +232,10 @@ class RayExecutor:
 
     # Nodes that are their owners'
 
-    def _leave_to_owners(self) -> None:
+    def _leave_to_owners(self, *, head_answers: bool) -> None:
         """Have workers end where a node's owner comes first."""
-        self._ready += [Said(text) for text in self._left.look(self._nodes)]
+        looks = self._left.look(self._nodes, head_answers=head_answers)
+        self._ready += [Said(text) for text in looks]
         for slot in [slot for slot in self._slots.values() if not slot.leaves]:
             if (why := self._left.why.get(slot.node.id)) is not None:
                 self._give_back(slot, why)
@@ -250,12 +250,15 @@ class RayExecutor:
 
     # Nodes that come and go
 
-    def _poll(self) -> None:
-        """Enter a new snapshot of Ray's nodes, if there is one: nodes come, leave, or have lost a worker."""
+    def _poll(self) -> bool:
+        """Enter a new snapshot of Ray's nodes, if there is one: nodes come, leave, or have lost a worker.
+
+        Whether there was one, so that Ray's head has just answered.
+        """
         since = [*self._delayed.due(time.monotonic()), *(each.since for each in self._suspected.values())]
         snapshot = self._cluster.poll(max(since, default=None))
         if snapshot is None:
-            return
+            return False
         for id in self._nodes.keys() - snapshot.nodes.keys():
             self._node_left(self._nodes.pop(id))
         self._settle_suspected(snapshot)
@@ -266,6 +269,7 @@ class RayExecutor:
         if not self._nodes and self._cluster.restart():
             self._may_restart("", "Ray's own process on this machine has ended")
             self._poll()
+        return True
 
     def _node_came(self, node: RayNode, snapshot: ClusterSnapshot) -> None:
         self._nodes[node.id] = node

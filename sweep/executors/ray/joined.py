@@ -24,7 +24,7 @@ NOT_UP = "is not up"
 UNANSWERED_S = 40.0
 """How long a cluster's head may not answer before the study ends; after a minute Ray ends this process.
 
-To end takes up to 12 s then: what is asked of the head has deadlines of its own.
+To end took 10 s more where that was measured: what is asked of the head has deadlines of its own.
 """
 
 ANOTHER_HEAD = "WrongClusterID"

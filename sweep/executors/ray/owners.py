@@ -62,7 +62,7 @@ class _Watched:
 
 
 class Owners:
-    """Asks all nodes; no call waits for a node."""
+    """Asks all nodes; no call waits for a node, and for Ray's head only where it has just answered."""
 
     def __init__(
         self,
@@ -77,12 +77,18 @@ class Owners:
         self._clock = clock
         self._watched: dict[str, _Watched] = {}
         self._heard = -HEAR_EVERY_S
+        self._may_start = False
 
-    def poll(self, nodes: Mapping[str, RayNode]) -> dict[str, Look]:
-        """What was last seen of each node, by id; a node that has not answered yet is left out."""
+    def poll(self, nodes: Mapping[str, RayNode], *, head_answers: bool) -> dict[str, Look]:
+        """What was last seen of each node, by id; a node that has not answered yet is left out.
+
+        Actors are started where Ray's head has just answered: the call waits for it.
+        """
+        self._may_start = self._may_start or head_answers
         if self._clock() - self._heard >= HEAR_EVERY_S:
             self._heard = self._clock()
             self._look_at(nodes)
+            self._may_start = False
         return {id: each.seen for id, each in self._watched.items() if each.seen is not None}
 
     def _look_at(self, nodes: Mapping[str, RayNode]) -> None:
@@ -93,11 +99,17 @@ class Owners:
             try:
                 self._hear(watched)
                 if watched.asked is None and self._clock() >= watched.due:
-                    watched.actor = watched.actor or self._start(node, self._rules(node.name))
-                    watched.asked = watched.actor.look.remote()
-            except (RayError, TimeoutError):
+                    self._ask(watched, node)
+            except (RayError, TimeoutError) as error:
                 watched.actor = watched.asked = None
                 watched.due = self._clock() + AGAIN_S
+                self._may_start = self._may_start and not isinstance(error, TimeoutError)
+
+    def _ask(self, watched: _Watched, node: RayNode) -> None:
+        if watched.actor is None and self._may_start:
+            watched.actor = self._start(node, self._rules(node.name))
+        if watched.actor is not None:
+            watched.asked = watched.actor.look.remote()
 
     def _hear(self, watched: _Watched) -> None:
         if watched.asked is None:
@@ -116,9 +128,9 @@ class LeftNodes:
         self._blind: set[str] = set()
         self.why: dict[str, str] = {}
 
-    def look(self, nodes: Mapping[str, RayNode]) -> list[str]:
+    def look(self, nodes: Mapping[str, RayNode], *, head_answers: bool) -> list[str]:
         """Enter what was seen of the nodes; what to say of it."""
-        looks = {} if self._owners is None else self._owners.poll(nodes)
+        looks = {} if self._owners is None else self._owners.poll(nodes, head_answers=head_answers)
         said = []
         for id, look in looks.items():
             if id not in nodes:

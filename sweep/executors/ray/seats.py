@@ -99,12 +99,10 @@ class ActorLine:
 
     def _found(self) -> Any:
         if not self._hosts:
-            return call_with_timeout(
-                lambda: ray.get_actor(NAME, namespace=NAMESPACE), late=lambda actor: None
-            )
+            return call_with_timeout(lambda: ray.get_actor(NAME, namespace=NAMESPACE))
         remote: Any = ray.remote  # its types do not know all of this
         made = remote(num_cpus=0, max_restarts=0, resources=ON_HEAD, enable_task_events=False)
         named = made(BrokerActor).options(
             name=NAME, namespace=NAMESPACE, lifetime="detached", get_if_exists=True
         )
-        return call_with_timeout(named.remote, late=lambda actor: None)
+        return call_with_timeout(named.remote)

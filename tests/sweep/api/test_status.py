@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -79,11 +80,16 @@ def test_damage_is_named(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("make", [False, True])
-def test_no_run_directory_is_one_line(tmp_path: Path, make: bool) -> None:
-    if make:
-        (tmp_path / "study").mkdir()
-    why = "it has no log.jsonl" if make else "there is no such folder"
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (Path.mkdir, "it has no log.jsonl"),
+        (Path.touch, "it is a file"),
+        (Path.exists, "there is no such folder"),
+    ],
+)
+def test_no_run_directory_is_one_line(tmp_path: Path, make: Callable[[Path], object], why: str) -> None:
+    make(tmp_path / "study")
     with pytest.raises(RunDirError, match=f"study: is not a run directory: {why}"):
         read_status(tmp_path / "study")
 

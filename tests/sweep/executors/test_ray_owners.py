@@ -13,7 +13,7 @@ from ray_contract.owner import OwnerRules, Taken
 from sweep.executors.base import ExecutorEvent, Said
 from sweep.executors.ray.executor import RayExecutor
 from sweep.executors.ray.nodes import ClusterSnapshot, RayNode
-from sweep.executors.ray.owners import AGAIN_S, LOOK_EVERY_S, Look, Owners
+from sweep.executors.ray.owners import AGAIN_S, HEAR_EVERY_S, LOOK_EVERY_S, Look, Owners
 from sweep.vocabulary.turn import SlotReclaimed, TaskRef, WorkerSettings
 
 NODES = {id: RayNode(id, f"mini{id}", 1, 0.0) for id in "12"}
@@ -44,7 +44,7 @@ class Seen:
     def __init__(self) -> None:
         self.looks: dict[str, Look] = {}
 
-    def poll(self, nodes: object) -> dict[str, Look]:
+    def poll(self, nodes: object, *, head_answers: bool) -> dict[str, Look]:
         return self.looks
 
 
@@ -145,7 +145,7 @@ def test_nodes_are_asked_again_and_again_and_a_lost_actor_is_replaced_later(
     def after(seconds: float) -> dict[str, Look]:
         nonlocal now
         now += seconds
-        return owners.poll(one)
+        return owners.poll(one, head_answers=True)
 
     assert after(0.0) == {}, "asked"
     assert after(1.0) == {"1": FREE}
@@ -158,6 +158,24 @@ def test_nodes_are_asked_again_and_again_and_a_lost_actor_is_replaced_later(
     assert start.call_count == 2
     assert start.call_args.args[1] == OwnerRules("mini1")
     assert after(1.0) == {"1": FREE}
-    assert owners.poll({}) == {"1": FREE}, "heard twice a second"
+    assert owners.poll({}, head_answers=True) == {"1": FREE}, "heard twice a second"
     now += 1.0
-    assert owners.poll({}) == {}
+    assert owners.poll({}, head_answers=True) == {}
+
+
+def test_a_head_that_is_gone_is_waited_for_once_and_not_for_every_node() -> None:
+    """A driver that waits for it longer than a minute is ended by Ray, without a word of ours."""
+    now = 0.0
+    start = Mock(side_effect=TimeoutError)
+    owners = Owners(lambda name: OwnerRules(name), start=start, clock=lambda: now)
+    owners.poll(NODES, head_answers=True)
+    assert start.call_count == 1
+    for _ in range(3):
+        now += AGAIN_S
+        owners.poll(NODES, head_answers=False)
+    assert start.call_count == 1
+    start.side_effect = lambda *_: Mock()
+    owners.poll(NODES, head_answers=True)
+    now += HEAR_EVERY_S
+    owners.poll(NODES, head_answers=False)
+    assert start.call_count == 1 + len(NODES), "what was said between two rounds counts in the next"
